@@ -315,7 +315,8 @@ class RowWorker:
                 f"can't write to the directory {self.place.path / name}: {reason_of(error)}"
             ) from None
         with place:
-            delivered = save_output(self.api, run, place, self.retries)
+            # The results are on disk, and name the files as well.
+            delivered = save_output(self.api, run, place, self.retries, durable=False)
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 

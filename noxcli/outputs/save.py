@@ -53,9 +53,18 @@ class Item:
 
 
 def save_output(
-    source: "NoxusApi", run: Run, place: SafeDir, retries: RetryPolicy, watching: Watching = nullcontext
+    source: "NoxusApi",
+    run: Run,
+    place: SafeDir,
+    retries: RetryPolicy,
+    watching: Watching = nullcontext,
+    *,
+    durable: bool = True,
 ) -> Delivered:
-    """Write each output of the run to a file, and return the output with paths instead of remote values."""
+    """Write each output of the run to a file, and return the output with paths instead of remote values.
+
+    The manifest is on disk at the end if it is to be `durable`; files always are.
+    """
     before = read_manifest(place)
     folder = Folder(place, before)
     output = run.output if isinstance(run.output, dict) else {"output": run.output}
@@ -77,7 +86,8 @@ def save_output(
         ]
         problems = [problem(pointer_to(item.keys), item.error) for item in items if isinstance(item.error, NoxError)]
         earlier = [entry for entry in before if folder.exists(entry["name"])]
-        late = _write_manifest(run, place, files, problems, earlier, complete=len(files) == len(items))
+        listed = {"complete": len(files) == len(items), **_listed(files, problems, earlier)}
+        late = _write_manifest(run, place, listed, durable=durable)
     problems += late
     whole = shown if isinstance(run.output, dict) else shown["output"]
     return Delivered(whole, files, is_complete(whole) and not problems, problems)
@@ -107,27 +117,22 @@ def _write(folder: Folder, item: Item, text: str) -> None:
         item.error = error
 
 
-def _write_manifest(
-    run: Run,
-    place: SafeDir,
-    files: Sequence[Entry],
-    problems: Sequence[str],
-    earlier: Sequence[Entry],
-    *,
-    complete: bool,
-) -> list[str]:
-    """Write the manifest with the files of this run and earlier ones; return what went wrong in that."""
+def _listed(files: Sequence[Entry], problems: Sequence[str], earlier: Sequence[Entry]) -> dict[str, Any]:
+    """Return the files of this run and earlier ones, as a manifest lists them."""
     named = {Path(entry["path"]).name: entry for entry in files}
-    document = {
-        "schema": MANIFEST_SCHEMA,
-        "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
-        "complete": complete,
+    return {
         "files": [{"name": name, **entry} for name, entry in named.items()],
         "problems": problems,
         "earlier": [entry for entry in earlier if entry["name"] not in named],
     }
+
+
+def _write_manifest(run: Run, place: SafeDir, listed: Mapping[str, Any], *, durable: bool) -> list[str]:
+    """Write the manifest; return what went wrong in that."""
+    about = {"id": run.id, "workflow_id": run.workflow_id, "status": run.status}
+    document = {"schema": MANIFEST_SCHEMA, "run": about, **listed}
     try:
-        with place.replacing(MANIFEST) as file:
+        with place.replacing(MANIFEST, durable=durable) as file:
             file.write(to_json(document, indent=2).encode())
     except OSError as error:
         return [f"{MANIFEST}: can't write {place.path / MANIFEST}: {reason_of(error)}"]
@@ -152,7 +157,10 @@ def read_manifest(place: SafeDir) -> list[Entry]:
     """
     document: Any = None
     try:
-        document = decode_json(place.read(MANIFEST, MAX_MANIFEST))
+        content = place.read(MANIFEST, MAX_MANIFEST)
+        if not content:  # after a power cut
+            return []
+        document = decode_json(content)
     except FileNotFoundError:
         return []
     except OSError as error:

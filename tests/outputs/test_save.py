@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import Answer
-from noxcli.sandbox.scenario import File
+from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.outputs.test_files import left
 from tests.process import HUNG, environment, printed_by, running
 
@@ -320,3 +321,27 @@ def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: An
     assert "so it is" in result.err
     assert left(Path("out")) == ["B.txt", "manifest.json"]
     assert manifest()["problems"]
+
+
+def test_a_row_of_a_batch_costs_one_flush_for_its_file(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, fsync = Counter[str](), os.fsync
+
+    def flush(file: int) -> None:
+        fsync(file)
+        flushed[Path(f"/proc/self/fd/{file}").readlink().parent.name] += 1
+
+    workflow, rows = plays(nodes=[input_node("Q")], output={"A": "short"}), write_rows("1", "2", "3")
+    monkeypatch.setattr(os, "fsync", flush)
+    assert noxcli("batch", workflow, rows, "--output-dir", "out").code == 0
+    folders = [path.name for path in Path("out").iterdir() if path.is_dir()]
+    assert {folder: flushed[folder] for folder in folders} == dict.fromkeys(["000001", "000002", "000003"], 1)
+
+
+def test_a_manifest_that_a_power_cut_emptied_is_none(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": "short"})
+    Path("out").mkdir()
+    Path("out/manifest.json").touch()
+    assert noxcli("run", workflow, "--output-dir", "out").code == 0
+    assert [entry["name"] for entry in manifest()["files"]] == ["A.txt"]
