@@ -11,7 +11,7 @@ import typer
 
 from generated.architecture import picture
 from generated.cells import code, escaped, table
-from generated.performance import measured
+from generated.performance import measured, plot
 from generated.schema_fields import documents_page
 from noxcli.app import VERBS, app
 from noxcli.config.config_files import DEFAULTS
@@ -159,7 +159,8 @@ def figures_page() -> str:
     return (
         "# Measured figures\n\n"
         "[Performance](../performance.md) says how they are measured. A figure without a unit is a ratio.\n\n"
-        f"{measured()}"
+        f"{measured()}\n"
+        "![Each ratio, as long as it is to its goal](figures.svg)\n"
     )
 
 
@@ -262,3 +263,4 @@ def files(root: Path) -> Iterator[tuple[str, str]]:
         assert found, f"{path} has lost the lines around its {name}"
         made[path] = f"{before}{begin}\n{part()}\n{end}{after}"
     yield from made.items()
+    yield f"{REFERENCE}/figures.svg", plot()
