@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
-from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
@@ -90,22 +89,6 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     assert this.printed == [1, 2, 3]
     assert (JournalState.read(this.journal.path).count_finished(), this.summary.done) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
-
-
-def test_what_the_disk_does_not_keep_is_not_printed(
-    batch: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: object, __: object) -> None:
-        raise JournalTrouble("the disk is full")
-
-    this = batch()
-    monkeypatch.setattr(ResultsFile, "append", full)
-    this.output.report(result(1))
-    this.output.flush()
-    assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
-    assert this.output.unrecorded_runs == ["r"]
-    assert isinstance(this.output.pop_trouble(), JournalTrouble)
-    assert this.output.pop_trouble() is None
 
 
 @pytest.mark.parametrize(

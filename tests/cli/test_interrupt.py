@@ -17,7 +17,6 @@ from noxcli.sandbox.steps import Emit, Sleep
 from tests.process import HUNG, NOXCLI, ended_by, forked, on_terminal, running, until
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
-FORMS = (("text", "ndjson"), ("json", "content"))
 
 
 def until_asked(sandbox: Sandbox, part: str) -> None:
@@ -203,48 +202,3 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
         until_asked(sandbox, "/events")
         out, _ = ended_by(process, getattr(signal, name))
     assert (process.returncode, out) == (0, b"x\n")
-
-
-@pytest.mark.parametrize(
-    ("delay", "forms"),
-    [
-        pytest.param(delay, FORMS[(turn + place) % 2], marks=[pytest.mark.wide] * turn)
-        for turn in range(2)
-        for place, delay in enumerate([0.0, 0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25])
-    ],
-)
-def test_a_reader_that_goes_away_at_any_moment(
-    env: dict[str, str], plays: Any, delay: float, forms: tuple[str, ...]
-) -> None:
-    workflow = plays(script=[Emit("Write", "x" * 500) for _ in range(500)], output={"A": "y" * 200_000})
-    for form in forms:
-        ours, theirs = os.pipe()
-        process = subprocess.Popen(
-            [*forked(), "run", workflow, "--format", form], env=env, stdout=theirs, stderr=subprocess.PIPE
-        )
-        os.close(theirs)
-        time.sleep(delay)
-        os.close(ours)
-        _, err = process.communicate(timeout=HUNG)
-        assert process.returncode == 141, (form, err)
-        assert b"Traceback" not in err
-        assert b"Exception ignored" not in err
-        assert b"closed the pipe" in err
-
-
-@pytest.mark.parametrize("seed", [pytest.param(n, marks=[pytest.mark.wide] * bool(n % 3)) for n in range(12)])
-def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, seed: int) -> None:
-    steps = [step for n in range(300) for step in (Emit("Write", f"piece {n} "), Sleep(2))]
-    workflow = plays(script=steps, output={"A": "x"})
-    with running("run", workflow, "--format", "ndjson", env=env, program=NOXCLI) as process:
-        time.sleep(0.1 + seed * 0.07)
-        out, err = ended_by(process, signal.SIGINT)
-    early = b"init_import_site" in err or err.rstrip().endswith(b"KeyboardInterrupt")
-    if not out and (early or (process.returncode in {130, -signal.SIGINT} and not err)):
-        return  # it arrived before Python or noxcli was loaded
-    assert b"Traceback" not in err
-    lines = [json.loads(line) for line in out.splitlines()]
-    assert lines[-1]["type"] == "noxcli.result", err
-    assert lines[-1]["data"]["exit_code"] == process.returncode
-    assert process.returncode in {0, 130}
-    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, WrongClock
-from tests.faults.gateway import ENVOY_503, LIST, NGINX_504, Gateway, Meddle, loses_starts, rewrites
+from tests.faults.gateway import ENVOY_503, LIST, Gateway, Meddle, loses_starts, rewrites
 
 
 @pytest.fixture
@@ -103,29 +103,3 @@ def test_the_run_is_found_whatever_our_clock_says(
     noxcli.clock = WrongClock(off)
     result = noxcli("run", workflow, "Question=why", "--json", *options)
     assert_in_doubt(result, [run.id for run in sandbox.runs(workflow)])
-
-
-def test_a_run_of_before_is_no_candidate_whatever_our_clock_says(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Question")])
-    noxcli("run", workflow, "Question=why")
-    noxcli.environ["NOXCLI_STATE_DIR"] += "-other"  # of another user
-    meddle = rewrites(
-        LIST, lambda page: aged(page, sandbox.runs(workflow)[0].id), loses_starts(1, NGINX_504, forwarded=True)
-    )
-    with Gateway(sandbox.url, meddle) as gateway:
-        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        noxcli.clock = WrongClock(timedelta(hours=-5))
-        result = noxcli("run", workflow, "Question=why", "--json")
-    assert_in_doubt(result, [sandbox.runs(workflow)[-1].id])
-
-
-def aged(page: Any, run_id: str) -> Any:
-    """The list an hour later, for one run."""
-    hour = timedelta(hours=1)
-    items = [
-        {**one, "created_at": (datetime.fromisoformat(one["created_at"]) - hour).isoformat()}
-        if one["id"] == run_id
-        else one
-        for one in page["items"]
-    ]
-    return {**page, "items": items}
