@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli, write_rows
 from tests.outputs.test_files import left
-from tests.process import HUNG, environment, printed_by, running
+from tests.process import HUNG, environment, printed_by, running, until
 
 LONG = "Grüße, 世界 🌱. " * 1500
 PDF = File("q3.pdf", b"%PDF 123", "application/pdf")
@@ -250,8 +249,7 @@ def test_a_directory_that_vanishes_is_told(noxcli: Noxcli, plays: Any) -> None:
 def test_an_interrupted_download_leaves_nothing(plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"Small": LONG, "Big": File("a.bin", b"x", size=1 << 40)})
     with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
-        while not list(Path().glob("out/Small.txt")) or not list(Path().glob("out/.noxcli-out-*")):
-            assert process.poll() is None
+        until(lambda: Path("out/Small.txt").exists() and list(Path().glob("out/.noxcli-out-*")))
         process.terminate()
         process.communicate(timeout=HUNG)
     assert process.returncode == 143
@@ -262,8 +260,7 @@ def test_an_interrupted_download_leaves_nothing(plays: Any, sandbox: Sandbox) ->
 def test_what_a_killed_call_left_is_removed_by_the_next(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
     with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
-        while not list(Path().glob("out/.noxcli-out-*")):
-            assert process.poll() is None
+        until(lambda: list(Path().glob("out/.noxcli-out-*")))
         process.kill()
         process.communicate()
     assert noxcli("run", plays(output={"B": LONG}), "--output-dir", "out").code == 0
@@ -279,8 +276,7 @@ def test_one_of_six_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcli:
     with ExitStack() as stack:
         env = environment(sandbox.url)
         six = [stack.enter_context(running("run", workflow, *argv, env=env)) for _ in range(6)]
-        while sum(process.poll() is not None for process in six) < 5 or not sandbox.runs(workflow):
-            time.sleep(0.05)
+        until(lambda: sum(process.poll() is not None for process in six) == 5 and sandbox.runs(workflow))
         [run] = sandbox.runs(workflow)
         assert noxcli("fetch-output", run.id, *argv).code == 75
         assert noxcli("stop", run.id).code == 0
