@@ -1,11 +1,10 @@
-"""The answers of a gate: judged by this call's checks, with the runs that were started for each."""
+"""The rows of a gate, and its answers: judged by this call's checks, with the runs that were started for each."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noxcli.batch.gate_rows import PER_ROW, number_of
 from noxcli.batchdir.header import PLACES, SIDES
 from noxcli.batchdir.journal_state import STARTED, JournalState
 from noxcli.checks.batch_summary import BatchSummary
@@ -22,10 +21,14 @@ from noxcli.compare.gate_rules import (
     StoredAnswer,
     SuspectState,
 )
-from noxcli.errors import ExitCode
+from noxcli.errors import ExitCode, UsageProblem
+from noxcli.inputs.parse import Inputs
 from noxcli.render import Facts
 from noxcli.reports.row_pair import Confirmed, RowClass
+from noxcli.rows.reader import Row, RowReader
 
+PER_ROW = len(SIDES) * PLACES
+NEW_INPUT = "--new-input"
 KINDS = {
     ExitCode.OK: AnswerKind.PASSES,
     ExitCode.NOT_AS_ASSERTED: AnswerKind.FAILS,
@@ -39,6 +42,27 @@ CHANGES = {
     SuspectState.NO_BASE: None,
 }
 AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was re-run, by side
+
+
+class GateRows(RowReader):
+    """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says."""
+
+    own = Inputs()
+
+    def require_apart(self) -> None:
+        """Raise UsageProblem if a column has an input of NEW's own, once all rows were read."""
+        for name in self.own.values:
+            if name in map(self._columns.named, self.names):
+                raise UsageProblem(f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one")
+
+    def _repeated(self, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            sides = (row, replace(row, inputs=_overridden(row.inputs, self.own), side=1))
+            for place in range(1, PLACES + 1):
+                for side, of_side in enumerate(sides):
+                    number = number_of(row.number, side, place)
+                    own_id = None if row.id is None else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
+                    yield replace(of_side, number=number, id=own_id, of=row.number)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -76,7 +100,8 @@ class GateAnswers(BatchSummary):
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         share, text, pace = BatchSummary.how_far(self, running, doubtful, note, seconds)
-        return share, text.replace(" row", " run"), pace.replace("rows/", "runs/")
+        text = text.replace(" row", " run").replace("completed", "passed")
+        return share, text, pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or the answers to get next: a retry where there is no result."""
@@ -126,3 +151,14 @@ def answer_key(number: int) -> AnswerKey:
     row, at = divmod(number - 1, PER_ROW)
     side, place = divmod(at, PLACES)
     return AnswerKey(row + 1, side, place + 1)
+
+
+def number_of(row: int, side: int, place: int) -> int:
+    """Return the number of an answer in the journal."""
+    return ((row - 1) * len(SIDES) + side) * PLACES + place
+
+
+def _overridden(inputs: Inputs, own: Inputs) -> Inputs:
+    """Return the inputs with NEW's own in their place."""
+    values = {**inputs.values, **own.values}
+    return Inputs(values, (inputs.texts - own.values.keys()) | own.texts, inputs.secret - own.values.keys())

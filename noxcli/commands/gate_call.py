@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.batch import Batch
-from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
 from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
+from noxcli.batchdir.header import (
+    SIDES,
+    VERSION_OPTION,
+    BatchHeader,
+    changed_nodes,
+    constants_of,
+    differences,
+    digests_of,
+)
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
@@ -24,12 +31,14 @@ from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_
 from noxcli.cli.session import Session
 from noxcli.commands.batch_call import check_questions, header_of, read_choice, row_work, show_progress
 from noxcli.commands.comparison_report import WORSE, ComparisonReport, name_some
-from noxcli.commands.gate_answers import GateAnswers, answer_key
+from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of
 from noxcli.commands.gate_options import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
+    BASE,
     BLOCK,
     MAX_ROUNDS,
+    NEW,
     SCREEN,
     AnswerKey,
     Color,
@@ -77,7 +86,8 @@ SUSPECTS_IN_WORDS = {  # of one, of several
     SuspectState.UNCONFIRMED: ("is not confirmed", "are not confirmed"),
     SuspectState.NO_BASE: ("never passes in BASE", "never pass in BASE"),
 }
-NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
+NAMES = ("BASE", "NEW")
+OF_NEW = ("version_id", "definition", "nodes", "constants")
 
 
 def run_gate(noxus: Session, options: Options) -> None:
@@ -214,9 +224,9 @@ class _Gate:
         checks = self.checker.identity()
         first = begun.gate["checks"] if begun is not None and begun.gate is not None else checks
         self.checks_changed = first != checks
-        about = {"version_id": new.version_id, "version": self.options.new or self.options.base}
         return {
-            **about,
+            "version_id": new.version_id,
+            "version": self.options.new or self.options.base,
             "definition": definition,
             "nodes": nodes,
             "constants": constants_of(merged),
@@ -301,20 +311,16 @@ class _Gate:
 
     def require_unchanged(self) -> None:
         """Raise UsageProblem if a version has another definition than when the gate began."""
-        header = self.batch.header
-        own: Mapping[str, Any] = header.gate or {}
-        known = ((header.definition, header.nodes), (own["definition"], own["nodes"]))
-        for name, begun, workflow in zip(("BASE", "NEW"), known, self.workflows, strict=True):
+        for side, (name, workflow) in enumerate(zip(NAMES, self.workflows, strict=True)):
             found = Workflow(workflow.id, workflow.name)
             now = read_workflow_to_run(self.noxus, found, workflow.version_id, checks=True)
-            definition, nodes = digests_of(now.definition)
+            begun, (definition, nodes) = _of_side(self.batch.header, side), digests_of(now.definition)
             if definition is None:
                 raise LostContact(
                     f"the definition of {name} can't be read", f"continue with: {self.spec.resume_command}"
                 )
-            if definition != begun[0]:
-                then = replace(header, definition=begun[0], nodes=begun[1])
-                changed = changed_nodes(then, replace(header, nodes=nodes))
+            if definition != begun.definition:
+                changed = changed_nodes(begun, replace(begun, nodes=nodes))
                 raise UsageProblem(f"the definition of {name} has changed since the gate began: {changed}", FRESH)
 
     # The report.
@@ -343,17 +349,11 @@ class _Gate:
 
     def _sides(self) -> list[Side]:
         """Return both sides, each by the answers that class its rows."""
-        header, joined = self.batch.header, MergedBatch.read([self.spec.directory])
-        own: Mapping[str, Any] = header.gate or {}
-        of_new = {key: own[key] for key in ("version_id", "constants", "definition", "nodes")}
-        headers = (header, replace(header, **of_new, command=["--version-id", own["version"]]))
-        versions = (self.options.base, own["version"])
-        sides = []
-        for side, (name, version, of_side) in enumerate(zip(("BASE", "NEW"), versions, headers, strict=True)):
+        joined, sides = MergedBatch.read([self.spec.directory]), []
+        for side, name in enumerate(NAMES):
+            header = _of_side(self.batch.header, side)
             numbers = [self.answers.classing(row, side) for row in self.answers.rules.rows]
-            command = ["--version-id", version]
-            source = GateSide(joined, numbers, replace(of_side, repeat=1, gate=None, command=command))
-            sides.append(Side(name, version, source, lambda _: None))
+            sides.append(Side(name, header.command[1], GateSide(joined, numbers, header), lambda _: None))
         return sides
 
     def _ending(self, verdict: GateVerdict, report: ComparisonReport) -> NoxError | None:
@@ -466,11 +466,19 @@ def _stage(wanted: Sequence[AnswerKey]) -> str:
     return f"{rows} may be broken: re-running both versions"
 
 
+def _of_side(header: BatchHeader, side: int) -> BatchHeader:
+    """Return what the header says of one side alone, with the name of its version as the command line has it."""
+    own: Mapping[str, Any] = header.gate or {}
+    version = own["version"] if side == NEW else next(header.words_after("--base"))
+    of_new = {key: own[key] for key in OF_NEW} if side == NEW else {}
+    return replace(header, **of_new, repeat=1, gate=None, command=[VERSION_OPTION, version])
+
+
 def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:
     """Raise UsageProblem with what differs from the gate that has begun there."""
-    names = [each.what for each in differences(then, now)]
-    before, after = then.gate or {}, now.gate or {}
-    names += [words for key, words in NEWS.items() if before.get(key) != after.get(key)]
+    names = [each.what for each in differences(_of_side(then, BASE), _of_side(now, BASE))]
+    of_new = (each.what for each in differences(_of_side(then, NEW), _of_side(now, NEW)))
+    names += [f"NEW's {what}" for what in of_new if what not in names]
     if (then.digest, then.rows, then.limit, then.only) != (now.digest, now.rows, now.limit, now.only):
         names.append("rows")
     if names:

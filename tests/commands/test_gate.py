@@ -199,8 +199,8 @@ def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: S
         ({"rows": ["two", "one"]}, "differs from the row that was started"),
         ({"argv": ["--limit", "1"]}, "rows differ; start over with --fresh"),
         ({"argv": ["P=x"]}, "'P' "),
-        ({"argv": ["--new-input", "P=x"]}, "NEW's inputs differs"),
-        ({"argv": ["--new", BASE, "--new-input", "P=x"]}, "NEW's version"),
+        ({"argv": ["--new-input", "P=x"]}, "NEW's 'P' differs"),
+        ({"argv": ["--new", BASE, "--new-input", "P=x"]}, "NEW's definition and NEW's 'P' differ"),
     ],
 )
 def test_another_gate_is_refused(
