@@ -1,10 +1,12 @@
 """What makes a batch the same one: with --resume, a difference is named, unless --allow-changed-input accepts it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noxcli.batchdir.header import BatchHeader, differences
 from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
@@ -70,6 +72,12 @@ def test_another_version_is_a_difference(noxcli: Noxcli, workflow: str) -> None:
     version = "11111111-2222-4333-8444-555555555555"
     result = noxcli("batch", workflow, file, "--version-id", version, "--no-check", "--resume")
     assert (result.code, f"began with version the current one, and this is {version}" in result.err) == (2, True)
+
+
+def test_saved_versions_differ_though_definitions_are_equal() -> None:
+    then = BatchHeader("w", "v1", "h", "s", "1/1", {}, [], None, definition="d")
+    assert [each.what for each in differences(then, replace(then, version_id="v2"))] == ["version"]
+    assert not [*differences(then, replace(then, version_id=None))], "the current one was saved"
 
 
 @pytest.mark.parametrize(("header", "cells"), [("R,Q", "a,b"), ("Q,Prompt", "a,b")])

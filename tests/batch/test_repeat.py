@@ -156,6 +156,13 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
     assert (second.code, "        1 completed" in second.err) == (0, True), second.err
 
 
+def test_a_repetition_that_is_missing_is_not_one_that_has_ended() -> None:
+    summary = BatchSummary(total=2, repeat=2, pass_each=1)
+    for code in (0, 8):
+        summary.count({"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
+    assert (summary.counts_by_outcome(), summary.exit_codes) == ([(1, "not finished")], [8])
+
+
 def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
     summary = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
     for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):

@@ -169,6 +169,12 @@ def test_failed_in_new_counts_as_broken() -> None:
     assert verdict.looks[0].broken == 1
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_pairs_that_lack_an_answer_on_a_side_break_nothing(side: int) -> None:
+    verdict, _ = run(gate_of(40), lambda place: NONE if place.row < 10 and place.side == side else PASSES)
+    assert (verdict.looks[0].broken, verdict.looks[0].fixed) == (0, 0)
+
+
 def test_pair_without_an_answer_is_left_out() -> None:
     def world(place: AnswerKey) -> StoredAnswer:
         return NONE if place == AnswerKey(1, BASE, 1) else rounds_of((9, 0))(place)
@@ -229,6 +235,11 @@ def test_runs_beyond_one_an_answer_are_paid_by_the_budget() -> None:
     assert verdict.rows(SuspectState.UNCONFIRMED) == [1]
 
 
+def test_no_round_begins_that_the_budget_does_not_pay() -> None:
+    verdict, stored = run(GateRules(range(1, 101), 500), rounds_of((2, 0), (2, 1), (1, 0)))
+    assert (len(verdict.looks), len(stored)) == (2, 408)
+
+
 def test_least_and_default_budgets() -> None:
     assert [min_max_runs(rows) for rows in (1, 30, 150, 300)] == [302, 360, 600, 1200]
     assert [default_max_runs(rows) for rows in (1, 100)] == [312, 1500]
@@ -246,6 +257,17 @@ def test_score_that_falls_is_worse() -> None:
     verdict, _ = run(gate_of(10, scored=True), scored(ones))
     assert verdict.is_worse
     assert len(verdict.looks) == 1
+
+
+def test_each_look_of_a_gate_with_scores_has_half_of_the_error() -> None:
+    verdict, _ = run(gate_of(40, scored=True), rounds_of((9, 0)))
+    assert verdict.looks[0].color is Color.GRAY
+
+
+def test_score_of_a_row_is_its_mean_over_all_rounds() -> None:
+    losses = {1: -5, **dict.fromkeys(range(11, 17), -1)}
+    verdict, _ = run(gate_of(16, scored=True), scored(losses))
+    assert {look.interval.mean for look in verdict.looks if look.interval} == {-0.6875}
 
 
 def test_score_of_one_large_loss_stays_gray() -> None:
