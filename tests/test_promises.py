@@ -61,5 +61,5 @@ def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: P
 
 @pytest.mark.parametrize("column", AROUND[1])
 def test_a_column_of_the_table_is_documented(column: str) -> None:
-    passage = page("docs/results.md").partition("`--csv FILE` writes them as a table")[2].partition(". ")[0]
+    passage = page("docs/results.md").partition("`--csv FILE` writes a table")[2].partition(". ")[0]
     assert re.search(rf"\b{column}\b", passage), "the sentence about --csv in docs/results.md"
