@@ -44,6 +44,7 @@ from noxcli.compare.gate_rules import (
     Color,
     GateRules,
     GateVerdict,
+    Look,
     SuspectState,
     default_max_runs,
     min_max_runs,
@@ -375,7 +376,7 @@ class _Gate:
         if verdict.is_worse:
             alone = "" if verdict.rows(SuspectState.BROKEN) else "; no row alone is confirmed"
             return f"{_worse(verdict)}{alone}"
-        return f"{_suspects(verdict)} ({runs}): {report.name_failing()}"
+        return f"{_suspects(verdict, 'row')} ({runs}): {report.name_failing()}"
 
     def _way_to_confirm(self, verdict: GateVerdict) -> str | None:
         if not (open_rows := len(verdict.rows(SuspectState.UNCONFIRMED))):
@@ -416,10 +417,7 @@ class _Gate:
         if verdict.is_worse:
             yield _worse(verdict)
         elif look.color is Color.GRAY and not verdict.is_red:
-            yield (
-                f"not decided after {amount(look.rounds, 'round')}: {look.broken} answers broke, {look.fixed} were "
-                "fixed; green"
-            )
+            yield f"not decided after {amount(look.rounds, 'round')}: {_counts(look)}; green"
         if verdict.suspects:
             yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
         if ending is None:
@@ -442,17 +440,22 @@ class _Gate:
 
 def _worse(verdict: GateVerdict) -> str:
     look = verdict.looks[-1]
-    counts = f"{look.broken} answers broke and {look.fixed} were fixed"
+    counts = _counts(look)
     if look.interval is not None and look.interval.high < 0:
         counts += f", and the score fell by {-look.interval.mean:.3g},"
     return f"{WORSE}: {counts} in {amount(look.rounds, 'round')}"
 
 
-def _suspects(verdict: GateVerdict) -> str:
+def _counts(look: Look) -> str:
+    return f"{amount(look.broken, 'answer')} broke and {look.fixed} {'was' if look.fixed == 1 else 'were'} fixed"
+
+
+def _suspects(verdict: GateVerdict, noun: str = "") -> str:
     """Return what is known of the rows that seemed broken."""
     counts = [(len(verdict.rows(state)), *words) for state, words in SUSPECTS_IN_WORDS.items()]
     (first, *words), *others = (each for each in counts if each[0])
-    parts = [f"{amount(first, 'row')} {words[first > 1]}", *(f"{count} {each[count > 1]}" for count, *each in others)]
+    number = amount(first, noun) if noun else str(first)
+    parts = [f"{number} {words[first > 1]}", *(f"{count} {each[count > 1]}" for count, *each in others)]
     return ", ".join(parts)
 
 

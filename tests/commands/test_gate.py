@@ -120,7 +120,7 @@ def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox:
     result = gate(noxcli, workflow, table(turns))
     assert result.code == 0, result.err
     assert len(sandbox.runs(workflow)) == 5 * 12 + 8
-    assert "not decided after 5 rounds: 2 answers broke, 0 were fixed; green" in result.err
+    assert "not decided after 5 rounds: 2 answers broke and 0 were fixed; green" in result.err
     assert classes(result.text) == [["varies", "id-0"], ["varies", "id-1"]]
 
 
