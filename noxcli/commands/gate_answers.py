@@ -15,25 +15,19 @@ from noxcli.compare.gate_rules import (
     SCREEN,
     SUSPECTS,
     AnswerKey,
-    AnswerKind,
     GateRules,
     GateVerdict,
     StoredAnswer,
     SuspectState,
 )
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render import Facts
-from noxcli.reports.row_pair import Confirmed, RowClass
+from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
 from noxcli.rows.reader import Row, RowReader
 
 PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"
-KINDS = {
-    ExitCode.OK: AnswerKind.PASSES,
-    ExitCode.NOT_AS_ASSERTED: AnswerKind.FAILS,
-    ExitCode.RUN_FAILED: AnswerKind.RUN_FAILED,
-}
 TRIES = 2  # in one call, for an answer that has no result
 CHANGES = {
     SuspectState.BROKEN: RowClass.BROKEN,
@@ -72,7 +66,7 @@ class GateAnswers(BatchSummary):
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
     runs: Counter[int] = field(default_factory=Counter)  # also of earlier calls
     _tries: Counter[int] = field(default_factory=Counter)  # in this call
-    _kinds: dict[int, AnswerKind] = field(default_factory=dict)
+    _kinds: dict[int, SideVerdict] = field(default_factory=dict)
     _scores: dict[int, float | None] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
 
@@ -92,7 +86,7 @@ class GateAnswers(BatchSummary):
         BatchSummary.count(self, line, paste, before=before, interrupted=interrupted)
         number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
         self._scores[number] = line.get("score")
-        self._kinds[number] = KINDS.get(line["result"]["exit_code"], AnswerKind.NONE)
+        self._kinds[number] = answer_of(line)
         if not before:
             self._tries[number] += 1
             self.runs[number] += not line["result"]["retry_safe"] and number not in self._followed
@@ -110,14 +104,14 @@ class GateAnswers(BatchSummary):
             {
                 answer_key(number): StoredAnswer(kind, self._scores.get(number), self.runs[number])
                 for number, kind in self._kinds.items()
-                if kind is not AnswerKind.NONE or spent or self._tries[number] >= TRIES
+                if kind is not SideVerdict.NONE or spent or self._tries[number] >= TRIES
             }
         )
 
     def classing(self, row: int, side: int) -> int:
         """Return the number of the answer that classes a row: that of its first round that has a result."""
         rounds = [number_of(row, side, place) for place in ROUNDS]
-        return next((number for number in rounds if self._kind(number) is not AnswerKind.NONE), rounds[0])
+        return next((number for number in rounds if self._kind(number) is not SideVerdict.NONE), rounds[0])
 
     def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
         """Return what was found of the rows that seemed broken, by their numbers; a row that broke later varies."""
@@ -126,23 +120,23 @@ class GateAnswers(BatchSummary):
             return found
         for row in self.rules.rows:
             base, new = (self._kind(self.classing(row, side)) for side in (BASE, NEW))
-            if row not in found and base is AnswerKind.PASSES and new in (AnswerKind.FAILS, AnswerKind.RUN_FAILED):
+            if row not in found and base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
                 found[row] = self._confirmed(row, SuspectState.VARIES)
         return found
 
     def pass_rate(self) -> float:
         """Return the share of all answers of rounds that pass."""
         rounds = [kind for number, kind in self._kinds.items() if answer_key(number).place in ROUNDS]
-        known = [kind is AnswerKind.PASSES for kind in rounds if kind is not AnswerKind.NONE]
+        known = [kind is SideVerdict.GOOD for kind in rounds if kind is not SideVerdict.NONE]
         return sum(known) / len(known) if known else 0.0
 
-    def _kind(self, number: int) -> AnswerKind:
-        return self._kinds.get(number, AnswerKind.NONE)
+    def _kind(self, number: int) -> SideVerdict:
+        return self._kinds.get(number, SideVerdict.NONE)
 
     def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
         kinds = [[self._kind(number_of(row, side, place)) for place in AGAIN[side]] for side in (BASE, NEW)]
-        known = [[kind for kind in each if kind is not AnswerKind.NONE] for each in kinds]
-        base, new = ((each.count(AnswerKind.PASSES), len(each)) for each in known)
+        known = [[kind for kind in each if kind is not SideVerdict.NONE] for each in kinds]
+        base, new = ((each.count(SideVerdict.GOOD), len(each)) for each in known)
         return Confirmed(str(state), CHANGES[state], base, new)
 
 

@@ -20,6 +20,7 @@ from noxcli.compare.significance import (
     difference,
     needed_lead,
 )
+from noxcli.reports.row_pair import SideVerdict
 
 BASE, NEW = SIDES = range(2)
 MAX_ROUNDS = 5
@@ -27,15 +28,6 @@ MAX_ROUNDS = 5
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
 BLOCK = 2 * CONFIRMED  # runs that decide on one row
 GRAY, GRAY_SCORE = 0.3, 0.54  # the chance, and the deviations below zero, from which another round may tell more
-
-
-class AnswerKind(StrEnum):
-    """One answer of one version to one row."""
-
-    PASSES = "passes"
-    FAILS = "fails"
-    RUN_FAILED = "run failed"
-    NONE = "no result"  # also after a retry
 
 
 class AnswerKey(NamedTuple):
@@ -50,7 +42,7 @@ class AnswerKey(NamedTuple):
 class StoredAnswer:
     """One stored answer with its score, and the number of runs that were started for it."""
 
-    answer: AnswerKind
+    answer: SideVerdict
     score: float | None = None
     runs: int = 1
 
@@ -187,7 +179,7 @@ class _Reading:
             for row in numbers
         ]
         passes = [
-            [each.answer is AnswerKind.PASSES for each in pair] for row in pairs for pair in row if _is_whole(pair)
+            [each.answer is SideVerdict.GOOD for each in pair] for row in pairs for pair in row if _is_whole(pair)
         ]
         broken, fixed = passes.count([True, False]), passes.count([False, True])
         share = chance(broken, fixed)
@@ -219,15 +211,15 @@ class _Reading:
 
     def _seems_broken(self, row: int) -> bool:
         base, new = (self.stored[AnswerKey(row, side, 1)].answer for side in SIDES)
-        if base is AnswerKind.PASSES:
-            return new in (AnswerKind.FAILS, AnswerKind.RUN_FAILED)
-        return base is AnswerKind.RUN_FAILED and new is AnswerKind.FAILS
+        if base is SideVerdict.GOOD:
+            return new in (SideVerdict.BAD, SideVerdict.FAILED)
+        return base is SideVerdict.FAILED and new is SideVerdict.BAD
 
     def _screen(self, rows: Sequence[int], found: dict[int, SuspectState]) -> dict[int, int]:
         """Ask NEW alone, and return how often the rows pass that this does not clear."""
         self._need(AnswerKey(row, NEW, place) for row in rows for place in SCREEN)
         passes = {
-            row: sum(self.stored[AnswerKey(row, NEW, place)].answer is AnswerKind.PASSES for place in SCREEN)
+            row: sum(self.stored[AnswerKey(row, NEW, place)].answer is SideVerdict.GOOD for place in SCREEN)
             for row in rows
         }
         found.update((row, SuspectState.VARIES) for row, count in passes.items() if count >= ENOUGH_TO_CLEAR)
@@ -248,16 +240,16 @@ class _Reading:
     def _leads(self, row: int, places: Sequence[int]) -> tuple[int, int]:
         """Return by how many passes BASE leads at least, and at most."""
         base, new = ([self.stored[AnswerKey(row, side, place)].answer for place in places] for side in SIDES)
-        lead = base.count(AnswerKind.PASSES) - new.count(AnswerKind.PASSES)
-        return lead - new.count(AnswerKind.NONE), lead + base.count(AnswerKind.NONE)
+        lead = base.count(SideVerdict.GOOD) - new.count(SideVerdict.GOOD)
+        return lead - new.count(SideVerdict.NONE), lead + base.count(SideVerdict.NONE)
 
     def _passed_in_base(self, row: int, asked: int) -> bool:
         places = (1, *SUSPECTS[:asked])
-        return any(self.stored[AnswerKey(row, BASE, place)].answer is AnswerKind.PASSES for place in places)
+        return any(self.stored[AnswerKey(row, BASE, place)].answer is SideVerdict.GOOD for place in places)
 
 
 def _is_whole(pair: Sequence[StoredAnswer]) -> bool:
-    return all(each.answer is not AnswerKind.NONE for each in pair)
+    return all(each.answer is not SideVerdict.NONE for each in pair)
 
 
 def _mean(pairs: Sequence[Sequence[StoredAnswer]]) -> float | None:

@@ -21,13 +21,13 @@ from noxcli.compare.gate_rules import (
     BASE,
     NEW,
     AnswerKey,
-    AnswerKind,
     GateRules,
     GateVerdict,
     StoredAnswer,
     SuspectState,
     default_max_runs,
 )
+from noxcli.reports.row_pair import SideVerdict
 from noxcli.sandbox.scenario import Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State
@@ -76,12 +76,12 @@ class World:
 
         def answer(place: AnswerKey) -> StoredAnswer:
             if chance.random() < self.lost:
-                return StoredAnswer(AnswerKind.NONE, runs=2)
+                return StoredAnswer(SideVerdict.NONE, runs=2)
             if chance.random() < (0.8 if next(turn) in outage else self.failing):
-                return StoredAnswer(AnswerKind.RUN_FAILED)
+                return StoredAnswer(SideVerdict.FAILED)
             bad = chance.random() < self._bad(place)
             score = None if self.score is None else chance.gauss(7 - self.score * (place.side == NEW), 1)
-            return StoredAnswer(AnswerKind.FAILS if bad else AnswerKind.PASSES, score)
+            return StoredAnswer(SideVerdict.BAD if bad else SideVerdict.GOOD, score)
 
         return answer
 

@@ -14,7 +14,6 @@ from noxcli.compare.gate_rules import (
     SIDES,
     SUSPECTS,
     AnswerKey,
-    AnswerKind,
     Color,
     GateRules,
     GateVerdict,
@@ -23,18 +22,19 @@ from noxcli.compare.gate_rules import (
     default_max_runs,
     min_max_runs,
 )
+from noxcli.reports.row_pair import SideVerdict
 
 PASSES, FAILS, NONE = (
-    StoredAnswer(AnswerKind.PASSES),
-    StoredAnswer(AnswerKind.FAILS),
-    StoredAnswer(AnswerKind.NONE, runs=2),
+    StoredAnswer(SideVerdict.GOOD),
+    StoredAnswer(SideVerdict.BAD),
+    StoredAnswer(SideVerdict.NONE, runs=2),
 )
-RUN_FAILED = StoredAnswer(AnswerKind.RUN_FAILED)
+RUN_FAILED = StoredAnswer(SideVerdict.FAILED)
 World = Callable[[AnswerKey], StoredAnswer]
 
 
 def run(gate: GateRules, world: World) -> tuple[GateVerdict, dict[AnswerKey, StoredAnswer]]:
-    """AnswerKind what the gate asks until it has decided."""
+    """Ask what the gate asks until it has decided."""
     stored: dict[AnswerKey, StoredAnswer] = {}
     while not isinstance(asked := gate.decide(stored), GateVerdict):
         assert asked, "it asks for nothing"
@@ -247,7 +247,7 @@ def test_least_and_default_budgets() -> None:
 
 def scored(losses: Mapping[int, float]) -> World:
     def answer(place: AnswerKey) -> StoredAnswer:
-        return StoredAnswer(AnswerKind.PASSES, 7 + losses.get(place.row, 0) * (place.side == NEW))
+        return StoredAnswer(SideVerdict.GOOD, 7 + losses.get(place.row, 0) * (place.side == NEW))
 
     return answer
 
@@ -298,7 +298,7 @@ def worlds(draw: st.DrawFn) -> tuple[GateRules, World, int]:
         if chance.random() < failing:
             return RUN_FAILED
         fails = chance.random() < noise + (worse if place.side == NEW and place.row % 3 == 0 else 0)
-        return StoredAnswer(AnswerKind.FAILS if fails else AnswerKind.PASSES, round(chance.gauss(7 - fails, 1), 1))
+        return StoredAnswer(SideVerdict.BAD if fails else SideVerdict.GOOD, round(chance.gauss(7 - fails, 1), 1))
 
     return GateRules(range(1, rows + 1), most, scored=draw(st.booleans())), answer, seed
 
