@@ -139,16 +139,17 @@ def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
     import tempfile  # only a pipe needs it
 
     with file as pipe:
-        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+        copy: BinaryIO | None = None
         try:
+            copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
             shutil.copyfileobj(pipe, copy, MEBIBYTE)
             copy.flush()
         except OSError as error:
             with suppress(OSError):  # closing tries again to write what a full disk has refused
-                copy.close()
-            raise UsageProblem(
-                f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
-            ) from None
+                if copy is not None:
+                    copy.close()
+            what = f"it can't be copied to a temporary file: {reason_of(error)}"
+            raise UsageProblem(what, "set TMPDIR to a disk with room for it") from None
         return copy
 
 

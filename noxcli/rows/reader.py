@@ -108,6 +108,7 @@ class RowReader:
             into = io.BytesIO() if directory is None else open_scratch(directory)
             with self._sources.open(self.source) as pipe:
                 shutil.copyfileobj(pipe, into)
+            into.flush()  # what a full disk refuses is refused here
             return into
 
         try:
