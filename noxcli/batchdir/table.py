@@ -1,12 +1,15 @@
 """The rows of a batch's table, as long as its FILE is the one that the batch was begun with."""
 
 import hashlib
-from collections.abc import Iterator
+import tempfile
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
-from noxcli.codec import decode_json
+from noxcli.codec import decode_json, to_json
 from noxcli.errors import NoxError
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
@@ -16,34 +19,38 @@ from noxcli.rows.reader import Row, RowReader
 
 
 class BatchTable:
-    """The rows by their numbers, in few words: they are read in order, and again where an earlier one is wanted."""
+    """What lines say of their rows, by number; in a file, with 16 bytes in memory for each row that `lacks` a line."""
 
-    def __init__(self, header: BatchHeader) -> None:
-        self._header, self._shared = header, dict[str, Any]()
-        self._rows: Iterator[Row] | None = None
-        self._last: Row | None = None
+    def __init__(self, header: BatchHeader, lacks: Callable[[int], bool]) -> None:
+        self._header, self._numbers, self._places = header, array("Q"), array("Q")
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - it ends with this
+        digest = hashlib.sha256()
         try:
-            self._shared = {name: decode_json(text.encode()) for name, text in header.constants.items()}
-            self._reader = self._open()
-            self.is_same = self._digest() == header.digest
+            shared: dict[str, Any] = {name: decode_json(text.encode()) for name, text in header.constants.items()}
+            shared |= dict.fromkeys(header.secrets, HIDDEN)
+            for row in self._selected(self._open()):
+                digest.update(row.digest.to_bytes(8, "big"))
+                if lacks(row.number) and row.problem is None:
+                    self._numbers.append(row.number)
+                    self._places.append(self._told.tell())
+                    about = {"id": row.id, "input": {**shared, **row.inputs.shown()}, "columns": dict(row.columns)}
+                    self._told.write(f"{to_json(about)}\n".encode())
         except (NoxError, ValueError):  # there is no such file, or an input is too long to be in the header as a whole
-            self.is_same = False
+            pass
+        if digest.hexdigest() != header.digest:
+            self._numbers = array("Q")
 
-    def row(self, number: int) -> dict[str, Any]:
-        """Return what a row's line says of its table line, empty if that is not known."""
-        if not self.is_same:
+    def __del__(self) -> None:
+        self._told.close()
+
+    def row(self, number: int) -> Mapping[str, Any]:
+        """Return id, inputs and kept columns of a row, nothing if they are not known."""
+        at = bisect_left(self._numbers, number)
+        if self._numbers[at : at + 1] != array("Q", [number]):
             return {}
-        if self._rows is None or self._last is None or self._last.number > number:
-            self._rows, self._last = self._selected(), None
-        while self._last is None or self._last.number < number:
-            self._last = next(self._rows, None)
-            if self._last is None:
-                return {}
-        row = self._last
-        if row.number != number or row.problem is not None:
-            return {}
-        given = {**self._shared, **dict.fromkeys(self._header.secrets, HIDDEN), **row.inputs.shown()}
-        return {"id": row.id, "input": given, "columns": dict(row.columns)}
+        self._told.seek(self._places[at])
+        told: dict[str, Any] = decode_json(self._told.readline())
+        return told
 
     def _open(self) -> RowReader:
         """Raises UsageProblem."""
@@ -56,17 +63,11 @@ class BatchTable:
             raise ValueError
         return reader
 
-    def _selected(self) -> Iterator[Row]:
+    def _selected(self, reader: RowReader) -> Iterator[Row]:
         header = self._header
         only = None if header.only is None else {*header.only}
-        for row in self._reader.repeated():
+        for row in reader.repeated():
             if header.limit is not None and row.file_number > header.limit:
                 return
             if only is None or row.file_number in only:
                 yield row
-
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
-        for row in self._selected():
-            digest.update(row.digest.to_bytes(8, "big"))
-        return digest.hexdigest()

@@ -197,7 +197,7 @@ class MergedBatch:
         """Return what the table says of a row without a result, if it still is the one of the batch."""
         if self.header.gate is not None:
             return {}
-        self._table = self._table or BatchTable(self.header)
+        self._table = self._table or BatchTable(self.header, lambda number: not any(self._places[number : number + 1]))
         return self._table.row(number)
 
     def _add(self, owner: int, journaled: JournalState) -> None:
