@@ -91,7 +91,7 @@ class Run:
         output: Any = run.course.output
         self.output = {name: value.content if isinstance(value, File) else value for name, value in output.items()}
         self.right = not str(self.output.get("Answer", "")).startswith("wrong")
-        self.answered, self.cut, self.stoppers = answered, cut, stoppers  # all of it, but for a cut; keys
+        self.answered, self.cut, self.stoppers = answered, cut, stoppers  # its start, but for a cut; keys
 
 
 class World:
@@ -571,6 +571,7 @@ class Oracle:
         self.own_keys = {each.key for each in self.calls}
 
     def problems(self) -> list[str]:
+        """What the call has broken: a check is a method whose text begins with its section."""
         checks = {name: check for name, check in vars(Oracle).items() if (check.__doc__ or "").startswith("§")}
         return [f"{self.call.name} {name}: {said}" for name, check in checks.items() for said in check(self)]
 
@@ -723,7 +724,7 @@ class Oracle:
             code, run = result["exit_code"], self.runs.get((result["run"] or {}).get("id", ""))
             if code in {0, 1, 3, 10, 11} or (run is None and result["run"] is not None):
                 told = run and (result["run"]["status"], code)
-                if not run or told not in {(run.truth, ENDED[run.truth]), ("completed", 11)}:
+                if not run or told not in {(run.truth, ENDED[run.truth]), (run.truth, 11)}:
                     yield f"{told} of a run that has {run and run.truth}: {result}"
                 elif code in {0, 11} and self.call.verb != "wait":
                     yield from self.differing(run, result["output"])
