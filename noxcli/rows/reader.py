@@ -179,7 +179,7 @@ class RowReader:
         with self._open() as file:
             if self.is_table:
                 with suppress(csv.Error), self._csv_reader(file) as reader:
-                    return sum(map(bool, reader)) - 1
+                    return sum(any(map(str.strip, cells)) for cells in reader) - 1
             else:
                 first = next((line for line in file if not line.isspace()), b"")
                 if not first.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):

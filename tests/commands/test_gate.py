@@ -105,10 +105,13 @@ def test_both_versions_are_asked_together(noxcli: Noxcli, sandbox: Sandbox, answ
 def test_worse_as_a_whole_names_no_row(noxcli: Noxcli, sandbox: Sandbox, answers: Any, tmp_path: Path) -> None:
     turns = {str(number): ("g", "b" if number < 9 else "g") for number in range(12)}
     workflow, report = answers(turns), tmp_path / "junit.xml"
-    result = gate(noxcli, workflow, table(turns), "--junit", str(report))
+    pages = ("--markdown", "c.md", "--report", "c.html")
+    result = gate(noxcli, workflow, table(turns), "--junit", str(report), *pages)
     assert (result.code, len(sandbox.runs(workflow))) == (11, 24)
     worse = "NEW is worse as a whole: 9 answers broke and 0 were fixed in 1 round"
     assert f"noxcli: {worse}; no row alone is confirmed\n" in result.err
+    assert "<h3>noxcli gate failed: NEW is worse as a whole, 9 broken, 3 same</h3>" in Path("c.md").read_text()
+    assert '<span class="bad">NEW is worse as a whole</span>' in Path("c.html").read_text()
     (suite,) = JUnitXml.fromfile(str(report))
     (whole,) = [case for case in suite if case.name == "NEW as a whole"]
     assert whole.result[0].message == worse

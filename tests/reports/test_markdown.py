@@ -67,6 +67,35 @@ def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
     assert "t.csv" in text
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_rows_that_were_left_out_are_a_note(noxcli: Noxcli, plays: Any, form: str) -> None:
+    rows = [{"Q": f"why {number}"} for number in range(6)]
+    texts = {
+        "csv": "Q,Q2\n"
+        + "".join(f"{row['Q']},\n" for row in rows[:3])
+        + ",\n"
+        + "".join(f"{row['Q']},\n" for row in rows[3:]),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+        "json": json.dumps(rows),
+    }
+    workflow = plays(nodes=[input_node("Q"), input_node("Q2", default="")], output=lambda inputs: {"A": inputs["Q"]})
+    Path(f"t.{form}").write_text(texts[form])
+    for name in ("base", "new"):
+        assert noxcli("batch", workflow, f"t.{form}", "--limit", "2", "--output-dir", name).code == 0
+    left_out = f"only 2 of the 6 rows of t.{form}: --limit 2"
+    compared = noxcli("compare", "base", "new", "--markdown", "c.md", "--report", "c.html")
+    assert f"BASE and NEW have {left_out}\n" in compared.err
+    results = noxcli(
+        "results", "new", "--assert", "ok", "--min-pass", "90%", "--by", "Q", "--markdown", "r.md", "--report", "r.html"
+    )
+    assert f"noxcli: {left_out}\n" in results.err
+    for file in ("c.md", "c.html", "r.md", "r.html"):
+        text = Path(file).read_text()
+        assert left_out in text
+        assert file[0] == "c" or "--min-pass 90%" in text
+        assert file[0] == "c" or "1 of 1 row passed (100.0%)" in text
+
+
 def row(number: int, answer: str, code: int = 0) -> dict[str, Any]:
     run = {"id": f"{answer[:3]}{answer[-3:]}{number}", "workflow_id": "w", "status": "completed"}
     error = {"message": f"completed, but {answer[:50]}"} if code else None
