@@ -1,7 +1,9 @@
 """`noxcli doctor`: each check with good and bad settings and servers, its fix, and the exit code of the worst."""
 
 import re
+import socket
 import ssl
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,9 +16,9 @@ from noxcli.sandbox.faults import NO_EVENTS, Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
-from tests.commands.buffering import proxy
 from tests.conftest import Noxcli, Result
-from tests.rawserver import Turn, json_answer, raw_server, redirect
+from tests.faults.gate import forwarded, relayed, whole_of
+from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
 
 FOR_EVER = [Sleep(600_000)]
 ALL = ["host", "tls", "clock", "key", "events"]
@@ -204,6 +206,35 @@ def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) 
 # The event stream.
 
 
+BUFFER = 4096  # bytes
+
+
+def proxy(upstream: str, way: str) -> AbstractContextManager[RawServer]:
+    """A proxy that passes streams on as they come, holds them until they end or a buffer is full, or collects them."""
+
+    def stream(peer: socket.socket, request: Request) -> None:
+        with forwarded(request, upstream) as server, suppress(OSError):
+            head, _, kept = server.recv(BUFFER).partition(b"\r\n\r\n")
+            head += b"\r\nContent-Encoding: gzip" if way == "compresses" else b""
+            if way == "collects":
+                peer.sendall(answer(200, kept + whole_of(server), Content_Type="text/event-stream"))
+                return
+            peer.sendall(head + b"\r\n\r\n")
+            if way == "holds":
+                peer.sendall(kept + whole_of(server))
+            while piece := server.recv(BUFFER):
+                kept += piece
+                full = len(kept) // BUFFER * BUFFER if way == "fills" else len(kept)
+                peer.sendall(kept[:full])
+                kept = kept[full:]
+
+    def turn(request: Request) -> Turn:
+        streamed = "/events" in request.target and way != "passes"
+        return (lambda peer: stream(peer, request)) if streamed else relayed(request, upstream)
+
+    return raw_server(by_request=turn)
+
+
 @pytest.mark.parametrize(
     ("way", "verdict", "message"),
     [
@@ -234,8 +265,8 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     monkeypatch.setattr(doctor, "WATCHED", 0.6 if way == "holds" else 30)
     talk = [Emit("Talker", content="word " * 20) for _ in range(60)]
     run = noxcli.start(plays(script=[*(talk if way == "fills" else []), *FOR_EVER]))
-    with proxy(sandbox.url, way) as url:
-        result = noxcli("doctor", "--json", "--base-url", url)
+    with proxy(sandbox.url, way) as server:
+        result = noxcli("doctor", "--json", "--base-url", server.url)
     assert result.code == 0
     assert verdicts(result)["events"] == verdict
     assert re.fullmatch(message.replace("RUN", run), checks(result)["events"]["message"])
@@ -245,8 +276,8 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
 
 def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     run = noxcli("run", plays(), "--json").json["run"]["id"]
-    with proxy(sandbox.url, "collects") as url:
-        result = noxcli("doctor", "--json", "--base-url", url, "--run", run)
+    with proxy(sandbox.url, "collects") as server:
+        result = noxcli("doctor", "--json", "--base-url", server.url, "--run", run)
     assert verdicts(result)["events"] == "warning"
 
 
