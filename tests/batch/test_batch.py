@@ -59,13 +59,6 @@ def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any) -> None:
     assert (resumed.code, resumed.codes) == (10, {3: 10}), "only what was not final is looked at again"
 
 
-@pytest.mark.parametrize("ended", ["silent", "404", "close"])
-def test_a_failed_row_without_a_stream_has_failed(noxcli: Noxcli, plays: Any, ended: str) -> None:
-    workflow = plays(nodes=[input_node("Q")], status="failed", switches={"on_ended": ended})
-    result = noxcli("batch", workflow, write_rows("a"))
-    assert (result.code, result.codes) == (1, {1: 1})
-
-
 def test_resume_prints_nothing_twice_and_keeps_the_code(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow, rows = echoes(), write_rows("a", "bad")
     assert noxcli("batch", workflow, rows).code == 1

@@ -6,6 +6,7 @@ import ssl
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
 from tests.conftest import Noxcli, Result
-from tests.faults.gate import forwarded, relayed, whole_of
+from tests.faults.gate import forwarded, relayed
+from tests.otherside import STREAM
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
 
 FOR_EVER = [Sleep(600_000)]
@@ -214,15 +216,15 @@ def proxy(upstream: str, way: str) -> AbstractContextManager[RawServer]:
 
     def stream(peer: socket.socket, request: Request) -> None:
         with forwarded(request, upstream) as server, suppress(OSError):
-            head, _, kept = server.recv(BUFFER).partition(b"\r\n\r\n")
-            head += b"\r\nContent-Encoding: gzip" if way == "compresses" else b""
+            came, kept = HTTPResponse(server), b""
+            came.begin()
             if way == "collects":
-                peer.sendall(answer(200, kept + whole_of(server), Content_Type="text/event-stream"))
+                peer.sendall(answer(200, came.read(), Content_Type="text/event-stream"))
                 return
-            peer.sendall(head + b"\r\n\r\n")
+            peer.sendall(STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", way == "compresses"))
             if way == "holds":
-                peer.sendall(kept + whole_of(server))
-            while piece := server.recv(BUFFER):
+                peer.sendall(came.read())
+            while piece := came.read1(BUFFER):
                 kept += piece
                 full = len(kept) // BUFFER * BUFFER if way == "fills" else len(kept)
                 peer.sendall(kept[:full])

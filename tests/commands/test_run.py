@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.scenario import fixed_input
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_fails, node_runs
+from noxcli.sandbox.steps import node_runs
 from tests.conftest import Noxcli
 
 ESSAY = "Grüße, 世界 🌱. " * 1500
@@ -119,32 +118,3 @@ def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandb
     document = noxcli("run", workflow, "--detach", "--json").json
     assert (document["ok"], document["run"]["confirmed"]) == (True, False)
     assert document["run"]["status"] in {"queued", "running", "completed"}
-
-
-@pytest.mark.parametrize(
-    ("scenario", "code", "status"),
-    [
-        ({"status": "failed", "script": node_fails("Write", "no tokens left")}, 1, "failed"),
-        ({"status": "stopped"}, 3, "stopped"),
-        ({"status": "stopped", "switches": {"on_stopped": "silent"}}, 3, "stopped"),
-        ({"status": "awaiting_human_feedback"}, 10, "awaiting_human_feedback"),
-        ({"status": "awaiting_human_feedback", "switches": {"on_paused": "silent"}}, 10, "awaiting_human_feedback"),
-        ({"status": "completed", "switches": {"end_announced_by": "none"}}, 0, "completed"),
-        ({"status": "completed", "switches": {"end_announced_by": "state"}}, 0, "completed"),
-        ({"status": "completed", "switches": {"stale_reads": 3}}, 0, "completed"),
-        ({"status": "completed", "faults": {"events": [NO_EVENTS]}}, 0, "completed"),
-        ({"status": "failed", "faults": {"events": [NO_EVENTS]}}, 1, "failed"),
-    ],
-)
-def test_the_record_gives_the_verdict(
-    noxcli: Noxcli, plays: Any, scenario: dict[str, Any], code: int, status: str
-) -> None:
-    workflow = plays(**{"output": {"A": "x"}, **scenario})
-    text = noxcli("run", workflow)
-    assert text.code == code
-    assert (text.out == b"") is (code != 0)
-    document = noxcli("run", workflow, "--json")
-    assert document.code == document.json["exit_code"] == code
-    assert document.json["run"]["status"] == status
-    lines = noxcli("run", workflow, "--format", "ndjson")
-    assert lines.code == lines.lines[-1]["data"]["exit_code"] == code

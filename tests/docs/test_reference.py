@@ -8,7 +8,7 @@ from generated import cells, reference
 
 from noxcli.config.config_files import DEFAULTS, SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
-from noxcli.sandbox import faults, switches
+from noxcli.sandbox import faults
 from noxcli.sandbox import scenario_file as files
 
 ROOT = Path(__file__).parents[2]
@@ -29,14 +29,6 @@ def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_cell_shows_its_text() -> None:
     assert cells.escaped("RUN<TAB>STATUS a|b `c|<d>`\n  lines *x*") == r"RUN&lt;TAB>STATUS a\|b `c\|<d>` lines \*x\*"
-
-
-def test_every_switch_stands_there_once_with_a_meaning() -> None:
-    groups = list(reference.switch_groups())
-    named = [name for _, group in groups for name, _ in group]
-    assert named == list(switches.meanings())
-    assert len(groups) >= 8
-    assert all(meaning.endswith(".") for _, group in groups for _, meaning in group)
 
 
 def test_every_key_of_a_scenario_file_stands_there() -> None:

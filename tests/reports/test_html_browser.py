@@ -213,25 +213,3 @@ def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli,
     names = "[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())"
     assert not [name for name in tab.evaluate(names) if name.startswith("on") or name in {"src", "style", "srcdoc"}]
     assert tab.evaluate("typeof window.pwned") == "undefined"
-
-
-@pytest.mark.wide
-def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> None:
-    path = Path("many.html").absolute()
-    message = "run failed at 'Summarise': The model refused the text: 140,000 tokens, 128,000 are allowed"
-    path.write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: many(10_000, message))))
-    tab = browser.open(path)
-    assert tab.complaints() == []
-    took = tab.evaluate(
-        """(async () => {
-          const search = document.querySelector("[type=search]"), began = performance.now();
-          search.value = "id 99"; search.dispatchEvent(new Event("input"));
-          await new Promise((done) => setTimeout(done, 130));
-          document.body.getBoundingClientRect();
-          return performance.now() - began;
-        })()"""
-    )
-    assert tab.evaluate("document.querySelector('output').textContent") == "111 match"
-    shown = "document.querySelector('#fall').click(); document.body.getBoundingClientRect()"
-    took += tab.evaluate(f"(() => {{ const began = performance.now(); {shown}; return performance.now() - began; }})()")
-    assert took < 3000, "milliseconds, on a machine with other things to do"

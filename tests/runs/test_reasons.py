@@ -10,8 +10,7 @@ import pytest
 
 from noxcli.models import Reconnecting, Run, RunEvent, Workflow
 from noxcli.runs.progress import Progress
-from noxcli.sandbox.scenario import input_node
-from noxcli.sandbox.steps import node_fails, node_runs
+from noxcli.sandbox.steps import node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.otherside import RUN, WORKFLOW, OtherSide, Streams, called, event, record, sends
@@ -99,30 +98,6 @@ def test_what_nobody_tells_is_left_out(noxcli: Noxcli, verb: str) -> None:
     assert result.code == 1
     assert "run failed" in result.err
     assert "failed at" not in result.err
-
-
-@pytest.mark.parametrize("detail", ["everywhere", "content", "run_logs", "data", "none"])
-def test_wherever_the_sandbox_keeps_it(noxcli: Noxcli, plays: Any, detail: str) -> None:
-    script = [*node_runs("Read"), *node_fails("Write", WHY)]
-    workflow = plays(
-        nodes=[input_node("Q", default="")], script=script, status="failed", switches={"failure_detail": detail}
-    )
-    expected = "failed at 'Write'" if detail == "none" else SAID
-    write_rows("a")
-    lines = [noxcli("run", workflow, "--json"), noxcli("run", workflow, "--no-stream", "--json")]
-    ended = lines[0].json["run"]["id"]
-    for argv in (("stream",), ("stream", "--no-stream"), ("wait",), ("wait", "--no-stream"), ("fetch-output",)):
-        lines.append(noxcli(argv[0], ended, *argv[1:], "--json"))
-    for result in lines:
-        error = result.json["error"]
-        assert (result.code, error["message"]) == (1, f"run {expected}")
-        assert error["hint"].endswith(f"noxcli inspect {result.json['run']['id']}")
-        nodes = {node["name"]: node for node in result.json["nodes"]}
-        assert nodes["Write"]["status"] == "failed"
-        assert nodes["Write"]["error"] == (None if detail == "none" else WHY)
-        assert (nodes["Read"]["status"], nodes["Read"]["error"]) == ("completed", None), "a replayed event called it so"
-    batch = noxcli("batch", workflow, "rows.jsonl")
-    assert batch.lines[0]["result"]["error"]["message"].endswith(expected)
 
 
 LOGS = {
