@@ -8,7 +8,7 @@ from contextlib import suppress
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.worker import ActiveRow, RowWorker
 from noxcli.batchdir.journal_state import SentStart
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of

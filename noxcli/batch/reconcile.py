@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from noxcli.batchdir.journal_state import SentStart
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
 from noxcli.models import Run

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
-from noxcli.batchdir.results_file import ResultsFile
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import ResultsFile, RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import to_json

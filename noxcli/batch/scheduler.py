@@ -17,7 +17,7 @@ from noxcli.batch.spec import BatchSpec
 from noxcli.batch.worker import ActiveRow, RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import (
     ConnectionRejected,
     ExitCode,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import SentStart
-from noxcli.batchdir.row_result import RowResult, row_folder
+from noxcli.batchdir.results_file import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,

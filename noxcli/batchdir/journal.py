@@ -18,7 +18,7 @@ from typing import Any, Self
 from noxcli.batchdir.append_file import AppendFile, JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import HOLDER_NAME, JOURNAL_NAME, RESULTS_NAME, reason_of

@@ -3,15 +3,19 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, lines_in, open_batch_file
-from noxcli.batchdir.row_result import RowResult
-from noxcli.codec import decode_json
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.codec import decode_json, to_json
+from noxcli.errors import HAD_RUN, ExitCode, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
-from noxcli.rows.reader import MAX_ROWS, digest_of
+from noxcli.masking import Mask
+from noxcli.outputs.filenames import safe_stem
+from noxcli.reports.result import Outcome
+from noxcli.rows.reader import MAX_ROWS, Row, digest_of
 from noxcli.safe_dir import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"
@@ -35,6 +39,59 @@ ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"),
 MAX_RUN = 1e12  # seconds
 MAX_REPETITIONS = 1000  # of a row
 NUMBER_BITS = 48  # of a row's number, or of its place in a file
+
+
+@dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
+class RowResult:
+    """A row's result in this call, as the server gave it.
+
+    `interrupted` if noxcli itself stopped its run, which must be started again; `took` is how long its run took, if
+    that was measured; with a `fatal_error`, no other row would succeed either.
+    """
+
+    row: Row
+    result: dict[str, Any]
+    code: ExitCode
+    input: Mapping[str, Any]
+    columns: Mapping[str, Any]
+    interrupted: bool = False
+    took: float | None = None
+    fatal_error: NoxError | None = None
+    asked: int = 1  # how often it was run, with this time
+    judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
+
+    @classmethod
+    def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
+        """Return the row with the result in the outcome; the mask hides secrets."""
+        code = outcome.error.exit_code if outcome.error else ExitCode.OK
+        shown = mask.whole(row.inputs.shown()), mask.whole(row.columns)
+        return cls(row, outcome.document(code, mask), code, *shown)
+
+    @property
+    def final(self) -> bool:
+        """True if the row's run is over, so that --resume skips it."""
+        run = self.result["run"] or {}
+        return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What its line contains."""
+        about = {"asked": self.asked, "input": self.input, "columns": self.columns}
+        return {"row": self.row.number, "id": self.row.id, "result": self.result, **about}
+
+    @cached_property
+    def line(self) -> str:
+        """Its line in the results."""
+        return f"{to_json(self.document)}\n"
+
+
+MAX_ID = 60  # bytes of a row's own id in the name of its directory
+
+
+def row_folder(number: int, row_id: str | None) -> str:
+    """Return the name of the directory of a row's files."""
+    stem = f"{number:06}"
+    return stem if row_id is None else f"{stem}-{safe_stem(row_id, MAX_ID)}"
 
 
 class DigestIndex:

@@ -12,8 +12,7 @@ from typing import IO, Any
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
-from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, parse_line, run_of
-from noxcli.batchdir.row_result import row_folder
+from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, parse_line, row_folder, run_of
 from noxcli.batchdir.table import BatchTable
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker

@@ -22,7 +22,7 @@ from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import RowResult
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ConfigProblem, ExitCode, Unavailable, UsageProblem

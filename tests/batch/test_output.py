@@ -13,8 +13,7 @@ from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
-from noxcli.batchdir.results_file import ResultsFile
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import ResultsFile, RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ExitCode

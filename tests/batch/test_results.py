@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from noxcli.batchdir.append_file import JournalTrouble
-from noxcli.batchdir.results_file import ResultsFile, ResultsIndex
-from noxcli.batchdir.row_result import RowResult
+from noxcli.batchdir.results_file import ResultsFile, ResultsIndex, RowResult
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.rows.reader import Row
 from noxcli.safe_dir import SafeDir
