@@ -6,7 +6,6 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -201,7 +200,7 @@ class StartAttempt(NonIdempotentRequest[Run]):
         return f"; {found.words()}", found.brief()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ImportRequest:
     """One bundle to import. Which workflows it changes is not documented: those that exist and that it names."""
 
