@@ -33,6 +33,7 @@ COMMON_LINE = "Common options, such as --profile, --timeout, -q and -v: noxcli h
 FAILED, NO_KEY, NOT_FOUND = {1: "the run failed"}, {4: "no key, or rejected"}, {5: "not found"}
 LOST, IN_DOUBT, RED = {6: "lost contact"}, {7: "unknown if it started"}, {11: "an --assert or --expect failed"}
 TEMPORARY, TIMED_OUT = {75: "nothing started, try again"}, {124: "--timeout reached"}
+PRINTED_ONLY = {2: "bad usage", 9: "not written", 141: "the reader went away"}
 CODES: dict[str, dict[int, str]] = {
     "run": FAILED | IN_DOUBT | TIMED_OUT,
     "rerun": FAILED | IN_DOUBT | TIMED_OUT,
@@ -48,6 +49,8 @@ CODES: dict[str, dict[int, str]] = {
     "compare": {2: "nothing to compare", 8: "rows without an answer", 11: "a row broke"},
     **dict.fromkeys(("inspect", "versions", "inputs", "export"), NO_KEY | NOT_FOUND | TEMPORARY),
     **dict.fromkeys(("workflows", "runs", "doctor"), {2: "bad usage or config"} | NO_KEY | TEMPORARY),
+    **dict.fromkeys(("schema", "completion", "help"), PRINTED_ONLY),
+    "sandbox": {0: "ended, or COMMAND did", 2: "bad usage, or the port is taken", 127: "no such COMMAND"},
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (
