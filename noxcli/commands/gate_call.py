@@ -418,7 +418,7 @@ class _Gate:
             yield _worse(verdict)
         elif look.color is Color.GRAY and not verdict.is_red:
             yield f"not decided after {amount(look.rounds, 'round')}: {_counts(look)}; green"
-        if verdict.suspects:
+        if len(verdict.rows(SuspectState.BROKEN)) < len(verdict.suspects):
             yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
         if ending is None:
             everywhere = (
