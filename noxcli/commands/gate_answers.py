@@ -68,6 +68,7 @@ class GateAnswers(BatchSummary):
     _tries: Counter[int] = field(default_factory=Counter)  # in this call
     _kinds: dict[int, SideVerdict] = field(default_factory=dict)
     _scores: dict[int, float | None] = field(default_factory=dict)
+    _checked: set[int] = field(default_factory=set)  # rows that a check is about
     _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
 
     def remember(self, journaled: JournalState) -> None:
@@ -87,6 +88,8 @@ class GateAnswers(BatchSummary):
         number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
         self._scores[number] = line.get("score")
         self._kinds[number] = answer_of(line)
+        if line["result"].get("assertions"):
+            self._checked.add(line["row"])
         if not before:
             self._tries[number] += 1
             self.runs[number] += not line["result"]["retry_safe"] and number not in self._followed
@@ -123,6 +126,11 @@ class GateAnswers(BatchSummary):
             if row not in found and base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
                 found[row] = self._confirmed(row, SuspectState.VARIES)
         return found
+
+    @property
+    def rows_with_a_check(self) -> int:
+        """The number of rows that can fail, all of them with --score alone."""
+        return len(self._checked) or len(self.rules.rows)
 
     def pass_rate(self) -> float:
         """Return the share of all answers of rounds that pass."""

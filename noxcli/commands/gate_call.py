@@ -406,8 +406,8 @@ class _Gate:
             "max_runs": rules.max_runs,
             "looks": looks,
             "suspects": {str(state): len(verdict.rows(state)) for state in SuspectState},
-            "loss_seen": loss_seen(len(rules.rows), rate, possible, scored=rules.scored),
-            "row_seen": row_seen(len(rules.rows), rate),
+            "loss_seen": loss_seen(self.answers.rows_with_a_check, rate, possible, scored=rules.scored),
+            "row_seen": row_seen(self.answers.rows_with_a_check, rate),
             "checks_changed": self.checks_changed,
         }
 

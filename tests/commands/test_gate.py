@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
+from noxcli.compare.significance import loss_seen
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -272,6 +273,15 @@ def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, plays: Any) -> N
     document = result.json
     assert (document["score"]["new"], document["gate"]["looks"][0]["score"]) == (5.8, pytest.approx(-1.2))
     assert len(document["groups"]) == 10
+
+
+def test_a_green_is_worth_what_its_checks_can_see(noxcli: Noxcli, answers: Any) -> None:
+    turns = {str(number): ("gb", "gb") for number in range(8)}
+    expects = [{"$id": row, "Q": row, **({"$expect": "good"} if row < "2" else {})} for row in turns]
+    line = ("--base", "base", "--new", "new", "--json")
+    result = noxcli("gate", answers(turns), write_rows(*expects), *line)
+    assert (result.code, result.json["gate"]["loss_seen"]) == (0, loss_seen(2, 1.0, 5)), result.err
+    assert loss_seen(2, 1.0, 5) != loss_seen(8, 1.0, 5)
 
 
 def test_no_row_that_passes_is_a_mistake(noxcli: Noxcli, answers: Any) -> None:
