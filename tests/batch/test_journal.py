@@ -25,7 +25,7 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalS
 from noxcli.batchdir.results_file import RowResult
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
-from noxcli.errors import ConfigProblem, ExitCode, Unavailable, UsageProblem
+from noxcli.errors import ConfigProblem, ExitCode, NoxError, RequestRejected, Unavailable, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
@@ -113,6 +113,18 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
         [2],
     )
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "discarded"), [(Unavailable("busy", sent=False), True), (RequestRejected("no"), False)]
+)
+def test_a_journal_of_rejected_starts_is_kept(tmp_path: Path, error: NoxError, *, discarded: bool) -> None:
+    with Journal(tmp_path / "new", Clock()) as journal:
+        journal.begin(HEADER, JournalState())
+        journal.note_sent(row(1), "digest", None)
+        journal.withdraw(row(1), error)
+        assert journal.discard() == discarded
+    assert journal.path.exists() != discarded
 
 
 def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
