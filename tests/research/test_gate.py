@@ -1,4 +1,4 @@
-"""Answers of BASE x answers of NEW x where they are stored x repetitions: the codes of `compare`, `results`, `batch`.
+"""Answers of BASE x answers of NEW x where they are stored x repetitions: the codes of `compare` and `results`.
 
 What each cell ends with is read from the table of the contract that this file spells out, not from the code.
 """
@@ -18,9 +18,7 @@ from noxcli.errors import ExitCode, Phase, RunFailed
 from noxcli.models import Run
 from noxcli.outputs.values import Delivered
 from noxcli.reports.result import Outcome
-from noxcli.sandbox.scenario import input_node
-from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli, write_rows
+from tests.conftest import Noxcli
 from tests.sample import one_in
 
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -162,27 +160,3 @@ def test_results_end_as_each_row_does(answers: Sequence[str], needed: int) -> No
     directory = write_directory("one", [("a", answers)], len(answers))
     asked = [*ASKED, *(["--pass-each", str(needed)] if len(answers) > 1 else [])]
     assert Noxcli()("results", directory, *asked).code == row_code(answers, needed)
-
-
-ENDS = {"failed": "failed", "bad": "completed", "good": "completed"}
-
-
-SERVED = [answers for answers in REPETITIONS if "none" not in answers]  # a server gives each of these an answer
-
-
-@pytest.mark.parametrize(("answers", "needed"), one_in(3, SERVED, (1, 2, 3)))
-def test_a_batch_ends_as_its_results_do(noxcli: Noxcli, plays: Any, answers: Sequence[str], needed: int) -> None:
-    needed = min(needed, len(answers))  # more than there are is refused
-    turns = iter(answers)
-
-    def script(_: dict[str, Any]) -> list[Step]:
-        answer = next(turns)
-        said.append("right" if answer == "good" else "wrong")
-        return [State("failed"), Sleep(60_000)] if answer == "failed" else []
-
-    said: list[str] = []
-    workflow = plays(nodes=[input_node("Q")], script=script, output=lambda _: {"Answer": said[-1]})
-    more = ["--repeat", "3", "--pass-each", str(needed)] if len(answers) > 1 else []
-    batch = noxcli("batch", workflow, write_rows({"Q": "a"}), *ASKED, "--max-parallel", "1", *more)
-    assert batch.code == row_code(answers, needed), batch.err
-    assert noxcli("results", "rows.jsonl.batch", *ASKED, *more[2:]).code == batch.code
