@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
+from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import JournalState
+from noxcli.commands.gate_answers import GateAnswers
 from noxcli.compare.significance import loss_seen
+from noxcli.models import Run
+from noxcli.rows.reader import Row
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -170,6 +176,19 @@ def test_a_kill_costs_no_answer(sandbox: Sandbox, env: dict[str, str], noxcli: N
     doubts = result.err.count("has no known outcome")
     assert len(sandbox.runs(workflow)) <= 18 + 4 + 24 + 2 * 4 + doubts
     assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] >= 46
+
+
+def test_a_run_that_an_earlier_call_started_counts_once(tmp_path: Path) -> None:
+    row, result = Row(1, 1, 0), {"exit_code": 0, "retry_safe": False, "run": None, "error": None}
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(BatchHeader("w", None, "h", "s", "1/1", {}, [], None, gate={}), JournalState())
+        journal.note_sent(row, "digest", None)
+        journal.note_started(row, Run("r", "w", "running"))
+        earlier = JournalState.read(journal.path)
+    answers = GateAnswers()
+    answers.remember(earlier)
+    answers.count({"row": 1, "side": "base", "place": 1, "id": None, "result": result})
+    assert answers.runs == {1: 1}
 
 
 def test_a_signal_ends_it_and_the_same_line_continues(
