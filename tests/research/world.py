@@ -316,7 +316,7 @@ class User:
             number, delay = rng.choice([1, 1, 1, 2, 3]), rng.choice([0, 0, 0.02, 0.1, 0.3])
             trouble["signals"] = [[name, at, number, delay + more] for more in rng.choice([[0]] * 9 + [[0, 0.3]])]
         elif rng.random() < 0.24:
-            trouble |= rng.choice([{"close": rng.choice([0, 1, 50, 400])}, {"twins": True}])
+            trouble |= rng.choice([{"close": rng.choice([0, 1, 50, 400])}, {} if "-o" in argv else {"twins": True}])
         return trouble
 
     def one(self) -> None:
@@ -825,6 +825,7 @@ class Oracle:
         """§ 2, 10, 12: the same line again, undisturbed, starts nothing and says the same."""
         call, before = self.call, self.story.calls[max(0, self.story.calls.index(self.call) - 1)]
         again = call.verb == "gate" and self.story.plan["climate"]["pauses"]  # asks once more what has no answer
+        again |= "--again" in call.argv
         if again or not (call.calm and before.calm and before is not call and before.argv == call.argv):
             return
         outputs = [[one["output"] or None for one in Oracle(self.story, each).results] for each in (before, call)]
