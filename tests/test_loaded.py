@@ -57,7 +57,7 @@ def end(code):
     print(sum(compiled), *sys.modules, file=sys.stderr, flush=True)
     leave(code)
 def compile_method(text, module, found):
-    compiled.append(module["__name__"].startswith("noxcli"))
+    compiled.append((text.count("def ") - 1) * module["__name__"].startswith("noxcli"))  # a class at once, since 3.13
     exec(text, module, found)
 dataclasses.exec, os._exit = compile_method, end
 from noxcli.__main__ import main
