@@ -364,9 +364,10 @@ class User:
         for turn in range(self.rng.randint(1, 3)):
             self.call(again if turn else line)
             is_lost = any(fault["at"] == ["start", 1] for fault in self.steps[-1].get("faults", []))
-            if self.rng.random() < (0.7 if is_lost else 0.1):  # somebody else asks the same
-                version = line[line.index("--version-id") :][:2] if "--version-id" in line else []
-                self.call(["run", WORKFLOW, "Question=question 0", "Count=7", *version, "--detach"], calm=True)
+            version = line[line.index("--version-id") :][:2] if "--version-id" in line else []
+            for number in range(3) if self.rng.random() < (0.7 if is_lost else 0.1) else []:  # somebody else asks it
+                question = f"Question=question {number}"
+                self.call(["run", WORKFLOW, question, "Count=7", *version, "--detach"], calm=True)
         if any(word.startswith("small/") for word in line):
             self.steps.append({"grow": True})
         for _ in range(self.rng.choice([1, 2])):
