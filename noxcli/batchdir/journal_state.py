@@ -312,4 +312,6 @@ def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
         raise ValueError(name)
     if name == "only" and not all(type(each) is int and 0 < each <= MAX_ROWS for each in value or ()):
         raise ValueError(name)
+    if type(value) is list and name != "only" and not all(type(each) is str for each in value):
+        raise ValueError(name)
     return value

@@ -303,6 +303,7 @@ changed = st.tuples(
 
 
 @example([(0, "repeat", 0)])
+@example([(0, "columns", [0])])
 @given(st.lists(changed, max_size=8))
 def test_a_journal_that_says_anything_breaks_no_reader(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]
