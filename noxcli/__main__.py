@@ -35,7 +35,7 @@ def main() -> None:
         # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
         report_thread_crash(context, error)
         code = ExitCode.BUG
-    context.terminal.let_go()
+    context.terminal.finish()
     # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.
     os._exit(code)
 

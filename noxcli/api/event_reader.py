@@ -22,7 +22,7 @@ AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout before 
 
 
 class EventFeed:
-    """Events of one connection, in order of arrival: a thread collects bytes, and `take` makes events of them."""
+    """Events of one connection, in order of arrival: a thread collects bytes, and `next_events` parses them."""
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask

@@ -125,7 +125,7 @@ class Batch:
         return seen
 
     def begin(self, checker: RowChecker) -> None:
-        """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
+        """Begin the journal and the results, which then have what earlier calls left. Raises UsageProblem."""
         journaled, terminal = self.journaled, self._terminal
         if self.spec.fresh and (aside := self.journal.move_aside()) is not None:
             terminal.note(f"what was there is in {aside} now")

@@ -119,7 +119,7 @@ class RowsInFlight:
             row.aborted = row.attempt is None or row.attempt.abort()
 
     def report(self, row: RowResult) -> None:
-        """Let a row go with its result."""
+        """Report a row with its result, and forget it."""
         self.drop(row.row.number)
         run = row.result["run"]
         if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:

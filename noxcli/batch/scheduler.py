@@ -1,7 +1,7 @@
 """The loop of a batch, from its first row to its end: it starts rows and waits for their runs.
 
 The main thread decides everything, in one loop over three queues: rows to start, runs to poll, results to print. A
-limited number of threads wait on the network; each returns a row's next state. What ends a stage early is a cut.
+limited number of threads wait on the network; each returns a row's next state. `Shutdown` has the reasons to end.
 """
 
 import time
@@ -85,7 +85,7 @@ class Scheduler:
 
     @contextmanager
     def _no_run_lost(self) -> Iterator[None]:
-        """Let even a bug be one more cut: all runs are named at the end."""
+        """Let even a bug only end the batch early: all runs are named at the end."""
         try:
             yield
         except TimedOut:

@@ -28,7 +28,7 @@ class Shutdown:
         self._work, self._in_flight, self._output, self._spec = work, in_flight, output, spec
         self._summary = output.summary
         self._errors: list[tuple[NoxError, bool]] = []  # of each stage, and whether it counts only while rows remain
-        self._left_open = False  # rows had no result when the batch began to leave
+        self._had_open_rows = False  # rows had no result when the batch began to detach
         self._start_answered = time.monotonic()  # when the last start was, or this began
         limit = work.deadline.seconds
         self._quiet = -1.0 if limit is None else min(ANSWER_AT_END, limit / 2)  # seconds before the deadline
@@ -39,7 +39,7 @@ class Shutdown:
 
     def note_open(self) -> None:
         """Remember whether rows have no result, before they are left with one."""
-        self._left_open = bool(self._in_flight.starting or self._in_flight.active or self._in_flight.in_doubt)
+        self._had_open_rows = bool(self._in_flight.starting or self._in_flight.active or self._in_flight.in_doubt)
 
     def check(self) -> None:
         """Begin a later stage where a limit, an outage or the disk demands it."""
@@ -99,8 +99,8 @@ class Shutdown:
 
     @property
     def verdict(self) -> NoxError | None:
-        """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
-        rest = self._left_open or self._in_flight.unstarted or self._summary.not_started
+        """The worst reason for an early end, the last of several; without any, no row may be without a result."""
+        rest = self._had_open_rows or self._in_flight.unstarted or self._summary.not_started
         errors = [error for error, unless_done in self._errors if rest or not unless_done]
         if not errors:
             lacks = rest and self._summary.min_pass is None and not self._summary.failed

@@ -115,7 +115,7 @@ class RowStart(StartAttempt):
         try:
             super().mark_sending()
         except Unavailable as error:
-            raise RequestAborted(error.message) from None  # called off: as a row that still waits for its turn
+            raise RequestAborted(error.message) from None  # aborted, as a row that still waits for its turn
         digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())

@@ -23,7 +23,7 @@ class BatchTable:
 
     def __init__(self, header: BatchHeader, lacks: Callable[[int], bool]) -> None:
         self._header, self._numbers, self._places = header, array("Q"), array("Q")
-        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - it ends with this
+        self._facts = tempfile.TemporaryFile()  # noqa: SIM115 - it ends with this
         digest = hashlib.sha256()
         try:
             shared: dict[str, Any] = {name: decode_json(text.encode()) for name, text in header.constants.items()}
@@ -32,25 +32,25 @@ class BatchTable:
                 digest.update(row.digest.to_bytes(8, "big"))
                 if lacks(row.number) and row.problem is None:
                     self._numbers.append(row.number)
-                    self._places.append(self._told.tell())
+                    self._places.append(self._facts.tell())
                     about = {"id": row.id, "input": {**shared, **row.inputs.shown()}, "columns": dict(row.columns)}
-                    self._told.write(f"{to_json(about)}\n".encode())
+                    self._facts.write(f"{to_json(about)}\n".encode())
         except (NoxError, ValueError):  # there is no such file, or an input is too long to be in the header as a whole
             pass
         if digest.hexdigest() != header.digest:
             self._numbers = array("Q")
 
     def __del__(self) -> None:
-        self._told.close()
+        self._facts.close()
 
     def row(self, number: int) -> Mapping[str, Any]:
         """Return id, inputs and kept columns of a row, nothing if they are not known."""
         at = bisect_left(self._numbers, number)
         if self._numbers[at : at + 1] != array("Q", [number]):
             return {}
-        self._told.seek(self._places[at])
-        told: dict[str, Any] = decode_json(self._told.readline())
-        return told
+        self._facts.seek(self._places[at])
+        facts: dict[str, Any] = decode_json(self._facts.readline())
+        return facts
 
     def _open(self) -> RowReader:
         """Raises UsageProblem."""

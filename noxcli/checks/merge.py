@@ -182,7 +182,7 @@ class MergedBatch:
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
         owner = self._owners[number]
         if owner == UNOWNED:
-            return {**self._missing(number), **self._told(number)}
+            return {**self._missing(number), **self._known_by_table(number)}
         if place := self._places[number]:
             line = parse_line(self._stored[owner].read_at(place - 1))
             if line is not None and digest_of(run_of(line)) == self._runs[number]:
@@ -190,9 +190,9 @@ class MergedBatch:
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
         unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
-        return {**unstored, **self._told(number)}
+        return {**unstored, **self._known_by_table(number)}
 
-    def _told(self, number: int) -> Mapping[str, Any]:
+    def _known_by_table(self, number: int) -> Mapping[str, Any]:
         """Return what the table says of a row without a result, if it still is the one of the batch."""
         if self.header.gate is not None:
             return {}

@@ -258,7 +258,7 @@ class Terminal:
         """Return what separates a line from another process's picture: the cursor is where that begins."""
         return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
 
-    def let_go(self) -> None:
+    def finish(self) -> None:
         """Start a new line for the shell's prompt, and keep the interpreter from exiting with a code of its own.
 
         After a failed write to a stream, it would.

@@ -69,8 +69,8 @@ class StartRequest:
 class NonIdempotentRequest(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
-    `remaining` is true once it may have been sent, until an answer says that it had no effect: `retry_safe` is its
-    opposite, however the command ends.
+    `may_be_sent` is true until an answer says that it had no effect: `retry_safe` is its opposite, however the command
+    ends.
     """
 
     def __init__(self, name: str, check_first: str) -> None:
