@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -31,7 +32,7 @@ from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Turning
 from tests.forks import ROOT
-from tests.process import NOXCLI, Seen, forked, on_terminal, watched
+from tests.process import NOXCLI, Seen, forked, on_terminal, until, watched
 from tests.texts import any_text
 
 RUNNING = Run("run-1", "wf-1", "running")
@@ -184,10 +185,14 @@ def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, p
 @pytest.mark.parametrize("reflows", [True, False])
 def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bool) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
-    with on_terminal([*forked(), "run", workflow], env if reflows else env | CUTTING) as seen:
+    with on_terminal([*NOXCLI, "run", workflow], env if reflows else env | CUTTING) as seen:
         seen.wait_for(b"of the draft")
+        seen.process.send_signal(signal.SIGSTOP)  # so that all of `before` was drawn for the size before
+        os.waitpid(seen.process.pid, os.WUNTRACED)
+        until(lambda: not select.select([seen.end], [], [], 0)[0])
         seen.resize(45, 24)
         before = bytes(seen.raw)
+        seen.process.send_signal(signal.SIGCONT)
         seen.wait_for(b"\x1b[K\x1b[J\x1b[?7h", after=len(before))
         after = bytes(seen.raw[len(before) :])
         leave(seen)
