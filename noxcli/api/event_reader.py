@@ -102,7 +102,7 @@ class EventFeed:
                         if self._is_full():
                             self._room.wait()
                     if self._closing:
-                        return
+                        break
             ended: Exception = StreamClosed("the stream closed before the end of the run")
         except BROKEN as error:
             ended = Unavailable(f"the stream broke: {cause_of(error, self._mask)}")
