@@ -55,8 +55,8 @@ MAX_DETAIL = 300
 NO_SUCH_HOST, PASSWORD = "the host name is unknown", "put user and password into"
 UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
-# noxus-sdk 0.6.0, errors.py: where it reads the request id.
 NOT_THE_API = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
+# noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 

@@ -37,7 +37,6 @@ class RowCounts:
 
     rows: int = 0
     repeat: int = 1  # each row is counted as often
-    in_shard: int = 0
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     wrong: int = 0  # each row of the file counts once, also below
     mistakes: dict[str, tuple[str, str, int]] = field(default_factory=dict)
@@ -45,6 +44,10 @@ class RowCounts:
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
     only: list[int] | None = None  # the numbers of the rows that --only selects
     digest: str = ""
+
+    @property
+    def in_shard(self) -> int:
+        return sum(self.states)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers that `--dry-run` prints: of rows, then of their runs."""
@@ -60,7 +63,6 @@ class RowCounts:
 
     def add(self, row: Row, state: int) -> None:
         """Count a row of this shard."""
-        self.in_shard += 1
         self.states[state] += 1
         self.kept |= dict.fromkeys(row.columns)
         if state != FINISHED and row.problem is not None:

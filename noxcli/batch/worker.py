@@ -136,7 +136,6 @@ class RowWorker:
     journal: Journal
     known: ClaimedIds
     reruns: Mapping[int, int]  # by row
-    workflow_id: str
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
@@ -147,6 +146,10 @@ class RowWorker:
     pace: "RateLimiter"
     place: SafeDir | None  # the parent of the rows' directories
     one_start: threading.Lock = field(default_factory=threading.Lock)  # after one that was not answered
+
+    @property
+    def workflow_id(self) -> str:
+        return self.workflows[0].id
 
     # The start.
 
@@ -189,14 +192,13 @@ class RowWorker:
                 active.began = time.monotonic()  # now: its duration is counted from here
             except ReadFirst:
                 continue  # another start failed while this one waited
-            except NoReadAnswered:
-                raise
             except Unavailable as error:
                 if error.http_status == SLOW_DOWN:
                     failures.answered()  # for how long, the pace and the batch's limits decide
                 else:
                     failures.failed()
-                if failures.is_too_long or isinstance(error, ConnectionRejected) or not attempt.may_be_repeated(error):
+                lasts = failures.is_too_long or isinstance(error, ConnectionRejected | NoReadAnswered)
+                if lasts or not attempt.may_be_repeated(error):
                     raise
                 self._withdraw(active, error)  # the pace slows down what follows
         try:

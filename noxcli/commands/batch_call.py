@@ -222,7 +222,6 @@ def row_work(
         journal=batch.journal,
         known=ClaimedIds(batch.journaled.runs),
         reruns=batch.journaled.reruns,
-        workflow_id=workflows[0].id,
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
         mask=context.terminal.mask,

@@ -72,7 +72,6 @@ class ComparisonReport:
             pairs = (case_of_pair(pair, self._case_verdict(pair)) for pair in comparison.pairs(same=True))
             write_junit(Path(self.junit), context.outcome.name, [*self.cases, *pairs], context.terminal.mask)
         if context.reports.ci is not None or context.reports.markdown is not None:
-            comparison = self.comparison
             failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
             became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
             broken = [

@@ -1,6 +1,5 @@
 """One call of `noxcli gate`: it asks what the rules need until they decide, and reports what was found."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from noxcli.batchdir.header import (
     constants_of,
     differences,
     digests_of,
+    line_with,
 )
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
@@ -149,7 +149,7 @@ def _read_spec(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
         resume=not options.fresh,
         fresh=options.fresh,
         checked=True,
-        resume_command=shlex.join(["noxcli", *(word for word in context.argv if word != "--fresh")]),
+        resume_command=line_with(context.argv, []),
         stops=context.stops_runs(options.on_interrupt),
         max_parallel=options.max_parallel,
         row_timeout=options.row_timeout,
