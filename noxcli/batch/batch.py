@@ -199,9 +199,9 @@ class Batch:
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        for run in MergedBatch.read([self.spec.directory], of_last_call=True).runs(Shard()):
-            if journaled.state(run["row"]) == FINISHED:
-                summary.count(checker.judged(self.header.printed(run)), before=True)
+        joined = MergedBatch.read([self.spec.directory], of_last_call=True)
+        for run in joined.runs(Shard(), lambda number: journaled.state(number) == FINISHED):
+            summary.count(checker.judged(self.header.printed(run)), before=True)
 
     def run(
         self,

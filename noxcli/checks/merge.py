@@ -124,13 +124,13 @@ class MergedBatch:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
         return (checker.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
-    def runs(self, shard: Shard) -> Iterator[ResultLine]:
-        """Yield the line of each row of the shard: its stored result, or why it has none.
+    def runs(self, shard: Shard, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[ResultLine]:
+        """Yield the line of each row of the shard whose number is `wanted`: its stored result, or why it has none.
 
         Each repetition is a row of its own.
         """
         with self.open_to_read() as read:
-            yield from map(read, self._numbers(shard))
+            yield from map(read, filter(wanted, self._numbers(shard)))
 
     def read_all(self, shard: Shard) -> Iterator[tuple[int, ResultLine]]:
         """Read all results once, and yield the shard's rows after their numbers: those that have a result first."""
