@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
+from noxcli.cli.follow import require_completed
 from noxcli.cli.options import DeliverOptions
 from noxcli.cli.session import Session
 from noxcli.codec import to_utf8
@@ -62,10 +63,11 @@ def check_directory(noxus: Session) -> None:
 def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflow | None = None) -> None:
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
-    `workflow` is what was already read of it. Raises OutputNotDelivered if a part could not be fetched or written,
-    after delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
-    --assert fails.
+    `workflow` is what was already read of it. Raises as `require_completed`; OutputNotDelivered if a part could not be
+    fetched or written, after delivering the rest, or if there is no output that --raw or --query names; and otherwise
+    NotAsAsserted if an --assert fails.
     """
+    require_completed(noxus, run)
     context, directory = noxus.context, noxus.directory
     context.outcome.phase = Phase.DELIVER
     run = context.outcome.run = await_output(noxus.api, run, noxus.retries(), workflow)

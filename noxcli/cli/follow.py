@@ -5,9 +5,9 @@ from dataclasses import replace
 from itertools import chain
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import RETRY_FOLLOWING, FollowOptions, LimitOptions
+from noxcli.cli.options import RETRY_FOLLOWING, CommonOptions, FollowOptions
 from noxcli.cli.session import Session
-from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
+from noxcli.errors import NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Renderer
 from noxcli.render.renderers import play, run_progress
@@ -18,7 +18,7 @@ from noxcli.runs.progress import Progress
 NAMES_WITHIN = 5.0
 
 
-def policy_of(context: Context, options: LimitOptions) -> Policy:
+def policy_of(context: Context, options: CommonOptions) -> Policy:
     """Return how to follow: by the options, or by the context where the verb lacks them or they are not set."""
     policy = Policy(
         every_event=context.printing.format.is_live,
@@ -39,7 +39,7 @@ def policy_of(context: Context, options: LimitOptions) -> Policy:
 
 
 def to_end(
-    noxus: Session, run: Run, options: LimitOptions, *, positions: Sequence[str] = (), workflow: Workflow | None = None
+    noxus: Session, run: Run, options: CommonOptions, *, positions: Sequence[str] = (), workflow: Workflow | None = None
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
@@ -48,7 +48,9 @@ def to_end(
     context, outcome = noxus.context, noxus.context.outcome
     outcome.phase = Phase.FOLLOW
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
-        raise not_finished(run)
+        return run
+    if workflow is None:
+        check_requested(noxus, run, options.raw or ())
     shows_names = not (context.terminal.quiet and context.printing.format.is_text)
     workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
     progress = progress_of(noxus, run, workflow)
@@ -114,22 +116,12 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     raise TimedOut(f"{late.message}; {what}", hint)
 
 
-def not_finished(run: Run, hint: str | None = None) -> NotFinished:
-    """Return the error for a run that is still running if the user did not wait."""
-    return NotFinished(f"run {run.id} is still {run.word}", hint or hint_to_wait(run))
-
-
-def hint_to_wait(run: Run) -> str:
-    """Return the hint to wait for a run."""
-    return f"wait for it: noxcli wait {run.id}"
-
-
 def check_requested(noxus: Session, run: Run, raw: Sequence[str]) -> None:
     """Raise UsageProblem for an output in --raw, --query or --assert that a running run is known not to have.
 
     It is known if its record has the definition, or names no saved version and the current definition can be read.
     """
-    if not (raw or noxus.context.printing.query is not None or noxus.context.reports.asserts):
+    if run.settled or not (raw or noxus.context.printing.query is not None or noxus.context.reports.asserts):
         return
     known = run.workflow if run.workflow is not None and run.workflow.definition else None
     if known is None and run.version_id is None:
@@ -150,15 +142,15 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
         return None
 
 
-def require_completed(noxus: Session, run: Run) -> None:
-    """Do nothing for a completed run.
+def require_completed(noxus: Session, run: Run, seen: Progress | None = None) -> None:
+    """Do nothing for a completed run; `seen` is what its events showed, unless the outcome has it.
 
-    Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.
+    Raises RunFailed with the reason if it can be found, RunStopped, RunPaused or NotFinished for the others.
     """
     outcome, why = noxus.context.outcome, ""
     outcome.phase = Phase.RUN
     if run.status == "failed":
-        outcome.progress = explain_failure(noxus, run, outcome.progress)
+        outcome.progress = explain_failure(noxus, run, seen or outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:

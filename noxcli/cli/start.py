@@ -17,22 +17,16 @@ from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_onc
 from noxcli.state.history import Entry, write_state
 
 
-def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> None:
-    """Print the request (`--dry-run`)."""
-    context = noxus.context
-    body = noxus.api.run_request(inputs.shown(), workflow.version_id, options.callback_url)
-    if context.printing.format.is_text:
-        context.terminal.write(f"{to_json(body, indent=2)}\n")
-    else:
-        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
-
-
-def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run:
+def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run | None:
     """Store the files, start the run, and note its id immediately: in the history, the state file and on stderr.
 
-    Raises TimedOutBeforeStart; what storing and `send_once` raise.
+    Return the run to follow: None after --dry-run and --detach, which print the request and the id. Raises
+    TimedOutBeforeStart; what storing and `send_once` raise.
     """
     context = noxus.context
+    if options.dry_run:
+        _show_request(noxus, workflow, inputs, options)
+        return None
     payload = upload_files(noxus, inputs)
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
@@ -52,7 +46,22 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunO
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
+    run = send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
+    if not options.detach:
+        return run
+    print_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
+    if context.printing.format.is_text:
+        context.terminal.write(f"{run.id}\n")
+    return None
+
+
+def _show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> None:
+    context = noxus.context
+    body = noxus.api.run_request(inputs.shown(), workflow.version_id, options.callback_url)
+    if context.printing.format.is_text:
+        context.terminal.write(f"{to_json(body, indent=2)}\n")
+    else:
+        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:
@@ -69,11 +78,3 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
     except NoxError as error:
         complain(context, error)
     context.resume_command = context.line_to_stream(run.id)
-
-
-def report_detached(noxus: Session, run: Run) -> None:
-    """Print the id of a run that was started and is not followed, and how to follow it."""
-    context = noxus.context
-    print_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
-    if context.printing.format.is_text:
-        context.terminal.write(f"{run.id}\n")

@@ -165,7 +165,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
         run = noxus.read_run(source, retries)
         if run.status == "failed":
             why = follow.explain_failure(noxus, run).why
-        error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
+        error = verdict_of(run, why)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
             outcome.run = await_output(noxus.api, run, retries)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import LAST, CommonOptions, DeliverOptions, LimitOptions, ReportOptions, RunOrNone, declared
+from noxcli.errors import NotFinished
 
 
 @declared
@@ -34,9 +35,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         noxus.context.outcome.confirmed = True
         if not found.settled:
             if options.wait:
-                follow.check_requested(noxus, found, options.raw or ())
                 found = follow.to_end(noxus, found, options)
             elif not found.paused:
-                raise follow.not_finished(found, "add --wait to wait for its end")
-        follow.require_completed(noxus, found)
+                raise NotFinished(f"run {found.id} is still {found.word}", "add --wait to wait for its end")
         deliver.deliver(noxus, found, options)

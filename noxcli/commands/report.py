@@ -29,8 +29,7 @@ class Options(LimitOptions, CommonOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
-    from noxcli.cli.follow import not_finished  # the help loads none of what a page needs
-    from noxcli.cli.session import begin
+    from noxcli.cli.session import begin  # the help loads none of what a page needs
     from noxcli.commands.inspect import inspect_run
     from noxcli.reports.html.run_page import run_page
     from noxcli.reports.result import EndedRun
@@ -40,7 +39,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         inside = inspect_run(noxus, options.run)
     run, progress = inside.run, inside.progress
-    error = verdict_of(run, progress.why) if run.settled or run.paused else not_finished(run)
+    error = verdict_of(run, progress.why)
     outcome = Outcome(options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN)
     document = outcome.document(error.exit_code if error else ExitCode.OK, terminal.mask)
     for node in document["nodes"]:

@@ -44,8 +44,7 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, prepare, session, start  # the help loads none of what a run needs
-    from noxcli.commands.run import see_through
+    from noxcli.cli import deliver, follow, prepare, session, start  # the help loads none of what a run needs
     from noxcli.models import Workflow
 
     noxus = session.begin(ctx, options, subject=options.run)
@@ -65,10 +64,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
         workflow = prepare.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
         inputs = _merge_inputs(noxus, earlier, given, workflow)
         inputs = prepare.check_inputs(noxus, workflow, inputs, options, found.name or found.id)
-        if options.dry_run:
-            start.show_request(noxus, workflow, inputs, options)
-        else:
-            see_through(noxus, start.start_once(noxus, workflow, inputs, options), workflow, options)
+        run = start.start_once(noxus, workflow, inputs, options)
+        if run is not None:
+            ended = follow.to_end(noxus, run, options, workflow=workflow)
+            deliver.deliver(noxus, ended, options, workflow=workflow)
 
 
 def _choose_version(noxus: "Session", wanted: str | None, earlier: "Run") -> str | None:

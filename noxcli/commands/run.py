@@ -1,15 +1,9 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from noxcli.cli.options import RunOptions, WorkflowArgument, declared
 from noxcli.errors import Phase
-
-if TYPE_CHECKING:
-    from noxcli.cli.session import Session
-    from noxcli.models import Run, Workflow
 
 
 @declared
@@ -30,7 +24,7 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, prepare, session, start  # the help loads none of what a run needs
+    from noxcli.cli import deliver, follow, prepare, session, start  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
@@ -41,19 +35,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, checks=not options.no_check
         )
         inputs = prepare.check_inputs(noxus, workflow, inputs, options, options.workflow)
-        if options.dry_run:
-            start.show_request(noxus, workflow, inputs, options)
-        else:
-            see_through(noxus, start.start_once(noxus, workflow, inputs, options), workflow, options)
-
-
-def see_through(noxus: "Session", run: "Run", workflow: "Workflow", options: RunOptions) -> None:
-    """Follow the run that was started to its end, and deliver its output; or say how, with --detach."""
-    from noxcli.cli import deliver, follow, start  # as above
-
-    if options.detach:
-        start.report_detached(noxus, run)
-        return
-    ended = follow.to_end(noxus, run, options, workflow=workflow)
-    follow.require_completed(noxus, ended)
-    deliver.deliver(noxus, ended, options, workflow=workflow)
+        run = start.start_once(noxus, workflow, inputs, options)
+        if run is not None:
+            ended = follow.to_end(noxus, run, options, workflow=workflow)
+            deliver.deliver(noxus, ended, options, workflow=workflow)

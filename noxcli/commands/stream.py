@@ -49,8 +49,4 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = noxus.find_run(text)
         asked_for = () if options.etag is None else (options.etag,)
         positions = context.history.read_positions(found.id) if options.resume else asked_for
-        if not found.settled:
-            follow.check_requested(noxus, found, options.raw or ())
-        ended = follow.to_end(noxus, found, options, positions=positions)
-        follow.require_completed(noxus, ended)
-        deliver.deliver(noxus, ended, options)
+        deliver.deliver(noxus, follow.to_end(noxus, found, options, positions=positions), options)

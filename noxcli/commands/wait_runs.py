@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from noxcli.cli.ending import complain
-from noxcli.cli.follow import explain_failure, follow_updates, hint_to_wait, not_finished, progress_of, stop_or_raise
+from noxcli.cli.follow import explain_failure, follow_updates, progress_of, require_completed, stop_or_raise
 from noxcli.cli.session import Session
-from noxcli.errors import LostContact, NoSlotInTime, NotAccessible, NotFinished, NoxError, Phase, TimedOut, Unavailable
+from noxcli.errors import LostContact, NoSlotInTime, NotAccessible, NotFinished, NoxError, TimedOut, Unavailable
 from noxcli.models import Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
@@ -61,23 +61,9 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     except TimedOut:
         context.printing.print_run_line(outcome.run)
         raise
-    outcome.phase = Phase.RUN
-    if run.status == "failed":
-        outcome.progress = explain_failure(noxus, run, progress)
     context.printing.print_run_line(run)
-    _require_good(noxus, outcome)
-
-
-def _require_good(noxus: Session, outcome: Outcome) -> None:
-    """Raise the verdict of a run, NotFinished if it is still running, or NotAsAsserted."""
-    run = outcome.run
-    assert run is not None
-    if not (run.settled or run.paused):
-        raise not_finished(run)
-    verdict = verdict_of(run, outcome.progress.why if outcome.progress else "")
-    if verdict is not None:
-        raise verdict
-    require_queries(noxus.context.reports.asserts, outcome, noxus.context.terminal.mask)
+    require_completed(noxus, run, progress)
+    require_queries(context.reports.asserts, outcome, context.terminal.mask)
 
 
 def resolve_and_read(noxus: Session, text: str, retries: RetryPolicy) -> Run:
@@ -191,8 +177,12 @@ class ManyRuns:
                     hint = ASK_LATER if is_refusal else trouble.hint
                     raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
                 if not self._once:
-                    stop_or_raise(self._noxus, one.outcome, self._policy, still_running(run, hint_to_wait(run)))
-            _require_good(self._noxus, outcome)
+                    late = still_running(run, f"wait for it: noxcli wait {run.id}")
+                    stop_or_raise(self._noxus, one.outcome, self._policy, late)
+            assert outcome.run is not None  # it was read
+            if verdict := verdict_of(outcome.run, outcome.progress.why if outcome.progress else ""):
+                raise verdict
+            require_queries(context.reports.asserts, outcome, context.terminal.mask)
         except NoxError as why:
             outcome.error = why
         one.over = True

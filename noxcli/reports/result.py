@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
+from noxcli.errors import ExitCode, NotFinished, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 from noxcli.value_class import value_class
@@ -196,7 +196,7 @@ class EndedRun:
 
 
 def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxError | None:
-    """Return None for a completed run, and the error for one that ended otherwise or waits for human input.
+    """Return None for a completed run, and the error for one that ended otherwise, waits for human input, or runs.
 
     `why` is the reason of a failure, `if_stopped` the hint for a stopped run.
     """
@@ -207,6 +207,8 @@ def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxE
             return RunStopped(f"run {run.id} was stopped", if_stopped)
         case "failed":
             return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
+        case _ if not (run.settled or run.paused):
+            return NotFinished(f"run {run.id} is still {run.word}", f"wait for it: noxcli wait {run.id}")
         case _ if not run.paused:
             return RunFailed(
                 f"run ended as {run.status!r}, which is not a known status", f"details: noxcli inspect {run.id}"
