@@ -90,19 +90,21 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
-    from noxcli.urls import to_url  # the help does not load it
+    from noxcli.api.transport import proxy_for
+    from noxcli.urls import shown_url, to_url  # the help loads none of these
 
     name, configured = "settings", noxus.context.configured
-    profile, project = configured.profile, configured.project
-    used = [f"profile {profile.value!r} ({profile.source})"] if profile else []
-    if used := [*used, *([f"project file {project}"] if project else [])]:
+    used = [f"profile {configured.profile.value!r} ({configured.profile.source})"] if configured.profile else []
+    used += [f"project file {configured.project}"] if configured.project else []
+    if used:
         yield name, Probe("ok", ", ".join(used))
     try:
         with noxus.connect() as api:
             name, url = "host", to_url(noxus.context.base_url)
             began = time.monotonic()
             me = _read_me(api)
-            yield name, _check_host(url, time.monotonic() - began)
+            through = f" through the proxy {shown_url(proxy)}" if (proxy := proxy_for(url)) else ""
+            yield name, Probe("ok", f"{url.netloc} answers in {(time.monotonic() - began) * 1000:.0f} ms{through}")
             yield "tls", _check_tls(url)
             yield "clock", _check_clock(api)
             name = "key"
@@ -121,16 +123,6 @@ def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
         if error.http_status is None or error.http_status < MIN_REFUSAL:
             raise
         return error
-
-
-def _check_host(url: "Url", seconds: float) -> Probe:
-    """Tell how fast the server answers, and through which proxy."""
-    from noxcli.api.transport import proxy_for  # as above
-    from noxcli.urls import shown_url
-
-    proxy = proxy_for(url)
-    through = f" through the proxy {shown_url(proxy)}" if proxy else ""
-    return Probe("ok", f"{url.netloc} answers in {seconds * 1000:.0f} ms{through}")
 
 
 def _check_tls(url: "Url") -> Probe:
@@ -175,12 +167,12 @@ def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) ->
 def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     if named is not None:
-        run = noxus.resolve_run(named, noxus.retries(0.0))
+        recent = [noxus.resolve_run(named, noxus.retries(0.0))]
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
-        if not recent:
-            return Probe("unchecked", "no run to test with", LIVE_RUN)
-        run = next((run for run in recent if run.status == "running"), recent[0])
+    if not recent:
+        return Probe("unchecked", "no run to test with", LIVE_RUN)
+    run = next((run for run in recent if run.status == "running"), recent[0])
     try:
         return _check_buffering(api.open_events(run.id), run)
     except StreamUnsupported as error:

@@ -1,6 +1,6 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -31,6 +31,7 @@ NODE_COLUMNS = Layout(
     marked=("STATUS",),
     shown={"START": time_of_day, "DURATION": duration},
 )
+MEASURED = "started_at", "duration_s", "input_bytes", "output_bytes"
 UNKNOWN, MAX_VALUE = "-", 200  # characters of an input
 
 
@@ -61,13 +62,29 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         inside = inspect_run(noxus, options.run)
         io = _read_node(noxus, inside, options.node) if options.node is not None else None
+    run, progress, nodes = inside.run, inside.progress, inside.entries()
     if not printing.format.is_text:
-        printing.print_document(inside.document(io))
+        printing.print_document(
+            {
+                "schema": INSPECT_SCHEMA,
+                "ok": True,
+                "exit_code": 0,
+                "run": Outcome(run=run, confirmed=True, progress=progress).document_of_run(),
+                "error": progress.why.removeprefix(": ").strip() or None,
+                "inputs": inside.inputs,
+                "nodes": nodes,
+                "io": io,
+                "data": inside.data,
+            }
+        )
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
-        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.entries()])
-        run, progress = inside.run, inside.progress
+        rows = [
+            [node["name"], node["status"], *(plain(node[each]) or UNKNOWN for each in MEASURED), plain(node["error"])]
+            for node in nodes
+        ]
+        show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
         for key, value in (inside.inputs or {}).items():
             terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
@@ -82,20 +99,6 @@ class Inside:
     data: Any
     by_node: "dict[str, NodeData]"
     inputs: dict[str, Any] | None
-
-    def document(self, io: dict[str, Any] | None) -> dict[str, Any]:
-        """Return the document of --json."""
-        return {
-            "schema": INSPECT_SCHEMA,
-            "ok": True,
-            "exit_code": 0,
-            "run": Outcome(run=self.run, confirmed=True, progress=self.progress).document_of_run(),
-            "error": self.progress.why.removeprefix(": ").strip() or None,
-            "inputs": self.inputs,
-            "nodes": self.entries(),
-            "io": io,
-            "data": self.data,
-        }
 
     def entries(self) -> list[dict[str, Any]]:
         """Return what is known about each node."""
@@ -116,11 +119,6 @@ class Inside:
             }
             for node, data in nodes
         ]
-
-
-def _row(entry: dict[str, Any]) -> Sequence[str]:
-    known = [plain(entry[name]) or UNKNOWN for name in ("started_at", "duration_s", "input_bytes", "output_bytes")]
-    return entry["name"], entry["status"], *known, plain(entry["error"])
 
 
 def inspect_run(noxus: "Session", text: str) -> Inside:
@@ -151,7 +149,7 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
         progress.apply_one(Finished(run))
     data = read("the run's data", lambda api: api.get_run_data(run.id))
     entry = context.history.find_entry(run.id, context.base_url)
-    hidden = (entry and entry.secret_inputs) or frozenset()
+    hidden = (entry and entry.secret_inputs) or ()
     recorded = run.input if isinstance(run.input, dict) else None
     inputs = recorded and {key: HIDDEN if key in hidden else value for key, value in recorded.items()}
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()), inputs)
@@ -163,7 +161,8 @@ def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     from noxcli.outputs.values import require_whole
     from noxcli.runs.resolve import resolve_node
 
-    node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
+    names = inside.progress.names
+    node_id = resolve_node(node, names)
     try:
         answer = noxus.keep_trying(lambda api: api.get_node_io(inside.run.id, node_id))
     except NotFound as error:
