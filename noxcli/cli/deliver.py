@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from noxcli.render.events import Content
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
-# Types and names that are not downloaded for a terminal, since they can't be text; all others are looked at.
-BINARY_TYPES = ("image/png", "image/jpeg", "audio/", "video/", "application/pdf", "application/zip")
-BINARY_NAMES = (".bin", ".docx", ".gz", ".png", ".pptx", ".xlsx", ".zip")
 
 
 def check_directory(noxus: Session) -> None:
@@ -175,10 +172,6 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
                 contents.append(iter([to_utf8(as_text(whole.output[key]))]))
                 continue
             remote = next(find_remote({key: value}))
-            kind, name = media_type(remote.content_type), remote.name.lower()
-            named_binary = kind.startswith(BINARY_TYPES) or name.endswith(BINARY_NAMES)
-            if noxus.context.terminal.stdout_is_tty and named_binary:
-                raise _not_shown(noxus.context, run, remote, "is binary by its type or name")
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.retries(), watch))
             except DELIVERABLE as error:
@@ -208,15 +201,11 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     text.detach()
     content.seek(0)
     if not is_text:
-        raise _not_shown(context, run, remote, "is not UTF-8 text")
-
-
-def _not_shown(context: Context, run: Run, remote: Remote, what: str) -> OutputNotDelivered:
-    ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
-    return OutputNotDelivered(
-        f"{remote.name or 'the file'} {what}, and a terminal can't show it",
-        f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
-    )
+        ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
+        raise OutputNotDelivered(
+            f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
+            f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
+        )
 
 
 def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
