@@ -106,15 +106,6 @@ def may_block(file: IO[Any]) -> bool:
         return False  # it is in memory, or closed
 
 
-def has_no_reader(file: IO[Any]) -> bool:
-    """True for a pipe whose reader has closed it."""
-    if not may_block(file):
-        return False
-    poll = select.poll()
-    poll.register(file, 0)  # reports errors alone
-    return bool(poll.poll(0))
-
-
 def start_thread(work: Callable[[], object]) -> threading.Thread:
     """Do the work in a daemon thread. Raises Unavailable where the system allows no more threads."""
     thread = threading.Thread(target=work, daemon=True)
