@@ -58,7 +58,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
                 f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",
             )
-        version_id = _choose_version(noxus, options.version_id, earlier)
+        version_id = options.version_id
+        if version_id is None:
+            version_id = earlier.version_id
+            noxus.context.terminal.note(
+                f"uses the current version: the record of run {earlier.id} names none"
+                if version_id is None
+                else f"uses version {version_id}, as run {earlier.id} did"
+            )
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         workflow = prepare.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
@@ -70,21 +77,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
             deliver.deliver(noxus, ended, options, workflow=workflow)
 
 
-def _choose_version(noxus: "Session", wanted: str | None, earlier: "Run") -> str | None:
-    """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
-    if wanted is not None:
-        return wanted
-    noxus.context.terminal.note(
-        f"uses the current version: the record of run {earlier.id} names none"
-        if earlier.version_id is None
-        else f"uses version {earlier.version_id}, as run {earlier.id} did"
-    )
-    return earlier.version_id
-
-
 def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
+    from noxcli.outputs.expand import complete_inline  # as above
 
     context, run_id = noxus.context, earlier.id
     if not isinstance(earlier.input, dict):
@@ -95,7 +91,14 @@ def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "
     entry = context.history.find_entry(run_id, context.base_url)
     secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
     merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition) or ())
-    inputs = replace(merged, values={**_complete(noxus, merged, given), **given.values})
+    # A record has only the beginning of a long text.
+    recorded = {key: value for key, value in merged.values.items() if key not in given.values}
+    completed = complete_inline(noxus.api, recorded, noxus.retries())
+    if completed.problems:
+        raise UsageProblem(
+            f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"
+        )
+    inputs = replace(merged, values={**completed.output, **given.values})
     context.hide(replace(inputs, secret=inputs.secret - given.secret))
     if inputs.veiled:
         context.terminal.note(
@@ -127,16 +130,3 @@ def with_recorded(
         secret=given.secret | {key for key in values if meaning[key] in hidden},
         veiled=frozenset() if recognized else frozenset(kept),
     )
-
-
-def _complete(noxus: "Session", inputs: "Inputs", given: "Inputs") -> dict[str, Any]:
-    """Return the recorded inputs with the full text of what the record truncated. Raises UsageProblem without one."""
-    from noxcli.outputs.expand import complete_inline  # as above
-
-    recorded = {key: value for key, value in inputs.values.items() if key not in given.values}
-    completed = complete_inline(noxus.api, recorded, noxus.retries())
-    if completed.problems:
-        raise UsageProblem(
-            f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"
-        )
-    return dict(completed.output)
