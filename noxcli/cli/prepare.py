@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from noxcli.cli.context import Context
 from noxcli.cli.options import InputOptions, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.errors import (
@@ -66,21 +65,31 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
     return inputs
 
 
-def read_workflow_to_run(noxus: Session, found: Workflow, wanted: str | None, *, checks: bool) -> Workflow:
-    """Return the workflow in the requested version, with its definition if `checks` and it can be read.
+def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None, *, checks: bool) -> Workflow:
+    """Return the workflow in the requested version, with its definition if `checks`.
 
-    Raises as `find_version`.
+    If that can't be read but a run may start, returns it without one, after a warning. Raises as `find_version`.
     """
-    version = None
+    context, version = noxus.context, None
     if wanted is not None:
-        version = find_version(noxus, found, wanted, checks=checks)
-        found = replace(found, version_id=version.id)
+        version = find_version(noxus, workflow, wanted, checks=checks)
+        workflow = replace(workflow, version_id=version.id)
     if not checks:
-        return found
-    workflow = read_workflow(noxus, found, version)
-    if version is None:
-        note_keys(noxus.context, workflow)
-    return workflow
+        return workflow
+    found: Workflow | NoxError | None = already_read(workflow, version)
+    if found is None:
+        found = _read_or_explain(noxus, lambda api: api.get_workflow(workflow.id))
+    if isinstance(found, NotFound):
+        raise found
+    if isinstance(found, NoxError):
+        context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
+        return workflow
+    nodes = inputs_of(found.definition)
+    if nodes is None:
+        context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
+    elif version is None:
+        context.cache.save_keys(workflow.id, nodes, outputs_of(found.definition) or [])
+    return replace(found, id=workflow.id, version_id=workflow.version_id)  # an odd answer may have another id
 
 
 def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
@@ -115,27 +124,6 @@ def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
         inputs = result.inputs
     check_outputs(noxus, options.raw or (), workflow)
     return inputs
-
-
-def note_keys(context: Context, workflow: Workflow) -> None:
-    """Save for completion what inputs and outputs the workflow has."""
-    if (nodes := inputs_of(workflow.definition)) is not None:
-        context.cache.save_keys(workflow.id, nodes, outputs_of(workflow.definition) or [])
-
-
-def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow:
-    """Return the workflow with its definition, without one after a warning if it can't be read but a run may start."""
-    found: Workflow | NoxError | None = already_read(workflow, version)
-    if found is None:
-        found = _read_or_explain(noxus, lambda api: api.get_workflow(workflow.id))
-    if isinstance(found, NotFound):
-        raise found
-    if isinstance(found, NoxError):
-        noxus.context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
-        return workflow
-    if inputs_of(found.definition) is None:
-        noxus.context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
-    return replace(found, id=workflow.id, version_id=workflow.version_id)  # an odd answer may have another id
 
 
 def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:

@@ -44,15 +44,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli import prepare
     from noxcli.cli.ending import print_hint
     from noxcli.cli.session import begin  # the help loads none of these
-    from noxcli.inputs.definition import inputs_of, schema_of
+    from noxcli.inputs.definition import inputs_of, outputs_of, schema_of
 
     noxus = begin(ctx, options)
     context = noxus.context
     with noxus.connect(Phase.PREFLIGHT):
         known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
-    if options.version_id is None:
-        prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []
+    if options.version_id is None:
+        context.cache.save_keys(known.id, nodes, outputs_of(known.definition) or [])
     if not context.printing.format.is_text:
         context.printing.print_document(schema_of(nodes, known.name), indent=2)
         return
