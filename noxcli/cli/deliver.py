@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
@@ -65,16 +64,13 @@ def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflo
     NotAsAsserted if an --assert fails.
     """
     require_completed(noxus, run)
-    context, directory = noxus.context, noxus.directory
+    context = noxus.context
     context.outcome.phase = Phase.DELIVER
     run = context.outcome.run = await_output(noxus.api, run, noxus.retries(), workflow)
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
-    if directory is not None:
-        delivered = _save_to_files(noxus, run, directory)
-    else:
-        delivered = context.outcome.delivered = _complete_and_print(noxus, run, keys)
+    delivered = context.outcome.delivered = _write_output(noxus, run, keys)
     require_whole(delivered, run)
     printing = context.printing
     if printing.query is not None and printing.format.is_document and isinstance(run.output, dict):
@@ -127,23 +123,20 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
     return complete_inline(noxus.api, output, noxus.retries(), partial(download_progress, noxus.context.terminal))
 
 
-def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
-    from noxcli.outputs.save import save_output  # as in check_directory
+def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
+    """Return the output, or its values under `keys`: saved to files, or if it is complete, printed in --format text."""
+    context, directory = noxus.context, noxus.directory
+    if directory is not None:
+        from noxcli.outputs.save import save_output  # as in check_directory
 
-    context = noxus.context
-    with prepare_directory(directory) as place:
-        watching = partial(download_progress, context.terminal)
-        delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
-    context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
-    if context.printing.format.is_text and not context.printing.format.is_live:
-        paths = "".join(f"{file['path']}\n" for file in delivered.files)
-        context.terminal.write(paths.encode("utf-8", "surrogateescape"))
-    return delivered
-
-
-def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
-    """Return the output, or its values under `keys`, and print it in --format text, if it is complete."""
-    context = noxus.context
+        with prepare_directory(directory) as place:
+            watching = partial(download_progress, context.terminal)
+            delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
+        context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
+        if context.printing.format.is_text and not context.printing.format.is_live:
+            paths = "".join(f"{file['path']}\n" for file in delivered.files)
+            context.terminal.write(paths.encode("utf-8", "surrogateescape"))
+        return delivered
     if context.printing.writer is not None and context.printing.format.is_text:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     if keys:
