@@ -36,23 +36,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     context: Context = ctx.obj
     present(context, options)
-    if options.name is not None:
-        context.printing.print_document(_named(options.name), indent=2)
+    schemas = {each: schema_named(each) for each in schema_names()}
+    if (name := options.name) is not None:
+        # Its name in documents (`noxcli.result/1`) means it as well.
+        found = schemas.get(name) or next((each for each in schemas.values() if each["title"] == name), None)
+        if found is None:
+            hint = suggestion(nearest(name, schemas), "noxcli schema lists them")
+            raise UsageProblem(f"there is no schema named {name!r}", hint)
+        context.printing.print_document(found, indent=2)
         return
-    listed = {each: schema_named(each) for each in schema_names()}
-    about = [(each, found["title"], found["description"]) for each, found in listed.items()]
+    about = [(each, schema["title"], schema["description"]) for each, schema in schemas.items()]
     if context.printing.format.is_text:
         show_table(context.terminal, SCHEMA_COLUMNS, about)
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
     context.printing.print_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
-
-
-def _named(name: str) -> dict[str, object]:
-    """Return the schema by its name or by its name in documents (`noxcli.result/1`). Raises UsageProblem."""
-    titles = {schema_named(each)["title"]: each for each in schema_names()}
-    try:
-        return schema_named(titles.get(name, name))
-    except KeyError:
-        hint = suggestion(nearest(name, schema_names()), "noxcli schema lists them")
-        raise UsageProblem(f"there is no schema named {name!r}", hint) from None
