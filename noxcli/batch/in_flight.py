@@ -12,7 +12,7 @@ from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 
 FIRST_POLL, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run

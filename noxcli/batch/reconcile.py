@@ -11,7 +11,7 @@ from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.runs.resolve import MAX_CANDIDATES, SLACK, Candidates, find_candidates
 from noxcli.runs.start import InputDigests
 from noxcli.timing import latest_moment, parse_time

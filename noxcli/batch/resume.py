@@ -20,7 +20,8 @@ from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, part_of
-from noxcli.rows.reader import Row, RowReader, digest_of
+from noxcli.rows.columns import Row, digest_of
+from noxcli.rows.reader import RowReader
 from noxcli.rows.shards import Shard
 
 MAX_SIBLINGS = 1000  # other directories in the parent of a shard's

@@ -32,7 +32,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.runs.record import LAST_READ, MAX_STOP, still_running, stop_run
 from noxcli.runs.resolve import LAST_SEARCH
 from noxcli.runs.start import MAX_SEARCH

@@ -38,7 +38,7 @@ from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
-from noxcli.rows.reader import Row, digest_of
+from noxcli.rows.columns import Row, digest_of
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.safe_dir import SafeDir
@@ -46,8 +46,6 @@ from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
-    from noxcli.runs.start import StartAttempt
-
 
 REJECTED_KEY = 401
 READS = 3  # answered in a row, before a start after one that was not answered
@@ -59,7 +57,7 @@ class ActiveRow:
 
     row: Row
     run: Run | None = None  # once it is known
-    attempt: "StartAttempt | None" = None
+    attempt: StartAttempt | None = None
     sent: SentStart | None = None  # what the journal has of its start
     began: float = 0.0  # when its run began, before that when its start was ready to be sent
     aborted: bool = False  # its start was not sent, and will not be

@@ -13,7 +13,7 @@ from noxcli.errors import ExitCode
 from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose, with_id
-from noxcli.rows.reader import digest_of
+from noxcli.rows.columns import digest_of
 
 SIDES = ("base", "new")
 PLACES = 21  # for the answers to a row on each side of a gate

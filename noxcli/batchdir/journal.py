@@ -24,7 +24,7 @@ from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import HOLDER_NAME, JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.rows.reader import MAX_ROWS, Row
+from noxcli.rows.columns import MAX_ROWS, Row
 from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
 

@@ -16,7 +16,7 @@ from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
-from noxcli.rows.reader import MAX_ROWS, digest_of
+from noxcli.rows.columns import MAX_ROWS, digest_of
 from noxcli.timing import parse_time
 
 BATCH_SCHEMA = "noxcli.batch/1"

@@ -15,7 +15,7 @@ from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.outputs.filenames import safe_stem
 from noxcli.reports.result import Outcome
-from noxcli.rows.reader import MAX_ROWS, Row, digest_of
+from noxcli.rows.columns import MAX_ROWS, Row, digest_of
 from noxcli.safe_dir import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"

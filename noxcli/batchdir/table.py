@@ -14,8 +14,8 @@ from noxcli.errors import NoxError
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
 from noxcli.masking import HIDDEN
-from noxcli.rows.columns import Columns
-from noxcli.rows.reader import Row, RowReader
+from noxcli.rows.columns import Columns, Row
+from noxcli.rows.reader import RowReader
 
 
 class BatchTable:

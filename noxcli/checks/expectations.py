@@ -9,8 +9,8 @@ from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
 from noxcli.render.text import amount, part_of
-from noxcli.rows.columns import EXPECT, Columns
-from noxcli.rows.reader import Row, RowReader, digest_of
+from noxcli.rows.columns import EXPECT, Columns, Row, digest_of
+from noxcli.rows.reader import RowReader
 
 OPTION = "--expect"
 ROW = "row"  # the column that says for which row a line is

@@ -25,7 +25,7 @@ from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
-from noxcli.rows.reader import digest_of
+from noxcli.rows.columns import digest_of
 from noxcli.rows.shards import Shard
 
 UNOWNED = 0xFFFF

@@ -24,7 +24,8 @@ from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render import Facts
 from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
-from noxcli.rows.reader import Row, RowReader
+from noxcli.rows.columns import Row
+from noxcli.rows.reader import RowReader
 
 PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"

@@ -20,8 +20,7 @@ from noxcli.outputs.file_texts import read_whole_line
 from noxcli.outputs.values import by_name
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
-from noxcli.rows.columns import EXPECT
-from noxcli.rows.reader import digest_of
+from noxcli.rows.columns import EXPECT, digest_of
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 

@@ -1,5 +1,6 @@
-"""What the columns of a batch's rows are: the row's id, an input and how it is read, or kept next to the result."""
+"""One row, and what each of its columns is: its id, an input and how that is read, or kept next to the result."""
 
+import hashlib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,34 @@ from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"
 RESERVED = "$"  # a column that begins with it is kept, unless it is an input
+MAX_ROWS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its values, or its problem. `number` counts from 1, without blank lines.
+
+    With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
+    """
+
+    number: int
+    line: int  # 0 in a JSON array
+    digest: int  # of its id and inputs, 64 bits; 0 if it can't be read
+    id: str | None = None
+    inputs: Inputs = field(default_factory=Inputs)
+    columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
+    problem: str | None = None
+    of: int = 0
+    side: int = 0  # of a gate: BASE is 0, NEW is 1
+
+    @property
+    def file_number(self) -> int:
+        return self.of or self.number
+
+    @property
+    def place(self) -> str:
+        """Its readable place."""
+        return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +123,22 @@ class Columns:
         """True for a column that is sent; the column of the ids may also be one."""
         return (name != self.id or name in self.known) and not self.is_kept(name)
 
-    def divided(self, fields: Mapping[str, Any], *, typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the fields of a row to send, and those to keep. Raises UsageProblem for an expectation."""
-        sent = {name: value for name, value in fields.items() if self.is_input(name)}
-        kept = {name: value for name, value in fields.items() if self.is_kept(name)}
-        if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
-            kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
-        return sent, kept
+    def row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
+        """Return the row with these fields, or with its problem; `typed` ones have JSON values, others are texts."""
+        own, digest = None, 0
+        try:
+            own = _id(fields.get(self.id))
+            sent = {name: value for name, value in fields.items() if self.is_input(name)}
+            kept = {name: value for name, value in fields.items() if self.is_kept(name)}
+            if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
+                kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
+            digest = digest_of(ascii((own, sent)))
+            return Row(number, line, digest, own, self._inputs(sent, typed=typed), kept)
+        except UsageProblem as problem:
+            return Row(number, line, digest, own, problem=problem.line())
 
-    def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
-        """Return a row's inputs; `typed` fields have their JSON values, others are texts.
-
-        Raises UsageProblem naming the field.
-        """
+    def _inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
+        """Return a row's inputs. Raises UsageProblem naming the field."""
         self._require_known(fields)
         values: dict[str, Any] = dict(self.common.values)
         texts = set(self.common.texts)
@@ -146,3 +178,18 @@ class Columns:
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
         raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)
+
+
+def _id(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise UsageProblem("its id is neither a text nor a whole number")
+
+
+def digest_of(text: str | None) -> int:
+    """Return the 64-bit digest of a text, such as a row's own id or a run's; 0 for none."""
+    if text is None:
+        return 0
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")

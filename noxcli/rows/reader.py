@@ -2,15 +2,14 @@
 
 import codecs
 import csv
-import hashlib
 import io
 import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,7 +19,7 @@ from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
-from noxcli.rows.columns import EXPECT, Columns
+from noxcli.rows.columns import EXPECT, Columns, Row
 from noxcli.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -31,34 +30,6 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
 QUOTED = re.compile(r'"[^"]*"?')
-MAX_ROWS = 20_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: its values, or its problem. `number` counts from 1, without blank lines.
-
-    With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
-    """
-
-    number: int
-    line: int  # 0 in a JSON array
-    digest: int  # of its id and inputs, 64 bits; 0 if it can't be read
-    id: str | None = None
-    inputs: Inputs = field(default_factory=Inputs)
-    columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
-    problem: str | None = None
-    of: int = 0
-    side: int = 0  # of a gate: BASE is 0, NEW is 1
-
-    @property
-    def file_number(self) -> int:
-        return self.of or self.number
-
-    @property
-    def place(self) -> str:
-        """Its readable place."""
-        return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
 
 
 class RowReader:
@@ -145,7 +116,7 @@ class RowReader:
         Raises UsageProblem if the file can't be read, or for a mistake in the header.
         """
         columns = self._columns
-        if self._form == "jsonl":
+        if not self.is_table:
             return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())] or None
         with self._open() as file, self._csv_reader(file) as reader:
             self._header(reader)
@@ -190,17 +161,14 @@ class RowReader:
         """Yield the rows to run. Raises as `rows`."""
         only = self.only
         rows = self.rows() if only is None else (row for row in self.rows() if only.mark_seen(row.id))
-        return islice(self._repeated(rows), self.most)
+        return islice(self.repeated(rows), self.most)
 
-    def repeated(self) -> Iterator[Row]:
-        """Yield each row as often as it would be run, if none was left out. Raises as `rows`."""
-        return self._repeated(self.rows())
-
-    def _repeated(self, rows: Iterator[Row]) -> Iterator[Row]:
-        if self.repeat == 1:
-            yield from rows
-            return
-        for row in rows:
+    def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
+        """Yield each row, or each of these alone, as often as it is run. Raises as `rows`."""
+        for row in self.rows() if rows is None else rows:
+            if self.repeat == 1:
+                yield row
+                continue
             for repetition in range(1, self.repeat + 1):
                 number = (row.number - 1) * self.repeat + repetition
                 own_id = None if row.id is None else f"{row.id}#{repetition}"
@@ -210,7 +178,7 @@ class RowReader:
         """Yield the rows one by one. Raises UsageProblem if the file or its header can't be read."""
         with self._open() as file:
             try:
-                for row in self._json_rows(file) if self._form == "jsonl" else self._csv_rows(file):
+                for row in self._csv_rows(file) if self.is_table else self._json_rows(file):
                     SIGNALS.check()  # a million rows take a while
                     yield row
             except (OSError, ValueError) as error:
@@ -252,7 +220,8 @@ class RowReader:
         if not isinstance(fields, dict):
             return Row(number, line, 0, problem="it is not a JSON object")
         self.names.update(dict.fromkeys(fields))
-        return self._row(number, line, {self._columns.named(key): value for key, value in fields.items()}, typed=True)
+        named = {self._columns.named(key): value for key, value in fields.items()}
+        return self._columns.row(number, line, named, typed=True)
 
     @contextmanager
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
@@ -299,7 +268,7 @@ class RowReader:
                 return Row(number, line, 0, problem="it has a cell in a column without a name")
             if cell or (name != EXPECT and self._columns.is_kept(name)):  # an empty $expect expects nothing
                 fields[name] = cell
-        return self._row(number, line, fields, typed=False)
+        return self._columns.row(number, line, fields, typed=False)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
@@ -318,16 +287,6 @@ class RowReader:
         self._columns.check_header(names)
         return [*map(self._columns.named, header)]
 
-    def _row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
-        columns, own, digest = self._columns, None, 0
-        try:
-            own = _id(fields.get(columns.id))
-            sent, kept = columns.divided(fields, typed=typed)
-            digest = digest_of(ascii((own, sent)))
-            return Row(number, line, digest, own, columns.inputs(sent, typed=typed), kept)
-        except UsageProblem as problem:
-            return Row(number, line, digest, own, problem=problem.line())
-
 
 def is_utf8(text: str) -> bool:
     """True for a text without the bytes that were not UTF-8."""
@@ -338,27 +297,12 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def digest_of(text: str | None) -> int:
-    """Return the 64-bit digest of a text, such as a row's own id or a run's; 0 for none."""
-    if text is None:
-        return 0
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
-
-
 def _json(content: bytes, what: str) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageProblem(f"it is not UTF-8 text (byte {error.start + 1} of {what})") from None
     return parse_json(text, what)
-
-
-def _id(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise UsageProblem("its id is neither a text nor a whole number")
 
 
 def _require_text(line: bytes, name: str) -> None:

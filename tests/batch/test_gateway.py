@@ -12,7 +12,7 @@ import pytest
 
 from noxcli.batch.worker import RowWorker
 from noxcli.models import Run
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

@@ -29,7 +29,7 @@ from noxcli.errors import ConfigProblem, ExitCode, NoxError, RequestRejected, Un
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.runs.start import InputDigests
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

@@ -18,7 +18,7 @@ from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.timing import Clock
 
 RESULT = {

@@ -16,7 +16,7 @@ import pytest
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.results_file import ResultsFile, ResultsIndex, RowResult
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.safe_dir import SafeDir
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows

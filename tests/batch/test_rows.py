@@ -11,8 +11,8 @@ from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import parse_inputs
 from noxcli.inputs.sources import Sources
 from noxcli.inputs.uploads import Upload
-from noxcli.rows.columns import Columns
-from noxcli.rows.reader import Row, RowReader
+from noxcli.rows.columns import Columns, Row
+from noxcli.rows.reader import RowReader
 from tests.conftest import Noxcli
 
 

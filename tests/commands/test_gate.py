@@ -17,7 +17,7 @@ from noxcli.batchdir.journal_state import JournalState
 from noxcli.commands.gate_answers import GateAnswers
 from noxcli.compare.significance import loss_seen
 from noxcli.models import Run
-from noxcli.rows.reader import Row
+from noxcli.rows.columns import Row
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
