@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from noxcli.batch.spec import ALLOW, BatchSpec
-from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import DigestIndex, ResultsFile, ResultsReader, key_of, parse_line
 from noxcli.codec import to_json
@@ -24,7 +23,6 @@ from noxcli.rows.columns import Row, digest_of
 from noxcli.rows.reader import RowReader
 from noxcli.rows.shards import Shard
 
-MAX_SIBLINGS = 1000  # other directories in the parent of a shard's
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together
 
@@ -276,19 +274,6 @@ def _lack_rows(directory: Path) -> NoReturn:
         f"{directory} has {RESULTS_NAME} with rows that its journal {JOURNAL_NAME} lacks",
         f"fetch the same batch's {JOURNAL_NAME} into it, or add --fresh, which starts each row again",
     )
-
-
-def require_same_split(directory: Path, now: BatchHeader) -> None:
-    """Raise UsageProblem if a sibling directory has a shard of the same table and workflow, split otherwise."""
-    for journal in sorted(directory.absolute().parent.glob(f"*/{JOURNAL_NAME}"))[:MAX_SIBLINGS]:
-        then = JournalState.read_header(journal)
-        if then is None or (then.workflow_id, then.digest) != (now.workflow_id, now.digest):
-            continue
-        if then.shard.partition("/")[2] != now.shard.partition("/")[2]:
-            raise UsageProblem(
-                f"{journal.parent} has shard {then.shard} of the same rows, and this is {now.shard}",
-                "keep the number of shards, or use directories elsewhere",
-            )
 
 
 def renew_columns(
