@@ -18,7 +18,6 @@ from noxcli.reports.result import Outcome
 from noxcli.rows.columns import MAX_ROWS, Row, digest_of
 from noxcli.safe_dir import SafeDir
 
-REPLACED_NAME = "results.replaced.jsonl"
 MAX_RESULT = 1 << 30  # the longest line to read back, in bytes
 CODES = frozenset(ExitCode)
 NONE = type(None)
@@ -147,7 +146,9 @@ class ResultsFile:
         self._lines.close()
         try:
             if self._doubled:
-                self._tidy()
+                replaced = ResultsIndex(self._place.path).replaced()
+                with self._place.replacing(RESULTS_NAME) as new:
+                    new.writelines(raw for begin, raw in lines_in(self.path, MAX_RESULT) if begin not in replaced)
         except OSError as error:
             raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
 
@@ -160,23 +161,6 @@ class ResultsFile:
         if lines:
             self._lines.append("".join(lines.values()).encode("utf-8", "surrogateescape"))
             self._doubled |= any(map(self.kept.has, lines))
-
-    def _tidy(self) -> None:
-        """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""
-        kept = ResultsIndex(self._place.path)
-        replaced = kept.replaced()
-        aside: AppendFile | None = None
-        for begin, later in replaced.items():
-            raw = kept.read_at(begin)
-            if run_of(parse_line(raw)) != run_of(parse_line(kept.read_at(later))):
-                aside = aside or AppendFile(self._place, REPLACED_NAME, "the replaced results")
-                aside.append(raw, durable=False)
-        kept.close()
-        if aside is not None:
-            aside.append(b"", durable=True)  # all are on disk before they are removed
-            aside.close()
-        with self._place.replacing(RESULTS_NAME) as new:
-            new.writelines(raw for offset, raw in lines_in(self.path, MAX_RESULT) if offset not in replaced)
 
 
 class ResultsReader:
@@ -231,9 +215,9 @@ class ResultsIndex(ResultsReader):
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
 
-    def replaced(self) -> dict[int, int]:
-        """Return where lines begin that a later line of the same row replaces, and where that one does."""
-        return dict(self._index.repeated())
+    def replaced(self) -> set[int]:
+        """Return where lines begin that a later line of the same row replaces."""
+        return {begin for begin, _ in self._index.repeated()}
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
