@@ -3,9 +3,10 @@
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
@@ -22,28 +23,6 @@ MAX_CONSTANT = 60  # characters of a value in the journal and in a message
 MAX_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
-
-# The fields of the header.
-TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
-HEADER: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("workflow_id", "host", "source", "separator", "shard", "digest"), TEXT),
-    **dict.fromkeys(("version_id", "definition"), MAYBE_TEXT),
-    "constants": (dict,),
-    "nodes": (dict, type(None)),
-    "secrets": (list,),
-    "columns": (list, type(None)),
-    "rows": NUMBER,
-    **dict.fromkeys(("kept", "command"), (list,)),
-    "repeat": NUMBER,
-    "limit": (int, type(None)),
-    "only": (list, type(None)),
-    "outputs": (list, type(None)),
-    "gate": (dict, type(None)),
-    "workflow_name": TEXT,
-    "table_rows": NUMBER,
-}
-
-
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 
 
@@ -135,6 +114,14 @@ class BatchHeader:
             name, equals, value = word.partition("=")
             if name == option:
                 yield value if equals else following
+
+
+def _types_in_json(annotation: Any) -> tuple[type, ...]:
+    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return tuple(dict if get_origin(each) is Mapping else get_origin(each) or each for each in options)
+
+
+HEADER = {each.name: _types_in_json(each.type) for each in fields(BatchHeader)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from noxcli.batchdir.append_file import lines_in, open_batch_file
-from noxcli.batchdir.header import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
+from noxcli.batchdir.header import HEADER, BatchHeader
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
@@ -23,6 +23,7 @@ MAX_LINE = 16 * 1024 * 1024  # bytes
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 # The fields of each step that are read.
+TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 ROW = {"row": NUMBER, "id": MAYBE_TEXT}
 ENDED = {**ROW, "run_id": MAYBE_TEXT, "status": MAYBE_TEXT, "exit_code": NUMBER, "message": MAYBE_TEXT}
 STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
