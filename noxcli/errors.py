@@ -203,7 +203,9 @@ class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):
 
 
 class WrongInputs(UsageProblem, phase=Phase.PREFLIGHT):
-    """The inputs do not fit the workflow; nothing was sent."""
+    """The inputs do not fit the workflow; nothing was sent. `found` says what cells have in place of their values."""
+
+    found = ""
 
 
 class ConfigProblem(NoxError, code=ExitCode.USAGE, phase=Phase.CONFIG):

@@ -1,7 +1,6 @@
 """Which rows of a batch remain, and how a later call continues it."""
 
 import hashlib
-import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,15 +30,15 @@ MAX_CHANGED = 1000  # results that are written together
 class RowCounts:
     """The totals of a file's rows.
 
-    `mistakes` are the first of the `wrong` rows: place and problem of the first such row, and their number.
+    `mistakes` of the `wrong` rows have the first such row, the number of them, and the number of the last.
     """
 
     rows: int = 0
     repeat: int = 1  # each row is counted as often
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     wrong: int = 0  # each row of the file counts once, also below
-    mistakes: dict[str, tuple[str, str, int]] = field(default_factory=dict)
-    _seen: dict[str, int] = field(default_factory=dict)  # the last row with each mistake, and with any ("")
+    mistakes: dict[str, tuple[Row, int, int]] = field(default_factory=dict)
+    _last_wrong: int = 0
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
     only: list[int] | None = None  # the numbers of the rows that --only selects
     digest: str = ""
@@ -65,24 +64,19 @@ class RowCounts:
         self.states[state] += 1
         self.kept |= dict.fromkeys(row.columns)
         if state != FINISHED and row.problem is not None:
-            self.wrong += self._is_new("", row)
-            mistake = re.sub(r" \('.*?' is a text\)", "", row.problem)
-            if mistake in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
-                first, text, count = self.mistakes.get(mistake, (row.place, row.problem, 0))
-                self.mistakes[mistake] = first, text, count + self._is_new(mistake, row)
-
-    def _is_new(self, mistake: str, row: Row) -> bool:
-        """Return whether it is the first run of a row with the mistake."""
-        before, self._seen[mistake] = self._seen.get(mistake), row.file_number
-        return before != row.file_number
+            self.wrong += row.file_number != self._last_wrong
+            self._last_wrong = row.file_number
+            if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
+                first, count, last = self.mistakes.get(row.problem, (row, 0, 0))
+                self.mistakes[row.problem] = first, count + (row.file_number != last), row.file_number
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
         wrong, listed = self.wrong, 0
-        for place, problem, count in self.mistakes.values():
+        for problem, (first, count, _) in self.mistakes.items():
             listed += count
             others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
-            complain(f"noxcli: {place}{others}: {problem}")
+            complain(f"noxcli: {first.place}{others}: {problem}{first.found}")
         if wrong:
             more = f" (the first {listed} are listed)" if wrong > listed else ""
             of = f"{part_of(wrong, self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
@@ -172,7 +166,7 @@ class RemainingRows:
             columns = row.inputs.values.keys() - self._spec.common.values.keys()
             result = validate_inputs(row.inputs, nodes, self._spec.workflow, columns)
         except WrongInputs as wrong:
-            return replace(row, problem=wrong.message)
+            return replace(row, problem=wrong.message, found=wrong.found)
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
             for line in lines:
                 kind = line.partition(":")[0] if line.startswith("'") else line

@@ -26,6 +26,7 @@ class Checked:
     columns: Container[str] = ()
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)  # in cells that are no values
 
 
 def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()) -> Checked:
@@ -46,7 +47,9 @@ def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, c
     problems += _missing(nodes, given, values, {_near(key, nodes) for key in values if not meant_by(key, nodes)})
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
-        raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
+        wrong = WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
+        wrong.found = f" ({', '.join(checked.found)})" if checked.found else ""
+        raise wrong
     return checked
 
 
@@ -114,19 +117,22 @@ def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: 
                 checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed
     shown = HIDDEN if key in inputs.secret | inputs.veiled else value
-    problems.append(f"{key!r} takes {_taken(key, shown, kind, in_column=key in checked.columns)}")
+    problems.append(f"{key!r} takes {_taken(key, shown, kind, checked)}")
     return value
 
 
-def _taken(key: str, value: Any, kind: str, *, in_column: bool) -> str:
-    """Return what the input takes, with how to write it, or what was read in its place."""
-    words = KINDS[kind].words
+def _taken(key: str, value: Any, kind: str, checked: Checked) -> str:
+    """Return what the input takes, with how to write it; a cell that can't be read is noted apart."""
+    words, in_column = KINDS[kind].words, key in checked.columns
     if kind == "file" and in_column:
         return f"{words} (--column {shlex.quote(item_start(key, kind))})"
+    example = key + KINDS[kind].example
     if kind == "number" and re.fullmatch(DECIMAL_COMMA, str(value)):
-        return f"{words} with a decimal point, such as 3.5 ({value!r} is a text)"
-    shown = in_column and isinstance(value, str)
-    return f"{words} ({f'{value[:MAX_READ]!r} is a text' if shown else key + KINDS[kind].example})"
+        words, example = f"{words} with a decimal point, such as 3.5", f"{value!r} is a text"
+    if in_column and isinstance(value, str):
+        checked.found.append(f"{value[:MAX_READ]!r} is a text")
+        return words
+    return f"{words} ({example})"
 
 
 def fits(value: Any, kind: str) -> bool:

@@ -29,6 +29,7 @@ class Row:
     inputs: Inputs = field(default_factory=Inputs)
     columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
     problem: str | None = None
+    found: str = ""  # in place of a value, if that is the problem
     of: int = 0
     side: int = 0  # of a gate: BASE is 0, NEW is 1
 
