@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from noxcli.batch.reconcile import CandidateIndex
 
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
-# The codes of rows that have an answer, which a question may find bad.
+# The codes of rows that have an answer, which a check may fail.
 CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 
 
@@ -188,9 +188,8 @@ class Batch:
     def count_earlier(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
         summary, seen, journaled, rows = self.summary, self._seen, self.journaled, self.spec.rows
-        asks = checker.has_questions or summary.min_pass is not None or EXPECT in seen.kept
-        chooses = rows.limit is not None or rows.only is not None
-        if summary.repeat == 1 and not asks and not chooses and not journaled.outdated:
+        asks = checker.has_checks or summary.min_pass is not None or EXPECT in seen.kept
+        if summary.repeat == 1 and not asks and rows.takes_all and not journaled.outdated:
             summary.expect(seen.in_shard, {code: journaled.states.count(FINISHED + code) for code in HAD_RUN})
             return
         summary.expect(seen.in_shard)

@@ -37,7 +37,7 @@ class ResultWriter:
     paste: Callable[[str], str]
     query: Query | None = None
     table: RowTable | None = None
-    outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
+    outputs: set[str] = field(default_factory=set)  # of the completed rows, where a check names one
     unprinted: ReaderGone | StdoutFailed | None = None  # why stdout failed; --resume prints those lines
     unrecorded_runs: list[str] = field(
         default_factory=list
@@ -55,7 +55,7 @@ class ResultWriter:
         """Judge and count a row's result, which is printed soon."""
         try:
             row.judged = self.checker.judged(self.header.printed(row.document))
-            if row.code == ExitCode.OK and self.checker.has_questions:
+            if row.code == ExitCode.OK and self.checker.has_checks:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:

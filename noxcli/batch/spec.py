@@ -1,4 +1,4 @@
-"""What a command line asks of a batch, apart from checking and showing results; and whether the directory allows it."""
+"""What a command line says about the batch itself, and whether its directory allows that."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

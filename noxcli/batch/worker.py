@@ -293,7 +293,7 @@ class RowWorker:
             outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
         except RequestAborted:
-            outcome.error = OutputNotDelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+            outcome.error = OutputNotDelivered(f"the output of run {run.id} was not fetched: the batch was ending")
         except BaseException as error:  # of this row; the others continue
             trouble = as_nox_error(error)
             odd = trouble is not error and not isinstance(trouble, Bug)
@@ -327,7 +327,7 @@ class RowWorker:
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
         finished, error = RowResult.of(row, outcome, self.mask), outcome.error
-        finished.asked += self.reruns.get(row.number, 0)
+        finished.times_run += self.reruns.get(row.number, 0)
         finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else ends_all
         finished.took = took
         return finished

@@ -70,7 +70,7 @@ class JournalState:
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     whole: int = 0  # the rows of the file, in the last call that left none out
     reruns: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
-    starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each answer was asked
+    starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each place was run
     began: float = inf  # the server's time at the first start; never, if that is not known
     was_renumbered: bool = False  # rows may be gone that had results
     choice_is_open: bool = False  # not all rows that were chosen last have been re-run

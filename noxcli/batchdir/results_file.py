@@ -56,7 +56,7 @@ class RowResult:
     interrupted: bool = False
     took: float | None = None
     fatal_error: NoxError | None = None
-    asked: int = 1  # how often it was run, with this time
+    times_run: int = 1  # with this one
     judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
 
     @classmethod
@@ -75,7 +75,7 @@ class RowResult:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What its line contains."""
-        about = {"asked": self.asked, "input": self.input, "columns": self.columns}
+        about = {"asked": self.times_run, "input": self.input, "columns": self.columns}
         return {"row": self.row.number, "id": self.row.id, "result": self.result, **about}
 
     @cached_property

@@ -75,7 +75,7 @@ class BatchSummary:
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: passing repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
-    _asked_again: set[int] = field(default_factory=set)  # rows that are judged good, but not by their first answer
+    _rerun: set[int] = field(default_factory=set)  # rows that pass, but not by their first result
     _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))  # of this call: which are in doubt
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     _first: dict[int, set[str]] = field(default_factory=dict)  # the first rows that were begun: why they failed
@@ -157,7 +157,7 @@ class BatchSummary:
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
         if code == ExitCode.OK and is_judged and line.get("asked", 1) > 1:
-            self._asked_again.add(line["row"])
+            self._rerun.add(line["row"])
         shared = None if code == ExitCode.OK else self.reasons.count(line, paste)
         if not before:
             self._note_first(line["row"], shared if code in HOPELESS else None)
@@ -231,7 +231,7 @@ class BatchSummary:
 
     def notes(self) -> list[str]:
         """Return what to know about the rows that passed."""
-        rerun = sum(self.repeat == 1 or self._is_good(row) for row in self._asked_again)
+        rerun = sum(self.repeat == 1 or self._is_good(row) for row in self._rerun)
         return [f"{amount(rerun, 'row')} passed only after a re-run"] if rerun else []
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What rows are expected to have as outputs (--expect), and which rows no question asks anything of."""
+"""What rows are expected to have as outputs (--expect), and which rows no check is about."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -125,7 +125,7 @@ def _was_printed(row: Row) -> bool:
 
 
 class Coverage:
-    """How many rows of a table each question asks something of."""
+    """How many rows of a table each check is about."""
 
     def __init__(self, expected: Expectations | None, columns: Sequence[str]) -> None:
         """`columns` are those that assertions read."""
@@ -158,7 +158,7 @@ class Coverage:
             _require_known(EXPECT, self._own_outputs, known, where)
 
     def require_some(self, warn: Callable[[str], None], *, own: bool) -> None:
-        """Warn of rows of which a question asks nothing; `own` says that there is a column `$expect`.
+        """Warn of rows that a check is not about; `own` says that there is a column `$expect`.
 
         Raises UsageProblem if these are all rows.
         """

@@ -25,7 +25,7 @@ from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
-from noxcli.rows.columns import digest_of
+from noxcli.rows.columns import EXPECT, digest_of
 from noxcli.rows.shards import Shard
 
 UNOWNED = 0xFFFF
@@ -161,7 +161,7 @@ class MergedBatch:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
 
     def _is_selected(self, number: int) -> bool:
-        """False for a row that --only left out, and for an answer that a gate has not asked."""
+        """False for a row that --only left out, and for a place that a gate has not run."""
         is_known = self._owners[number] != UNOWNED
         if self.header.gate is not None or self._only is None:
             return is_known or self.header.gate is None
@@ -252,7 +252,7 @@ class MergedBatch:
     def _unstored(self, entry: ResultLine, others: Sequence[ResultLine], *, is_outdated: bool) -> ResultLine:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it.
 
-        Of a row that was edited since it ran, the answer is to another question.
+        The result of a row that was edited since it ran is of another input.
         """
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
@@ -283,7 +283,11 @@ class MergedBatch:
     def write_junit(self, target: Path, mask: Mask, checker: RowChecker, shard: Shard | None = None) -> None:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises OutputNotDelivered."""
         source, lines = self.header.source, self.lines(checker, shard)
-        cases = (case for line in lines for case in cases_of_row(line, source, checker.names(line)))
+        cases = (
+            case
+            for line in lines
+            for case in cases_of_row(line, source, checker.check_names(own=EXPECT in (line["columns"] or {})))
+        )
         write_junit(target, source, cases, mask)
 
     def notes(self) -> list[str]:

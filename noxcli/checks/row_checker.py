@@ -48,7 +48,7 @@ class RowChecker:
         return replace(self, score=scored, by=by)
 
     @property
-    def has_questions(self) -> bool:
+    def has_checks(self) -> bool:
         return bool(self.queries) or self.expected is not None
 
     @property
@@ -88,13 +88,13 @@ class RowChecker:
                 raise UsageProblem(f"--assert names output.{name}, but {where} has no such output", hint)
 
     def require_answers(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem if a question, also of --expect, names none of these outputs, unless none is known."""
+        """Raise UsageProblem if a check, also of --expect, names none of these outputs, unless none is known."""
         self.require_outputs(known, where)
         if known and self.expected is not None:
             self.expected.require_outputs(known, where)
 
-    def questions(self, *, own: bool) -> list[str]:
-        """Return the checks of each row; `own` says that rows have a column `$expect`."""
+    def check_names(self, *, own: bool) -> list[str]:
+        """Return the names of each row's checks; `own` says that rows have a column `$expect`."""
         expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
         return [*expected, *map(assertion_name, self.queries)]
 
@@ -105,10 +105,6 @@ class RowChecker:
     def coverage(self) -> Coverage:
         """Return what counts the rows without a check."""
         return Coverage(self.expected, self.columns)
-
-    def names(self, line: Mapping[str, Any]) -> list[str]:
-        """Return the names of the assertions about a line."""
-        return self.questions(own=EXPECT in (line["columns"] or {}))
 
     def judged(self, line: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the line with its assertions, and with the code 11 if one of them does not hold.

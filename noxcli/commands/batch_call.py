@@ -63,7 +63,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                 batch.at_end(spec.rows.copy_pipe(spec.directory).close)
             header = header_of(context, workflow, spec, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
-            check_questions(context, checker, spec.rows, header, seen)
+            validate_checks(context, checker, spec.rows, header, seen)
             if options.dry_run:
                 context.reports.clear()
                 context.terminal.write(f"{to_json(seen.counts())}\n")
@@ -147,7 +147,7 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
     return workflow
 
 
-def check_questions(
+def validate_checks(
     context: Context, checker: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts
 ) -> None:
     """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
@@ -155,7 +155,7 @@ def check_questions(
     if rows.empty:
         skipped = f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
         context.terminal.warn(f"{rows.name} has {skipped}")
-    if not (checker.has_questions or own):
+    if not (checker.has_checks or own):
         if not seen.rows:
             context.terminal.warn(f"{rows.name} has no rows")
         return

@@ -110,7 +110,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "tuple[Side, Side]":
-    """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
+    """Read both sides, and validate the checks against them. Raises UsageProblem, and what reading a run raises."""
     from noxcli.compare.side import Side
     from noxcli.compare.summary import other_inputs  # as in execute
 
@@ -131,7 +131,7 @@ def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "t
     coverage.require_outputs(new.outputs, f"NEW {new.named}")
     if checker.expected is not None and not (new.has_unnamed or new.source.is_limited):
         checker.expected.require_used()
-    if not checker.questions(own=new.expects) and base.asserted != new.asserted:
+    if not checker.check_names(own=new.expects) and base.asserted != new.asserted:
         warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
     coverage.require_some(warn, own=new.expects)
     return base, new

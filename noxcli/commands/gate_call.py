@@ -29,7 +29,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
-from noxcli.commands.batch_call import check_questions, header_of, read_choice, row_work, show_progress
+from noxcli.commands.batch_call import header_of, read_choice, row_work, show_progress, validate_checks
 from noxcli.commands.comparison_report import WORSE, ComparisonReport, name_some
 from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of
 from noxcli.commands.gate_options import Options
@@ -187,9 +187,9 @@ class _Gate:
         header = replace(header_of(noxus.context, self.workflows[0], self.spec, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
-        if not (self.checker.has_questions or self.checker.score or "$expect" in rows.names):
+        if not (self.checker.has_checks or self.checker.score or "$expect" in rows.names):
             raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
-        check_questions(noxus.context, self.checker, rows, header, seen)
+        validate_checks(noxus.context, self.checker, rows, header, seen)
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.spec.directory))
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)

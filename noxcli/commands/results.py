@@ -105,7 +105,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
-    _check_questions(context, joined, checker)
+    _validate_checks(context, joined, checker)
     repeat = joined.header.repeat
     summary = BatchSummary(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
     rows = _Rows(context, options, joined, checker, summary, wanted)
@@ -128,7 +128,7 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
     context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
 
 
-def _check_questions(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
+def _validate_checks(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
     """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
@@ -144,7 +144,7 @@ def _check_questions(context: Context, joined: "MergedBatch", checker: "RowCheck
         own |= EXPECT in (line["columns"] or ())
         if line["result"]["exit_code"] == ExitCode.OK:
             outputs.update(by_name(line["result"]["output"]))
-    if checker.has_questions and not joined.rows:
+    if checker.has_checks and not joined.rows:
         raise UsageProblem(f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first")
     checker.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
     where = in_prose(list(map(str, joined.directories[:2])))
@@ -249,7 +249,7 @@ class _Rows:
             "Table": header.source,
             "Workflow": header.workflow,
             "Version": header.version,
-            "Checks": ", ".join(self._checker.questions(own=False)),
+            "Checks": ", ".join(self._checker.check_names(own=False)),
             "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
         }
         known = [*((term, text) for term, text in facts.items() if text), *measured]

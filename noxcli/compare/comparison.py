@@ -42,20 +42,20 @@ class Comparison:
         rule = PassRule(base.repeat, enough_of(base.repeat, each))
         by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
         self.compared = ComparisonSummary(
-            base, new, rule, checker.questions(own=new.expects), by, differ, Groups(checker.by)
+            base, new, rule, checker.check_names(own=new.expects), by, differ, Groups(checker.by)
         )
         self.counts: Counter[RowClass] = Counter()
         self.slower = 0  # of any class
         self.gate: dict[str, Any] | None = None
         self._confirmed: dict[int, Confirmed] = {}  # pairs that seemed broken
-        self.keeps_verdicts = not self.compared.questions and base.asserted == new.asserted  # those that were printed
+        self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
         self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
-        self._judge_all()
+        self._classify_all()
 
-    def _judge_all(self) -> None:
-        asked = [*self._checker.columns, EXPECT]
+    def _classify_all(self) -> None:
+        read = [*self._checker.columns, EXPECT]
         for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
             pair_of = zip((self.base, self.new), matched, strict=True)
@@ -66,7 +66,7 @@ class Comparison:
             change = pair.change
             self.counts[change] += 1
             self.slower += pair.is_slower
-            self.compared.count(pair, asked)
+            self.compared.count(pair, read)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
             self._rows.extend(NO_ROW if row is None else row for row in matched)
         self._sort()

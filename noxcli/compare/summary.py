@@ -1,4 +1,4 @@
-"""What a comparison compared: its two sides, the questions, and what was left out or may differ; and whether it did."""
+"""What a comparison compared: its two sides, the checks, and what was left out or may differ; and whether it did."""
 
 from array import array
 from collections import Counter
@@ -78,7 +78,7 @@ class ComparisonSummary:
     base: Side
     new: Side
     rule: PassRule
-    questions: Sequence[str]
+    checks: Sequence[str]
     by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
     groups: Groups
@@ -88,7 +88,7 @@ class ComparisonSummary:
     lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
 
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
-        """Count a pair; `read` are the columns that questions read."""
+        """Count a pair; `read` are the columns that checks read."""
         base, new = pair.answers
         self.totals["base"].count(pair.base, base)
         self.totals["new"].count(pair.new, new)
@@ -199,7 +199,7 @@ class ComparisonSummary:
         """Return its part of `noxcli.comparison/1`."""
         return {
             "by": self.by,
-            "questions": list(self.questions),
+            "questions": list(self.checks),
             "repeat": self.rule.repeat,
             "pass_each": self.rule.needed,
             "constants": list(self.constants),
