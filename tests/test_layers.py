@@ -125,6 +125,14 @@ def test_every_package_has_its_layer() -> None:
     assert {part_of(path) for path in MODULES} == {*RANKS, "sandbox", "__init__"}
 
 
+def test_the_table_of_packages_has_all_of_them_from_the_top() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert {*named} == packages - {"sandbox"} | {"app"}
+    assert named == sorted(named, key=RANKS.__getitem__, reverse=True)
+
+
 def test_tests_mirror_the_packages() -> None:
     packages = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}

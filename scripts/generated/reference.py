@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from generated.architecture import picture
 from generated.cells import code, escaped, table
 from generated.performance import measured, plot
 from generated.schema_fields import documents_page
@@ -248,7 +247,6 @@ PARTS = {
     "defaults": (f"{REFERENCE}/settings.md", settings_table),
     "requests": (f"{REFERENCE}/scenarios.md", kinds_table),
     "faults": (f"{REFERENCE}/scenarios.md", faults_tables),
-    "packages": ("docs/architecture.md", picture),
 }
 
 
