@@ -167,18 +167,15 @@ class RowWorker:
             trouble = as_nox_error(error)
             if active.in_doubt:
                 self.pace.note_failed_start()
-                active.error = trouble
-                return active
-            self._withdraw(active, trouble)
+            else:
+                self._withdraw(active, trouble)
             # What must be on the disk first is not, or the server is sick, or out of reach for a reason that lasts.
-            if isinstance(trouble, JournalTrouble | NoReadAnswered | ConnectionRejected):
+            if active.in_doubt or isinstance(trouble, JournalTrouble | NoReadAnswered | ConnectionRejected):
                 active.error = trouble
-                return active
-            if active.aborted:  # it waited for its turn
-                return active
-            # The key, the workflow: no other row would succeed either.
-            ends = trouble if isinstance(trouble, NotAccessible) else None
-            return self.result_of(row, Outcome(phase=phase, error=trouble), ends)
+            elif not active.aborted:
+                # The key, the workflow: no other row would succeed either.
+                ends = trouble if isinstance(trouble, NotAccessible) else None
+                return self.result_of(row, Outcome(phase=phase, error=trouble), ends)
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
@@ -273,12 +270,10 @@ class RowWorker:
     def _note_failed_read(
         self, active: ActiveRow, failures: FailureTracker, error: BaseException
     ) -> ActiveRow | RowResult:
-        run = active.run
-        assert run is not None
-        trouble = as_nox_error(error)
+        trouble, run = as_nox_error(error), active.run
         if isinstance(trouble, RequestAborted | NoSlotInTime) or not failures.is_lost(trouble):
             return active
-        if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
+        if run is not None and isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
         return self.result_of_running(active, trouble)
 
