@@ -6,7 +6,6 @@ limited number of threads wait on the network; each returns a row's next state. 
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -74,24 +73,16 @@ class Scheduler:
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
         try:
-            with suppress(TimedOut), self._no_run_lost():  # a reader of stdout does not read
-                self._work_through()
-            with self._no_run_lost():
-                self.shutdown.check()
-                self._report_remaining()
+            for step in (self._work_through, self._report_remaining):
+                try:
+                    step()
+                except TimedOut:  # a reader of stdout does not read
+                    pass
+                except Exception as error:  # even a bug only ends the batch early: all runs are named at the end
+                    self.shutdown.enter(Stage.DETACHING, self._as_expected(error))
         except Interrupted as signal:
             return self._interrupt(signal)
         return self.shutdown.verdict
-
-    @contextmanager
-    def _no_run_lost(self) -> Iterator[None]:
-        """Let even a bug only end the batch early: all runs are named at the end."""
-        try:
-            yield
-        except TimedOut:
-            raise
-        except Exception as error:
-            self.shutdown.enter(Stage.DETACHING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
         return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
@@ -235,6 +226,7 @@ class Scheduler:
 
     def _report_remaining(self) -> None:
         """Report what was taken."""
+        self.shutdown.check()
         self.work.pace.hurry()
         end = time.monotonic() + self.work.deadline.remaining(MAX_SEARCH)
         if self.shutdown.stage is Stage.DETACHING:
