@@ -152,16 +152,18 @@ class Coverage:
         if (line["input"] is not None or line["columns"] is not None) and line.get("repetition") in (None, 1):
             self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
 
-    def require_outputs(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem if a row expects another output than these, unless none is known."""
-        if known and self._expected is None:
-            _require_known(EXPECT, self._own_outputs, known, where)
-
-    def require_some(self, warn: Callable[[str], None], *, own: bool) -> None:
+    def require(
+        self, warn: Callable[[str], None], outputs: Collection[str], where: str, *, own: bool, is_whole: bool
+    ) -> None:
         """Warn of rows that a check is not about; `own` says that there is a column `$expect`.
 
-        Raises UsageProblem if these are all rows.
+        Raises UsageProblem if these are all rows, and for an output that no row has, if the `outputs` are known, or,
+        once the `is_whole` table was counted, that no row is for.
         """
+        if self._expected is not None and is_whole:
+            self._expected.require_used()
+        if self._expected is None and outputs:
+            _require_known(EXPECT, self._own_outputs, outputs, where)
         option = OPTION if self._expected is not None else EXPECT
         counts = [(count, f"an empty {name!r}, which --assert reads") for name, count in self._empty.items()]
         if self._expected is not None or own:

@@ -167,10 +167,7 @@ def validate_checks(
         coverage = checker.coverage()
         for row in rows.rows():
             coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
-        if checker.expected is not None:
-            checker.expected.require_used()
-        coverage.require_outputs(header.outputs or (), "the workflow")
-        coverage.require_some(context.terminal.warn, own=own)
+        coverage.require(context.terminal.warn, header.outputs or (), "the workflow", own=own, is_whole=True)
 
 
 def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Sequence[str]) -> BatchHeader:

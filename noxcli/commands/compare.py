@@ -128,12 +128,10 @@ def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "t
         alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
         checker.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
     checker.require_answers(new.outputs, f"NEW {new.named}")
-    coverage.require_outputs(new.outputs, f"NEW {new.named}")
-    if checker.expected is not None and not (new.has_unnamed or new.source.is_limited):
-        checker.expected.require_used()
     if not checker.check_names(own=new.expects) and base.asserted != new.asserted:
         warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
-    coverage.require_some(warn, own=new.expects)
+    is_whole = not (new.has_unnamed or new.source.is_limited)
+    coverage.require(warn, new.outputs, f"NEW {new.named}", own=new.expects, is_whole=is_whole)
     return base, new
 
 

@@ -149,10 +149,8 @@ def _validate_checks(context: Context, joined: "MergedBatch", checker: "RowCheck
     checker.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
     where = in_prose(list(map(str, joined.directories[:2])))
     checker.require_answers(outputs, where)
-    coverage.require_outputs(outputs, where)
-    if checker.expected is not None and joined.knows_all and not joined.is_limited:
-        checker.expected.require_used()
-    coverage.require_some(context.terminal.warn, own=own)
+    is_whole = joined.knows_all and not joined.is_limited
+    coverage.require(context.terminal.warn, outputs, where, own=own, is_whole=is_whole)
 
 
 class _Rows:
