@@ -32,7 +32,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.rows.columns import EXPECT
-from noxcli.rows.shards import Shard
+from noxcli.rows.selection import Shard
 from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock

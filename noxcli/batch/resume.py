@@ -20,7 +20,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, part_of
 from noxcli.rows.columns import Row, digest_of
 from noxcli.rows.reader import RowReader
-from noxcli.rows.shards import Shard
+from noxcli.rows.selection import Shard
 
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together

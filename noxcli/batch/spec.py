@@ -11,7 +11,7 @@ from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import part_of
 from noxcli.rows.reader import RowReader
-from noxcli.rows.shards import Shard
+from noxcli.rows.selection import Shard
 
 ALLOW = "--allow-changed-input"
 FRESH = "start over with --fresh, or choose another --output-dir"

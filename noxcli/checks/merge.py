@@ -26,7 +26,7 @@ from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
 from noxcli.rows.columns import EXPECT, digest_of
-from noxcli.rows.shards import Shard
+from noxcli.rows.selection import Shard
 
 UNOWNED = 0xFFFF
 MAX_DIRECTORIES = 1000

@@ -34,13 +34,12 @@ from noxcli.reports.row_table import RowTable
 from noxcli.retry import RetryPolicy, in_lines
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
-from noxcli.rows.shards import choose_shard
+from noxcli.rows.selection import IdFilter, choose_shard
 from noxcli.runs.start import MAX_SEARCH, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
-    from noxcli.rows.id_filter import IdFilter
 
 
 def run_rows(noxus: Session, options: Options) -> None:
@@ -111,14 +110,12 @@ def _read_spec(noxus: Session, options: Options) -> BatchSpec:
     )
 
 
-def read_choice(context: Context, options: Options) -> "int | IdFilter | None":
+def read_choice(context: Context, options: Options) -> int | IdFilter | None:
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit
     if options.limit is not None:
         raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
-    from noxcli.rows.id_filter import IdFilter  # loaded where rows are left out
-
     return IdFilter.read(options.only, context.sources)
 
 

@@ -74,7 +74,7 @@ from noxcli.render.text import amount, in_prose
 from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.reports.row_pair import RowClass
 from noxcli.rows.columns import Columns
-from noxcli.rows.shards import Shard
+from noxcli.rows.selection import Shard
 from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import MAX_SEARCH
 

@@ -119,7 +119,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 def _print_gate(context: Context, options: Options, joined: "MergedBatch", query: "Query | None") -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
     from noxcli.expressions.query import found_line
-    from noxcli.rows.shards import Shard  # as in execute
+    from noxcli.rows.selection import Shard  # as in execute
 
     for name in JUDGING:
         if getattr(options, name):
@@ -133,7 +133,7 @@ def _validate_checks(context: Context, joined: "MergedBatch", checker: "RowCheck
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
     from noxcli.rows.columns import EXPECT  # as in execute
-    from noxcli.rows.shards import Shard
+    from noxcli.rows.selection import Shard
 
     header, coverage = joined.header, checker.coverage()
     columns, outputs, own = set[str](), {*(header.outputs or ())}, False

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.files import expanded, open_scratch, reason_of
@@ -20,10 +20,8 @@ from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
 from noxcli.rows.columns import EXPECT, Columns, Row
+from noxcli.rows.selection import IdFilter
 from noxcli.signals import SIGNALS
-
-if TYPE_CHECKING:
-    from noxcli.rows.id_filter import IdFilter
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -43,7 +41,7 @@ class RowReader:
         form: str | None,
         columns: Columns,
         sources: Sources,
-        chosen: "int | IdFilter | None" = None,
+        chosen: int | IdFilter | None = None,
         repeat: int = 1,
     ) -> None:
         """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.errors import UsageProblem
-from noxcli.rows.shards import Shard, choose_shard
+from noxcli.rows.selection import Shard, choose_shard
 from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli, write_rows
 

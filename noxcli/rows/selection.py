@@ -1,12 +1,16 @@
-"""This call's shard of a batch's rows: given by the user, or by the engine's task number."""
+"""Which rows of the table this call runs: its shard, by the user or the engine's task number, and the ids of --only."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from noxcli.errors import UsageProblem
+from noxcli.errors import UsageProblem, nearest, suggestion
+from noxcli.inputs.sources import STDIN_NAMES, Sources
+from noxcli.render.text import amount
 
+ONLY = "--only"
+MAX_NAMED = 5  # ids in a message
 SHARD_VARIABLE = "NOXCLI_SHARD"
 AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,5}))?")
 ALL_TASKS = "write --shard auto/8 for eight"
@@ -121,3 +125,38 @@ def _number(environ: Mapping[str, str], variable: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 7:
         return int(text)
     raise UsageProblem(f"--shard auto: {variable} is {text or 'not set'}, but must be a number", "write --shard I/N")
+
+
+class IdFilter:
+    """The ids of the rows to run, one a line of a file, and which of them no row has had."""
+
+    def __init__(self, path: str, ids: Collection[str]) -> None:
+        self.ids = dict.fromkeys(ids)
+        self._path = path
+        self._unmet = set(ids)
+
+    @classmethod
+    def read(cls, path: str, sources: Sources) -> Self:
+        """Read a file of ids, one a line, as `results --query id` prints them. Raises UsageProblem."""
+        if path in STDIN_NAMES:
+            raise UsageProblem(f"{ONLY} {path} is not a file", "give a file with one id a line")
+        text = sources.read_text(path, ONLY, f"{ONLY} {path}").removeprefix("\ufeff")
+        ids = [line for each in text.split("\n") if (line := each.removesuffix("\r")).strip()]
+        if not ids:
+            raise UsageProblem(f"{ONLY} {path} names no row", "write one id a line")
+        return cls(path, ids)
+
+    def mark_seen(self, own_id: str | None) -> bool:
+        """Record that there is a row with this id, and return whether it is to run."""
+        self._unmet.discard(own_id or "")
+        return own_id in self.ids
+
+    def require_used(self, ids: Iterable[str], where: str) -> None:
+        """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were seen."""
+        if unmet := [each for each in self.ids if each in self._unmet]:
+            known = set(ids)
+            more = f" and {amount(len(unmet) - MAX_NAMED, 'more id')}" if len(unmet) > MAX_NAMED else ""
+            what = f"{ONLY} {self._path} names {', '.join(map(repr, unmet[:MAX_NAMED]))}{more}"
+            own = "" if known else "name the column of the ids with --id"
+            hint = suggestion(nearest(unmet[0], known), own, quoted=True)
+            raise UsageProblem(f"{what}, but no row of {where} has such an id", hint)
