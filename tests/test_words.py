@@ -73,7 +73,10 @@ def words_of(path: Path) -> Iterator[tuple[int, str]]:
     within = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            yield node.lineno, "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values),
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in within:
             yield node.lineno, node.value
     comment: list[str] = []
@@ -132,7 +135,7 @@ def test_the_guide_gets_no_more_of_them() -> None:
 
 
 def test_a_text_is_read_as_a_whole(tmp_path: Path) -> None:
-    (tmp_path / "x.py").write_text('what = f"{1} rows to be asked {2}" " again"  # as far\n# as it is at\n# once\n')
+    (tmp_path / "x.py").write_text('what = f"{1} rows to be asked {2}" " again"\n# as far\n# as it is at\n# once\n')
     assert hits(text for _, text in words_of(tmp_path / "x.py")) == {
         "re-run, retry": 1,
         "if known, where": 1,
