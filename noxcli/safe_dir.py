@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 from weakref import WeakSet
@@ -27,7 +27,7 @@ PREFIX, SUFFIX = ".noxcli-", ".part"  # of a file that is not complete
 NOT_REGULAR = "it is not a regular file"
 
 
-class SafeDir:
+class SafeDir(AbstractContextManager["SafeDir"]):
     """An open directory, for several threads. If it is closed before they are done, their calls fail.
 
     No partial file remains then, in it or in the directories that were opened below it, which are also closed.
@@ -40,9 +40,6 @@ class SafeDir:
         self._below = WeakSet[SafeDir]()
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

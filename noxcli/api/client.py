@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -54,7 +54,7 @@ SILENCE = 300.0
 FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
 
 
-class NoxusApi:
+class NoxusApi(AbstractContextManager["NoxusApi"]):
     """One server, one key. Every method raises a NoxError unless the answer is a success."""
 
     def __init__(
@@ -86,9 +86,6 @@ class NoxusApi:
         """Return the JSON of an answer. Raises as `Http.read_json`."""
         limit = limit or AnswerLimit.of_json(self._until)
         return run_apart(partial(self.http.read_json, method, path, limit, **parts), limit.remaining)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.http.session.close()

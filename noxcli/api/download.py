@@ -3,7 +3,8 @@
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import requests
 
@@ -18,7 +19,7 @@ CARRIES_A_FILE = frozenset({200, 206})
 RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 
 
-class Download:
+class Download(AbstractContextManager["Download"]):
     """An open answer of `GET /v1/file/{id}`, read in constant memory.
 
     `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
@@ -56,9 +57,6 @@ class Download:
         self.total = None if self._packed else self.length
         if response.status_code == 206:
             self._read_range(headers.get("Content-Range", ""))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._response.close()

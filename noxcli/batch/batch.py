@@ -1,11 +1,11 @@
 """One call of a batch, in its order: open, check, begin, adopt, run. However it ends, its runs are named."""
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import (
@@ -45,7 +45,7 @@ DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 
 
-class Batch:
+class Batch(AbstractContextManager["Batch"]):
     """The batch of one directory; its steps are called in their order."""
 
     def __init__(self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
@@ -58,9 +58,6 @@ class Batch:
         self._files = ExitStack()
         self._all_rerun = False  # the chosen rows have been re-run
         self._finding: CandidateIndex | None = None  # about rows in doubt
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

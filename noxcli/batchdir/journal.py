@@ -8,12 +8,12 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from noxcli.batchdir.append_file import AppendFile, JournalTrouble
 from noxcli.batchdir.header import BatchHeader
@@ -32,7 +32,7 @@ MAX_HOLDER = 1024  # bytes
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """The journal of one directory, locked for one process; thread-safe."""
 
     def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
@@ -117,9 +117,6 @@ class Journal:
             self._lines.close()
             self.place.close()
         self._lines = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

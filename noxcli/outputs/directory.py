@@ -6,9 +6,9 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.files import Saved, reason_of
@@ -43,7 +43,7 @@ def lock_directory(directory: Path) -> Iterator[None]:
                     each.rmdir()
 
 
-class Part:
+class Part(AbstractContextManager["Part"]):
     """Bytes of a file that is not complete yet, counted and hashed as they arrive; `what` names it in messages.
 
     Raises OutputNotDelivered if a write fails, and for more than `most` bytes, as `beyond` says it.
@@ -64,9 +64,6 @@ class Part:
             return Part(tempfile.TemporaryFile(), "a temporary file")
         except OSError as error:
             raise OutputNotDelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # closing tries again to write what a full disk has refused

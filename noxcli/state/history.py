@@ -11,11 +11,11 @@ import errno
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from noxcli.codec import decode_json
 from noxcli.errors import NO_ROOM, OutputNotDelivered, UsageProblem
@@ -159,7 +159,7 @@ class History:
         return SafeDir.open_named(directory)
 
 
-class CursorKeeper:
+class CursorKeeper(AbstractContextManager["CursorKeeper"]):
     """Saves the last two positions after each burst; it gets each burst last, when stdout already has it.
 
     The last one has to come again when a later command asks from the one before it.
@@ -169,9 +169,6 @@ class CursorKeeper:
         self._path = path
         self._mask = mask
         self._positions = list(positions)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         return None
