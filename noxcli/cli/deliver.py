@@ -235,8 +235,9 @@ def _print(context: Context, run: Run, output: Any) -> None:
         terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
     else:
         text = text_of(only_value(output))
-        content = to_utf8(as_text(output if text is None else text))
-        _copy(context, iter([content]), end_line=not context.printing.format.is_live)
+        content = as_text(output if text is None else text)
+        newline = "" if context.printing.format.is_live or content.endswith("\n") else "\n"
+        terminal.write(content + newline)
 
 
 def _describe(value: Any) -> str:
