@@ -1,7 +1,6 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
 from copy import copy
 from typing import Self, TypeVar
 
@@ -15,21 +14,6 @@ BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one ref
 ASK_AGAIN = 1.0  # seconds between two of these reads
 ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
-RetryNote = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds it is repeated
-RetryNotes = Callable[[], AbstractContextManager[RetryNote]]  # from the first failure to the end of the call
-
-
-def in_lines(say: Callable[[str], None]) -> RetryNotes:
-    """Return what says each new reason in a line."""
-    seen = set[str]()
-
-    def note(error: NoxError, remaining: float) -> None:
-        line = "; ".join(filter(None, (error.message, error.hint)))
-        if line not in seen:
-            seen.add(line)
-            say(f"{line}; retrying for up to {remaining:.0f}s")
-
-    return lambda: nullcontext(note)
 
 
 class FailureTracker:
@@ -48,6 +32,7 @@ class FailureTracker:
         self._since = 0.0
         self._refusals: FailureTracker | None = None
         self._status: int | None = None  # of these refusals
+        self.said = set[str]()  # the reasons that the user knows
 
     def answered(self) -> None:
         """The server answers."""
@@ -120,7 +105,7 @@ class FailureTracker:
 class RetryPolicy:
     """How often and how long a command repeats a call that fails, and what it says and raises then.
 
-    `retry_for` is in seconds, from the first failure of each call.
+    `retry_for` is in seconds, from the first failure of each call; `say` gets a line for each new reason.
     """
 
     def __init__(
@@ -128,13 +113,13 @@ class RetryPolicy:
         clock: Clock,
         deadline: Deadline,
         retry_for: float,
-        notes: RetryNotes,
+        say: Callable[[str], None],
         *,
         out_of_time: type[NoxError] = TimedOut,
         gave_up: type[NoxError] | None = None,
     ) -> None:
         self.clock, self.retry_for = clock, retry_for
-        self._deadline, self._notes = deadline, notes
+        self._deadline, self._say = deadline, say
         self._out_of_time, self._gave_up = out_of_time, gave_up
         self._once = False
 
@@ -153,9 +138,9 @@ class RetryPolicy:
         return other
 
     def saying(self, say: Callable[[str], None]) -> Self:
-        """Return the same policy, which says in lines why it retries."""
+        """Return the same policy, which says to `say` why it retries."""
         other = copy(self)
-        other._notes = in_lines(say)
+        other._say = say
         return other
 
     def keep_trying(
@@ -177,39 +162,28 @@ class RetryPolicy:
         refusal of what a wait checks once.
         """
         failures = FailureTracker(self.clock, self.retry_for, known=known)
-        with self.pausing(failures) as pause:
-            while True:
-                try:
-                    return call(self.limit().remaining(failures.for_an_attempt))
-                except (Unavailable, NotAccessible) as error:
-                    is_refused = isinstance(error, NotAccessible)
-                    if self._once or (is_refused and (believing or failures.is_lost(error))):
-                        raise
-                    if isinstance(error, Unavailable) and not worth(
-                        error, min(failures.remaining, self._deadline.remaining())
-                    ):
-                        raise
-                    if not is_refused and moved():
-                        failures.got_answer()
-                    pause(error)
+        while True:
+            try:
+                return call(self.limit().remaining(failures.for_an_attempt))
+            except (Unavailable, NotAccessible) as error:
+                is_refused = isinstance(error, NotAccessible)
+                if self._once or (is_refused and (believing or failures.is_lost(error))):
+                    raise
+                remaining = min(failures.remaining, self._deadline.remaining())
+                if isinstance(error, Unavailable) and not worth(error, remaining):
+                    raise
+                if not is_refused and moved():
+                    failures.got_answer()
+                self.pause(error, failures)
 
-    @contextmanager
-    def pausing(self, failures: FailureTracker) -> Iterator[Callable[[NoxError], None]]:
-        """Yield what waits for the next attempt after a failure, and says why, until the call is over.
-
-        It raises as `keep_trying` if there is to be no other attempt.
-        """
-        with ExitStack() as shown:
-            note: RetryNote | None = None
-
-            def pause(error: NoxError) -> None:
-                nonlocal note
-                delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
-                note = note or shown.enter_context(self._notes())
-                note(error, max(failures.remaining_for(error), delay))
-                self._pause(delay, error)
-
-            yield pause
+    def pause(self, error: NoxError, failures: FailureTracker) -> None:
+        """Wait for the next attempt after a failure, and say why. Raises as `keep_trying` if there is to be none."""
+        delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
+        reason = "; ".join(filter(None, (error.message, error.hint)))
+        if reason not in failures.said:
+            failures.said.add(reason)
+            self._say(f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s")
+        self._wait(delay, error)
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
@@ -230,7 +204,7 @@ class RetryPolicy:
             raise self._gave_up(error.message, error.hint, **error.facts()) from error
         raise error
 
-    def _pause(self, seconds: float, error: NoxError) -> None:
+    def _wait(self, seconds: float, error: NoxError) -> None:
         """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
         if seconds < self._deadline.remaining():
             self.clock.sleep(seconds)

@@ -10,7 +10,7 @@ import pytest
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy, in_lines
+from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
 from tests.rawserver import Request, Turn, json_answer, raw_server, stay_silent
@@ -38,7 +38,7 @@ def patient(
     clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
 ) -> tuple[RetryPolicy, list[str]]:
     said: list[str] = []
-    return RetryPolicy(clock, Deadline(clock, limit), retry_for, in_lines(said.append), **kinds), said
+    return RetryPolicy(clock, Deadline(clock, limit), retry_for, said.append, **kinds), said
 
 
 def test_trouble_is_told_and_tried_again() -> None:

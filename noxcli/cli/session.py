@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,6 @@ from noxcli.errors import (
 )
 from noxcli.masking import HIDDEN_KEY, can_hide
 from noxcli.models import Run, Workflow
-from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.retry import RetryPolicy
 from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
@@ -126,12 +124,12 @@ class Session:
 
         As long as nothing was started and no run is read, reaching the command's limit is a temporary failure.
         """
-        given = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
+        given, terminal = (retry_for, self.common.retry_for, RETRY_AT_FIRST), self.context.terminal
         return RetryPolicy(
             self.context.clock,
             deadline or self.deadline,
             next(seconds for seconds in given if seconds is not None),
-            partial(retry_progress, self.context.terminal),
+            terminal.complain if terminal.verbose else terminal.note,
             gave_up=gave_up,
             out_of_time=out_of_time or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),
         )

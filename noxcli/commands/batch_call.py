@@ -31,7 +31,7 @@ from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.reports.row_table import RowTable
-from noxcli.retry import RetryPolicy, in_lines
+from noxcli.retry import RetryPolicy
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import IdFilter, choose_shard
@@ -220,7 +220,7 @@ def row_work(
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
         mask=context.terminal.mask,
         retries=RetryPolicy(
-            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
+            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None
         ),
         explain_unexpected=partial(explain_unexpected, context),
         deadline=noxus.deadline,

@@ -12,8 +12,8 @@ from typing import Self
 
 from rich.cells import cell_len
 
-from noxcli.errors import NoxError, Unavailable
-from noxcli.render import Facts, HowFar, Renderer
+from noxcli.errors import Unavailable
+from noxcli.render import HowFar, Renderer
 from noxcli.render.line import Capabilities, Line
 from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
@@ -139,16 +139,6 @@ class Bar(BottomRenderer):
     def update(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def show_retry(self, error: NoxError, remaining: float) -> None:
-        """Show why nothing has answered, in how many seconds that is given up, and what to do about it."""
-        end = time.monotonic() + remaining
-
-        def how_far(_: float) -> Facts:
-            ends = f"giving up in {max(0.0, end - time.monotonic()):.0f}s"
-            return None, error.message, "\n".join(filter(None, (ends, error.hint)))
-
-        self.update(how_far)
-
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
@@ -157,12 +147,11 @@ class Bar(BottomRenderer):
             return []
         share, done, pace = self._how_far(time.monotonic() - self._began)
         width = self._terminal.size().columns - 1
-        pace, *below = pace.split("\n")
         line, words = self._look.line(width), f"{done}, {pace}"
         cells = min(BAR_WIDTH, line.free_cells - cell_len(words) - 1)
         if share is not None and cells >= MIN_BAR:
             line.add_bar(share, cells).add(" ")
-        return [line.add(words, "dim"), *(self._look.line(width).add(text, "dim") for text in below)]
+        return [line.add(words, "dim")]
 
 
 def _whole(lines: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from noxcli.errors import OVERLOADED, NoxError
 from noxcli.models import Finished, Polled, Run, Workflow
-from noxcli.retry import RetryPolicy, in_lines
+from noxcli.retry import RetryPolicy
 from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
 from noxcli.runs.progress import Progress, listed_status
 from noxcli.timing import Deadline
@@ -142,7 +142,7 @@ class _Search:
         Raises what `ask` raises, and TimedOut.
         """
         limit = Deadline(self._limit.clock, self._limit.remaining(EACH_WITHIN))
-        retries = RetryPolicy(limit.clock, limit, EACH_WITHIN, in_lines(lambda _: None))
+        retries = RetryPolicy(limit.clock, limit, EACH_WITHIN, lambda _: None)
         return retries.keep_trying(
             lambda _: ask(self._source.within(limit.remaining())),
             lambda error, _: error.http_status is None or error.http_status in OVERLOADED,

@@ -113,21 +113,20 @@ def send_once(
     """
     failures = FailureTracker(policy.clock, policy.retry_for)
     try:
-        with policy.pausing(failures) as pause:
-            while True:
-                try:
-                    answer = attempt.send(deadline.remaining(MAX_ANSWER))
-                    break
-                except Unavailable as error:
-                    in_time = (error.retry_after or 0.0) <= min(failures.remaining, deadline.remaining())
-                    if in_time and attempt.may_be_repeated(error):
-                        pause(error)
-                    elif not attempt.may_be_sent:
-                        raise
-                    else:
-                        words, found = _search(attempt, Deadline(policy.clock, deadline.remaining(MAX_SEARCH)))
-                        what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-                        raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
+        while True:
+            try:
+                answer = attempt.send(deadline.remaining(MAX_ANSWER))
+                break
+            except Unavailable as error:
+                in_time = (error.retry_after or 0.0) <= min(failures.remaining, deadline.remaining())
+                if in_time and attempt.may_be_repeated(error):
+                    policy.pause(error, failures)
+                elif not attempt.may_be_sent:
+                    raise
+                else:
+                    words, found = _search(attempt, Deadline(policy.clock, deadline.remaining(MAX_SEARCH)))
+                    what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
+                    raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:
         if not attempt.may_be_sent:
             raise

@@ -22,7 +22,7 @@ from noxcli.outputs.values import Remote
 from noxcli.render import renderers
 from noxcli.render.renderers import download_progress
 from noxcli.render.terminal import Terminal
-from noxcli.retry import RetryPolicy, in_lines
+from noxcli.retry import RetryPolicy
 from noxcli.sandbox.faults import Answer, CutBody, Hold
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
@@ -130,7 +130,7 @@ def fetched(
     *turns: Turn, remote: Remote | None = None, retry_for: float = 30, **server_options: Any
 ) -> tuple[bytes, list[Request]]:
     clock = QuickClock()
-    retries = RetryPolicy(clock, Deadline(clock, None), retry_for, in_lines(lambda _: None))
+    retries = RetryPolicy(clock, Deadline(clock, None), retry_for, lambda _: None)
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
     with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
         Transfer(remote).fill(api, part, retries)
