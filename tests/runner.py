@@ -30,32 +30,20 @@ class Command:
 
 def commands(log: str) -> list[Command]:
     """Return the commands in a log that the runner obeys, wherever they are from."""
-    obeyed: list[Command] = []
-    token: str | None = None
-    for line in LINE_ENDS.split(log):
-        command = _parse(line, COMMANDS | ({token} if token else set()))
-        if command is None or (token is not None and command.name != token):
-            continue
-        if token is None and command.name == "stop-commands":
-            token = command.data
-        elif command.name == token:
-            token = None
-        obeyed.append(command)
-    assert token is None, "nothing after this would be obeyed"
-    return obeyed
+    return list(filter(None, map(_parse, LINE_ENDS.split(log))))
 
 
-def _parse(line: str, known: set[str]) -> Command | None:
+def _parse(line: str) -> Command | None:
     trimmed = line.lstrip()
     head, found, data = trimmed[2:].partition("::") if trimmed.startswith("::") else ("", "", "")
     name, _, properties = head.partition(" ")
-    if found and name.lower() in known:
+    if found and name.lower() in COMMANDS:
         pairs = dict(pair.partition("=")[::2] for pair in properties.strip().split(",") if pair)
         return Command(name.lower(), _plain(data), {key: _plain(value) for key, value in pairs.items()})
     _, found, rest = line.partition("##[")
     head, closed, data = rest.partition("]")
     name = head.partition(" ")[0].lower()
-    return Command(name, data) if found and closed and name in known else None
+    return Command(name, data) if found and closed and name in COMMANDS else None
 
 
 def _plain(text: str) -> str:

@@ -154,11 +154,9 @@ class Context:
         return self.outcomes[0] if self.outcomes else Outcome()
 
     def hide(self, inputs: "Inputs") -> None:
-        """Hide the values of secret inputs in everything written from now on, and in the CI system's log."""
+        """Hide the values of secret inputs in everything written from now on."""
         secrets = {key: text for key, text in inputs.values.items() if key in inputs.secret and isinstance(text, str)}
         self.terminal.mask.learn(secrets.values())
-        if self.reports.ci is not None:
-            self.reports.ci.hide(secrets.values())
         for key, value in secrets.items():
             if not can_hide(value):
                 self.terminal.warn(f"the value of --secret {key!r} {TOO_SHORT}")

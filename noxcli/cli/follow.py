@@ -55,10 +55,9 @@ def to_end(
     workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
     progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress
-    writer, ci = context.printing.event_writer(outcome), context.reports.ci
+    writer = context.printing.event_writer(outcome)
     shown = (
         writer,
-        None if ci is None else ci.fold(f"{outcome.name}: run {run.id}"),
         run_progress(context.terminal, progress, writes_events=writer is not None),
         # It comes last: the cursor may only name events that are on stdout.
         None if writer is None else context.history.keep_cursor(run.id, positions),

@@ -1,9 +1,7 @@
-"""What a CI system gets from a batch: masks and groups, the step's outputs and its summary, an annotation per row."""
+"""What a CI system gets from a batch: the step's outputs and its summary, an annotation per row."""
 
 from pathlib import Path
-from typing import Any
 
-from noxcli.sandbox.scenario import input_node
 from tests import runner
 from tests.conftest import Noxcli, write_rows
 
@@ -21,10 +19,7 @@ def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow:
     assert any("--again failed" in text for text in code)
     assert any(text.startswith("row 2: run ") for text in code)
     obeyed = runner.commands(result.err)
-    assert [command.name for command in obeyed if command.name in {"group", "endgroup", "error"}] == [
-        "error",
-        "error",
-    ]
+    assert [command.name for command in obeyed] == ["error", "error"]
     assert "1 of 3 rows did not complete" in next(command.data for command in obeyed if command.name == "error")
 
 
@@ -32,16 +27,6 @@ def test_a_good_batch_has_no_annotation(noxcli: Noxcli, workflow: str) -> None:
     result = noxcli("batch", workflow, write_rows("a"), environ=ON_GITHUB)
     assert "error" not in {command.name for command in runner.commands(result.err)}
     assert runner.outputs(Path("outputs"))["completed"] == "1"
-
-
-def test_secrets_are_announced(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q"), input_node("Pass")])
-    rows = write_rows("a")
-    environ = {**ON_GITHUB, "HIDDEN": "very-secret-word"}
-    result = noxcli("batch", workflow, rows, "--secret", "Pass=HIDDEN", environ=environ)
-    masks = [command.data for command in runner.commands(result.err) if command.name == "add-mask"]
-    assert masks == ["very-secret-word"]
-    assert "very-secret-word" not in Path("summary.md").read_text() + Path("outputs").read_text()
 
 
 def test_a_batch_that_does_not_begin_is_told_as_well(noxcli: Noxcli, workflow: str) -> None:

@@ -81,7 +81,7 @@ def test_the_github_job_runs(lively: Sandbox) -> None:
     told: dict[str, str] = {}
     first, use, clean_up = steps()
     assert (first.id, [step.always for step in (first, use, clean_up)]) == ("noxus", [False, False, True])
-    for step, shown in ((first, "::group::demo"), (use, "You asked: hello"), (clean_up, "had already ended")):
+    for step, shown in ((first, "completed"), (use, "You asked: hello"), (clean_up, "had already ended")):
         code, log = step.run(lively, told)
         assert (code, shown in log) == (0, True), log
     assert told["noxus.outputs.outputs_path"] == "out"

@@ -6,75 +6,30 @@ after any white space (ActionCommand.TryParseV2).
 """
 
 import os
-import stat
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.files import reason_of
-from noxcli.models import Gap, Run
+from noxcli.models import Run
 from noxcli.outputs.values import find_remote
-from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.ci import BatchReport
 from noxcli.reports.ci.step_summary import batch_page, summary_page
 from noxcli.reports.result import EndedRun
-from noxcli.runs.progress import Step
 
 MAX_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
-MIN_LINE = 4  # characters: hiding every `}` of a JSON secret would make the log unreadable
 MAX_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger one
 MAX_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
-class GitHub(Renderer):
-    """A step of a job, and the renderer of a folded group of its log."""
+class GitHub:
+    """A step of a job."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._title = self._token = ""
-        self._gaps: list[tuple[str, str]] = []
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Register the values with the runner for masking, line by line as it compares.
-
-        The command contains the secret, so only a runner gets it: never if stderr goes to a file.
-        """
-        with suppress(OSError, ValueError):  # of a stream without a number
-            if stat.S_ISREG(os.fstat(self._terminal.err.fileno()).st_mode):
-                return
-        if self._terminal.environ.get("GITHUB_ACTIONS") != "true":
-            return
-        for secret in secrets:
-            lines = secret.strip().splitlines()
-            for line in lines:
-                if len(line.strip()) >= MIN_LINE or len(lines) == 1:
-                    self._terminal.command(f"::add-mask::{_data(line.strip())}")
-
-    def fold(self, title: str) -> Self:
-        """Return what makes the progress a folded group."""
-        self._title, self._token, self._gaps = title, os.urandom(16).hex(), []
-        return self
-
-    def __enter__(self) -> Self:
-        """Begin a group of log lines in which the runner executes no command."""
-        if not self._terminal.quiet:
-            self._terminal.command(f"::group::{self._safe(self._title)}")
-            self._terminal.command(f"::stop-commands::{self._token}")
-        return self
-
-    def show(self, burst: Sequence[Step]) -> None:
-        self._gaps += [("events may be missing", update.reason) for update, _ in burst if isinstance(update, Gap)]
-
-    def __exit__(self, *_: object) -> None:
-        if not self._terminal.quiet:
-            self._terminal.command(f"::{self._token}::")
-            self._terminal.command("::endgroup::")
-        self.annotate("warning", self._gaps)
 
     def report_start(self, run: Run) -> None:
         """Report the run's id as soon as it is known."""
@@ -84,7 +39,7 @@ class GitHub(Renderer):
         """Report every ending."""
         self._set_outputs(self._results(ended, exit_code, output_dir))
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), MAX_PAGE)
-        self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
+        self._annotate([(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def report_batch(self, ended: BatchReport) -> None:
         """Report how a batch ended, instead of its single runs."""
@@ -94,16 +49,16 @@ class GitHub(Renderer):
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), MAX_PAGE)
         if ended.exit_code:
             lines = [ended.reason, *(f"{row.name}: {row.what}" for row in ended.broken), *ended.trouble]
-            self.annotate("error", [(f"noxcli {ended.command}", line) for line in lines])
+            self._annotate([(f"noxcli {ended.command}", line) for line in lines])
 
-    def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
-        """Write title and message of each to the run's page, within GitHub's limit."""
+    def _annotate(self, notes: Sequence[tuple[str, str]]) -> None:
+        """Write title and message of each error to the run's page, within GitHub's limit."""
         if len(notes) > MAX_ANNOTATIONS:
             shown = notes[: MAX_ANNOTATIONS - 1]
             notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
         for title, message in notes:
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
-            self._terminal.command(f"::{kind} title={about}::{self._safe(message)}")
+            self._terminal.command(f"::error title={about}::{self._safe(message)}")
 
     def _results(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
         results = {"exit_code": str(int(exit_code))}
