@@ -21,13 +21,6 @@ from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import PIECE, await_reader, may_block, write
 
-# Set in the jobs of Slurm, PBS, LSF, SGE, AWS Batch, Google Batch, Cloud Run, Kubernetes (indexed), Argo, Airflow,
-# Jenkins, Azure and TeamCity.
-OF_ENGINES = (
-    "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "AWS_BATCH_JOB_ID", "BATCH_TASK_INDEX",
-    "CLOUD_RUN_TASK_INDEX", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID",
-    "AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION",
-)  # fmt: skip
 CLEAR_BELOW = "\x1b[J"
 GRACE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
 
@@ -132,8 +125,8 @@ class Terminal:
         sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
         sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
         environ = os.environ
-        # A CI system or a job engine starts it unattended, even with a pseudo-terminal.
-        unattended = environ.get("CI", "").lower() not in {"", "0", "false"} or any(map(environ.get, OF_ENGINES))
+        # A CI system starts it unattended, even with a pseudo-terminal.
+        unattended = environ.get("CI", "").lower() not in {"", "0", "false"}
         return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty() and not unattended, environ)
 
     def wants_color(self, *, on_stdout: bool = False) -> bool:
