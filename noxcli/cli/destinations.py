@@ -7,7 +7,7 @@ from noxcli.cli.options import AssertOptions, CheckOptions, Printed, option_of
 from noxcli.errors import UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, check_target, expanded
 from noxcli.render import Format
-from noxcli.reports.writer import Reports, ci_system
+from noxcli.reports.writer import HEADS, Reports, ci_system
 
 STDOUT = "-"
 # The files that verbs read, and those that they write: the fields of their options.
@@ -54,8 +54,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
         reports.ci = ci_system(context.terminal)
     require_apart(options, directory)
     # Until there are rows to report, a file says why: the verdict of an earlier call must not stay in it.
-    files = (getattr(options, name, None) for name in ("report", "junit", "dotenv", "markdown"))
-    reports.page, reports.junit, reports.dotenv, reports.markdown = (Path(file) if file else None for file in files)
+    reports.targets = {name: Path(file) for name in HEADS if (file := getattr(options, name, None))}
     if isinstance(options, AssertOptions) and options.asserts:
         from noxcli.reports.assertions import parse_assertion  # loaded only with --assert
 

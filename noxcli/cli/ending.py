@@ -204,14 +204,18 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
     Then the others are written again, since all must agree.
     """
     elapsed = context.clock.monotonic() - context.began
-    writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask, context.new_page))
-    troubles = {write: _write_one(context, partial(write, code)) for write in writers}
+
+    def write(name: str, code: ExitCode) -> NoxError | None:
+        more = context.outcomes, code, elapsed, context.terminal.mask, context.new_page
+        return _write_one(context, partial(context.reports.write, name, *more))
+
+    troubles = {name: write(name, code) for name in context.reports.targets}
     late = next(filter(None, troubles.values()), None)
     if code or late is None:
         return code
-    for write, trouble in troubles.items():
+    for name, trouble in troubles.items():
         if trouble is None:
-            _write_one(context, partial(write, late.exit_code))
+            write(name, late.exit_code)
     return late.exit_code
 
 

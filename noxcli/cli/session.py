@@ -89,7 +89,7 @@ class Session:
     def _name_workflows(self) -> None:
         """Read the names of workflows that reports show and nothing has said yet; without one, its id is shown."""
         reports, names = self.context.reports, dict[str, Workflow]()
-        if reports.junit is None and reports.page is None and reports.ci is None:
+        if reports.ci is None and {"report", "junit"}.isdisjoint(reports.targets):
             return
         for outcome in self.context.outcomes:
             run = outcome.run

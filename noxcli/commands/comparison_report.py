@@ -71,7 +71,7 @@ class ComparisonReport:
         if self.junit is not None:
             pairs = (case_of_pair(pair, self._case_verdict(pair)) for pair in comparison.pairs(same=True))
             write_junit(Path(self.junit), context.outcome.name, [*self.cases, *pairs], context.terminal.mask)
-        if context.reports.ci is not None or context.reports.markdown is not None:
+        if context.reports.ci is not None or "markdown" in context.reports.targets:
             failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
             became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
             broken = [

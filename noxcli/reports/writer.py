@@ -1,9 +1,8 @@
 """The reports apart from stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 CI_VARIABLE = "NOXCLI_CI"
 CI_SYSTEMS = AUTO, _, OFF = "auto", "github", "off"
-# How each report begins.
+# How each report begins, by the name of its option.
 HEADS = {
-    "page": b"<!doctype html>",
+    "report": b"<!doctype html>",
     "junit": b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ',
     "dotenv": b"NOXCLI_",
     "markdown": b"<!-- noxcli ",
@@ -38,10 +37,7 @@ class Reports:
     """The reports of one command line; without options and outside CI there are none."""
 
     command: str = ""
-    page: "Path | None" = None
-    junit: "Path | None" = None
-    dotenv: "Path | None" = None
-    markdown: "Path | None" = None
+    targets: "dict[str, Path]" = field(default_factory=dict)  # the files, by the names in HEADS
     output_dir: str | None = None
     ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
@@ -52,42 +48,57 @@ class Reports:
 
         With `comment`, write no comment either, which otherwise gets the exit code.
         """
-        self.page = self.junit = None
-        self.markdown = None if comment else self.markdown
+        for name in ("report", "junit", *(["markdown"] if comment else [])):
+            self.targets.pop(name, None)
 
     def keep_other_files(self) -> None:
         """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""
-        for name, head in HEADS.items():
-            path: Path | None = getattr(self, name)
-            with suppress(OSError):
-                if path is not None and not _begins_with(path, head):
-                    setattr(self, name, None)
+        self.targets = {name: path for name, path in self.targets.items() if _may_replace(path, HEADS[name])}
 
     def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start. Raises OutputNotDelivered."""
         if self.ci is not None:
             self.ci.report_start(run)
-        if self.dotenv is not None:
-            write_dotenv(self.dotenv, _variables(run), mask)
+        if "dotenv" in self.targets:
+            write_dotenv(self.targets["dotenv"], _variables(run), mask)
 
-    def files(
-        self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask, new_page: Callable[["Path"], "Page"]
-    ) -> Iterator[Callable[[ExitCode], None]]:
-        """Yield what writes each report, given the exit code; it may raise OutputNotDelivered. `elapsed` is in seconds.
+    def write(
+        self,
+        name: str,
+        outcomes: Sequence[Outcome],
+        code: ExitCode,
+        elapsed: float,
+        mask: Mask,
+        new_page: Callable[["Path"], "Page"],
+    ) -> None:
+        """Write one of the files, again if the exit code is another one by now. Raises OutputNotDelivered.
 
-        `new_page` returns the empty page of a directory.
-
-        A report that is written again replaces the first one.
+        `elapsed` is in seconds, `new_page` returns the empty page of a directory.
         """
-        if (page := self.page) is not None:
-            yield lambda code: _write_page(page, _ended(outcomes, code, mask), new_page)
-        if (junit := self.junit) is not None:
-            yield lambda code: _write_junit(junit, _ended(outcomes, code, mask), self.asserts, elapsed, mask)
-        if (dotenv := self.dotenv) is not None:
-            run = outcomes[0].run if len(outcomes) == 1 else None
-            yield lambda code: write_dotenv(dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
-        if (markdown := self.markdown) is not None:
-            yield lambda code: _write_markdown(markdown, self.batch, self.command, outcomes, code, mask)
+        from noxcli.files import save
+
+        path, ended = self.targets[name], _ended(outcomes, code, mask)
+        match name:
+            case "report":
+                from noxcli.reports.html.run_page import run_page  # loaded only for a page
+
+                save(path, run_page(new_page(path.parent), ended))
+            case "junit":
+                from noxcli.reports.assertions import assertion_name
+                from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
+
+                asserted = list(map(assertion_name, self.asserts))
+                cases = (cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended)
+                write_junit(path, "noxcli", chain.from_iterable(cases), mask)
+            case "dotenv":
+                run = outcomes[0].run if len(outcomes) == 1 else None
+                write_dotenv(path, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+            case "markdown":
+                from noxcli.reports.ci import BatchReport
+                from noxcli.reports.ci.step_summary import batch_page  # as for a page
+
+                batch = self.batch or BatchReport(outcomes[0].name, 0, 0, (), (), command=self.command)
+                save(path, [batch_page(_concluded(batch, outcomes, code), mask).encode("utf-8", "replace")])
 
     def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
@@ -99,38 +110,13 @@ class Reports:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
 
 
-def _begins_with(path: "Path", head: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(head)) == head
-
-
-def _write_page(path: "Path", ended: Sequence[EndedRun], new_page: Callable[["Path"], "Page"]) -> None:
-    from noxcli.files import save
-    from noxcli.reports.html.run_page import run_page  # loaded only for a page
-
-    save(path, run_page(new_page(path.parent), ended))
-
-
-def _write_junit(
-    path: "Path", ended: Sequence[EndedRun], asserts: Sequence["Query"], elapsed: float, mask: Mask
-) -> None:
-    from noxcli.reports.assertions import assertion_name
-    from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
-
-    asserted = list(map(assertion_name, asserts))
-    each = (cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended)
-    write_junit(path, "noxcli", chain.from_iterable(each), mask)
-
-
-def _write_markdown(
-    path: "Path", batch: "BatchReport | None", command: str, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask
-) -> None:
-    from noxcli.files import save
-    from noxcli.reports.ci import BatchReport
-    from noxcli.reports.ci.step_summary import batch_page  # as for a page
-
-    ended = _concluded(batch or BatchReport(outcomes[0].name, 0, 0, (), (), command=command), outcomes, code)
-    save(path, [batch_page(ended, mask).encode("utf-8", "replace")])
+def _may_replace(path: "Path", head: bytes) -> bool:
+    """True for a file that begins as the report does, and for one that can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return True
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:
