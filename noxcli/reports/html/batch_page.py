@@ -15,12 +15,12 @@ from noxcli.reports.failure_groups import FailureGroups, ResultLine, headline_of
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     FRAME,
+    MAX_ROW,
     MAX_ROWS,
     ROWS_ON_A_PAGE,
     RowColumns,
     fitting_row,
     head_of,
-    size_of,
     status_of,
 )
 from noxcli.reports.html.markup import Html, Page, show_moment
@@ -54,7 +54,6 @@ class _Count:
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
     reasons: FailureGroups = field(default_factory=FailureGroups)
-    needed: int = 0  # bytes for all rows that did not pass
     workflow: Any = None  # its name
     word: str = "rows"  # for what the lines are about; repetitions are runs
     input: str | None = None  # the first one that a row has
@@ -85,7 +84,6 @@ class _Count:
         self.ended = max(filter(None, (self.ended, ended)), default=None)
         if code != ExitCode.OK:
             self.reasons.count(row)
-            self.needed += size_of(row)
 
 
 def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]]) -> Iterator[bytes]:
@@ -194,8 +192,8 @@ def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count)
     waiting = {True: min(count.bad, ROWS_ON_A_PAGE)}
     waiting[False] = min(count.rows - count.bad, ROWS_ON_A_PAGE - waiting[True])
     remaining, shown = MAX_ROWS, 0
-    most = min(count.needed * 5 // 4, remaining - FRAME * waiting[False])  # needed is an estimate
-    kept = {True: most // max(1, count.bad), False: FRAME}
+    most = min(MAX_ROWS // 2, MAX_ROWS - FRAME * waiting[False])
+    kept = {True: min(MAX_ROW, most // max(1, waiting[True])), False: FRAME}
     for row in rows():
         bad = row["result"]["exit_code"] != ExitCode.OK
         room = (remaining - waiting[not bad] * kept[not bad]) // max(1, waiting[bad])

@@ -39,12 +39,6 @@ def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> 
     return made if size <= room else row_of(page, columns, row, most * room // size)
 
 
-def size_of(row: ResultLine) -> int:
-    """Return about how many bytes the row needs, up to the most that a row may have."""
-    texts = sum(len(text.encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts_of(row))
-    return FRAME + min(MAX_ROW, texts)
-
-
 def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     """Return the row; its texts have `most` characters at most."""
     result, width = row["result"], max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
