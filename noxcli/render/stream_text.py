@@ -5,7 +5,6 @@ from enum import Enum
 
 SURE = 8  # characters that no piece of new text repeats and extends by chance
 MAX_PIECES, MAX_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
-FOLDED_AFTER = 500  # pieces
 
 
 class Form(Enum):
@@ -21,14 +20,11 @@ class Text:
     def __init__(self) -> None:
         self.length = 0  # in characters
         self._digest = hashlib.sha256()
-        self._parts: list[str] = []  # not digested yet
 
     def add(self, part: str) -> None:
         """Append a part."""
         self.length += len(part)
-        self._parts.append(part)
-        if len(self._parts) >= FOLDED_AFTER:
-            self._fold()
+        self._digest.update(part.encode("utf-8", "surrogatepass"))
 
     def begins(self, other: str) -> bool:
         """True if the other text begins with this one."""
@@ -43,12 +39,7 @@ class Text:
         return len(other) == self.length and self._is(other)
 
     def _is(self, other: str) -> bool:
-        self._fold()
         return hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
-
-    def _fold(self) -> None:
-        self._digest.update("".join(self._parts).encode("utf-8", "surrogatepass"))
-        self._parts.clear()
 
 
 class Pieces:
