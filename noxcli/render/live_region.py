@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from noxcli.errors import Unavailable
 from noxcli.render import HowFar, Renderer
 from noxcli.render.line import Capabilities, Line
-from noxcli.render.terminal import CLEAR_BELOW, Terminal
+from noxcli.render.terminal import Terminal
 from noxcli.signals import SHOW_CURSOR
 from noxcli.waiting import start_thread
 
@@ -26,7 +26,7 @@ MAX_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is sto
 HIDE_CURSOR = "\x1b[?25l"
 # Without auto-wrap, a character that is wider than expected costs a cell, not a row.
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
-CLEAR_LINE = "\x1b[K"
+CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"
 CLEAR_LINES = f"\r{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
@@ -78,7 +78,7 @@ class BottomRenderer(Renderer, ABC):
         lines = self.lines()
         with self._lock:
             before, self._seen = self._seen, self._terminal.size()
-            if self._seen != before or self._over.is_set() or not self._may_draw():
+            if self._seen != before or self._over.is_set() or self._terminal.in_background():
                 return
             texts = list(map(str, lines[-max(1, self._seen.lines - 1) :]))
             if not texts:
@@ -108,17 +108,10 @@ class BottomRenderer(Renderer, ABC):
             pause = REDRAW_EVERY
             self.refresh()
 
-    def _may_draw(self) -> bool:
-        if self._terminal.in_background():
-            self._terminal.claim.release()
-            return False
-        return self._terminal.claim.acquire()
-
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
         """Give the terminal to the shell until `fg`."""
         with self._lock:
             self._erase()
-            self._terminal.claim.release()
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _erase(self) -> None:

@@ -1,7 +1,6 @@
 """The process's streams and their properties; the only place that writes to stdout or stderr."""
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -21,7 +20,6 @@ from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import PIECE, await_reader, may_block, write
 
-CLEAR_BELOW = "\x1b[J"
 GRACE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
 
 
@@ -33,47 +31,6 @@ class Drawn(Protocol):
 
     def aside(self) -> AbstractContextManager[None]:
         """Remove it from the screen while something else is written there."""
-
-
-class Claim:
-    """The right to draw on a terminal: one process at a time has it, until its end.
-
-    It is a lock on the terminal's device, so no file remains. Where there are no locks, every process may draw.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._handle: int | None = None
-
-    def acquire(self) -> bool:
-        """Return whether this process may draw now."""
-        if self._handle is not None:
-            return True
-        try:
-            handle = os.open(os.ttyname(self._stream.fileno()), os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        except (OSError, ValueError):
-            return True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            return not isinstance(error, BlockingIOError)
-        self._handle = handle
-        return True
-
-    def release(self) -> None:
-        """Release the right to draw."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def is_elsewhere(self) -> bool:
-        """Return whether another process draws on this terminal."""
-        if self._handle is not None:
-            return False
-        free = self.acquire()
-        self.release()
-        return not free
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -97,7 +54,6 @@ class Terminal:
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
     stdout_is_tty: bool = field(init=False)  # stdout is a terminal
-    claim: Claim = field(init=False)
     _screen: Screen | None = field(init=False)
     _late: float = 0.0  # seconds of writing to stdout after a signal or the command's limit
     _ignored: bool = False  # the command is over, and stderr has no reader
@@ -106,7 +62,6 @@ class Terminal:
     def __post_init__(self) -> None:
         self.stdout_is_tty = self.out.isatty()
         self._screen = Screen() if self.stdout_is_tty else None
-        self.claim = Claim(self.err)
 
     def redirect(self, file: BinaryIO) -> None:
         """Redirect stdout to the file."""
@@ -160,11 +115,8 @@ class Terminal:
             return False
 
     def can_redraw(self) -> bool:
-        """True if a live view works, and no other process has one on this terminal."""
-        return self.redraws and self._moves_cursor() and (self.in_background() or self.claim.acquire())
-
-    def _moves_cursor(self) -> bool:
-        return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+        """True if a live view works."""
+        return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def in_background(self) -> bool:
         """True if the shell, or another of its jobs, has the terminal now."""
@@ -214,7 +166,7 @@ class Terminal:
     def show(self, text: str) -> None:
         """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""
         with self.drawn.aside() if self.drawn else nullcontext():
-            self._put(to_utf8(f"{self._room()}{text}"))
+            self._put(to_utf8(text))
         self._within_line = not text.endswith("\n") if text else self._within_line
 
     def _put(self, data: bytes) -> None:
@@ -247,10 +199,6 @@ class Terminal:
         late = self.deadline is not None and bool(self.deadline.seconds) and self.deadline.passed
         return late or SIGNALS.first is not None
 
-    def _room(self) -> str:
-        """Return what separates a line from another process's picture: the cursor is where that begins."""
-        return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
-
     def finish(self) -> None:
         """Start a new line for the shell's prompt, and keep the interpreter from exiting with a code of its own.
 
@@ -276,7 +224,7 @@ class Terminal:
         """Write an important message: one line on stderr, with remote text escaped."""
         line = visible(self.mask(line))
         if self.drawn is None:
-            self.command(f"{self._room()}{line}")
+            self.command(line)
         else:
             self.drawn.print_above(line)
 
