@@ -23,7 +23,6 @@ SUMMED_UP = 12  # nodes that keep a line at the end
 FRAMES_PER_SECOND = 10
 MIN_COLUMNS = 20
 MIN_BAR, MAX_BAR, MIN_TEXT = 4, 40, 8  # cells
-MAX_BAR_ALONE = 72  # cells of a bar at the end that no words follow
 BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
@@ -86,7 +85,7 @@ class Live(BottomRenderer):
         return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
-        bar_cells = self._bar_cells(nodes, width)
+        bar_cells = min(MAX_BAR, width // 4) if width >= BARS_FROM - 1 and self._progress.from_start else 0
         longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
         name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
         layers = [None, *(node.layer for node in nodes), None]
@@ -106,15 +105,6 @@ class Live(BottomRenderer):
             lines.append(self._add_words(line, node, group, style))
         return lines
 
-    def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
-        """Return the most cells of a bar: 0 if there are none, and all remaining ones if no words follow any bar."""
-        if width < BARS_FROM - 1 or not self._progress.from_start:
-            return 0
-        if not self._ended:
-            return min(MAX_BAR, width // 4)
-        words_follow = any(self._ends_in_text(node, group_of(node)) for node in nodes)
-        return min(MAX_BAR, width // 3) if words_follow else MAX_BAR_ALONE
-
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
         """Add the node's bar on the time axis of the run, if it was measured."""
         began, total = self._progress.began, now - self._progress.began
@@ -131,13 +121,9 @@ class Live(BottomRenderer):
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
             return line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
-        if self._ends_in_text(node, group):
+        if group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_in_error(node):
             line.add(f" {node.status}", style)
         return line
-
-    def _ends_in_text(self, node: Node, group: str) -> bool:
-        """Return whether words follow the bar of a node that is not at work."""
-        return group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_in_error(node)
 
     def _at_work(self, node: Node) -> bool:
         return node.running and not self._ended

@@ -131,7 +131,7 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
         "output: noxcli fetch-output run-1",
     ]
     if columns == 80:
-        bar = f" {'━' * 25}"
+        bar = f" {'━' * 18}"
         kept = [
             "  ✓ Plan    2.5s ╺",
             f"┌ ✗ Draft  1m12s {bar} no ink left, and no paper either",
