@@ -51,7 +51,7 @@ class Printing:
 
             self.writer = event_writer(self.format, self.terminal, self.query, only_text)
         if self.writer is not None:
-            self.writer.inputs = outcome.shown_inputs(self.terminal.mask)
+            self.writer.inputs = self.terminal.mask.whole(outcome.inputs)
         return self.writer
 
     def print_run_line(self, run: "Run") -> None:

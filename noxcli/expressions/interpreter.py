@@ -185,7 +185,9 @@ class Interpreter(TreeInterpreter):
             return None
         if node["type"] != "subexpression":
             return self._output_in(node["children"][0], value)
-        return _output_of(node["children"][:2])
+        step, following = node["children"][:2]
+        key = following["children"][0] if following["type"] == "index_expression" else following
+        return key["value"] if is_field([step], OUTPUT) and key["type"] == "field" else None
 
 
 def names_in(tree: Tree) -> list[tuple[str, str]]:
@@ -223,13 +225,6 @@ def _find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
     is_chain = kind in CHAINS  # whose first part has the elements that the others are about
     owners = [_find_names(part, None if is_chain and place else owner, found) for place, part in enumerate(parts)]
     return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
-
-
-def _output_of(parts: Sequence[Tree]) -> str | None:
-    """Return which output the first two parts of a chain name."""
-    step, following = parts
-    key = following["children"][0] if following["type"] == "index_expression" else following
-    return key["value"] if is_field([step], "output") and key["type"] == "field" else None
 
 
 def calls_in(tree: Tree) -> Iterator[Tree]:

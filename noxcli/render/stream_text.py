@@ -28,17 +28,16 @@ class Text:
 
     def begins(self, other: str) -> bool:
         """True if the other text begins with this one."""
-        return len(other) >= self.length and self._is(other[: self.length])
+        return self.equals(other[: self.length])
 
     def ends(self, other: str) -> bool:
         """True if the other text ends with this one."""
-        return len(other) >= self.length and self._is(other[len(other) - self.length :])
+        return self.equals(other[max(0, len(other) - self.length) :])
 
     def equals(self, other: str) -> bool:
         """True if it is the other text."""
-        return len(other) == self.length and self._is(other)
-
-    def _is(self, other: str) -> bool:
+        if len(other) != self.length:
+            return False
         return hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
 
 

@@ -62,10 +62,6 @@ class Outcome:
         may_be_sent = self.attempt is not None and self.attempt.may_be_sent
         return self.run is None and not self.may_exist and not may_be_sent
 
-    def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
-        """Return the inputs that this command sent, without secrets; None if it sent none."""
-        return None if self.inputs is None else mask.whole(self.inputs)
-
     def brief(self) -> "Outcome":
         """Return the same without parts that may be impossible to print: output, nodes, inputs."""
         from noxcli.outputs.values import Delivered

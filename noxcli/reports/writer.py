@@ -151,7 +151,7 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ende
     for one in outcomes:
         name = f"{one.name} {one.run.id}" if len(outcomes) > 1 and one.run and one.run.id != one.name else one.name
         document = one.document(own_code(one, outcomes, code), mask)
-        ended.append(EndedRun(name, document, one.shown_inputs(mask)))
+        ended.append(EndedRun(name, document, mask.whole(one.inputs)))
     return ended
 
 

@@ -104,8 +104,5 @@ class GitHub:
             self._terminal.complain(f"noxcli: can't write {variable}: {reason_of(error)}")
 
     def _safe(self, text: str) -> str:
-        return _data(visible(self._terminal.mask(text)))
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        """Return the text as a command has it, in one line."""
+        return visible(self._terminal.mask(text)).replace("%", "%25")
