@@ -14,7 +14,7 @@ from noxcli.errors import ExitCode, NoxError
 from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, shorten
-from noxcli.reports.ci import BatchReport, Broken
+from noxcli.reports.ci import BatchReport
 from noxcli.reports.comparison_facts import compared_facts
 from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
@@ -74,11 +74,7 @@ class ComparisonReport:
         if context.reports.ci is not None or "markdown" in context.reports.targets:
             failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
             became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
-            broken = [
-                Broken(pair.name, pair.first_input, pair.what(), pair.differences())
-                for pair in failing
-                if pair.base and pair.new
-            ]
+            broken = [pair for pair in failing if pair.base and pair.new]
             alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
             passing = (pair for pair in comparison.pairs() if not self.fails(pair))
             others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]

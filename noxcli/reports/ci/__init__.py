@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING
 from noxcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from noxcli.reports.text_diff import Piece
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A row that broke: its name and first input, why, and each output that differs, as a word diff."""
-
-    name: str
-    input: str
-    what: str
-    differences: Sequence[tuple[str, Sequence["Piece"]]] = ()
+    from noxcli.reports.row_pair import RowPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class BatchReport:
     reason: str = ""  # the ending of the whole batch, and how to continue
     command: str = "batch"
     facts: Sequence[tuple[str, str]] = ()
-    broken: Sequence[Broken] = ()
+    broken: Sequence["RowPair"] = ()
     others: Sequence[str] = ()
     listed: int = 0
     headline: str = ""  # what failed, or how many passed

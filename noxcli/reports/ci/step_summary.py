@@ -3,18 +3,21 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci import BatchReport, Broken
+from noxcli.reports.ci import BatchReport
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import EndedRun
 from noxcli.reports.text_diff import fitting
 from noxcli.timing import show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.reports.row_pair import RowPair
 
 MAX_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
 EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
@@ -67,11 +70,11 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
 
 
-def _broken(page: Page, row: Broken, most: int = MAX_PAGE) -> Iterator[Html]:
+def _broken(page: Page, row: "RowPair", most: int = MAX_PAGE) -> Iterator[Html]:
     """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
-    inputs = [" ", _code(page, row.input)] if row.input else []
-    yield page.tag("p", page.tag("b", _code(page, row.name)), *inputs, ": ", _code(page, row.what, REASON_WIDTH))
-    for key, pieces in row.differences:
+    inputs = [" ", _code(page, row.first_input)] if row.first_input else []
+    yield page.tag("p", page.tag("b", _code(page, row.name)), *inputs, ": ", _code(page, row.what(), REASON_WIDTH))
+    for key, pieces in row.differences():
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
         yield page.tag("pre", page.tag("code", Html(mark_pieces(page, shown).replace("</del><ins>", "</del> <ins>"))))
