@@ -13,12 +13,13 @@ from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.outputs.values import as_text
-from noxcli.render.text import amount, in_prose, part_of
+from noxcli.render.text import amount, in_prose
+from noxcli.reports.comparison_facts import side_figures
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
-from noxcli.timing import show_seconds, within
+from noxcli.timing import within
 
-SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
+SHARES = {"median_s": 0.5, "p95_s": 0.95}
 
 
 class SideTotals:
@@ -174,12 +175,7 @@ class ComparisonSummary:
     def side_lines(self) -> Iterator[str]:
         """Yield the totals of each side."""
         for side in (self.base, self.new):
-            totals = self.totals[side.name.lower()].document()
-            took = ", ".join(
-                f"{name} {show_seconds(totals[key])}" for key, name in TERMS.items() if totals[key] is not None
-            )
-            passed = f"{part_of(totals['passed'], totals['rows'], 'row')} passed ({totals['pass_rate'] or 0:.1%})"
-            yield f"{side.name} {side.named}: {', '.join(filter(None, [passed, took]))}"
+            yield f"{side.name} {side.named}: {side_figures(self.totals[side.name.lower()].document())}"
 
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from noxcli.render.text import amount, part_of, with_id
+from noxcli.timing import show_seconds
 
 MAX_GROUPS = 20
+TERMS = {"median_s": "median", "p95_s": "95% within"}
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
 
 
@@ -42,6 +44,12 @@ def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]
         yield f"{group['column']} {value}", ", now ".join(map(_passed, sides))
 
 
+def side_figures(side: Mapping[str, Any]) -> str:
+    """Return how many rows of a side passed, and how long its runs took."""
+    took = [f"{name} {show_seconds(side[key])}" for key, name in TERMS.items() if side[key] is not None]
+    return ", ".join([_passed(side), *took])
+
+
 def _passed(side: Mapping[str, Any]) -> str:
     scored = "" if side["score"] is None else f", score {side['score']:.3g}"
     return f"{part_of(side['passed'], side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
@@ -58,4 +66,4 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
         day = moments[0][:11]
         yield f"{day}{' to '.join(moment.removeprefix(day) for moment in moments)} UTC"
     if side["pass_rate"] is not None:
-        yield _passed(side)
+        yield side_figures(side)

@@ -8,8 +8,7 @@ VOID = {"meta", "link", "input", "br"}
 TAGS = VOID | {
     *("html", "head", "title", "style", "body", "main", "script", "article", "header", "footer", "h1", "h2"),
     *("h3", "p", "small", "b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details"),
-    *("summary", "ins", "del", "table", "thead", "tbody", "tr", "th", "td", "fieldset", "label", "svg", "rect"),
-    *("line", "text"),
+    *("summary", "ins", "del", "fieldset", "label", "svg", "rect", "line", "text"),
 }
 ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open"),

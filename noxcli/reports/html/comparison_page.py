@@ -1,4 +1,4 @@
-"""The page of a comparison: verdict, numbers, and each row that differs, its outputs side by side."""
+"""The page of a comparison: verdict, what was compared, and each row that differs, its outputs side by side."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -36,13 +36,6 @@ TONES = {
     RowClass.MISSING: "idle",
     RowClass.VARIES: "idle",
 }
-TERMS = (
-    ("Rows", "rows"),
-    ("Passed", "passed"),
-    ("Pass rate", "pass_rate"),
-    ("Median", "median_s"),
-    ("95 of 100 within", "p95_s"),
-)
 
 
 def comparison_page(
@@ -78,27 +71,8 @@ def _body(
     yield parts.facts(
         page, [("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"), *compared_facts(totals)]
     )
-    yield _numbers(page, totals)
     if words.keys() - {RowClass.SAME}:
         yield from _rows(page, totals["classes"], pairs)
-
-
-def _numbers(page: Page, totals: Mapping[str, Any]) -> Html:
-    rows = []
-    for term, key in TERMS:
-        sides = [totals[side][key] for side in ("base", "new")]
-        cells = (page.tag("td", _number(key, side, sides)) for side in sides)
-        rows.append(page.tag("tr", page.tag("th", term), *cells))
-    head = page.tag("tr", page.tag("td"), page.tag("th", "BASE"), page.tag("th", "NEW"))
-    return page.tag("table", page.tag("thead", head), page.tag("tbody", *rows), class_="numbers")
-
-
-def _number(key: str, value: float | None, sides: Sequence[float | None]) -> str:
-    if value is None:
-        return ""
-    if key.endswith("_s"):
-        return show_took(value, max(side or 0.0 for side in sides))
-    return f"{value:.1%}" if key == "pass_rate" else f"{value:,}"
 
 
 def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> Iterator[Html]:
