@@ -382,9 +382,7 @@ def test_the_durations_of_rows_are_summed_up() -> None:
         row["result"]["run"] |= {"created_at": f"{minute}:00Z", "finished_at": f"{minute}:30Z"}
     shown = written(rows).text
     assert " 27 Nov 2026 09:00 UTC · in 59:30 min · rows.jsonl " in shown
-    assert " 0.00 s 9.00 s Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown, (
-        "the axis is from the shortest to the longest"
-    )
+    assert " Durations 910 rows Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown
 
 
 @pytest.mark.parametrize(

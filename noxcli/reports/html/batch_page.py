@@ -28,7 +28,6 @@ from noxcli.reports.html.parts import show_took
 from noxcli.timing import parse_time, within
 
 MAX_REASONS = 30
-BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
 
@@ -126,29 +125,11 @@ def _body(
 
 
 def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
-    """Yield how long rows took: a picture from the shortest to the longest, and three numbers."""
-    if not took:
-        return
-    least, most = took[0], took[-1]
-    yield page.heading("Durations", amount(len(took), "row"))
-    if most > least:
-        rows = Counter(min(BINS - 1, int((each - least) / (most - least) * BINS)) for each in took)
-        highest, width = max(rows.values()), 100 / BINS
-        bars = (
-            page.tag(
-                "rect",
-                page.tag("title", amount(many, "row")),
-                x=f"{place * width:.3f}%",
-                width=f"{width * 0.85:.3f}%",
-                y=f"{100 - 100 * many / highest:.1f}%",
-                height=f"{100 * many / highest:.1f}%",
-            )
-            for place, many in sorted(rows.items())
-        )
-        ends = (page.tag("span", show_took(end, most)) for end in (least, most))
-        yield page.tag("div", page.tag("svg", *bars, aria_hidden="true"), page.tag("p", *ends), class_="times")
-    at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
-    yield parts.facts(page, ((term, show_took(within(took, share), most)) for term, share in at))
+    """Yield how long rows took, in three numbers."""
+    if took:
+        yield page.heading("Durations", amount(len(took), "row"))
+        at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
+        yield parts.facts(page, ((term, show_took(within(took, share), took[-1])) for term, share in at))
 
 
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
