@@ -137,7 +137,7 @@ class Batch(AbstractContextManager["Batch"]):
         self._files.callback(self.results.close)
         require_journal_of(self.results, journaled)
         if journaled.header is not None:
-            journaled.reopen_lost(self.results.kept.has, self.journal.path)
+            journaled.reopen_lost(self.results.kept.places.__contains__, self.journal.path)
             renew_columns(self.spec.rows, self.header.kept, journaled, self.results, terminal.mask)
         if RED in self.spec.again and not journaled.choice_is_open:
             self._choose_red(checker)

@@ -12,7 +12,6 @@ from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
-from noxcli.rows.columns import Row
 
 FIRST_POLL, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run
@@ -92,11 +91,6 @@ class RowsInFlight:
     def running_runs(self) -> list[str]:
         """The runs that are still running, if known: of rows that were reported, and of those that could not be."""
         return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
-
-    def add_row(self, row: Row) -> ActiveRow:
-        """Take a row that is to be started."""
-        self.starting[row.number] = taken = ActiveRow(row)
-        return taken
 
     def follow(self, row: ActiveRow) -> None:
         """Keep a row whose run is known."""

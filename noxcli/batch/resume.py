@@ -259,7 +259,7 @@ def require_journal_of(results: ResultsFile, journaled: JournalState) -> None:
     known = DigestIndex(
         (key_of(number, journaled.ids[number]), number) for number, at in enumerate(journaled.offsets) if at
     )
-    if any(known.find(key) is None for key in results.kept.known):
+    if not all(key in known for key in results.kept.places.digests):
         _lack_rows(results.path.parent)
 
 

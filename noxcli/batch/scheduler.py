@@ -149,7 +149,8 @@ class Scheduler:
             self.schedule.add(number)
         else:
             self.summary.note_begun(row.file_number)
-            self._call(partial(self.work.start, self.in_flight.add_row(row)))
+            self.in_flight.starting[number] = active = ActiveRow(row)
+            self._call(partial(self.work.start, active))
 
     def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
         try:

@@ -5,7 +5,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -179,11 +179,18 @@ class RowWorker:
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
-        """Send the start, again only while nothing can have been started. Raises what sending raises."""
+        """Send the start, again only while nothing can have been started.
+
+        After one that was not answered, they are sent one at a time, each after a read that is answered. Raises what
+        sending raises, and NoReadAnswered.
+        """
         failures = FailureTracker(self.clock, self.retry_for)
         while active.run is None:
             try:
-                active.run = self._send_in_turn(attempt)
+                with self.one_start if self.pace.start_failed else nullcontext():
+                    if self.pace.start_failed:
+                        self._await_read(attempt.request.workflow_id)
+                    active.run = attempt.send()
                 active.began = time.monotonic()  # now: its duration is counted from here
             except ReadFirst:
                 continue  # another start failed while this one waited
@@ -200,18 +207,6 @@ class RowWorker:
             self.journal.note_started(active.row, active.run)
         except JournalTrouble as error:
             active.error = error  # the journal has it as sent: the run will be found again
-
-    def _send_in_turn(self, attempt: StartAttempt) -> Run:
-        """Send a start; after one that was not answered, one at a time, each after a read that is answered.
-
-        Raises what sending raises, ReadFirst, and NoReadAnswered.
-        """
-        while self.pace.start_failed:
-            with self.one_start:
-                if self.pace.start_failed:
-                    self._await_read(attempt.request.workflow_id)
-                    return attempt.send()
-        return attempt.send()
 
     def _await_read(self, workflow_id: str) -> None:
         """Read until the API answers several times in a row, as it would not where one server of two is dead."""

@@ -101,6 +101,9 @@ class DigestIndex:
         self.digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
         self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
 
+    def __contains__(self, digest: int) -> bool:
+        return self.find(digest) is not None
+
     def find(self, digest: int) -> int | None:
         """Return the digest's last number, None if it has none."""
         place = bisect_right(self.digests, digest) - 1
@@ -138,7 +141,7 @@ class ResultsFile:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
-        self._doubled = bool(self.kept.replaced())
+        self._doubled = any(self.kept.places.repeated())
 
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
@@ -146,7 +149,7 @@ class ResultsFile:
         self._lines.close()
         try:
             if self._doubled:
-                replaced = ResultsIndex(self._place.path).replaced()
+                replaced = {begin for begin, _ in ResultsIndex(self._place.path).places.repeated()}
                 with self._place.replacing(RESULTS_NAME) as new:
                     new.writelines(raw for begin, raw in lines_in(self.path, MAX_RESULT) if begin not in replaced)
         except OSError as error:
@@ -160,7 +163,7 @@ class ResultsFile:
         """Add lines by what identifies their rows. Raises as `append`."""
         if lines:
             self._lines.append("".join(lines.values()).encode("utf-8", "surrogateescape"))
-            self._doubled |= any(map(self.kept.has, lines))
+            self._doubled |= any(key in self.kept.places for key in lines)
 
 
 class ResultsReader:
@@ -200,28 +203,16 @@ class ResultsReader:
 
 
 class ResultsIndex(ResultsReader):
-    """The results of one directory as they were when this was made, for reading by row."""
+    """The results of one directory as they were when this was made: the `places` of lines by the keys of their rows."""
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
         super().__init__(directory)
-        self._index = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, line in self.read_all())
-
-    @property
-    def known(self) -> Iterable[int]:
-        """The keys of all rows that have a result."""
-        return self._index.digests
-
-    def has(self, key: int) -> bool:
-        return self._index.find(key) is not None
-
-    def replaced(self) -> set[int]:
-        """Return where lines begin that a later line of the same row replaces."""
-        return {begin for begin, _ in self._index.repeated()}
+        self.places = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, line in self.read_all())
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
-        begin = self._index.find(key_of(row, digest_of(own_id)))
+        begin = self.places.find(key_of(row, digest_of(own_id)))
         return b"" if begin is None else self.read_at(begin)
 
 

@@ -49,7 +49,7 @@ class RowReader:
         Raises UsageProblem for a missing file, and for a pipe that has another reader.
         """
         self.source, self.name = source, "stdin" if source == "-" else source
-        self.repeat = repeat
+        self.repeat, self.takes_all = repeat, chosen is None
         self.limit = chosen if isinstance(chosen, int) else None
         self.only = None if isinstance(chosen, int) else chosen
         self.most = None if self.limit is None else self.limit * repeat  # the number of the last one to run
@@ -61,6 +61,7 @@ class RowReader:
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._is_guess = form is None and suffix not in {*DELIMITERS, "jsonl", "ndjson", "json"}
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
+        self.is_table = self._form != "jsonl"  # whose empty cells are no values
         self.separator = DELIMITERS.get(self._form, ",")  # of a table; known once its header was read
         self.separated_oddly = ""  # by what, as text, if not as its form says
         with self._reading():
@@ -93,11 +94,6 @@ class RowReader:
             yield
         except (OSError, ValueError, RuntimeError) as error:
             raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
-
-    @property
-    def is_table(self) -> bool:
-        """True for CSV and TSV, whose empty cells are no values."""
-        return self._form != "jsonl"
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
@@ -137,11 +133,6 @@ class RowReader:
     def share(self, common: Inputs) -> None:
         """Give all rows the inputs that they share."""
         self._columns = replace(self._columns, common=common)
-
-    @property
-    def takes_all(self) -> bool:
-        """True without --limit and --only."""
-        return self.limit is None and self.only is None
 
     def count(self) -> int:
         """Return the number of all rows, without reading what they have. Raises as `rows`."""
