@@ -305,7 +305,7 @@ class RowWorker:
                 f"can't write to the directory {self.place.path / name}: {reason_of(error)}"
             ) from None
         with place:
-            # The results are on disk, and name the files as well.
+            # The results are on disk, have the texts of the record, and name the files.
             delivered = save_output(self.api, run, place, self.retries, durable=False)
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)

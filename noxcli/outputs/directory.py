@@ -99,11 +99,12 @@ class Part(AbstractContextManager["Part"]):
             self._file.seek(0)
         return self._file
 
-    def flush_to_disk(self) -> None:
-        """Write the bytes to the disk, of a file that has a name."""
+    def flush(self, *, durable: bool) -> None:
+        """Write the bytes of a file that has a name, to the disk if they are to be `durable`."""
         with explained(self._what):
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if durable:
+                os.fsync(self._file.fileno())
 
 
 class Folder:
@@ -128,7 +129,7 @@ class Folder:
             return stat.S_ISREG(self._place.lstat(name).st_mode)
         return False
 
-    def save(self, name: str, fill: Callable[[Part], None]) -> Saved:
+    def save(self, name: str, fill: Callable[[Part], None], *, durable: bool = True) -> Saved:
         """Put what `fill` writes under a name, or take over another program's file that has the same bytes.
 
         Raises OutputNotDelivered if other bytes are in the way, and what `fill` raises.
@@ -141,7 +142,7 @@ class Folder:
             with Part(os.fdopen(handle, "w+b"), target, most, in_the_way(target)) as part:
                 fill(part)
                 if (size := self._size_in_the_way(name)) is None:
-                    part.flush_to_disk()
+                    part.flush(durable=durable)
                     with explained(target):
                         place.move(partial, name)
                 elif size != part.size or not self._has(name, part.sha256):

@@ -63,7 +63,7 @@ def save_output(
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values.
 
-    The manifest is on disk at the end if it is to be `durable`; files always are.
+    Downloads are on disk at the end, texts of the record and the manifest only if they are to be `durable`.
     """
     before = read_manifest(place)
     folder = Folder(place, before)
@@ -76,7 +76,7 @@ def save_output(
         )
         for item in items:
             if item.remote is None:
-                _write(folder, item, as_text(shown[item.keys[0]]))
+                _write(folder, item, as_text(shown[item.keys[0]]), durable=durable)
     finally:
         # Also after a signal: the next call then recognizes the existing files as noxcli's own.
         files = [
@@ -110,9 +110,9 @@ def _fetch_all(
             item.error = error
 
 
-def _write(folder: Folder, item: Item, text: str) -> None:
+def _write(folder: Folder, item: Item, text: str, *, durable: bool) -> None:
     try:
-        item.saved = folder.save(item.name, lambda part: part.write(to_utf8(text)))
+        item.saved = folder.save(item.name, lambda part: part.write(to_utf8(text)), durable=durable)
     except OutputNotDelivered as error:
         item.error = error
 

@@ -319,7 +319,7 @@ def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: An
     assert manifest()["problems"]
 
 
-def test_a_row_of_a_batch_costs_one_flush_for_its_file(
+def test_a_row_of_a_batch_costs_a_flush_for_each_download(
     noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed, fsync = Counter[str](), os.fsync
@@ -328,7 +328,8 @@ def test_a_row_of_a_batch_costs_one_flush_for_its_file(
         fsync(file)
         flushed[Path(f"/proc/self/fd/{file}").readlink().parent.name] += 1
 
-    workflow, rows = plays(nodes=[input_node("Q")], output={"A": "short"}), write_rows("1", "2", "3")
+    output = {"A": "short", "B": "in the results", "C": PDF}
+    workflow, rows = plays(nodes=[input_node("Q")], output=output), write_rows("1", "2", "3")
     monkeypatch.setattr(os, "fsync", flush)
     assert noxcli("batch", workflow, rows, "--output-dir", "out").code == 0
     folders = [path.name for path in Path("out").iterdir() if path.is_dir()]
