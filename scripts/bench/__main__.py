@@ -24,7 +24,6 @@ KINDS: Mapping[str, Callable[[bool], Iterator[Goal]]] = {
     "batch": batch.goals,
     "stored": stored.goals,
     "waits": waits.goals,
-    "limits": batch.limited,
 }
 
 

@@ -3,7 +3,6 @@
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import product
 from pathlib import Path
 
 from measure import NOXCLI, Goal, Taken, measure, middle, serving, times
@@ -19,8 +18,6 @@ TASKS = (
 )
 ROUNDS = 3
 BEHIND = 0.9  # of the script's speed, where the machine is busy
-RATE, LIMITED_ROWS, AT_A_TIME = 10, 400, 32  # requests per second
-MOST_REFUSED = 0.05
 # A start and reads of the record for each row, and a line for its result: no journal, no retries, no limits.
 SCRIPT = f"""
 import json, os, requests, sys, threading, time
@@ -44,13 +41,12 @@ with open(sys.argv[1]) as file, ThreadPoolExecutor(int(sys.argv[2])) as pool:
 """
 
 
-def batch(rows: int, parallel: int, plan: Plan, *, bare: bool = False) -> tuple[Taken, dict[str, float]]:
-    """Run a batch, or with `bare` the script; return what it used, and what the server counted."""
-    with tempfile.TemporaryDirectory() as place, serving(plan) as (env, seen):
+def batch(rows: int, parallel: int, seconds: float, *, bare: bool = False) -> Taken:
+    """Run a batch, or with `bare` the script; return what it used."""
+    with tempfile.TemporaryDirectory() as place, serving(Plan(seconds)) as env:
         file = Path(place) / "rows.jsonl"
         write_rows(file, rows)
-        taken = measure(line(file, parallel, plan.seconds, bare=bare), env)
-    return taken, seen
+        return measure(line(file, parallel, seconds, bare=bare), env)
 
 
 def write_rows(file: Path, rows: int) -> None:
@@ -65,14 +61,14 @@ def line(file: Path, parallel: int, seconds: float, *, bare: bool = False) -> Se
 
 
 def goals(quick: bool) -> Iterator[Goal]:
-    """Yield the speed and the CPU of batches without a limit."""
-    batch(1, 1, Plan())  # writes the bytecode once
+    """Yield the speed and the CPU of batches."""
+    batch(1, 1, 0.0)  # writes the bytecode once
     for seconds, parallel, rows, share, cpu in TASKS:
         rows = parallel * 2 if quick else rows
         ours, theirs = list[Taken](), list[Taken]()
         for _ in range(1 if quick else ROUNDS):
-            ours.append(batch(rows, parallel, Plan(seconds))[0])
-            theirs.append(batch(rows, parallel, Plan(seconds), bare=True)[0])
+            ours.append(batch(rows, parallel, seconds))
+            theirs.append(batch(rows, parallel, seconds, bare=True))
         what = f"{rows:,} runs of {seconds} s, {parallel} at a time"
         ideal, taken, other = seconds * rows / parallel, middle(ours), middle(theirs)
         yield Goal(f"{what}, speed compared with the ideal", ideal / taken.seconds, share, at_least=True)
@@ -81,15 +77,3 @@ def goals(quick: bool) -> Iterator[Goal]:
             yield times(f"{what}, CPU compared with the script", ours, theirs, cpu)
             yield Goal(f"{what}, CPU of a row", taken.cpu / rows * 1000, None, "ms")
     yield Goal("rows that one process takes", rows / taken.seconds, None, "a second")
-
-
-def limited(quick: bool) -> Iterator[Goal]:
-    """Yield how far six kinds of limits are used, and how many starts they refuse."""
-    rows = LIMITED_ROWS // 4 if quick else LIMITED_ROWS
-    for kinds, window in product(("all", "starts"), ("fixed", "sliding", "bucket")):
-        taken, seen = batch(rows, AT_A_TIME, Plan(0.05, limit=RATE, kinds=kinds, window=window))
-        needed = 2 * rows if kinds == "all" else rows  # a start, and a read of the record
-        what = f"{rows} rows, a limit of {RATE}/s on {kinds}, {window}"
-        yield Goal(f"{what}, share used", needed / RATE / taken.seconds, 0.9, at_least=True)
-        refused = seen.get("refused start", 0)
-        yield Goal(f"{what}, starts refused", refused / (refused + seen["start"]), MOST_REFUSED)

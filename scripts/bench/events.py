@@ -46,14 +46,14 @@ def took(events: int, rounds: int, lines: Mapping[str, Line]) -> dict[str, list[
         # Each has its own run: its record says `completed` once its events were sent.
         return lambda: measure(line(f"run-{next(RUNS)}"), env)
 
-    with serving(Plan(events=events)) as (env, _):
+    with serving(Plan(events=events)) as env:
         return take_turns({name: following(line, env) for name, line in lines.items()}, rounds)
 
 
 def late(line: Line) -> list[float]:
     """Return the milliseconds from the server's write to the line on stdout, in order."""
     with (
-        serving(Plan(events=PACED, pace=RATE)) as (env, _),
+        serving(Plan(events=PACED, pace=RATE)) as env,
         subprocess.Popen(line("run"), env=env, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout is not None

@@ -22,7 +22,7 @@ def goals(quick: bool) -> Iterator[Goal]:
             for _ in range(size // len(BLOCK)):
                 file.write(BLOCK)
         run = [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"]
-        with serving(Plan(events=2, file=str(sent))) as (env, _):
+        with serving(Plan(events=2, file=str(sent))) as env:
 
             def download(argv: list[str]) -> Taken:
                 taken = measure(argv, env)

@@ -80,17 +80,13 @@ def times(what: str, ours: Sequence[Taken], theirs: Sequence[Taken], goal: float
 
 
 @contextmanager
-def serving(plan: Plan) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
-    """Run server.py in its own process, until the block ends.
-
-    Yields the environment that leads to it, and what it counted, which is there only after the block.
-    """
+def serving(plan: Plan) -> Iterator[dict[str, str]]:
+    """Run server.py in its own process, until the block ends. Yields the environment that leads to it."""
     argv = [sys.executable, str(Path(__file__).with_name("server.py")), json.dumps(asdict(plan))]
-    counted: dict[str, float] = {}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield environment(process.stdout.readline().strip()), counted
-        counted |= json.loads(process.communicate("")[0] or "{}")
+        yield environment(process.stdout.readline().strip())
+        process.communicate("")
 
 
 def environment(url: str) -> dict[str, str]:

@@ -1,17 +1,16 @@
 """A server that is never the bottleneck: few answers, one chunk for each event, and a file from the disk's cache.
 
-Usage: server.py PLAN, the fields of `Plan` as JSON. Prints its address, and when stdin closes, what it has counted.
+Usage: server.py PLAN, the fields of `Plan` as JSON. Prints its address, and ends when stdin closes.
 """
 
 import asyncio
 import json
 import sys
 import time
-from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -30,18 +29,12 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(frozen=True)
 class Plan:
-    """How runs go: each takes `seconds`, or with `events` as long as its stream, `pace` of these a second or at once.
-
-    `limit` is of requests a second, of `kinds` "all" or "starts", counted in a `window`: fixed, sliding or a bucket.
-    """
+    """How runs go: each takes `seconds`, or as long as its `events`, `pace` of them a second or all at once."""
 
     seconds: float = 0.0
     events: int = 0
     pace: int = 0
     file: str = ""
-    limit: int = 0
-    kinds: str = "all"
-    window: str = "fixed"
 
 
 def chunk(number: int, total: int, **more: object) -> bytes:
@@ -54,40 +47,11 @@ def chunk(number: int, total: int, **more: object) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body)
 
 
-class Limit:
-    """A limit of requests per second."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._rate, self._kinds, self._window = plan.limit, plan.kinds, plan.window
-        self._served: deque[float] = deque()
-        self._left, self._since = float(self._rate), monotonic()
-
-    def serves(self, kind: str) -> bool:
-        """Count a request, and return whether it is served; otherwise it gets a 429."""
-        if not self._rate or self._kinds not in ("all", f"{kind}s"):
-            return True
-        now = monotonic()
-        if self._window == "sliding":
-            while self._served and self._served[0] <= now - 1:
-                self._served.popleft()
-            served = len(self._served) < self._rate
-            self._served += [now] if served else []
-            return served
-        if self._window == "bucket":
-            self._left = min(self._rate, self._left + (now - self._since) * self._rate)
-            self._since = now
-        elif now >= self._since + 1:
-            self._left, self._since = self._rate, now
-        served = self._left >= 1
-        self._left -= served
-        return served
-
-
 class Server:
     """What all connections share."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.limit, self.seen = plan, Limit(plan), Counter[str]()
+        self.plan, self.started = plan, count(1)
         self.ended: set[str] = set()  # runs whose events were sent
         self.tasks: set[asyncio.Task[None]] = set()
         every = [] if plan.pace else [chunk(number, plan.events) for number in range(plan.events)]
@@ -134,14 +98,8 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, method: str, parts: Sequence[str]) -> None:
         server, last = self._server, parts[-1]
-        kind = "start" if method == "POST" else "read" if "runs" in parts else "definition"
-        if not server.limit.serves(kind):
-            server.seen[f"refused {kind}"] += 1
-            self._send({"detail": "Rate limit exceeded"}, 429, "\r\nRetry-After: 1")
-            return
-        server.seen[kind] += 1
-        if kind == "start":
-            self._send(server.record(f"{server.seen[kind]}-{monotonic():.4f}"))
+        if method == "POST":
+            self._send(server.record(f"{next(server.started)}-{monotonic():.4f}"))
         elif last == "events" and self._plan.events:
             self._later(self._stream(parts[-2]))
         elif last == "events":
@@ -150,7 +108,7 @@ class Connection(asyncio.Protocol):
             self._later(self._send_file())
         elif last == "runs":
             self._send({"items": [], "total": 0, "page": 1, "size": 50, "pages": 0})
-        elif kind == "read":
+        elif "runs" in parts:
             self._send(server.record(last))
         else:
             self._send({"id": WORKFLOW, "name": "bench", "type": "flow", "definition": DEFINITION})
@@ -160,9 +118,9 @@ class Connection(asyncio.Protocol):
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
 
-    def _send(self, answer: object, status: int = 200, more: str = "") -> None:
+    def _send(self, answer: object, status: int = 200) -> None:
         body = json.dumps(answer).encode()
-        self._transport.write(head(JSON, f"Content-Length: {len(body)}{more}", status) + body)
+        self._transport.write(head(JSON, f"Content-Length: {len(body)}", status) + body)
 
     async def _stream(self, run: str) -> None:
         """Send the events of a run, at once or each when it is due, with the time at which it was sent."""
@@ -191,6 +149,4 @@ async def serve(server: Server) -> None:
 
 
 if __name__ == "__main__":
-    served = Server(Plan(**json.loads(sys.argv[1])))
-    asyncio.run(serve(served))
-    print(json.dumps(served.seen))
+    asyncio.run(serve(Server(Plan(**json.loads(sys.argv[1])))))

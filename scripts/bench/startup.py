@@ -40,7 +40,7 @@ GOALS = {
 
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the CPU of each command."""
-    with serving(Plan(events=EVENTS)) as (env, _):
+    with serving(Plan(events=EVENTS)) as env:
         contenders = {name: partial(measure, argv, env) for name, argv in CONTENDERS.items()}
         taken = take_turns(contenders, 5 if quick else 15)
     for name, (other, goal) in GOALS.items():

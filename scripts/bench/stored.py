@@ -37,7 +37,7 @@ print([number for number, line in enumerate(open(sys.argv[2]), 1) if json.loads(
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the CPU and the memory of each command."""
     rows = ROWS // 50 if quick else ROWS
-    with tempfile.TemporaryDirectory() as place, serving(Plan()) as (env, _):
+    with tempfile.TemporaryDirectory() as place, serving(Plan()) as env:
         file = Path(place) / "rows.jsonl"
         write_rows(file, rows)
         again = [*line(file, PARALLEL, 0.0), "--resume"]

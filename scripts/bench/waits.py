@@ -14,7 +14,7 @@ MOST = 1.3  # times a single check
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the CPU of `wait` without a limit, as a ratio."""
     count, rounds = (200, 1) if quick else (RUNS, ROUNDS)
-    with serving(Plan()) as (env, _):
+    with serving(Plan()) as env:
         runs = [f"{WORKFLOW}/{number}-0.0" for number in range(count)]
         contenders = {name: partial(measure, [NOXCLI, "wait", *runs, *limit], env) for name, limit in LIMITS.items()}
         taken = take_turns(contenders, rounds)
