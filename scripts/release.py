@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from release_text import mistakes, notes, version_of, write_release
+from release_text import INIT, mistakes, notes, texts_of, version_of, write_release
 
 ROOT = Path(__file__).parents[1]
 # What each lock has: all that a checkout needs; then, of that, what a user, the single file, a build, and the jobs that
@@ -56,9 +56,10 @@ ANY_MACHINE = {
 
 def check(wanted: argparse.Namespace) -> Iterator[str]:
     """Yield what blocks the release of a tag; if nothing does, write what changed."""
-    found = list(mistakes(wanted.tag, wanted.root))
+    texts = texts_of(wanted.root)
+    found = list(mistakes(wanted.tag, texts))
     if not found and wanted.notes is not None:
-        wanted.notes.write_text(notes(wanted.root, wanted.commit), encoding="utf-8")
+        wanted.notes.write_text(notes(texts, wanted.commit), encoding="utf-8")
     yield from found
 
 
@@ -66,7 +67,7 @@ def prepare(wanted: argparse.Namespace) -> Iterator[str]:
     """Write a version and today's date, the first time also the project's address; regenerate what has the version."""
     today = datetime.now(UTC).date()
     found = list(write_release(wanted.root, wanted.version, today, wanted.repository, wanted.email))
-    yield from found or works([sys.executable], "scripts/regenerate.py", cwd=wanted.root)
+    yield from found or run(sys.executable, "scripts/regenerate.py", cwd=wanted.root)
 
 
 def pin(wanted: argparse.Namespace) -> Iterator[str]:
@@ -79,7 +80,11 @@ def pinned(wheel: Path, locked: str) -> str:
     """Return a lock with our own package in front. It has no path of the wheel, on which bytes would depend."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel.is_file() else ""
     needed = (ROOT / locked).read_text(encoding="utf-8")
-    return f"noxcli=={version_of(ROOT)} \\\n    --hash=sha256:{digest}\n{needed}"
+    return f"noxcli=={own_version()} \\\n    --hash=sha256:{digest}\n{needed}"
+
+
+def own_version() -> str:
+    return version_of((ROOT / INIT).read_text(encoding="utf-8"))
 
 
 def lock(_: argparse.Namespace) -> Iterator[str]:
@@ -89,8 +94,8 @@ def lock(_: argparse.Namespace) -> Iterator[str]:
         return
     line = ["pip", "compile", "-q", "--universal", "--python-version", "3.11"]
     for name, chosen in LOCKS.items():
-        yield from works(["uv"], *line, "--generate-hashes", "--no-annotate", "--no-header", *chosen, "-o", name)
-    yield from works(["npm"], "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines")
+        yield from run("uv", *line, "--generate-hashes", "--no-annotate", "--no-header", *chosen, "-o", name, cwd=ROOT)
+    yield from run("npm", "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines")
 
 
 def pex(wanted: argparse.Namespace) -> Iterator[str]:
@@ -98,30 +103,26 @@ def pex(wanted: argparse.Namespace) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as scratch:
         wheel = wanted.wheel
         if wheel is None:
-            yield from run(["hatchling", "build", "-t", "wheel", "-d", scratch], cwd=ROOT)
+            yield from run("-m", "hatchling", "build", "-t", "wheel", "-d", scratch, cwd=ROOT)
             [wheel] = Path(scratch).glob("*.whl")
         needed = Path(scratch, "requirements.txt")
         needed.write_text(pinned(wheel, "requirements/pex.txt"), encoding="utf-8")
         # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         yield from run(
-            [
-                "pex", "--requirement", str(needed), "--find-links", str(wheel.parent),
-                "--complete-platform", json.dumps(ANY_MACHINE), "--console-script", "noxcli", "--venv", "--sh-boot",
-                "--output-file", str(wanted.output),
-            ]
+            "-m", "pex", "--requirement", str(needed), "--find-links", str(wheel.parent),
+            "--complete-platform", json.dumps(ANY_MACHINE), "--console-script", "noxcli", "--venv", "--sh-boot",
+            "--output-file", str(wanted.output),
         )  # fmt: skip
 
 
 def sbom(wanted: argparse.Namespace) -> Iterator[str]:
     """Write the bill of materials (CycloneDX) of the single file: every package in it, with version and license."""
     with tempfile.TemporaryDirectory() as scratch:
-        found = [*run(["pex.tools", str(wanted.pex), "venv", f"{scratch}/venv"])]
+        found = [*run("-m", "pex.tools", str(wanted.pex), "venv", f"{scratch}/venv")]
         found += found or run(
-            [
-                "cyclonedx_py", "environment", f"{scratch}/venv/bin/python",
-                "--pyproject", str(ROOT / "pyproject.toml"),
-                "--mc-type", "application", "--output-reproducible", "--output-file", str(wanted.output),
-            ]
+            "-m", "cyclonedx_py", "environment", f"{scratch}/venv/bin/python",
+            "--pyproject", str(ROOT / "pyproject.toml"),
+            "--mc-type", "application", "--output-reproducible", "--output-file", str(wanted.output),
         )  # fmt: skip
     yield from found or complete_bill(wanted.output)
 
@@ -130,7 +131,7 @@ def complete_bill(file: Path) -> Iterator[str]:
     """Add what the tool cannot see: the version of noxcli, and licenses; yield the packages that still have none."""
     bill = json.loads(file.read_text(encoding="utf-8"))
     root = bill["metadata"]["component"]
-    root |= {"version": version_of(ROOT), "purl": f"pkg:pypi/noxcli@{version_of(ROOT)}"}
+    root |= {"version": own_version(), "purl": f"pkg:pypi/noxcli@{own_version()}"}
     for each in bill["components"]:
         if not each.get("licenses") and each["name"] in LICENSES:
             each["licenses"] = [{"license": {"acknowledgement": "concluded", "id": LICENSES[each["name"]]}}]
@@ -145,41 +146,36 @@ def rehearse() -> Iterator[str]:
         at = Path(scratch)
         made = [at / "packages", at / "again"]
         for directory in made:
-            yield from run(["hatchling", "build", "-d", str(directory)], cwd=ROOT)
+            yield from run("-m", "hatchling", "build", "-d", str(directory), cwd=ROOT)
         packages = [str(path) for path in sorted(made[0].iterdir())]
         for path in map(Path, packages):
             if path.read_bytes() != (made[1] / path.name).read_bytes():
                 yield f"{path.name} differs from one build to the next"
-        yield from run(["twine", "check", "--strict", *packages])
+        yield from run("-m", "twine", "check", "--strict", *packages)
         [wheel] = made[0].glob("*.whl")
-        yield from run(["check_wheel_contents", str(wheel)])
+        yield from run("-m", "check_wheel_contents", str(wheel))
         file, bill, lock_file = at / "noxcli", at / "noxcli.cdx.json", at / "noxcli.lock"
         yield from pex(argparse.Namespace(wheel=wheel, output=file))
         yield from sbom(argparse.Namespace(pex=file, output=bill))
-        yield from works([str(file)], "sandbox", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer")
+        yield from run(str(file), "sandbox", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer")
         venv.create(at / "venv", with_pip=True)
         yield from pin(argparse.Namespace(wheel=wheel, output=lock_file))
         pip = [str(at / "venv/bin/pip"), "install", "-q", "--disable-pip-version-check"]
-        yield from works(pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file))
-        yield from works([str(at / "venv/bin/noxcli")], "--version")
-    version = version_of(ROOT)
-    print(f"\nTo release {version}, a person fills in:")
-    for line in (*mistakes(f"v{version}", ROOT), *BY_A_PERSON):
+        yield from run(*pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file))
+        yield from run(str(at / "venv/bin/noxcli"), "--version")
+    print(f"\nTo release {own_version()}, a person fills in:")
+    for line in (*mistakes(f"v{own_version()}", texts_of(ROOT)), *BY_A_PERSON):
         print(f"- {line}")
 
 
-def works(program: Sequence[str], *words: str, cwd: Path = ROOT) -> Iterator[str]:
-    """Run a program; yield that it failed, if it did."""
-    done = subprocess.run([*program, *words], cwd=cwd, check=False, stdin=subprocess.DEVNULL)
+def run(*argv: str, cwd: Path | None = None) -> Iterator[str]:
+    """Run a program, or a module of Python after `-m`; yield that it failed, if it did."""
+    is_module = argv[0] == "-m"
+    line = [sys.executable, *argv] if is_module else argv
+    done = subprocess.run(line, cwd=cwd, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        yield f"{Path(program[0]).name} {words[0]} failed with exit code {done.returncode}; its message is above"
-
-
-def run(argv: Sequence[str], cwd: Path | None = None) -> Iterator[str]:
-    """Run a module of Python; yield that it failed, if it did."""
-    done = subprocess.run([sys.executable, "-m", *argv], cwd=cwd, check=False)
-    if done.returncode != 0:
-        yield f"{argv[0]} failed with exit code {done.returncode}; its message is above"
+        name = argv[1] if is_module else Path(argv[0]).name
+        yield f"{name} failed with exit code {done.returncode}; its message is above"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

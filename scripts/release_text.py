@@ -1,12 +1,11 @@
 """What a release changes in the project's own texts: its version, its date and its address; and what they lack."""
 
 import re
-import shutil
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
@@ -17,28 +16,39 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_][\w.-]*", re.ASCI
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 RELATIVE_LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 UNNAMED, UNADDRESSED = "OWNER/noxcli", "noxcli@noxcli.invalid"
+INIT, CHANGELOG = "noxcli/__init__.py", "CHANGELOG.md"
 BY_PREPARE = "give `release.py prepare` --repository and --email"
 
 
-def pages(root: Path) -> list[Path]:
-    """Return the files that name the repository or a version."""
-    return [root / "pyproject.toml", *sorted((root / "docs").glob("*.md"))]
+Texts = dict[str, str]  # of files, by their paths in the project
 
 
-def shown(root: Path) -> re.Pattern[str]:
+def texts_of(root: Path) -> Texts:
+    """Return the changelog, and the files that name the repository or a version, but for generated ones."""
+    fixed = (CHANGELOG, INIT, "templates/run/template.yml", "pyproject.toml")
+    pages = (f"docs/{page.name}" for page in sorted((root / "docs").glob("*.md")))
+    return {name: (root / name).read_text(encoding="utf-8") for name in (*fixed, *pages)}
+
+
+def shown(texts: Texts) -> re.Pattern[str]:
     """Return what finds a version of noxcli in a text: of the action, the component, a release's files, a package."""
-    name = re.escape(repository(root))
+    name = re.escape(repository(texts))
     return re.compile(rf"(?:{name}/run@v|{name}@[0-9a-f]{{40}} # v|{name}/releases/download/v|noxcli==)(\d[\w.]*\w)")
 
 
-def repository(root: Path) -> str:
+def project_of(texts: Texts) -> dict[str, Any]:
+    """Return pyproject.toml's part on the project."""
+    project: dict[str, Any] = tomllib.loads(texts["pyproject.toml"])["project"]
+    return project
+
+
+def repository(texts: Texts) -> str:
     """Return OWNER/NAME."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["urls"]["Repository"]).removeprefix("https://github.com/")
+    return str(project_of(texts)["urls"]["Repository"]).removeprefix("https://github.com/")
 
 
-def version_of(root: Path) -> str:
-    source = (root / "noxcli/__init__.py").read_text(encoding="utf-8")
+def version_of(source: str) -> str:
+    """Return the version that noxcli/__init__.py has."""
     return str(re.findall(r'^__version__ = "(.*)"$', source, re.MULTILINE)[0])
 
 
@@ -50,106 +60,86 @@ def section_on(version: str, changelog: str) -> str:
     return ""
 
 
-def notes(root: Path, commit: str) -> str:
+def notes(texts: Texts, commit: str) -> str:
     """Return what changed in this version, and how a workflow pins the commit, which no file of the commit can name.
 
     A release's page has no files beside it, so links to them name the tag.
     """
-    version, files = version_of(root), f"https://github.com/{repository(root)}/blob/v{version_of(root)}"
-    changed = section_on(version, (root / "CHANGELOG.md").read_text(encoding="utf-8"))
+    version, name = version_of(texts[INIT]), repository(texts)
     absolute = RELATIVE_LINK.sub(
-        lambda link: f"]({files}/{'CHANGELOG.md' if link[1].startswith('#') else ''}{link[1]})", changed
+        lambda link: f"](https://github.com/{name}/blob/v{version}/{CHANGELOG if link[1][0] == '#' else ''}{link[1]})",
+        section_on(version, texts[CHANGELOG]),
     )
-    return f"{absolute}\n\n## As an action\n\n```yaml\nuses: {repository(root)}@{commit} # v{version}\n```\n"
+    return f"{absolute}\n\n## As an action\n\n```yaml\nuses: {name}@{commit} # v{version}\n```\n"
 
 
 def write_release(root: Path, version: str, today: date, name: str | None, email: str | None) -> Iterator[str]:
     """Write a version, its date, and the project's name and address wherever they appear; or yield what is wrong.
 
-    Then nothing is written: all of it is done in a copy first.
+    Then nothing is written.
     """
-    if found := list(wrong_arguments(root, version, name, email)):
+    texts = texts_of(root)
+    if found := list(wrong_arguments(texts, version, name, email)):
         yield from found
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch)
-        changing = [path.relative_to(root) for path in (*versioned(root), root / "CHANGELOG.md")]
-        for file in changing:
-            (copy / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / file, copy / file)
-        name_project(copy, name, email)
-        write_version(copy, version, today)
-        yield from (found := list(mistakes(f"v{version}", copy)))
-        for file in changing:
-            if not found:
-                (root / file).write_bytes((copy / file).read_bytes())
+    released = with_version(with_name(texts, name, email), version, today)
+    yield from (found := list(mistakes(f"v{version}", released)))
+    for file, text in released.items() if not found else ():
+        (root / file).write_text(text, encoding="utf-8")
 
 
-def wrong_arguments(root: Path, version: str, name: str | None, email: str | None) -> Iterator[str]:
+def wrong_arguments(texts: Texts, version: str, name: str | None, email: str | None) -> Iterator[str]:
     """Yield what no release can have: an odd version, or one that is not newer; an odd name or address."""
-    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    released = [heading[1] for heading in RELEASED.finditer(changelog) if VERSION.fullmatch(heading[1])]
+    released = [heading[1] for heading in RELEASED.finditer(texts[CHANGELOG]) if VERSION.fullmatch(heading[1])]
     newest = max(released, key=Version, default=None)
     if not VERSION.fullmatch(version):
         yield f"{version!r} is not a version; write 1.2.3 or 1.2.3rc1"
     elif newest is not None and Version(version) <= Version(newest):
         yield f"{version} is not newer than {newest}, which CHANGELOG.md has as released; choose a higher version"
-    elif newest is None and Version(version) < Version(version_of(root)):
-        yield f"{version} is lower than {version_of(root)}, the version of noxcli/__init__.py; choose a higher version"
+    elif newest is None and Version(version) < Version(written := version_of(texts[INIT])):
+        yield f"{version} is lower than {written}, the version of {INIT}; choose a higher version"
     if name is not None and (not REPOSITORY.fullmatch(name) or name.endswith(".git")):
         yield f"{name!r} is not a repository; write OWNER/NAME, without https:// and .git"
     if email is not None and (not ADDRESS.fullmatch(email) or email.endswith(".invalid")):
         yield f"{email!r} is not an address that works; write NAME@HOST"
-    if not changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
+    if not texts[CHANGELOG].partition(UNRELEASED)[2].partition("\n## ")[0].strip():
         yield "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release"
 
 
-def name_project(root: Path, name: str | None, email: str | None) -> None:
-    """Write the repository's name (OWNER/NAME) and the authors' address wherever there is none yet."""
-    for page in pages(root):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(UNNAMED, name or UNNAMED).replace(UNADDRESSED, email or UNADDRESSED), "utf-8")
+def with_name(texts: Texts, name: str | None, email: str | None) -> Texts:
+    """Return the texts with the repository's name (OWNER/NAME) and the authors' address wherever there is none yet."""
+    known = {UNNAMED: name or UNNAMED, UNADDRESSED: email or UNADDRESSED}
+    pattern = re.compile("|".join(known))
+    return {file: pattern.sub(lambda found: known[found[0]], text) for file, text in texts.items()}
 
 
-def versioned(root: Path) -> list[Path]:
-    """Return the files that show the version, but for the changelog and generated ones."""
-    return [root / "noxcli/__init__.py", root / "templates/run/template.yml", *pages(root)]
+def with_version(texts: Texts, version: str, today: date) -> Texts:
+    """Return the texts with a version wherever one is shown, and a date for what is unreleased."""
+    old, pattern = version_of(texts[INIT]), shown(texts)
+    new = {file: pattern.sub(lambda found: found[0].replace(old, version), text) for file, text in texts.items()}
+    new[INIT] = texts[INIT].replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
+    new[CHANGELOG] = texts[CHANGELOG].replace(UNRELEASED, f"{UNRELEASED}\n## {version} - {today}\n", 1)
+    return new
 
 
-def write_version(root: Path, version: str, today: date) -> None:
-    """Write a version wherever one is shown, and date what is unreleased."""
-    old, changelog = version_of(root), root / "CHANGELOG.md"
-    dated = f"{UNRELEASED}\n## {version} - {today}\n"
-    changelog.write_text(changelog.read_text(encoding="utf-8").replace(UNRELEASED, dated, 1), encoding="utf-8")
-    for path in versioned(root):
-        text = path.read_text(encoding="utf-8").replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
-        path.write_text(shown(root).sub(lambda found: found[0].replace(old, version), text), encoding="utf-8")
-
-
-def mistakes(tag: str, root: Path) -> Iterator[str]:
+def mistakes(tag: str, texts: Texts) -> Iterator[str]:
     """Yield a line for each thing that blocks the release: what is wrong, and how to fix it."""
-    version = version_of(root)
+    version, changelog, pattern = version_of(texts[INIT]), texts[CHANGELOG], shown(texts)
     if not VERSION.fullmatch(version):
-        yield f"noxcli/__init__.py: {version!r} is not a version; write 1.2.3 or 1.2.3rc1"
+        yield f"{INIT}: {version!r} is not a version; write 1.2.3 or 1.2.3rc1"
     if tag != f"v{version}":
-        yield f"the tag {tag!r} is not for version {version}; tag v{version}, or change noxcli/__init__.py"
-    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+        yield f"the tag {tag!r} is not for version {version}; tag v{version}, or change {INIT}"
     if not section_on(version, changelog):
-        yield f"CHANGELOG.md says nothing of {version}; add '## {version} - YYYY-MM-DD' with what changed"
+        yield f"{CHANGELOG} says nothing of {version}; add '## {version} - YYYY-MM-DD' with what changed"
     newest = RELEASED.search(changelog)
     if newest and newest[1] != version:
-        yield f"CHANGELOG.md has {newest[1]} as the newest version; put {version} first"
-    if changelog.partition("\n## Unreleased\n")[2].partition("\n## ")[0].strip():
-        yield f"CHANGELOG.md has changes under 'Unreleased'; move them to {version}"
-    component = (root / "templates/run/template.yml").read_text(encoding="utf-8")
-    if f"noxcli=={version}\n" not in component:
-        yield f"templates/run/template.yml installs another version; write noxcli=={version}"
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    if any(author["email"].endswith(".invalid") for author in project["authors"]):
+        yield f"{CHANGELOG} has {newest[1]} as the newest version; put {version} first"
+    if changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
+        yield f"{CHANGELOG} has changes under 'Unreleased'; move them to {version}"
+    if any(author["email"].endswith(".invalid") for author in project_of(texts)["authors"]):
         yield f"pyproject.toml: the authors' address does not work; {BY_PREPARE}"
-    for page in pages(root):
-        text = page.read_text(encoding="utf-8")
+    for file, text in texts.items():
         if UNNAMED in text:
-            yield f"{page.relative_to(root)} has {UNNAMED}; {BY_PREPARE}"
-        if others := {*shown(root).findall(text)} - {version}:
-            yield f"{page.relative_to(root)} shows {', '.join(sorted(others))}; write {version}"
+            yield f"{file} has {UNNAMED}; {BY_PREPARE}"
+        if file != CHANGELOG and (others := {*pattern.findall(text)} - {version}):
+            yield f"{file} shows {', '.join(sorted(others))}; write {version}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from release_text import repository
+from release_text import repository, texts_of
 
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.steps import Sleep
@@ -64,7 +64,7 @@ def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
     needs_engine("act")
     source = build("sdist", ROOT, tmp_path / "sdist")
     shutil.unpack_archive(source, tmp_path, filter="data")
-    store, places = tmp_path / "artifacts", {repository(ROOT): tmp_path / source.name.removesuffix(".tar.gz")}
+    store, places = tmp_path / "artifacts", {repository(texts_of(ROOT)): tmp_path / source.name.removesuffix(".tar.gz")}
     store.mkdir()
     for name, action in (("upload", UP), ("download", DOWN)):
         places[f"actions/{name}-artifact"] = stub = tmp_path / name

@@ -50,10 +50,10 @@ def ready(tmp_path: Path) -> Path:
 
 def unname(root: Path) -> None:
     """Take the name and address back, which a checkout has from its first release on."""
-    name = release_text.repository(root)
-    for page in release_text.pages(root):
-        text = page.read_text().replace(name, "OWNER/noxcli")
-        page.write_text(re.sub(r'(?<=email = ")[^"]*', "noxcli@noxcli.invalid", text))
+    texts = release_text.texts_of(root)
+    for file, text in texts.items():
+        unnamed = text.replace(release_text.repository(texts), "OWNER/noxcli")
+        (root / file).write_text(re.sub(r'(?<=email = ")[^"]*', "noxcli@noxcli.invalid", unnamed))
 
 
 def change(name: str, before: str, after: str) -> Callable[[Path], None]:
@@ -86,7 +86,7 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
         ("v1.2.3", change("CHANGELOG.md", "2030-01-31", "unreleased"), "CHANGELOG.md says nothing of 1.2.3; add"),
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n"), "changes under 'Unreleased'"),
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
-        ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
+        ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml shows 1.2.2; write 1.2.3"),
         ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; give `release.py prep"),
         ("v1.2.3", change("docs/gitlab.md", "acme/noxcli", "OWNER/noxcli"), "gitlab.md has OWNER/noxcli; give `rele"),
         ("v1.2.3", change("docs/gitlab.md", "run@v1.2.3", "run@v1.2.2"), "docs/gitlab.md shows 1.2.2; write 1.2.3"),
@@ -139,7 +139,7 @@ def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.Cap
     assert "give `release.py prepare` --repository and --email" in capsys.readouterr().err
     assert contents(ready) == before
     assert not list(release_text.write_release(ready, "1.3.0", today, "acme/noxcli", "cli@example.com"))
-    assert list(release_text.mistakes("v1.3.0", ready)) == []
+    assert list(release_text.mistakes("v1.3.0", release_text.texts_of(ready))) == []
     assert "\n## 1.3.0 - 2030-02-01\n\n- More.\n" in (ready / "CHANGELOG.md").read_text()
 
 
@@ -160,7 +160,7 @@ def test_links_in_notes_are_absolute(ready: Path) -> None:
     text = "- See [CI](docs/ci.md#keys), [above](#added) and [a site](https://example.com/x).\n"
     change("CHANGELOG.md", "- A thing.\n", text)(ready)
     files = "https://github.com/acme/noxcli/blob/v1.2.3"
-    told = release_text.notes(ready, "89abcdef" * 5)
+    told = release_text.notes(release_text.texts_of(ready), "89abcdef" * 5)
     assert (
         f"[CI]({files}/docs/ci.md#keys), [above]({files}/CHANGELOG.md#added) and [a site](https://example.com/x)"
         in told
