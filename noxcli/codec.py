@@ -5,6 +5,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 MAX_LEVELS = 500  # of a value
@@ -21,19 +22,24 @@ NOT_ASCII = "[^\x00-\x7f]"
 LONE_SURROGATE = "[\ud800-\udfff]"  # half of a character, as a server cuts it
 MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
 
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+STYLE: Mapping[str, Any] = {"ensure_ascii": False, "allow_nan": False}
+COMPACT = json.JSONEncoder(**STYLE, separators=(",", ":"))
 
 
 class Number(float):
     """A number whose digits a float can't hold: it counts as that float, and is written as it was read."""
 
     text: str
+    was_read = False  # any in this process
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
-    written = _marked(value)
-    text = COMPACT.encode(written) if indent is None else json.dumps(written, ensure_ascii=False, indent=indent)
+    encoder = COMPACT if indent is None else json.JSONEncoder(**STYLE, indent=indent)
+    try:
+        text = encoder.encode(_marked(value) if Number.was_read else value)
+    except ValueError:  # NaN, or an infinity
+        text = encoder.encode(_marked(value))
     if MARK in text:
         text = re.sub(f'"{MARK}([^"]*)"', r"\1", text)
     try:
@@ -105,7 +111,7 @@ def parse_number(text: str) -> float:
     if repr(value) == text:
         return value
     kept = Number(value)
-    kept.text = text
+    kept.text, Number.was_read = text, True
     return kept
 
 

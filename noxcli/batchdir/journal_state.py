@@ -4,10 +4,10 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 from noxcli.batchdir.append_file import lines_in, open_batch_file
 from noxcli.batchdir.header import HEADER, BatchHeader
@@ -21,6 +21,8 @@ from noxcli.timing import parse_time
 BATCH_SCHEMA = "noxcli.batch/1"
 MAX_LINE = 16 * 1024 * 1024  # bytes
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
+
+NOT_ZERO = {"row", "from", "repeat"}
 
 # The fields of each step that are read.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
@@ -41,8 +43,7 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SentStart:
+class SentStart(NamedTuple):
     """A row whose start may have been sent. `sent_at` is in seconds since 1970, by the server's clock if known."""
 
     number: int
@@ -177,12 +178,11 @@ class JournalState:
             if isinstance(line, dict) and "batch" in line:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
-                self.header = BatchHeader(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
+                self.header = BatchHeader(**_fields(line, HEADER))
                 if self.header.limit is None and self.header.only is None:
                     self.whole = self.header.rows
                 return True
-            step = line["step"]
-            self._apply(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
+            self._apply(line["step"], _fields(line, STEPS[line["step"]]), offset)
         except (ValueError, TypeError, KeyError, OverflowError):
             return False
         return True
@@ -222,7 +222,8 @@ class JournalState:
             self.ids[number] = digest_of(line["id"])
         match step:
             case "sent":
-                self.reruns[number] += self.states[number] >= FINISHED
+                if self.states[number] >= FINISHED:
+                    self.reruns[number] += 1
                 self.reset_row(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
@@ -251,7 +252,7 @@ class JournalState:
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
         self.states[number], self.runs[number] = STARTED, digest_of(run_id)
-        self.pending[number] = replace(before, run_id=run_id, created_at=created_at)
+        self.pending[number] = before._replace(run_id=run_id, created_at=created_at)
 
     def _make_room(self, number: int) -> None:
         more = number + 1 - len(self.states)
@@ -279,7 +280,7 @@ class JournalState:
             self.states[new], self.digests[new] = states[old], digest
             self.ids[new], self.runs[new], self.offsets[new] = ids[old], runs[old], offsets[old]
             if old in pending:
-                self.pending[new] = replace(pending[old], number=new)
+                self.pending[new] = pending[old]._replace(number=new)
             if old in stopping:
                 self.stopping.add(new)
             if states[old] >= FINISHED and before[old] != digest:
@@ -294,15 +295,20 @@ def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
     return line
 
 
-def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
-    """Return a field of a line. Raises KeyError without it, ValueError for another type or a number out of range."""
-    value = line[name]
-    if type(value) not in kinds:  # True is not a number here
-        raise ValueError(name)
-    if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MAX_ROWS:
-        raise ValueError(name)
-    if name == "only" and not all(type(each) is int and 0 < each <= MAX_ROWS for each in value or ()):
-        raise ValueError(name)
-    if type(value) is list and name != "only" and not all(type(each) is str for each in value):
-        raise ValueError(name)
-    return value
+def _fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    """Return these fields of a line.
+
+    Raises KeyError without one, ValueError for one of another type or a number out of range.
+    """
+    found = {name: line[name] for name in fields}
+    for name, value in found.items():
+        kind = type(value)
+        if kind not in fields[name]:  # True is not a number here
+            raise ValueError(name)
+        if kind is int and not (name in NOT_ZERO) <= value <= MAX_ROWS:
+            raise ValueError(name)
+        if kind is list and not all(type(each) is (int if name == "only" else str) for each in value):
+            raise ValueError(name)
+        if name == "only" and not all(0 < each <= MAX_ROWS for each in value or ()):
+            raise ValueError(name)
+    return found

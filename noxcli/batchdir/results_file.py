@@ -177,13 +177,13 @@ class ResultsReader:
         self.torn = False
         self._file: IO[bytes] | None = None
 
-    def read_all(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield each line after the place where it begins. Raises UsageProblem for a file that can't be read."""
+    def read_all(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+        """Yield where each line begins, its bytes and what they say. Raises UsageProblem if the file can't be read."""
         try:
             for begin, raw in lines_in(self.path, MAX_RESULT):
                 self.torn = not raw.endswith(b"\n")
                 if not self.torn and (line := parse_line(raw)) is not None:
-                    yield begin, line
+                    yield begin, raw, line
         except FileNotFoundError:
             return
         except OSError as error:
@@ -208,7 +208,7 @@ class ResultsIndex(ResultsReader):
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
         super().__init__(directory)
-        self.places = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, line in self.read_all())
+        self.places = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, _, line in self.read_all())
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""

@@ -12,10 +12,11 @@ from typing import IO, Any
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
-from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, parse_line, row_folder, run_of
+from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, row_folder, run_of
 from noxcli.batchdir.table import BatchTable
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
+from noxcli.codec import decode_json
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.masking import Mask
@@ -43,7 +44,7 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class MergedBatch:
-    """The journals of one batch, with the places of each row's last line there and of its result: 34 bytes a row."""
+    """The journals of one batch, with the places of each row's last line there and of its result: 42 bytes a row."""
 
     directories: list[Path]
     headers: list[BatchHeader]
@@ -63,6 +64,7 @@ class MergedBatch:
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
+    _hashes: "array[int]" = field(default_factory=lambda: array("q"))  # of the bytes there, which were validated
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, of_last_call: bool = False) -> "MergedBatch":
@@ -146,15 +148,15 @@ class MergedBatch:
         Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
         """
         rows = DigestIndex((key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled)
-        places = array("Q", bytes(8 * len(self._keys)))
+        places, self._hashes = array("Q", bytes(8 * len(self._keys))), array("q", bytes(8 * len(self._keys)))
         for owner, stored in enumerate(self._stored):
-            for begin, line in stored.read_all():
+            for begin, raw, line in stored.read_all():
                 number = rows.find(key_of(line["row"], digest_of(line["id"])))
                 if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of(run_of(line))):
                     continue
                 if not places[number]:
                     yield number, {**line, "row": number}
-                places[number] = begin + 1
+                places[number], self._hashes[number] = begin + 1, hash(raw)
         self._places = places  # only now: a reading that stopped halfway has not found all
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
@@ -184,10 +186,10 @@ class MergedBatch:
         if owner == UNOWNED:
             return {**self._missing(number), **self._known_by_table(number)}
         if place := self._places[number]:
-            line = parse_line(self._stored[owner].read_at(place - 1))
-            if line is not None and digest_of(run_of(line)) == self._runs[number]:
-                return {**line, "row": number}
-        entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
+            raw = self._stored[owner].read_at(place - 1)
+            if hash(raw) == self._hashes[number]:  # it may have moved since
+                return {**decode_json(raw), "row": number}
+        entry = {**line_at(files[owner], self._offsets[number]), "row": number}
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
         unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
         return {**unstored, **self._known_by_table(number)}

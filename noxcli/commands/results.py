@@ -1,7 +1,7 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -153,41 +153,39 @@ def _validate_checks(context: Context, joined: "MergedBatch", checker: "RowCheck
     coverage.require(context.terminal.warn, outputs, where, own=own, is_whole=is_whole)
 
 
+@dataclass(eq=False, repr=False)
 class _Rows:
-    """The rows of one call: counted as they are shown, then reported."""
+    """The rows of one call: counted as they are shown, then reported. `wanted` are the statuses to show, if not all."""
 
-    def __init__(
-        self,
-        context: Context,
-        options: Options,
-        joined: "MergedBatch",
-        checker: "RowChecker",
-        summary: "BatchSummary",
-        wanted: Collection[str],
-    ) -> None:
-        """`wanted` are the statuses of the rows to show, empty for all."""
+    context: Context
+    options: Options
+    joined: "MergedBatch"
+    checker: "RowChecker"
+    summary: "BatchSummary"
+    wanted: Collection[str]
+
+    def __post_init__(self) -> None:
         from noxcli.compare.summary import Groups, SideTotals
         from noxcli.reports.spreadsheet import Sheet  # as in execute
 
-        self._context, self._options, self._wanted = context, options, wanted
-        self._joined, self._checker, self._summary = joined, checker, summary
-        self._sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
-        self._totals, self._groups = SideTotals(), Groups(options.by)
+        is_table, separator = self.options.csv is not None, self.joined.header.separator
+        self.sheet = Sheet(raw=self.options.csv_raw, separator=separator) if is_table else None
+        self.totals, self.groups = SideTotals(), Groups(self.options.by)
 
     def _is_wanted(self, line: "ResultLine") -> bool:
-        return not self._wanted or (line["result"]["run"] or {}).get("status") in self._wanted
+        return not self.wanted or (line["result"]["run"] or {}).get("status") in self.wanted
 
     def _counted(self) -> Iterator["ResultLine"]:
         """Count each line, and yield those of the wanted statuses."""
         from noxcli.reports.row_pair import answer_of  # as in execute
 
-        for line in self._joined.lines(self._checker):
-            self._summary.count(line)
-            self._totals.count([line], answer_of(line))
-            self._groups.add(line, "new", [line], answer_of(line))
+        for line in self.joined.lines(self.checker):
+            self.summary.count(line)
+            self.totals.count([line], answer_of(line))
+            self.groups.add(line, "new", [line], answer_of(line))
             if self._is_wanted(line):
-                if self._sheet is not None:
-                    self._sheet.add(line)
+                if self.sheet is not None:
+                    self.sheet.add(line)
                 yield line
 
     def show(self, query: "Query | None") -> None:
@@ -195,7 +193,7 @@ class _Rows:
         from noxcli.expressions.query import found_line
         from noxcli.reports.row_table import RowTable  # as in execute
 
-        terminal = self._context.terminal
+        terminal = self.context.terminal
         if query is not None or not terminal.stdout_is_tty:
             terminal.write_all(found_line(query, line) for line in self._counted())
             return
@@ -207,28 +205,28 @@ class _Rows:
     def _measured(self) -> list[tuple[str, str]]:
         from noxcli.reports.comparison_facts import group_facts  # as in execute
 
-        mean = [] if self._totals.score is None else [("Mean score", f"{self._totals.score:.6g}")]
-        return [*mean, *group_facts(self._groups.document())]
+        mean = [] if self.totals.score is None else [("Mean score", f"{self.totals.score:.6g}")]
+        return [*mean, *group_facts(self.groups.document())]
 
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
         from noxcli.files import save  # as in execute
 
-        context, options, joined, checker = self._context, self._options, self._joined, self._checker
-        context.reports.clear()
-        if self._sheet is not None and options.csv is not None:
-            save(Path(options.csv), self._sheet.pieces(filter(self._is_wanted, joined.lines(checker))))
+        options, joined = self.options, self.joined
+        self.context.reports.clear()
+        if self.sheet is not None and options.csv is not None:
+            save(Path(options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(self.checker))))
         if options.junit is not None:
-            joined.write_junit(Path(options.junit), context.terminal.mask, checker)
+            joined.write_junit(Path(options.junit), self.context.terminal.mask, self.checker)
         if options.report is not None:
-            page = context.new_page(Path(options.report).parent)
-            save(Path(options.report), joined.page(page, checker, self._summary, self._measured()))
+            page = self.context.new_page(Path(options.report).parent)
+            save(Path(options.report), joined.page(page, self.checker, self.summary, self._measured()))
 
     def report(self) -> None:
         """Write to stderr what there is and what is missing, and collect what a CI system gets."""
         from noxcli.render.text import amount  # as in execute
 
-        terminal, joined, summary, header = self._context.terminal, self._joined, self._summary, self._joined.header
+        terminal, joined, summary, header = self.context.terminal, self.joined, self.summary, self.joined.header
         places = len(joined.directories)
         where = f"{places} {'directory' if places == 1 else 'directories'}"
         summary.say(terminal, f"{amount(summary.rows, 'row')} in {where}")
@@ -247,9 +245,9 @@ class _Rows:
             "Table": header.source,
             "Workflow": header.workflow,
             "Version": header.version,
-            "Checks": ", ".join(self._checker.check_names(own=False)),
+            "Checks": ", ".join(self.checker.check_names(own=False)),
             "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
         }
         known = [*((term, text) for term, text in facts.items() if text), *measured]
-        name = self._context.outcome.subject
-        self._context.reports.batch = replace(summary.for_ci(name, "results"), facts=known)
+        name = self.context.outcome.subject
+        self.context.reports.batch = replace(summary.for_ci(name, "results"), facts=known)

@@ -1,5 +1,6 @@
 """The files of an output, downloaded a few at a time, and the full text of each truncated value, wherever it is."""
 
+import codecs
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -88,14 +89,11 @@ def require_utf8(content: IO[bytes], remote: Remote) -> None:
 
     Raises OutputNotDelivered if it is not UTF-8: that would not be the text that the workflow wrote.
     """
-    reader = io.TextIOWrapper(content, "utf-8")
     try:
-        while reader.read(TEXT_PIECE):
+        for _ in codecs.iterdecode(iter(partial(content.read, TEXT_PIECE), b""), "utf-8"):
             pass
     except UnicodeDecodeError:
         raise OutputNotDelivered(f"the file {remote.file_id} is not UTF-8 text") from None
-    finally:
-        reader.detach()
 
 
 def run_transfers(
