@@ -87,6 +87,7 @@ class Workflow:
     last_run_at: str | None = None
     runs_count: int | None = None
     version_id: str | None = None  # the saved version that is to run; None for the current one
+    version_name: str = ""  # or when it was saved; empty if neither is known
 
 
 @value_class(frozen=True, slots=True)

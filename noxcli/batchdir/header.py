@@ -18,7 +18,6 @@ from noxcli.rows.columns import digest_of
 
 SIDES = ("base", "new")
 PLACES = 21  # for the answers to a row on each side of a gate
-VERSION_OPTION = "--version-id"
 MAX_CONSTANT = 60  # characters of a value in the journal and in a message
 MAX_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
@@ -70,6 +69,7 @@ class BatchHeader:
     nodes: NodeDigests | None = None  # of it
     gate: Mapping[str, Any] | None = None  # what NEW has of its own; all else is about BASE and the table
     workflow_name: str = ""
+    version_name: str = ""  # or when it was saved
     table_rows: int = 0  # of the whole FILE, if --limit or --only selects some of them
 
     def printed(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -83,12 +83,6 @@ class BatchHeader:
             return {**line, "repetition": repetition + 1}
         side, place = divmod(repetition, PLACES)
         return {**line, "side": SIDES[side], "place": place + 1}
-
-    @property
-    def version_name(self) -> str | None:
-        """The name that the command line had for the version, None if it had none, or its id."""
-        name = next(reversed([*self.words_after(VERSION_OPTION)]), None)
-        return None if name == self.version_id else name
 
     @property
     def workflow(self) -> str:

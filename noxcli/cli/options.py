@@ -295,6 +295,22 @@ ByOption = Annotated[str | None, option("--by", "COLUMN", "Also count rows by th
 
 
 @declared
+class ComparisonOptions(CheckOptions):
+    """How the rows of two sides are judged and measured, and what to write of them."""
+
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
+    ] = False
+    report: Annotated[
+        str | None, option("--report", "FILE", "Write an HTML page: each row that differs, side by side.")
+    ] = None
+    score: ScoreOption = None
+    by: ByOption = None
+    markdown: Markdown = None
+    junit: Junit = None
+
+
+@declared
 class ReportOptions(AssertOptions):
     """What to write for other programs, apart from stdout."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -23,6 +24,7 @@ from noxcli.inputs.parse import Inputs, item_start, parse_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
+from noxcli.timing import parse_time
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -73,7 +75,7 @@ def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None,
     context, version = noxus.context, None
     if wanted is not None:
         version = find_version(noxus, workflow, wanted, checks=checks)
-        workflow = replace(workflow, version_id=version.id)
+        workflow = replace(workflow, version_id=version.id, version_name=_name_of(version))
     if not checks:
         return workflow
     found: Workflow | NoxError | None = already_read(workflow, version)
@@ -89,7 +91,14 @@ def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None,
         context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
     elif version is None:
         context.cache.save_keys(workflow.id, nodes, outputs_of(found.definition) or [])
-    return replace(found, id=workflow.id, version_id=workflow.version_id)  # an odd answer may have another id
+    # An odd answer may have another id.
+    return replace(found, id=workflow.id, version_id=workflow.version_id, version_name=workflow.version_name)
+
+
+def _name_of(version: Version) -> str:
+    """Return a version's name, or else when it was saved."""
+    saved = parse_time(version.created_at)
+    return version.name or ("" if saved is None else f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:

@@ -1,11 +1,11 @@
 """One call of `noxcli batch`: what it is given, its way through the batch, and the report."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.batch.batch import Batch
 from noxcli.batch.result_writer import ResultWriter
@@ -34,19 +34,22 @@ from noxcli.reports.row_table import RowTable
 from noxcli.retry import RetryPolicy
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
-from noxcli.rows.selection import IdFilter, choose_shard
+from noxcli.rows.selection import IdFilter, Shard, choose_shard
 from noxcli.runs.start import MAX_SEARCH, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
+R = TypeVar("R", bound=RowReader)
+
 
 def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
-    spec = _read_spec(noxus, options)
+    shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
+    spec = read_spec(noxus, options, read_rows(noxus, options, RowReader, options.repeat), shard)
     if options.dry_run and Again.RED in spec.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
@@ -81,36 +84,42 @@ def run_rows(noxus: Session, options: Options) -> None:
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
-def _read_spec(noxus: Session, options: Options) -> BatchSpec:
-    """Return what the command line asks. Raises UsageProblem."""
+def read_rows(noxus: Session, options: Options, reader: Callable[..., R], repeat: int) -> R:
+    """Return the rows of the command line, each of them `repeat` times. Raises UsageProblem."""
     context = noxus.context
-    shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
-    choice = read_choice(context, options)
-    rows = RowReader(options.file, options.input_format, columns, context.sources, choice, options.repeat)
-    rows.share(common := parse_given_inputs(noxus, options))
+    choice = _read_choice(context, options)
+    rows = reader(options.file, options.input_format, columns, context.sources, choice, repeat)
+    rows.share(parse_given_inputs(noxus, options))
+    return rows
+
+
+def read_spec(noxus: Session, options: Options, rows: RowReader, shard: Shard, *, of_gate: bool = False) -> BatchSpec:
+    """Return what the command line asks; a gate always continues. Raises UsageProblem."""
+    context = noxus.context
     return BatchSpec(
         workflow=options.workflow,
         rows=rows,
-        common=common,
+        common=rows.common,
         shard=shard,
-        directory=_directory(rows, options),
+        directory=_directory(rows, options, "gate" if of_gate else "batch"),
         named=options.output_dir is not None,
-        resume=options.resume,
+        resume=not options.fresh if of_gate else options.resume,
         fresh=options.fresh,
         again=options.again or (),
         changed=options.allow_changed_input,
         checked=not options.no_check,
-        resume_command=line_with(context.argv, ["--resume"]),
+        resume_command=line_with(context.argv, [] if of_gate else ["--resume"]),
         stops=context.stops_runs(options.on_interrupt),
         max_parallel=options.max_parallel,
         max_failures=options.max_failures,
         row_timeout=options.row_timeout,
         poll_interval=options.poll_interval,
+        of_gate=of_gate,
     )
 
 
-def read_choice(context: Context, options: Options) -> int | IdFilter | None:
+def _read_choice(context: Context, options: Options) -> int | IdFilter | None:
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit
@@ -119,7 +128,7 @@ def read_choice(context: Context, options: Options) -> int | IdFilter | None:
     return IdFilter.read(options.only, context.sources)
 
 
-def _directory(rows: RowReader, options: Options) -> Path:
+def _directory(rows: RowReader, options: Options, kind: str) -> Path:
     """Return the batch's directory. Raises UsageProblem if none is given, and there is no file to name it after."""
     if options.output_dir is not None:
         return Path(options.output_dir)
@@ -130,7 +139,7 @@ def _directory(rows: RowReader, options: Options) -> Path:
         )
     if rows.is_pipe:
         raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
-    return expanded(f"{options.file}.batch")
+    return expanded(f"{options.file}.{kind}")
 
 
 def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workflow:
@@ -192,6 +201,7 @@ def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Se
         definition=definition,
         nodes=nodes,
         workflow_name=workflow.name or "",
+        version_name=workflow.version_name,
     )
 
 

@@ -76,7 +76,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     ] = None
     max_parallel: Annotated[int, option("--max-parallel", "N", "Run up to N rows at a time.", min=1, max=1000)] = 8
     resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier batch aside, and start over.")] = False
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move the earlier directory aside, and start over.")] = False
     again: Annotated[
         list[Again] | None,
         option(

@@ -1,7 +1,7 @@
 """The rows of a gate, and its answers: judged by this call's checks, with the runs that were started for each."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from noxcli.rows.reader import RowReader
 PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"
 TRIES = 2  # in one call, for an answer that has no result
-CHANGES = {
+CLASSES = {
     SuspectState.BROKEN: RowClass.BROKEN,
     SuspectState.UNCONFIRMED: RowClass.BROKEN,
     SuspectState.VARIES: RowClass.VARIES,
@@ -50,32 +50,33 @@ class GateRows(RowReader):
             if name in map(self._columns.named, self.names):
                 raise UsageProblem(f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one")
 
-    def _repeated(self, rows: Iterator[Row]) -> Iterator[Row]:
-        for row in rows:
-            sides = (row, replace(row, inputs=_overridden(row.inputs, self.own), side=1))
+    def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
+        for row in self.rows() if rows is None else rows:
+            sides = (row, replace(row, inputs=with_own(row.inputs, self.own), side=NEW))
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
-                    number = number_of(row.number, side, place)
+                    number = number_of(AnswerKey(row.number, side, place))
                     own_id = None if row.id is None else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
                     yield replace(of_side, number=number, id=own_id, of=row.number)
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class GateAnswers(BatchSummary):
-    """The answers by their numbers in the journal."""
+    """The answers by their places."""
 
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
-    runs: Counter[int] = field(default_factory=Counter)  # also of earlier calls
-    _tries: Counter[int] = field(default_factory=Counter)  # in this call
-    _kinds: dict[int, SideVerdict] = field(default_factory=dict)
-    _scores: dict[int, float | None] = field(default_factory=dict)
+    runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
+    _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
+    _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
-    _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
+    _followed: set[AnswerKey] = field(default_factory=set)  # whose runs an earlier call has started
 
     def remember(self, journaled: JournalState) -> None:
-        """Count the runs of earlier calls."""
-        self.runs.update(journaled.starts)
-        self._followed = {number for number in journaled.pending if journaled.state(number) == STARTED}
+        """Count the runs of earlier calls; what they have retried already is asked once in this call."""
+        self.runs.update({answer_key(number): count for number, count in journaled.starts.items()})
+        self._tries.update(key for key, count in self.runs.items() if count > 1)
+        started = (number for number in journaled.pending if journaled.state(number) == STARTED)
+        self._followed = {*map(answer_key, started)}
 
     def count(
         self,
@@ -86,15 +87,14 @@ class GateAnswers(BatchSummary):
         interrupted: bool = False,
     ) -> None:
         BatchSummary.count(self, line, paste, before=before, interrupted=interrupted)
-        number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
-        self._scores[number] = line.get("score")
-        self._kinds[number] = answer_of(line)
+        key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
         if line["result"].get("assertions"):
-            self._checked.add(line["row"])
+            self._checked.add(key.row)
         if not before:
-            self._tries[number] += 1
-            self.runs[number] += not line["result"]["retry_safe"] and number not in self._followed
-            self._followed.discard(number)
+            self._tries[key] += 1
+            self.runs[key] += not line["result"]["retry_safe"] and key not in self._followed
+            self._followed.discard(key)
+        self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         share, text, pace = BatchSummary.how_far(self, running, doubtful, note, seconds)
@@ -106,27 +106,26 @@ class GateAnswers(BatchSummary):
         spent = self.runs.total() >= self.rules.max_runs
         return self.rules.decide(
             {
-                answer_key(number): StoredAnswer(kind, self._scores.get(number), self.runs[number])
-                for number, kind in self._kinds.items()
-                if kind is not SideVerdict.NONE or spent or self._tries[number] >= TRIES
+                key: each
+                for key, each in self._stored.items()
+                if each.answer is not SideVerdict.NONE or spent or self._tries[key] >= TRIES
             }
         )
 
-    def classing(self, row: int, side: int) -> int:
-        """Return the number of the answer that classes a row: that of its first round that has a result."""
-        rounds = [number_of(row, side, place) for place in ROUNDS]
-        return next((number for number in rounds if self._kind(number) is not SideVerdict.NONE), rounds[0])
+    def classing(self, row: int, side: int) -> AnswerKey:
+        """Return which answer classes a row: that of its first round that has a result."""
+        rounds = [AnswerKey(row, side, place) for place in ROUNDS]
+        return next((key for key in rounds if self._answer(key) is not SideVerdict.NONE), rounds[0])
 
     def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
-        """Return what was found of the rows that seemed broken, by their numbers; a row that broke later varies."""
-        found = {row: self._confirmed(row, state) for row, state in verdict.suspects.items()}
-        if len(verdict.looks) == 1 and verdict.is_worse:
-            return found
-        for row in self.rules.rows:
-            base, new = (self._kind(self.classing(row, side)) for side in (BASE, NEW))
-            if row not in found and base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
-                found[row] = self._confirmed(row, SuspectState.VARIES)
-        return found
+        """Return what was found of the rows that seemed broken; a row that broke later varies."""
+        found = dict(verdict.suspects)
+        if len(verdict.looks) > 1 or not verdict.is_worse:
+            for row in self.rules.rows:
+                base, new = (self._answer(self.classing(row, side)) for side in (BASE, NEW))
+                if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
+                    found.setdefault(row, SuspectState.VARIES)
+        return {row: self._confirmed(row, state) for row, state in found.items()}
 
     @property
     def rows_with_a_check(self) -> int:
@@ -135,18 +134,20 @@ class GateAnswers(BatchSummary):
 
     def pass_rate(self) -> float:
         """Return the share of all answers of rounds that pass."""
-        rounds = [kind for number, kind in self._kinds.items() if answer_key(number).place in ROUNDS]
-        known = [kind is SideVerdict.GOOD for kind in rounds if kind is not SideVerdict.NONE]
+        known = [
+            each.answer is SideVerdict.GOOD
+            for key, each in self._stored.items()
+            if key.place in ROUNDS and each.answer is not SideVerdict.NONE
+        ]
         return sum(known) / len(known) if known else 0.0
 
-    def _kind(self, number: int) -> SideVerdict:
-        return self._kinds.get(number, SideVerdict.NONE)
+    def _answer(self, key: AnswerKey) -> SideVerdict:
+        return self._stored[key].answer if key in self._stored else SideVerdict.NONE
 
     def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
-        kinds = [[self._kind(number_of(row, side, place)) for place in AGAIN[side]] for side in (BASE, NEW)]
-        known = [[kind for kind in each if kind is not SideVerdict.NONE] for each in kinds]
-        base, new = ((each.count(SideVerdict.GOOD), len(each)) for each in known)
-        return Confirmed(str(state), CHANGES[state], base, new)
+        again = [[self._answer(AnswerKey(row, side, place)) for place in AGAIN[side]] for side in (BASE, NEW)]
+        base, new = ((each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE)) for each in again)
+        return Confirmed(str(state), CLASSES[state], base, new)
 
 
 def answer_key(number: int) -> AnswerKey:
@@ -156,12 +157,12 @@ def answer_key(number: int) -> AnswerKey:
     return AnswerKey(row + 1, side, place + 1)
 
 
-def number_of(row: int, side: int, place: int) -> int:
+def number_of(key: AnswerKey) -> int:
     """Return the number of an answer in the journal."""
-    return ((row - 1) * len(SIDES) + side) * PLACES + place
+    return ((key.row - 1) * len(SIDES) + key.side) * PLACES + key.place
 
 
-def _overridden(inputs: Inputs, own: Inputs) -> Inputs:
+def with_own(inputs: Inputs, own: Inputs) -> Inputs:
     """Return the inputs with NEW's own in their place."""
     values = {**inputs.values, **own.values}
     return Inputs(values, (inputs.texts - own.values.keys()) | own.texts, inputs.secret - own.values.keys())

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.batch import Batch
@@ -12,26 +11,17 @@ from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import (
-    SIDES,
-    VERSION_OPTION,
-    BatchHeader,
-    changed_nodes,
-    constants_of,
-    differences,
-    digests_of,
-    line_with,
-)
+from noxcli.batchdir.header import SIDES, BatchHeader, constants_of, differences, digests_of
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
-from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
-from noxcli.commands.batch_call import header_of, read_choice, row_work, show_progress, validate_checks
-from noxcli.commands.comparison_report import WORSE, ComparisonReport, name_some
-from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of
+from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
+from noxcli.commands.compare_call import ComparisonReport, chance_line, counts_of
+from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of, with_own
 from noxcli.commands.gate_options import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
@@ -57,23 +47,21 @@ from noxcli.errors import (
     Interruption,
     LostContact,
     NotAsAsserted,
-    NotFinished,
     NoxError,
     Phase,
     TimedOut,
     TimedOutBeforeStart,
+    Unavailable,
     UsageProblem,
     worst,
 )
-from noxcli.files import expanded
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs, parse_inputs
+from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.junit import Case, CaseVerdict
+from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.row_pair import RowClass
-from noxcli.rows.columns import Columns
 from noxcli.rows.selection import Shard
 from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import MAX_SEARCH
@@ -88,7 +76,7 @@ SUSPECTS_IN_WORDS = {  # of one, of several
     SuspectState.NO_BASE: ("never passes in BASE", "never pass in BASE"),
 }
 NAMES = ("BASE", "NEW")
-OF_NEW = ("version_id", "definition", "nodes", "constants")
+RETRY = "retry in a moment; see: noxcli versions"
 
 
 def run_gate(noxus: Session, options: Options) -> None:
@@ -96,7 +84,9 @@ def run_gate(noxus: Session, options: Options) -> None:
     context, answers = noxus.context, GateAnswers()
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
-    rows, spec = _read_spec(noxus, options)
+    rows = read_rows(noxus, options, GateRows, PER_ROW)
+    rows.own = parse_inputs(options.new_input or [], None, context.sources)
+    spec = read_spec(noxus, options, rows, Shard(repeat=PER_ROW), of_gate=True)
     context.resume_command = spec.resume_command
     with _never_safe_again(context, spec), Batch(spec, answers, context.terminal, context.clock) as batch:
         batch.open()
@@ -127,35 +117,6 @@ def _never_safe_again(context: Context, spec: BatchSpec) -> Iterator[None]:
             raise
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
         raise kind(error.message, f"continue with: {spec.resume_command}") from None
-
-
-def _read_spec(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
-    """Return what the command line asks. Raises UsageProblem."""
-    context = noxus.context
-    columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
-    choice = read_choice(context, options)
-    rows = GateRows(options.file, options.input_format, columns, context.sources, choice, PER_ROW)
-    rows.share(common := parse_given_inputs(noxus, options))
-    rows.own = parse_inputs(options.new_input or [], None, context.sources)
-    if rows.is_pipe and options.output_dir is None:
-        raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
-    return rows, BatchSpec(
-        workflow=options.workflow,
-        rows=rows,
-        common=common,
-        shard=Shard(repeat=PER_ROW),
-        directory=Path(options.output_dir) if options.output_dir else expanded(f"{options.file}.gate"),
-        named=options.output_dir is not None,
-        resume=not options.fresh,
-        fresh=options.fresh,
-        checked=True,
-        resume_command=line_with(context.argv, []),
-        stops=context.stops_runs(options.on_interrupt),
-        max_parallel=options.max_parallel,
-        row_timeout=options.row_timeout,
-        poll_interval=options.poll_interval,
-        of_gate=True,
-    )
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -210,7 +171,7 @@ class _Gate:
         base, new = (digests_of(each.definition)[0] for each in workflows)
         for name, digest in zip(names, (base, new), strict=True):
             if digest is None:
-                raise UsageProblem(f"the definition of version {name} can't be read", "see: noxcli versions")
+                raise Unavailable(f"the definition of version {name} can't be read", RETRY, sent=False)
         same = all(self.spec.common.values.get(name) == value for name, value in own.values.items())
         if base == new and same:
             raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
@@ -218,21 +179,11 @@ class _Gate:
 
     def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
         """Return what the header says of NEW, and of the checks that the gate began with."""
-        new, own = self.workflows[1], self.rows.own
-        definition, nodes = digests_of(new.definition)
-        common = self.spec.common
-        merged = Inputs({**common.values, **own.values}, secret=common.secret - own.values.keys())
         checks = self.checker.identity()
         first = begun.gate["checks"] if begun is not None and begun.gate is not None else checks
         self.checks_changed = first != checks
-        return {
-            "version_id": new.version_id,
-            "version": self.options.new or self.options.base,
-            "definition": definition,
-            "nodes": nodes,
-            "constants": constants_of(merged),
-            "checks": first,
-        }
+        constants = constants_of(with_own(self.spec.common, self.rows.own))
+        return {**_about(self.workflows[NEW]), "constants": constants, "checks": first}
 
     def print_counts(self) -> None:
         """Print the least and the most runs of the gate."""
@@ -263,7 +214,7 @@ class _Gate:
     def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
         """Get these answers. Raises what ends the gate."""
         batch, answers = self.batch, self.answers
-        numbers = {number_of(*key) for key in wanted}
+        numbers = {*map(number_of, wanted)}
         for number in numbers:
             if batch.journaled.state(number) == FINISHED:  # without a result
                 batch.journaled.reset_row(number)
@@ -282,10 +233,8 @@ class _Gate:
         hint, message = f"continue with: {self.spec.resume_command}", f"{cause.message}{self.batch.named}"
         if isinstance(cause, Interruption):
             return Interruption(message, hint, number=cause.number)
-        code = cause.exit_code or worst(self.answers.codes)  # OK: the first rows ended alike, or too many are in doubt
-        if code == ExitCode.TEMPORARY and self.noxus.context.outcome.may_exist:
-            code = ExitCode.LOST_CONTACT
-        return Incomplete(message, hint, code)
+        # OK: the first rows ended alike, or too many are in doubt.
+        return Incomplete(message, hint, cause.exit_code or worst(self.answers.codes))
 
     def _name_doubts(self, work: RowWorker) -> None:
         """Name starts of earlier calls without a known outcome: their answers are retried."""
@@ -312,40 +261,27 @@ class _Gate:
 
     def require_unchanged(self) -> None:
         """Raise UsageProblem if a version has another definition than when the gate began."""
-        for side, (name, workflow) in enumerate(zip(NAMES, self.workflows, strict=True)):
-            found = Workflow(workflow.id, workflow.name)
-            now = read_workflow_to_run(self.noxus, found, workflow.version_id, checks=True)
-            begun, (definition, nodes) = _of_side(self.batch.header, side), digests_of(now.definition)
-            if definition is None:
-                raise LostContact(
-                    f"the definition of {name} can't be read", f"continue with: {self.spec.resume_command}"
-                )
-            if definition != begun.definition:
-                changed = changed_nodes(begun, replace(begun, nodes=nodes))
-                raise UsageProblem(f"the definition of {name} has changed since the gate began: {changed}", FRESH)
+        base, new = map(_about, self._read_versions())
+        header = self.batch.header
+        now = replace(header, definition=base["definition"], nodes=base["nodes"], gate={**(header.gate or {}), **new})
+        _require_same_gate(header, now, str(self.spec.directory))
 
     # The report.
 
     def report(self, verdict: GateVerdict) -> NoxError | None:
         """Report what was found, and return what the gate ends with."""
-        context, options = self.noxus.context, self.options
+        options, runs = self.options, amount(self.answers.runs.total(), "run")
         base, new = self._sides()
         with ExitStack() as stack:
-            comparison = Comparison(base, new, self.checker, None, stack, by_row=True)
-            comparison.take(found := self._document(verdict), self.answers.confirmed(verdict))
+            suspects = self.answers.confirmed(verdict)
+            comparison = Comparison(base, new, self.checker, stack, suspects=suspects)
             comparison.compared.require_partners(allow_missing=options.allow_missing)
-            report = ComparisonReport(
-                context,
-                comparison,
-                "gate",
-                lambda pair: pair.change is RowClass.BROKEN,
-                options.allow_missing,
-                options.report,
-                options.junit,
-                [self._case(verdict)],
-            )
-            ending = self._ending(verdict, report)
-            report.write(ending, self._notes(verdict, found, ending))
+            report = ComparisonReport(self.noxus.context, comparison, options, [RowClass.BROKEN])
+            red = self._why_red(verdict, report.name_failing(), runs) if verdict.is_red else None
+            finish = "repeat the command to retry, or add --allow-missing"
+            ending = report.ending(red, f"no row passes in either version ({runs})", "", finish)
+            document = self._document(verdict)
+            report.write(ending, self._notes(verdict, document, ending), document)
         return ending
 
     def _sides(self) -> list[Side]:
@@ -353,38 +289,24 @@ class _Gate:
         joined, sides = MergedBatch.read([self.spec.directory]), []
         for side, name in enumerate(NAMES):
             header = _of_side(self.batch.header, side)
-            numbers = [self.answers.classing(row, side) for row in self.answers.rules.rows]
-            sides.append(Side(name, header.command[1], GateSide(joined, numbers, header), lambda _: None))
+            numbers = [number_of(self.answers.classing(row, side)) for row in self.answers.rules.rows]
+            named = header.version_name or header.version_id or ""
+            if side == NEW and (own := self.rows.own.values):
+                named += f" with {in_prose(list(own))}"
+            sides.append(Side(name, named, GateSide(joined, numbers, header), lambda _: None))
         return sides
 
-    def _ending(self, verdict: GateVerdict, report: ComparisonReport) -> NoxError | None:
-        """Return why the gate does not end with 0: the first of 2, 11 and 8 that holds."""
-        comparison, runs = report.comparison, amount(self.answers.runs.total(), "run")
-        compared = comparison.compared
-        if compared.nothing_could_break:
-            what = f"no row passes in either version ({runs}), so none could break"
-            return UsageProblem(what, "correct the --assert or --expect, or see why they failed")
-        if verdict.is_red:
-            return NotAsAsserted(self._why_red(verdict, report, runs), self._way_to_confirm(verdict))
-        if (unjudged := compared.counted["unjudged"]) and not self.options.allow_missing:
-            named = name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
-            what = f"{amount(unjudged, 'row')} without an answer to judge: {named}"
-            return NotFinished(what, "the same line retries them; or add --allow-missing")
-        return None
-
-    def _why_red(self, verdict: GateVerdict, report: ComparisonReport, runs: str) -> str:
+    def _why_red(self, verdict: GateVerdict, names: str, runs: str) -> NoxError:
+        """Return why the gate is red, and what decides rows that are not confirmed."""
+        hint, rules = None, self.answers.rules
+        if unconfirmed := len(verdict.rows(SuspectState.UNCONFIRMED)):
+            each, spent = BLOCK + len(SCREEN), self.answers.runs.total()
+            hint = "the server gave too few answers to decide; start over with --fresh"
+            if spent + each > rules.max_runs:
+                hint = f"--max-runs {max(rules.max_runs, spent) + unconfirmed * each} decides them"
         if verdict.is_worse:
-            alone = "" if verdict.rows(SuspectState.BROKEN) else "; no row alone is confirmed"
-            return f"{_worse(verdict)}{alone}"
-        return f"{_suspects(verdict, 'row')} ({runs}): {report.name_failing()}"
-
-    def _way_to_confirm(self, verdict: GateVerdict) -> str | None:
-        if not (open_rows := len(verdict.rows(SuspectState.UNCONFIRMED))):
-            return None
-        spent, rules = self.answers.runs.total(), self.answers.rules
-        if spent + BLOCK + len(SCREEN) <= rules.max_runs:
-            return "the server gave too few answers to decide; start over with --fresh"
-        return f"--max-runs {max(rules.max_runs, spent) + open_rows * (BLOCK + len(SCREEN))} decides them"
+            return NotAsAsserted(f"{_worse(verdict)}; no row alone is confirmed", hint)
+        return NotAsAsserted(f"{_suspects(verdict, 'row')} ({runs}): {names}", hint)
 
     def _document(self, verdict: GateVerdict) -> dict[str, Any]:
         """Return the gate's part of `noxcli.comparison/1`."""
@@ -414,47 +336,43 @@ class _Gate:
     def _notes(self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None) -> Iterator[str]:
         """Yield what users should know about the verdict."""
         look, loss, row = verdict.looks[-1], found["loss_seen"], found["row_seen"]
-        if verdict.is_worse:
-            yield _worse(verdict)
-        elif look.color is Color.GRAY and not verdict.is_red:
-            yield f"not decided after {amount(look.rounds, 'round')}: {_counts(look)}; green"
+        if look.color is Color.GRAY and not verdict.is_red:
+            green = "; green" if ending is None else ""
+            yield f"not decided after {amount(look.rounds, 'round')}: {_changes(look)}{green}"
+        if look.broken:
+            yield chance_line(counts_of(look.broken, look.fixed, "answer"), look.broken, look.fixed, look.chance)
         if len(verdict.rows(SuspectState.BROKEN)) < len(verdict.suspects):
             yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
         if ending is None:
-            everywhere = (
-                "no loss everywhere could be seen"
-                if loss is None
-                else (f"a loss of {100 * loss:.0f} points everywhere in 8 of 10 cases")
-            )
-            yield f"this gate would have seen: {everywhere}; one row that turned 90 % bad in {100 * row:.0f} of 100"
+            seen = "no loss everywhere could be seen; this gate would have seen"
+            if loss is not None:
+                seen = f"this gate would have seen a loss of {100 * loss:.0f} points everywhere in 8 of 10 cases, and"
+            yield f"{seen} one row that turned 90 % bad in {100 * row:.0f} of 100"
         if self.checks_changed:
-            yield "these checks were chosen after answers were seen, so chance may be red in more than 5 of 100 gates"
-
-    def _case(self, verdict: GateVerdict) -> Case:
-        """Return the test case for NEW as a whole."""
-        red = verdict.is_worse
-        message = _worse(verdict) if red else ""
-        outcome = CaseVerdict.FAILURE if red else CaseVerdict.PASSED
-        return Case("NEW as a whole", self.workflows[1].id, None, outcome, "worse", message, message)
+            yield (
+                "these checks were chosen after answers were seen, so that an unchanged workflow may fail in more than "
+                "5 of 100 gates"
+            )
 
 
 def _worse(verdict: GateVerdict) -> str:
     look = verdict.looks[-1]
-    counts = _counts(look)
-    if look.interval is not None and look.interval.high < 0:
-        counts += f", and the score fell by {-look.interval.mean:.3g},"
-    return f"{WORSE}: {counts} in {amount(look.rounds, 'round')}"
+    return f"{WORSE}: {_changes(look)} in {amount(look.rounds, 'round')}"
 
 
-def _counts(look: Look) -> str:
-    return f"{amount(look.broken, 'answer')} broke and {look.fixed} {'was' if look.fixed == 1 else 'were'} fixed"
+def _changes(look: Look) -> str:
+    """Return how many answers broke and were fixed, and how far the score fell, if they did."""
+    fell = look.interval is not None and look.interval.mean < 0
+    score = f"the score fell by {-look.interval.mean:.3g}" if look.interval is not None and fell else ""
+    answers = counts_of(look.broken, look.fixed, "answer") if look.broken or look.fixed or not fell else ""
+    return ", and ".join(filter(None, [answers, score]))
 
 
 def _suspects(verdict: GateVerdict, noun: str = "") -> str:
     """Return what is known of the rows that seemed broken."""
     counts = [(len(verdict.rows(state)), *words) for state, words in SUSPECTS_IN_WORDS.items()]
     (first, *words), *others = (each for each in counts if each[0])
-    number = amount(first, noun) if noun else str(first)
+    number = amount(first, noun) if noun else "it" if len(verdict.suspects) == 1 else str(first)
     parts = [f"{number} {words[first > 1]}", *(f"{count} {each[count > 1]}" for count, *each in others)]
     return ", ".join(parts)
 
@@ -469,21 +387,28 @@ def _stage(wanted: Sequence[AnswerKey]) -> str:
     return f"{rows} may be broken: re-running both versions"
 
 
+def _about(workflow: Workflow) -> dict[str, Any]:
+    """Return what the header says of a version."""
+    definition, nodes = digests_of(workflow.definition)
+    names = {"version_id": workflow.version_id, "version_name": workflow.version_name}
+    return {**names, "definition": definition, "nodes": nodes}
+
+
 def _of_side(header: BatchHeader, side: int) -> BatchHeader:
-    """Return what the header says of one side alone, with the name of its version as the command line has it."""
-    own: Mapping[str, Any] = header.gate or {}
-    version = own["version"] if side == NEW else next(header.words_after("--base"))
-    of_new = {key: own[key] for key in OF_NEW} if side == NEW else {}
-    return replace(header, **of_new, repeat=1, gate=None, command=[VERSION_OPTION, version])
+    """Return what the header says of one side alone."""
+    own = {key: value for key, value in (header.gate or {}).items() if key != "checks" and side == NEW}
+    return replace(header, **own, repeat=1, gate=None)
 
 
 def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:
     """Raise UsageProblem with what differs from the gate that has begun there."""
-    names = [each.what for each in differences(_of_side(then, BASE), _of_side(now, BASE))]
-    of_new = (each.what for each in differences(_of_side(then, NEW), _of_side(now, NEW)))
-    names += [f"NEW's {what}" for what in of_new if what not in names]
+    names: list[str] = []
+    for side, whose in ((BASE, ""), (NEW, "NEW's ")):
+        for each in differences(_of_side(then, side), _of_side(now, side)):
+            nodes = f" ({each.now})" if each.what == "definition" else ""
+            names += [f"{whose}{each.what}{nodes}"] if each.what not in names else []
     if (then.digest, then.rows, then.limit, then.only) != (now.digest, now.rows, now.limit, now.only):
         names.append("rows")
     if names:
         differ = "differs" if len(names) == 1 and names[0] != "rows" else "differ"
-        raise UsageProblem(f"this is not the gate that began in {directory}: {in_prose(names)} {differ}", FRESH)
+        raise UsageProblem(f"{in_prose(names)} {differ} from the gate that began in {directory}", FRESH)

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import ByOption, JsonOption, Markdown, QueryOption, ScoreOption, declared, fixed_at, option
+from noxcli.cli.options import ComparisonOptions, DocumentOptions, declared, fixed_at, option
 from noxcli.commands import batch_options
 from noxcli.commands.batch_options import Again
 
 
 @declared
-class Options(batch_options.Options):
+class Options(ComparisonOptions, DocumentOptions, batch_options.Options):
     """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
 
     Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are re-run,
@@ -40,23 +40,9 @@ class Options(batch_options.Options):
             "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
         ),
     ] = None
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Move the directory of an earlier gate aside, and start over.")
-    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the least and the most runs that it may start, and start none.")
     ] = False
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
-    ] = False
-    report: Annotated[
-        str | None, option("--report", "FILE", "Write an HTML page: each row that differs, side by side.")
-    ] = None
-    score: ScoreOption = None
-    by: ByOption = None
-    markdown: Markdown = None
-    as_json: JsonOption = False
-    query: QueryOption = None
     resume: bool = fixed_at(False)
     again: list[Again] | None = fixed_at(None)
     allow_changed_input: bool = fixed_at(False)

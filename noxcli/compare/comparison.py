@@ -30,29 +30,37 @@ class Comparison:
     """The rows of both sides in pairs: the number of each class, and those that differ in order."""
 
     def __init__(
-        self, base: Side, new: Side, checker: RowChecker, each: int | None, stack: ExitStack, *, by_row: bool = False
+        self,
+        base: Side,
+        new: Side,
+        checker: RowChecker,
+        stack: ExitStack,
+        each: int | None = None,
+        suspects: Mapping[int, Confirmed] | None = None,
     ) -> None:
-        """Pair, judge and count all rows, `by_row` those of one table; the files stay open for as long as the stack.
+        """Pair, judge and count all rows; the files stay open for as long as the stack.
 
-        Raises UsageProblem if nothing fits together, or it is not clear what does.
+        The `suspects` of a gate are by row, as its pairs. Raises UsageProblem if nothing fits together, or it is not
+        clear what does.
         """
         require_comparable(base, new)
         self.base, self.new, self._checker = base, new, checker
         differ = differing_constants(base, new)
         rule = PassRule(base.repeat, enough_of(base.repeat, each))
-        by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
+        have_ids = base.has_ids and new.has_ids  # some rows of each
+        by = "row" if suspects is not None else "id" if have_ids else "input"
         self.compared = ComparisonSummary(
             base, new, rule, checker.check_names(own=new.expects), by, differ, Groups(checker.by)
         )
         self.counts: Counter[RowClass] = Counter()
         self.slower = 0  # of any class
-        self.gate: dict[str, Any] | None = None
-        self._confirmed: dict[int, Confirmed] = {}  # pairs that seemed broken
+        self._suspects = suspects or {}
         self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
         self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
         self._classify_all()
+        self.chance, self.score = self.compared.chance(), self.compared.score()
 
     def _classify_all(self) -> None:
         read = [*self._checker.columns, EXPECT]
@@ -69,7 +77,7 @@ class Comparison:
             self.compared.count(pair, read)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
             self._rows.extend(NO_ROW if row is None else row for row in matched)
-        self._sort()
+        self._order = array("Q", sorted(range(len(self._ranks)), key=self._ranks.__getitem__))
 
     def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
         """Return the pairs that differ, the worst first; and then those that are the `same`, if requested."""
@@ -78,25 +86,7 @@ class Comparison:
     def _at(self, place: int) -> RowPair:
         base, new = self._rows[2 * place : 2 * place + 2]
         known = CHANGES[self._ranks[place] >> NUMBER_BITS]
-        matched = (None if base == NO_ROW else base, None if new == NO_ROW else new)
-        return self._pair(matched, known, self._confirmed.get(place))
-
-    def take(self, gate: dict[str, Any], suspects: Mapping[int, Confirmed]) -> None:
-        """Take what a gate has found, and of its suspects by row: a row that chance explains varies."""
-        self.gate = gate
-        for place, rank in enumerate(self._ranks):
-            row, before = rank & (1 << NUMBER_BITS) - 1, CHANGES[rank >> NUMBER_BITS]
-            if (found := suspects.get(row)) is None:
-                continue
-            self._confirmed[place] = found
-            if (now := found.change or before) is not before:
-                self.compared.counted["unjudged"] -= self._at(place).verdict.unjudged
-                self._ranks[place] = CHANGES.index(now) << NUMBER_BITS | row
-                self.counts.update({before: -1, now: 1})
-        self._sort()
-
-    def _sort(self) -> None:
-        self._order = array("Q", sorted(range(len(self._ranks)), key=self._ranks.__getitem__))
+        return self._pair((None if base == NO_ROW else base, None if new == NO_ROW else new), known)
 
     @property
     def listed(self) -> int:
@@ -107,7 +97,7 @@ class Comparison:
         """Return the number of rows of each class."""
         return ", ".join(f"{self.counts[change]:,} {change}" for change in RowClass if self.counts[change]) or "no rows"
 
-    def _pair(self, matched: Matched, known: RowClass | None = None, confirmed: Confirmed | None = None) -> RowPair:
+    def _pair(self, matched: Matched, known: RowClass | None = None) -> RowPair:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = ([] if row is None else side.read_row(row, read) for side, read, row in sides)
@@ -117,7 +107,9 @@ class Comparison:
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
-        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
+        suspect = self._suspects.get((base or new)[0]["row"])
+        known = known or (suspect and suspect.change)
+        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect)
 
     def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""
@@ -131,8 +123,9 @@ class Comparison:
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in RowClass},
             "slower": self.slower,
-            "gate": self.gate,
             "groups": self.compared.groups.document(),
+            "chance": self.chance,
+            "score": self.score,
             **more,
         }
 

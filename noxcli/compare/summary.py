@@ -11,15 +11,16 @@ from typing import Any
 from noxcli.batchdir.header import command_to_continue
 from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
+from noxcli.compare.significance import Interval, chance, difference
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.outputs.values import as_text
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison_facts import side_figures
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
 from noxcli.timing import within
 
 SHARES = {"median_s": 0.5, "p95_s": 0.95}
+LEVEL = 0.01  # of what is worse as a whole, and of each side of the interval of a score
 
 
 class SideTotals:
@@ -172,10 +173,24 @@ class ComparisonSummary:
         """True if each pair has both answers, none of which passes."""
         return 0 < self.counted["answered"] == self.counted["partners"] and not self.counted["good"]
 
-    def side_lines(self) -> Iterator[str]:
-        """Yield the totals of each side."""
-        for side in (self.base, self.new):
-            yield f"{side.name} {side.named}: {side_figures(self.totals[side.name.lower()].document())}"
+    def chance(self) -> dict[str, Any]:
+        """Return how often chance does what happened to the rows."""
+        less, more = self.counted["less often"], self.counted["more often"]
+        return {"less_often": less, "more_often": more, "share": chance(less, more)}
+
+    def score(self) -> dict[str, Any] | None:
+        """Return how the mean score differs, None without scores."""
+        if not self.scores:
+            return None
+        found = Interval.of([difference(base, new) for base, new in self.scores], LEVEL)
+        return {
+            "base": fmean(base for base, _ in self.scores),
+            "new": fmean(new for _, new in self.scores),
+            "low": None if found is None else found.low,
+            "high": None if found is None else found.high,
+            "rows": len(self.scores),
+            "without": self.counted["without a score"],
+        }
 
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
@@ -210,7 +225,7 @@ class ComparisonSummary:
             "workflow_id": side.workflow_id,
             "workflow_name": side.workflow_name or (header and header.workflow_name) or None,
             "version_id": None if header is None else header.version_id,
-            "version_name": None if header is None else header.version_name,
+            "version_name": (header and header.version_name) or None,
             "table": None if header is None else header.source,
             "began_at": side.began_at and side.began_at.isoformat(),
             "ended_at": side.ended_at and side.ended_at.isoformat(),

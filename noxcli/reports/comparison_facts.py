@@ -7,9 +7,15 @@ from typing import Any
 from noxcli.render.text import amount, part_of, with_id
 from noxcli.timing import show_seconds
 
+WORSE = "NEW is worse as a whole"
 MAX_GROUPS = 20
 TERMS = {"median_s": "median", "p95_s": "95% within"}
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
+
+
+def worse_headline(totals: Mapping[str, Any]) -> str:
+    """Return what fails apart from rows, empty if nothing does."""
+    return WORSE if (totals["reason"] or "").startswith(WORSE) else ""
 
 
 def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -27,10 +33,7 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if compared["repeat"] > 1:
         yield "Repetitions", f"{compared['repeat']} of each row; a row passes if {compared['pass_each']} do"
     if (gate := totals["gate"]) is not None:
-        yield (
-            "Asked",
-            f"{amount(gate['rounds'], 'round')}, {amount(gate['runs'], 'run')} of at most {gate['max_runs']:,}",
-        )
+        yield "Runs", f"{gate['runs']:,} of at most {gate['max_runs']:,}, {amount(gate['rounds'], 'round')}"
     if totals["notes"]:
         yield "Notes", "; ".join(totals["notes"])
     yield from group_facts(totals["groups"])

@@ -90,9 +90,10 @@ class Confirmed(NamedTuple):
 
     def words(self) -> str:
         """Return what its further answers have shown."""
-        sides = [f"{name} {good} of {asked}" for name, (good, asked) in zip(SIDES, self[2:], strict=True) if asked]
-        counts = [f"passes again: {', '.join(sides)}"] if sides else []
-        return "; ".join([*([self.finding] if self.finding not in ("broken", "varies") else []), *counts])
+        counts = zip(SIDES, self[2:], strict=True)
+        sides = [f"{name} passed {good} of {asked}" for name, (good, asked) in counts if asked]
+        found = [] if self.finding in ("broken", "varies") else [self.finding]
+        return "; ".join([*found, *([f"re-run: {', '.join(sides)}"] if sides else [])])
 
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
@@ -254,7 +255,8 @@ class RowPair:
 
     def differences(self) -> list[tuple[str, list[Piece]]]:
         """Return the outputs that differ between the first results of both sides, as word diffs."""
-        return [(key, word_diff(old, new)) for key, old, new in self._changed()]
+        both = self.base and self.new
+        return [(key, word_diff(old, new)) for key, old, new in self._changed()] if both else []
 
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ: those of the first repetitions that differ, as texts."""
@@ -292,7 +294,7 @@ class RowPair:
 
 def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     """Return the outputs that differ, as colored word diffs, for `Terminal.show`."""
-    differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
+    differing = ((pair, *each) for pair in pairs for each in pair.differences())
     return "".join(
         "\n" + in_color(terminal, f"{shorten(pair.name, MAX_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MAX_IN_WORDS)
         for pair, key, pieces in differing

@@ -130,6 +130,11 @@ class RowReader:
         columns = self._columns
         return {*map(columns.named, self.names), *columns.common.values, *columns.known} if self.names else set()
 
+    @property
+    def common(self) -> Inputs:
+        """The inputs that all rows share."""
+        return self._columns.common
+
     def share(self, common: Inputs) -> None:
         """Give all rows the inputs that they share."""
         self._columns = replace(self._columns, common=common)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class BatchReport:
     """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail.
 
-    `facts` say what was compared or joined, `broken` has the first rows that broke, `others` those that differ without
-    failing; `listed` is the number of all of them.
+    `facts` say what was compared or joined. Of a comparison, `broken` has the first rows that fail, and the messages
+    are about others that differ; `listed` is the number of all of them.
     """
 
     name: str
@@ -28,7 +28,6 @@ class BatchReport:
     command: str = "batch"
     facts: Sequence[tuple[str, str]] = ()
     broken: Sequence["RowPair"] = ()
-    others: Sequence[str] = ()
     listed: int = 0
     headline: str = ""  # what failed, or how many passed
 

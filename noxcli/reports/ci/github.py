@@ -48,7 +48,8 @@ class GitHub:
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), MAX_PAGE)
         if ended.exit_code:
-            lines = [ended.reason, *(f"{row.name}: {row.what()}" for row in ended.broken), *ended.trouble]
+            messages = () if ended.compares else ended.trouble
+            lines = [ended.reason, *(f"{row.name}: {row.what()}" for row in ended.broken), *messages]
             self._annotate([(f"noxcli {ended.command}", line) for line in lines])
 
     def _annotate(self, notes: Sequence[tuple[str, str]]) -> None:

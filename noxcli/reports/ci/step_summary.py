@@ -13,6 +13,7 @@ from noxcli.reports.ci import BatchReport
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import EndedRun
+from noxcli.reports.row_pair import RowPair
 from noxcli.reports.text_diff import fitting
 from noxcli.timing import show_seconds
 
@@ -65,8 +66,7 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     if not ended.compares:  # whose heading has the counts
         room.add(_table(page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")))
     shown = sum(room.add(*_broken(page, row)) or room.add(*_broken(page, row, EXCERPT)) for row in ended.broken)
-    others = (page.tag("p", _code(page, line, REASON_WIDTH)) for line in (*ended.trouble, *ended.others))
-    shown += sum(map(room.add, others))
+    shown += sum(room.add(page.tag("p", _code(page, line, REASON_WIDTH))) for line in ended.trouble)
     return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
 
 

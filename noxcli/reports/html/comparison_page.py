@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from noxcli.outputs.values import by_name
-from noxcli.reports.comparison_facts import compared_facts
+from noxcli.reports.comparison_facts import compared_facts, worse_headline
 from noxcli.reports.failure_groups import reason_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
@@ -38,40 +38,27 @@ TONES = {
 }
 
 
-def comparison_page(
-    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], headline: str = ""
-) -> Iterator[bytes]:
-    """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ.
-
-    The `headline` says what fails apart from rows.
-    """
-    words = {change: f"{count:,} {change}" for change in RowClass if (count := totals["classes"][change])}
+def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[bytes]:
+    """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
+    headline = worse_headline(totals)
+    counts = [*([(headline, "bad")] if headline else [])]
+    counts += [(f"{count:,} {change}", TONES[change]) for change in RowClass if (count := totals["classes"][change])]
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
-    return page.whole(
-        f"{name} — {', '.join(filter(None, [headline, *words.values()])) or 'no rows'}",
-        _body(page, totals, pairs, name, words, headline),
-        rules,
-    )
+    title = f"{name} — {', '.join(words for words, _ in counts) or 'no rows'}"
+    return page.whole(title, _body(page, totals, pairs, name, counts), rules)
 
 
 def _body(
-    page: Page,
-    totals: Mapping[str, Any],
-    pairs: Iterable[RowPair],
-    name: str,
-    words: Mapping[RowClass, str],
-    headline: str,
+    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], name: str, counts: Sequence[tuple[str, str]]
 ) -> Iterator[Html]:
-    counts = [*([(headline, "bad")] if headline else []), *((each, TONES[change]) for change, each in words.items())]
-    spans = (page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts)
-    heading = page.joined(spans) or "no rows"
+    heading = page.joined(page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts) or "no rows"
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
     yield parts.facts(
         page, [("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"), *compared_facts(totals)]
     )
-    if words.keys() - {RowClass.SAME}:
+    if any(totals["classes"][change] for change in RowClass if change is not RowClass.SAME):
         yield from _rows(page, totals["classes"], pairs)
 
 
@@ -105,7 +92,7 @@ def _pair(page: Page, pair: RowPair, most: int) -> Html:
     inputs, differences = dict(pair.first.get("input") or {}), pair.differences()
     first, (base, new) = next(iter(inputs), None), pair.seconds
     longest, width = max(base or 0.0, new or 0.0), min(most, WIDEST_CELL)
-    pieces = differences[0][1] if differences and pair.base and pair.new else []
+    pieces = differences[0][1] if differences else []
     summary = summary_of(
         page,
         page.bdi(pair.name, MAX_ID),

@@ -1,0 +1,277 @@
+"""One call of `noxcli compare`, and what it reports as `noxcli gate` does: on stdout, in files, to a CI system."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from noxcli.checks.row_checker import RowChecker
+from noxcli.cli.context import Context
+from noxcli.cli.options import ComparisonOptions
+from noxcli.cli.session import Session
+from noxcli.compare.comparison import Comparison
+from noxcli.compare.side import WHAT_FITS, Directory, JsonlSource, RunSource, Side, Source
+from noxcli.compare.summary import LEVEL, other_inputs
+from noxcli.errors import ExitCode, LostContact, NotAsAsserted, NotFinished, NoxError, Phase, UsageProblem
+from noxcli.files import expanded, save
+from noxcli.models import is_uuid
+from noxcli.render.table import Layout, show_table, with_tabs
+from noxcli.render.text import amount, in_prose, shorten
+from noxcli.reports.ci import BatchReport
+from noxcli.reports.comparison_facts import WORSE, compared_facts, side_figures, worse_headline
+from noxcli.reports.html.comparison_page import comparison_page
+from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.reports.row_pair import RowClass, RowPair, diffs_of_pairs
+
+MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
+MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
+MIN_SHARE = 0.01  # that is reported exactly
+TOO_FEW = "too few scores differ to tell"
+MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonReport:
+    """A comparison of one command, which ends with 11 because of rows in the classes `failing`."""
+
+    context: Context
+    comparison: Comparison
+    options: ComparisonOptions
+    failing: Collection[str]
+
+    def ending(self, red: NoxError | None, none_passes: str, alone: str, finish: str) -> NoxError | None:
+        """Return why the command does not end with 0: the first of 2, 11 and 8 that holds; 11 is `red`.
+
+        `none_passes` says what 2 is about, and `alone` what else to do then; `finish` is how to get answers.
+        """
+        compared, missing = self.comparison.compared, not self.options.allow_missing
+        if compared.nothing_could_break:
+            hint = f"correct the --assert or --expect, or see why they failed{alone}"
+            return UsageProblem(f"{none_passes}, so none could break", hint)
+        if red is not None:
+            return red
+        if not compared.counted["answered"]:
+            return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", finish)
+        if (unjudged := compared.counted["unjudged"]) and missing:
+            named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)
+            rows, has = amount(self.comparison.counts.total(), "row"), "has" if unjudged == 1 else "have"
+            return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", finish)
+        return None
+
+    def write(self, ending: NoxError | None, notes: Iterable[str], gate: Mapping[str, Any] | None = None) -> None:
+        """Print what differs, and write the files; `notes` are more than each comparison has.
+
+        Raises OutputNotDelivered.
+        """
+        code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
+        notes = [*notes, *_score_lines(self.comparison), *self.comparison.compared.notes()]
+        totals = self.comparison.totals(code, reason, {"gate": gate, "notes": notes})
+        self._print(totals)
+        self._write_files(totals)
+
+    def fails(self, pair: RowPair) -> bool:
+        return pair.change in self.failing
+
+    def name_failing(self) -> str:
+        """Return the names of the first rows that fail."""
+        return _name_some(filter(self.fails, self.comparison.pairs()))
+
+    def _write_files(self, totals: dict[str, Any]) -> None:
+        """Write the page and the test cases, and collect what a CI system gets. Raises OutputNotDelivered."""
+        context, comparison = self.context, self.comparison
+        context.reports.clear()
+        if self.options.report is not None:
+            target = Path(self.options.report)
+            save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
+        if self.options.junit is not None:
+            write_junit(Path(self.options.junit), context.outcome.name, self._cases(totals), context.terminal.mask)
+        if context.reports.ci is not None or "markdown" in context.reports.targets:
+            passing = (pair for pair in comparison.pairs() if not self.fails(pair))
+            side = totals["new"]
+            context.reports.batch = BatchReport(
+                context.outcome.name,
+                side["passed"],
+                side["rows"],
+                [(count, str(change)) for change in RowClass if (count := comparison.counts[change])],
+                [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)],
+                command=context.reports.command,
+                facts=list(compared_facts(totals)),
+                broken=list(islice(filter(self.fails, comparison.pairs()), MAX_LISTED)),
+                listed=comparison.listed,
+                headline=worse_headline(totals),
+            )
+
+    def _cases(self, totals: Mapping[str, Any]) -> Iterator[Case]:
+        """Yield a test case for each row, and in a gate one for NEW as a whole before them."""
+        if totals["gate"] is not None:
+            verdict = CaseVerdict.FAILURE if worse_headline(totals) else CaseVerdict.PASSED
+            whole, workflow = (totals["reason"] or "").partition(";")[0], totals["new"]["workflow_id"]
+            yield Case("NEW as a whole", workflow, None, verdict, "worse", whole, whole)
+        for pair in self.comparison.pairs(same=True):
+            yield case_of_pair(pair, self._case_verdict(pair))
+
+    def _case_verdict(self, pair: RowPair) -> CaseVerdict:
+        if self.fails(pair):
+            return CaseVerdict.FAILURE
+        return CaseVerdict.ERROR if pair.verdict.unjudged and not self.options.allow_missing else CaseVerdict.PASSED
+
+    def _print(self, totals: dict[str, Any]) -> None:
+        terminal, comparison = self.context.terminal, self.comparison
+        if not self.context.printing.format.is_text:
+            documents = (pair.document() for pair in comparison.pairs())
+            self.context.printing.print_long_document(totals, "rows", documents)
+        elif terminal.stdout_is_tty:
+            layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
+            pairs = islice(comparison.pairs(), MAX_SHOWN)
+            rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
+            show_table(terminal, layout, rows)
+            terminal.show(diffs_of_pairs(terminal, islice(comparison.pairs(), MAX_DIFFS)))
+            if comparison.listed > MAX_SHOWN:
+                more = amount(comparison.listed - MAX_SHOWN, "row")
+                terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
+        else:
+            terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
+        for side in ("base", "new"):
+            terminal.note(f"{side.upper()} {totals[side]['source']}: {side_figures(totals[side])}")
+        for line in totals["notes"]:
+            terminal.note(line)
+        terminal.note(comparison.summary_line())
+
+
+def compare_sides(noxus: Session, options: ComparisonOptions, named: tuple[str, str], failing: Collection[str]) -> None:
+    """Print what differs, and write the page. Raises the NoxError that the command ends with."""
+    context = noxus.context
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = checker.measuring(options.score, options.by)
+    base, new = _open_sides(noxus, checker, *named)
+    with ExitStack() as stack:
+        comparison = Comparison(base, new, checker, stack, options.pass_each)
+        compared = comparison.compared
+        compared.require_partners(allow_missing=options.allow_missing)
+        report = ComparisonReport(context, comparison, options, failing)
+        passing, alone = f"{compared.row_counts}, none of which passes", f"; {compared.new_alone}"
+        ending = report.ending(_why_red(report), passing, alone, compared.resume_hints())
+        report.write(ending, _chance_lines(comparison))
+    if ending is not None:
+        raise ending
+
+
+def _open_sides(noxus: Session, checker: RowChecker, before: str, after: str) -> tuple[Side, Side]:
+    """Read both sides, and validate the checks against them. Raises UsageProblem, and what reading a run raises."""
+    warn, coverage = noxus.context.terminal.warn, checker.coverage()
+    base = Side("BASE", before, _open_source(noxus, before), lambda _: None)
+    new = Side("NEW", after, _open_source(noxus, after), coverage.add_line)
+    if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
+        warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
+    if other_inputs(base, new):
+        warn("the two runs have different inputs")
+    checker.require_columns(new.columns)
+    for side in (base, new):
+        if checker.outputs and not side.outputs:
+            noxus.context.terminal.note(f"the outputs of {side.name} {side.named} are not known, so none was checked")
+        alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
+        checker.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
+    checker.require_answers(new.outputs, f"NEW {new.named}")
+    if not checker.check_names(own=new.expects) and base.asserted != new.asserted:
+        warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
+    is_whole = not (new.has_unnamed or new.source.is_limited)
+    coverage.require(warn, new.outputs, f"NEW {new.named}", own=new.expects, is_whole=is_whole)
+    return base, new
+
+
+def _open_source(noxus: Session, named: str) -> Source:
+    """Return what a side names. Raises UsageProblem, and what reading a run raises."""
+    warn, path = noxus.context.terminal.warn, expanded(named)
+    if path.is_dir():
+        return Directory(path, warn)
+    if path.exists():
+        return JsonlSource(path, warn)
+    if named == "@last" or is_uuid(named.rpartition("/")[2]):
+        return _read_run(noxus, named)
+    raise UsageProblem(f"{named} is neither a file nor a run id", WHAT_FITS)
+
+
+def _read_run(noxus: Session, source: str) -> Source:
+    """Return the result of a run from what the server has now."""
+    from noxcli.cli import deliver, follow  # loaded for a run alone
+    from noxcli.outputs.await_output import await_output
+
+    with noxus.connect(Phase.FOLLOW):
+        retries, why = noxus.retries(gave_up=LostContact), ""
+        run = noxus.read_run(source, retries)
+        if run.status == "failed":
+            why = follow.explain_failure(noxus, run).why
+        error = verdict_of(run, why)
+        outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
+        if error is None:
+            outcome.run = await_output(noxus.api, run, retries)
+            outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
+    document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
+    return RunSource(document, run.input if isinstance(run.input, dict) else None)
+
+
+def _why_red(report: ComparisonReport) -> NoxError | None:
+    """Return why rows end the command with 11, or NEW as a whole unless chance may explain it; None if neither does.
+
+    A BASE that was chosen by its answers can't show that.
+    """
+    comparison, failing = report.comparison, report.failing
+    counts, (less, more, share) = comparison.counts, comparison.chance.values()
+    if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
+        return NotAsAsserted(f"of {amount(counts.total(), 'row')}, {in_prose(counted)}: {report.name_failing()}")
+    if "worse" not in failing or comparison.compared.counted["rerun in BASE"]:
+        return None
+    if share <= LEVEL and less > more:
+        return NotAsAsserted(f"{WORSE}: {less} rows pass less often and {more} more often")
+    if comparison.score is not None and (comparison.score["high"] or 0) < 0:
+        return NotAsAsserted(f"{WORSE}: {next(_score_lines(comparison))}")
+    return None
+
+
+def _score_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield how the mean score differs, if there are scores."""
+    if (score := comparison.score) is None:
+        return
+    rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if (without := score['without']) else ''}"
+    bounds = f"98 % interval {score['low']:+.3g} to {score['high']:+.3g}" if score["low"] is not None else TOO_FEW
+    change = f"score {score['base']:.3g}, now {score['new']:.3g}: {score['new'] - score['base']:+.3g}"
+    yield f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
+
+
+def _chance_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield how often chance breaks as many rows, if any broke."""
+    less, more, share = comparison.chance.values()
+    if less:
+        what = f"{amount(less, 'row')} {'passes' if less == 1 else 'pass'} less often and {more} more often"
+        if comparison.compared.rule.repeat == 1:
+            what = counts_of(less, more, "row")
+        yield chance_line(what, less, more, share)
+
+
+def counts_of(broken: int, fixed: int, noun: str) -> str:
+    """Return `16 rows broke and 1 was fixed`."""
+    return f"{amount(broken, noun)} broke and {fixed} {'was' if fixed == 1 else 'were'} fixed"
+
+
+def chance_line(what: str, broken: int, fixed: int, share: float) -> str:
+    """Return what happened, and how often chance does that."""
+    often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
+    these = f"{broken} or more of these {broken + fixed}"
+    return f"{what}: an unchanged workflow breaks {these} in {often} of 100 comparisons"
+
+
+def _name_some(pairs: Iterator[RowPair]) -> str:
+    """Return the names of the first rows."""
+    names = [shorten(pair.name, MAX_ID) for pair in islice(pairs, MAX_NAMED + 1)]
+    return ", ".join([*names[:MAX_NAMED], *(["…"] if len(names) > MAX_NAMED else [])])
+
+
+def _in_brief(pair: RowPair) -> str:
+    """Return what differs, cut to fit into a table: of an assertion, the values and not its text."""
+    what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
+    _, asserted, values = what.partition(" does not hold: ")
+    was = "was: " if asserted and what.startswith("was: ") else ""
+    return shorten(f"{again}{was}{values or what.removeprefix(again)}", MAX_WHAT)
