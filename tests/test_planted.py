@@ -1,7 +1,10 @@
 """What a repository, an archive or another user planted where noxcli writes: no link is followed, nothing hangs."""
 
+import ast
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from noxcli.safe_dir import SafeDir, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows
+from tests.process import HUNG, environment
 
 PRECIOUS = "precious\n"
 ROWS = [{"$id": "$(touch pwned).jsonl", "Q": "a"}, {"$id": "second", "Q": "b"}]
@@ -211,6 +215,67 @@ def test_a_report_stays_in_the_directory_that_was_opened(outside: Path) -> None:
         Path("reports").rename("moved")
         Path("reports").symlink_to(outside)
     assert (Path("moved/r.xml").read_bytes(), list(outside.iterdir())) == (b"<x/>", [])
+
+
+# Planted between the check of a name and its opening.
+
+SWAPPING = """
+import ast, fnmatch, os, sys
+from contextlib import suppress
+workflow, outside = sys.argv[1:]
+swapped = set()
+def swap(event, args):
+    name = os.path.basename(args[0]) if event == "open" and isinstance(args[0], str | os.PathLike) else ""
+    if not fnmatch.fnmatch(name, target or "-"):
+        return
+    for folder, _, _ in list(os.walk(".", topdown=False)):
+        with suppress(OSError):
+            path = os.path.join(folder, name)
+            if os.path.lexists(path):
+                os.rename(path, path + ".moved")
+            os.symlink(outside if args[2] & os.O_DIRECTORY else os.path.join(outside, "file"), path)
+            swapped.add(target)
+target = ""
+sys.addaudithook(swap)
+from noxcli.app import run_argv
+from noxcli.cli.context import Context
+from noxcli.render.terminal import Terminal
+codes = {}
+for number, (what, (line, _)) in enumerate(ast.literal_eval(os.environ["TARGETS"]).items()):
+    os.mkdir(str(number))
+    os.chdir(str(number))
+    with open("rows.jsonl", "w") as rows:
+        rows.write('{"$id": "a", "Q": "x"}')
+    target = what
+    codes[what] = int(run_argv(line.replace("W", workflow).split(), Context(Terminal.of_process())))
+    target = ""
+    os.chdir("..")
+sys.stderr.write("\\n" + repr((codes, sorted(swapped))))
+sys.stderr.flush()
+os._exit(0)
+"""
+# What is opened, a command that opens it, and its code.
+TARGETS = {
+    "rows.jsonl.batch": ("batch W rows.jsonl", 2),
+    "batch.jsonl": ("batch W rows.jsonl", 2),
+    "results.jsonl": ("batch W rows.jsonl", 2),
+    "000001-a": ("batch W rows.jsonl --output-dir out", 9),
+    "manifest.json": ("run W Q=x --output-dir out", 2),
+    "*.part": ("run W Q=x --output-dir out --junit r.xml --report r.html --format ndjson", 9),
+}
+
+
+def test_a_link_in_the_moment_of_opening_is_not_followed(sandbox: Sandbox, workflow: str, outside: Path) -> None:
+    """What is opened is exchanged for a link right before: a check of the name would have found a file."""
+    (outside / "file").write_text(PRECIOUS)
+    Path("work").mkdir()
+    env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": "state", "TARGETS": repr(TARGETS)}
+    command = [sys.executable, "-c", SWAPPING, workflow, str(outside)]
+    done = subprocess.run(command, env=env, cwd="work", capture_output=True, text=True, timeout=HUNG, check=True)
+    codes, swapped = ast.literal_eval(done.stderr.splitlines()[-1])
+    assert swapped == sorted(TARGETS)
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"file": PRECIOUS}
+    assert codes == {target: code for target, (_, code) in TARGETS.items()}
 
 
 # The only module that opens files.
