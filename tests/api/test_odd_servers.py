@@ -1,13 +1,9 @@
 """Whole commands against servers that answer oddly: one line, a code from the table, and never a bug."""
 
-import re
-
 import pytest
 
-from noxcli.api import body
 from noxcli.errors import ExitCode
-from noxcli.timing import Clock
-from tests.api.test_answers import ODD_ANSWERS, SLOW_BODY
+from tests.api.test_answers import ODD_ANSWERS
 from tests.conftest import Noxcli
 from tests.rawserver import raw_server, sending
 from tests.sample import one_in
@@ -45,19 +41,3 @@ def test_no_odd_answer_is_a_bug_in_a_command(name: str, verb: str, noxcli: Noxcl
     if verb == "run":
         assert result.json["retry_safe"] is (result.code != 7 and result.json["run"] is None)
         assert [request.method for request in server.requests].count("POST") == 1
-
-
-TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"stream", "stop"}}
-
-
-@pytest.mark.parametrize("command", TRICKLED.values(), ids=TRICKLED)
-def test_a_body_that_trickles_holds_no_command(
-    command: tuple[str, ...], noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(body, "JSON_SECONDS", 0.4)
-    noxcli.clock = Clock()
-    with raw_server(SLOW_BODY) as server:
-        retries = () if command[0] == "doctor" else ("--retry-for", "0")
-        result = noxcli(*command, "--base-url", server.url, *retries)
-    assert result.code in {6, 7, 75}, result.err
-    assert re.search("timed out while reading|lost contact|no answer within 0.4 s", result.text + result.err)

@@ -171,6 +171,7 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
         ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
         ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),
         ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),
+        ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
     ],
 )
 def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, line: str, code: int, told: str) -> None:
@@ -202,37 +203,3 @@ def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
     lines = bytes(seen.raw).decode().split("\r\n")
     assert max(map(len, lines)) <= 40
     assert " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"
-
-
-def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    Path("rows.jsonl").write_text("{}\n")
-    noxcli("batch", "fails", "rows.jsonl")
-    seen = watched([*forked(), "results", "rows.jsonl.batch"], environment(sandbox.url), 60)
-    lines = [line.rstrip() for line in bytes(seen.raw).decode().split("noxcli: ")[1].splitlines()]
-    assert lines[0].endswith(" The model refused")
-    assert lines[1].startswith("the text:")
-
-
-@pytest.mark.parametrize(
-    ("line", "code", "said"),
-    [
-        ("inspect demo", 2, "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID"),
-        ("stop", 2, "no run was given; give RUN, such as @last, or --state-file FILE"),
-        ("rerun", 2, "missing argument 'RUN', such as @last; see noxcli rerun --help"),
-        ("help 7", 2, "there is no help on '7'; did you mean: noxcli help exit-codes"),
-        ("run qa hello", 2, "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists"),
-        ("run qa @in.json", 2, "the input '@in.json' has no key; write --inputs @in.json, or KEY=@in.json"),
-        ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
-    ],
-)
-def test_where_first_evenings_stuck(noxcli: Noxcli, line: str, code: int, said: str) -> None:
-    done = noxcli(*line.split())
-    assert (done.code, said in done.err) == (code, True), done.err
-
-
-def test_a_note_breaks_between_words(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    noxcli("run", "fails")
-    shown = noxcli("inspect", "@last", tty=True).err.splitlines()
-    assert "failed at 'Summarise'" in " ".join(shown)
-    assert all(len(line) <= 40 for line in shown)

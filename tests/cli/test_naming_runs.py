@@ -67,7 +67,8 @@ def test_a_long_list_is_not_read_for_a_beginning(stranger: Noxcli) -> None:
 @pytest.mark.parametrize("text", ["1234567", "zzzzzzzz", "1234567g", "", " "])
 def test_what_is_no_beginning_is_refused(noxcli: Noxcli, sandbox: Sandbox, text: str) -> None:
     for verb in (*VERBS, "rerun"):
-        assert noxcli(verb, text).code == 2
+        result = noxcli(verb, text)
+        assert (result.code, "give a run id or its first 8 characters" in result.err) == (2, True), result.err
     assert sandbox.requests == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from noxcli.app import VERBS, verb_named
 from noxcli.cli.suggestions import ACTING, ACTING_OPTIONS, OPTIONS, option_hint
 from noxcli.cli.suggestions import VERBS as WORDS
+from noxcli.errors import nearest
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows
 
@@ -150,6 +151,7 @@ def test_each_option_that_a_message_names_exists() -> None:
     [
         ("--inputs in.json", "--inputs @in.json"),
         ("--inputs Question=x", "Question=x"),
+        ("@in.json", "--inputs @in.json"),
         ("Question=@", "Question=@FILE"),
         ("hello", "KEY=VALUE"),
     ],
@@ -236,3 +238,11 @@ def test_a_format_is_no_file(noxcli: Noxcli, sandbox: Sandbox, line: str, name: 
 def test_a_file_of_that_name_is_written(noxcli: Noxcli) -> None:
     assert noxcli("run", "qa", "Question=x", "-o", "./json").code == 0
     assert Path("json").read_text() == "Answer to: x\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("complted", "completed"), ("COMPLETED", "completed"), ("user input", "User Input"), ("zzz", None), ("", None)],
+)
+def test_the_nearest_name_looks_like_the_word_in_any_case(word: str, meant: str | None) -> None:
+    assert nearest(word, ("completed", "failed", "User Input")) == meant

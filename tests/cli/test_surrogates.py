@@ -55,13 +55,10 @@ def test_every_command_prints_what_utf8_can_carry(noxcli: Noxcli, names: dict[st
     assert shown >= {"fetch-output", "workflows", "batch"}
 
 
-def test_json_keeps_them(noxcli: Noxcli, names: dict[str, str]) -> None:
+def test_json_keeps_them_and_files_are_utf8(noxcli: Noxcli, names: dict[str, str]) -> None:
     result = noxcli("fetch-output", names["run"], "--json")
     assert (result.json["output"], SAID in result.err) == ({"A": ODD, ODD: {"inner": ODD}}, False)
     assert b'"a\\ud800b\\udfff"' in result.out
-
-
-def test_files_are_utf8(noxcli: Noxcli, names: dict[str, str]) -> None:
     result = noxcli("fetch-output", names["run"], "--output-dir", "out")
     assert (result.code, result.err.count(SAID)) == (0, 1)
     assert Path("out/A.txt").read_text() == SHOWN

@@ -312,13 +312,6 @@ def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> No
     assert checks(result)["events"]["hint"] == "noxcli polls instead"
 
 
-def test_remote_words_act_on_no_terminal() -> None:
-    turns = [json_answer({**ME, "name": "\x1b[2J::error::"}), NO_RUNS]
-    result, _ = Noxcli({"NOXUS_API_KEY": "k"}).against(turns, "doctor")
-    assert "\x1b" not in result.text
-    assert "\\x1b[2J" in result.text
-
-
 def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
     assert noxcli("doctor", "--nope", "--json").json["error"]["phase"] == "usage"
 

@@ -149,6 +149,7 @@ def test_the_examples_can_be_pasted_twice(
             "no such option: --vrsion; did you mean --version? see noxcli --help; options of a command come after it",
         ),
         (["run"], "missing argument 'WORKFLOW'; see noxcli run --help"),
+        (["rerun"], "missing argument 'RUN', such as @last; see noxcli rerun --help"),
         (["import", "x.nx"], "missing option '--mode', one of clone, version, replace; see noxcli import --help"),
         (["completion"], "missing argument 'SHELL', one of bash, zsh, fish; see noxcli completion --help"),
         (["no\x1b[2Jpe"], "no such command 'no\\x1b[2Jpe'; see noxcli --help"),
@@ -269,7 +270,7 @@ def test_help_with_a_command_is_that_commands_help(noxcli: Noxcli, page: str, pa
 
 @pytest.mark.parametrize(
     ("topic", "hint"),
-    [("btach", "did you mean: noxcli help batch"), ("exit-code", "noxcli help exit-codes"), ("zzz", "--help")],
+    [("btach", "did you mean: noxcli help batch"), ("7", "did you mean: noxcli help exit-codes"), ("zzz", "--help")],
 )
 def test_help_on_what_there_is_not_names_what_was_meant(noxcli: Noxcli, topic: str, hint: str) -> None:
     result = noxcli("help", topic)

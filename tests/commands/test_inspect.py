@@ -122,28 +122,9 @@ def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) 
     assert noxcli("inspect", f"{workflow}/{run}").code == 0
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
-    ],
-)
-def test_a_slip_is_told(noxcli: Noxcli, plays: Any, argv: list[str], said: str) -> None:
-    result = noxcli("inspect", noxcli.ended(plays(**BROKEN)), *argv)
-    assert (result.code, result.out) == (2, b"")
-    assert said in result.err
-
-
 def test_a_run_that_there_is_not_is_told(noxcli: Noxcli) -> None:
     result = noxcli("inspect", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
     assert (result.code, result.json["error"]["http_status"]) == (5, 404)
-
-
-def test_names_with_escapes_do_nothing_to_a_terminal(noxcli: Noxcli) -> None:
-    run = noxcli.ended("odd-names")
-    result = noxcli("inspect", run)
-    assert all(len(row) == 7 for row in rows(result.text))
-    assert "\x1b" not in result.err
 
 
 @pytest.mark.parametrize("data", [None, 7, "x", [], {"a": {"a": {}}}, {"nodes": {"n": None}}, {"n": [1, {}]}])

@@ -1,11 +1,9 @@
 """`noxcli run`, from the command line to stdout, stderr and exit code."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import fixed_input
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
 from tests.conftest import Noxcli
@@ -23,12 +21,6 @@ def test_demo_prints_its_outputs(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize("text", ["forty\ttwo", "42\n"])
 def test_a_newline_is_added_only_where_there_is_none(noxcli: Noxcli, plays: Any, text: str) -> None:
     assert noxcli("run", plays(output={"Answer": text})).out == f"{text.strip()}\n".encode()
-
-
-def test_a_text_container_is_a_text(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(output={"Answer": "42"}, switches={"inline_text": "container"})
-    assert noxcli("run", workflow).out == b"42\n"
-    assert noxcli("run", workflow, "--json").json["output"] == {"Answer": {"text": "42"}}
 
 
 def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) -> None:
@@ -71,35 +63,6 @@ def test_the_json_document_tells_everything(noxcli: Noxcli, plays: Any, sandbox:
     }
     assert {node["name"]: node["status"] for node in document["nodes"]}["Write"] == "completed"
     assert document["error"] is None
-
-
-def test_inputs_reach_the_server_as_written(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "note.txt").write_text("from a file ü")
-    (tmp_path / "list.json").write_text("[1, 2.5, {}]")
-    workflow = plays(output={"A": "x"})
-    items = ["v=1.10", "flag=true", "n:=3", "big:=12345678901234567890123", "t=@note.txt", "l:=@list.json", "h=\\@me"]
-    result = noxcli(
-        "run", workflow, *items, "--inputs", '{"n": 1, "whole": null}', "a\\=b=c=d", "node::input=x", "--no-check"
-    )
-    assert result.code == 0
-    assert sandbox.runs(workflow)[0].input == {
-        "n": 3,
-        "whole": None,
-        "v": "1.10",
-        "flag": "true",
-        "big": 12345678901234567890123,
-        "t": "from a file ü",
-        "l": [1, 2.5, {}],
-        "h": "@me",
-        "a=b": "c=d",
-        "node::input": "x",
-    }
-
-
-def test_fixed_inputs_may_be_left_out_or_overridden(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[fixed_input("P", "fixed")], output=lambda values: {"A": values["P"]})
-    assert noxcli("run", workflow).out == b"fixed\n"
-    assert noxcli("run", workflow, "P=mine").out == b"mine\n"
 
 
 @pytest.mark.parametrize("option", ["--raw A", "--output-dir o", "--timeout 9", "--on-pause wait", "--no-stream"])

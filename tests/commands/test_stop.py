@@ -121,4 +121,5 @@ def test_the_state_of_another_address_is_not_used_here(noxcli: Noxcli, plays: An
 
 
 def test_nothing_named_is_a_mistake(noxcli: Noxcli) -> None:
-    assert noxcli("stop").code == 2
+    result = noxcli("stop")
+    assert (result.code, "give RUN, such as @last, or --state-file FILE" in result.err) == (2, True)

@@ -1,10 +1,11 @@
 """The generated reference: current, and complete in its handwritten parts."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from generated import cells, reference
+from generated import cells, performance, reference
 
 from noxcli.config.config_files import DEFAULTS, SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
@@ -57,3 +58,9 @@ def test_an_engine_is_told_of_codes_that_there_are() -> None:
     killed = 128 + 9  # never our own
     assert {*ENGINES_RETRY, *ENGINES_FAIL} - {killed} <= set(map(int, ExitCode))
     assert set(ENGINES_RETRY).isdisjoint(ENGINES_FAIL)
+
+
+def test_other_figures_make_another_table() -> None:
+    figures = json.loads(performance.FIGURES.read_text())
+    figures["events"]["goals"][0] |= {"figure": 98.7, "goal": 1.2, "met": False, "spread": (97.0, 99.0)}
+    assert "| 98.7 (97.00 to 99.00) | at most 1.2 | **missed** |" in performance.goals_table(figures)

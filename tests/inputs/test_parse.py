@@ -290,3 +290,48 @@ def test_deep_json_is_sent_or_rejected_before_anything_starts(
         assert result.code == code, result.err
         assert ("is nested deeper than 500 levels" in result.err) is (code == 2)
     assert [run.input for run in sandbox.runs(workflow)] == ([{"Deep": json.loads(deep)}] * 2 if code == 0 else [])
+
+
+# What is written is what the server gets.
+
+
+def sent(noxcli: Noxcli, sandbox: Sandbox, workflow: str, *words: str) -> str:
+    """Return the server's input as JSON, in which 1, 1.0 and true are three things."""
+    result = noxcli("run", "--detach", "--quiet", workflow, *words)
+    assert result.code == 0, result.err
+    return json.dumps(sandbox.runs(workflow)[-1].input)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("12345678901234567890123456789012345678901234567890", 12345678901234567890123456789012345678901234567890),
+        ("-0.0", -0.0),
+        ("0.1", 0.1),
+        ("1e-7", 1e-07),
+        ("9007199254740993", 9007199254740993),
+        ("1.7976931348623157e308", 1.7976931348623157e308),
+        ("5e-324", 5e-324),
+    ],
+)
+def test_a_number_loses_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox, written: str, value: Any) -> None:
+    workflow = plays(nodes=[input_node("n", type="number")], output={"A": "x"})
+    assert sent(noxcli, sandbox, workflow, f"n:={written}") == json.dumps({"n": value})
+    assert sent(noxcli, sandbox, workflow, f"n={written}") == json.dumps({"n": value})
+
+
+@pytest.mark.parametrize("source", ["k:=@v.json", "--inputs=@v.json", "--inputs=-"])
+def test_a_byte_order_mark_is_no_part_of_json(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("v.json").write_bytes(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}')
+    monkeypatch.setattr("sys.stdin", as_stdin('\ufeff{"a": "\ufeff"}'))
+    whole = {"a": "\ufeff"}
+    given = sent(noxcli, sandbox, plays(output={"A": "x"}), source, "--no-check")
+    assert given == json.dumps(whole if "inputs" in source else {"k": whole})
+
+
+def test_a_byte_order_mark_in_a_text_stays(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("t.txt").write_bytes(b"\xef\xbb\xbfabc")
+    given = sent(noxcli, sandbox, plays(output={"A": "x"}), "k=@t.txt", "--no-check")
+    assert given == json.dumps({"k": "\ufeffabc"})

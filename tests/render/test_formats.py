@@ -5,7 +5,6 @@ import io
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,19 +121,6 @@ def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:
     progress = Progress(QUEUED, Still(), WORKFLOW)
     play(RECORDING, progress, [run_progress(shown, progress)])
     assert said(shown) == "noxcli: gap: the server no longer knows the position\n"
-
-
-def test_an_unknown_status_is_named_once() -> None:
-    shown = terminal()
-    progress = Progress(QUEUED, Still(), WORKFLOW)
-    odd: list[list[Update]] = [
-        [state("warming_up")],
-        [state("warming_up"), Polled(replace(QUEUED, status="warming_up"))],
-        [state("running")],
-    ]
-    play(odd, progress, [RunLog(shown, progress)])
-    lines = [line[9:] for line in said(shown).splitlines()]
-    assert lines == ["run warming_up (unknown to noxcli, which keeps waiting)", "run running"]
 
 
 def test_the_live_view_draws_ten_times_a_second_at_most() -> None:

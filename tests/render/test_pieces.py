@@ -31,13 +31,6 @@ def test_new_text_is_passed_on_as_it_came(texts: list[str], is_known: bool) -> N
     assert pieces.interpreted == (texts not in (WORDS, REPEATED, ["\n", "\n\n", "x"]))
 
 
-@pytest.mark.parametrize("texts", [WORDS, REPEATED, ["a"], list("abcdefghij"), ["one piece of text", ""]])
-def test_all_so_far_is_written_once(texts: list[str]) -> None:
-    text, pieces = written(running(list(accumulate(texts))), "".join(texts))
-    assert text == "".join(texts)
-    assert not pieces.contradictory
-
-
 def test_what_is_certain_is_passed_on_at_once() -> None:
     new, whole = Pieces(), Pieces()
     assert [new.add("A", text, "running") for text in WORDS] == WORDS
@@ -45,28 +38,10 @@ def test_what_is_certain_is_passed_on_at_once() -> None:
     assert [whole.add("A", text, "running") for text in so_far] == ["alpha ", "", "beta gamma ", "delta"]
 
 
-def test_what_may_be_either_form_waits_for_the_end() -> None:
-    pieces = Pieces()
-    assert [pieces.add("A", text, "running") for text in ("#", "##")] == ["#", ""]
-    assert pieces.end("##") == "#"
-
-
 @pytest.mark.parametrize("forms", [accumulate, list])
 def test_one_node_tells_the_form_for_all_in_their_order(forms: type) -> None:
     sent = [*running(["ha "], "B"), *running(forms(["ha ", "ha "]), "A"), *running(forms(["new text, ", "more"]), "C")]
     assert written(sent)[0] == "ha ha ha new text, more"
-
-
-@pytest.mark.parametrize("texts", [WORDS, ["one"]])
-def test_all_of_it_once_more_at_the_end_is_dropped(texts: list[str]) -> None:
-    text, pieces = written([*running(texts), ("A", "".join(texts), "completed"), *running(WORDS, "B")])
-    assert text == "".join([*texts, *WORDS])
-    assert pieces.interpreted
-
-
-def test_a_contradictory_piece_is_written_and_noted() -> None:
-    text, pieces = written(running(["some text", "some text, more", "another", "another one"]))
-    assert (text, pieces.contradictory) == ("some text, moreanother one", True)
 
 
 def test_what_is_held_is_bounded() -> None:

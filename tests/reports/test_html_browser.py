@@ -21,7 +21,7 @@ from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
 from tests.engines.farm import ENGINES
 from tests.reports.chromium import Chromium, Tab, chromium
-from tests.reports.test_html import hostile_comparison, hostile_page, hostile_rows, many
+from tests.reports.test_html import many
 
 pytestmark = pytest.mark.engine("chromium")
 AXE = ENGINES / "npm/node_modules/axe-core/axe.min.js"
@@ -190,26 +190,3 @@ def test_the_page_of_a_comparison(browser: Chromium, noxcli: Noxcli) -> None:
     assert len(set(seen.values())) == 3
     times = "[...document.querySelectorAll('.pairs>.{}>summary>:nth-child(5)')].map((one) => one.innerText)"
     assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [["1.00 s → -"], ["- → 1.00 s"]]
-
-
-@pytest.mark.parametrize(
-    "kind", ["run", *(pytest.param(kind, marks=pytest.mark.wide) for kind in ("batch", "comparison"))]
-)
-def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli, plays: Any, kind: str) -> None:
-    path = Path("hostile.html")
-    if kind == "run":
-        hostile_page(noxcli, plays, str(path))
-    elif kind == "batch":
-        path.write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), hostile_rows)))
-    else:
-        hostile_comparison(str(path))
-    tab = browser.open(path.absolute())
-    assert len(tab.requests()) == 1
-    assert tab.complaints() == []
-    kinds = tab.evaluate("[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))]")
-    assert set(kinds).isdisjoint({"img", "iframe", "object", "embed", "form", "base", "use", "image", "foreignObject"})
-    assert tab.evaluate("document.querySelectorAll('script').length") == 1
-    assert tab.evaluate("document.title").startswith(("test_nothing_of_the_corpus", "qa", "FORGED"))
-    names = "[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())"
-    assert not [name for name in tab.evaluate(names) if name.startswith("on") or name in {"src", "style", "srcdoc"}]
-    assert tab.evaluate("typeof window.pwned") == "undefined"

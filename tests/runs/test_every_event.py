@@ -75,6 +75,14 @@ def test_a_page_of_a_gateway_rejects_no_position(noxcli: Noxcli) -> None:
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
 
 
+def test_a_rejected_position_is_one_gap_and_not_sent_again(noxcli: Noxcli) -> None:
+    broken = streams(STREAM + b"".join(log_of("good")[:7]), answer(410))
+    reads = [*[record("running")] * 5, record("completed")]
+    result, side = called(noxcli, *START, reads=reads, events=broken)
+    assert (result.code, numbers(result), label(result)) == (0, list(range(7)), "broken")
+    assert (result.own.count("gap"), side.count("events")) == (1, 2)
+
+
 def test_silence_after_a_position_from_outside_is_a_gap(noxcli: Noxcli) -> None:
     argv = ("stream", RUN, "--etag", "7-0", "--format", "ndjson")
     assert "gap" in followed(falls_silent(), noxcli, *argv, reads=0).own

@@ -63,20 +63,6 @@ def test_each_ends_as_promised(built_in: Api, name: str) -> None:
     assert bool(record["output"]) is (name not in ENDS)
 
 
-def test_demo_streams_its_answer_and_has_a_long_essay(built_in: Api) -> None:
-    record = _ran(built_in, "demo")
-    events = built_in.sandbox.runs("demo")[-1].events
-    said = "".join(event["data"].get("content", "") for event in events)
-    preview = record["output"]["Essay"]
-    essay = built_in.get(f"/v1/file/{preview['file']['id']}").content.decode()
-
-    assert said == record["output"]["Answer"]
-    assert "rivers" in said
-    assert len(essay) > 16_000
-    assert len(essay.encode()) > len(essay)
-    assert essay.startswith(preview["text"])
-
-
 def test_big_file_is_big(built_in: Api) -> None:
     output = _ran(built_in, "big-file")["output"]
     with built_in.get(f"/v1/file/{output['Archive']['id']}", stream=True) as answer:

@@ -53,22 +53,6 @@ def test_a_bundle_is_yaml_as_it_is_or_in_base64(api: Api) -> None:
     assert [each["id"] for each in preview["workflows"]] == [asked]
 
 
-def test_what_was_imported_is_listed_and_runs(api: Api) -> None:
-    asked = workflow(api)
-    edited = exported(api, asked).replace("Be brief.", "Be long.")
-    (clone,) = imported(api, edited, "clone")
-    (version,) = imported(api, base64.b64encode(edited.encode()).decode(), "version")
-
-    assert clone["name"] == "asked (copy)"
-    assert answered(api, clone["id"]) == "Be long.\nBe kind."
-    assert [each["id"] for each in api.get(f"/v1/workflows/{asked}/versions").json()] == [version["version_id"]]
-    assert answered(api, asked, version["version_id"]) == "Be long.\nBe kind."
-    assert yaml.safe_load(exported(api, asked, version_id=version["version_id"]).split("---\n")[2])["name"] == "asked"
-    assert answered(api, asked) == "Be brief.\nBe kind."
-    imported(api, edited, "replace")
-    assert answered(api, asked) == "Be long.\nBe kind."
-
-
 @pytest.mark.parametrize("active", ["query", "bundle"])
 def test_a_version_may_become_the_current_one(api: Api, active: str) -> None:
     asked = workflow(api)

@@ -124,17 +124,6 @@ class TestWorkflows:
         assert api.get("/v1/workflows", params={"type": "agent_flow"}).json()["items"] == []
 
 
-def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:
-    workflow = api.plays()
-    api.get("/v1/runs", params={"page": 1})
-    api.start(workflow, {"a": 1})
-    first, second = api.sandbox.requests
-
-    assert (first.method, first.path, first.status) == ("GET", "/v1/runs?page=1", 200)
-    assert first.headers["x-api-key"] == api.sandbox.key
-    assert (second.method, second.path) == ("POST", f"/v1/workflows/{workflow}/runs")
-
-
 def test_a_client_of_an_ending_sandbox_is_cut_off() -> None:
     clients: list[socket.socket] = []
 

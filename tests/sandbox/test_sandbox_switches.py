@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
-from noxcli.sandbox.switches import Switches
 
 from .api import Api
 
@@ -40,13 +38,3 @@ def test_a_run_may_end_in_other_words(api: Api, switch: str, end: str) -> None:
 
     assert (record["status"], events[-1]["data"]["workflow_status"]) == (end, end)
     assert record["finished_at"] is not None
-
-
-@pytest.mark.parametrize("status", [200, 404])
-def test_the_api_may_be_below_a_web_app(status: int) -> None:
-    with Sandbox(switches=Switches(web_app=str(status))) as sandbox:  # type: ignore[arg-type]
-        api = Api(sandbox)
-        page, answer = (api.get(f"{below}/v1/admin/me") for below in ("", "/api/backend"))
-
-    assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
-    assert (answer.status_code, answer.json()["name"]) == (200, "sandbox")
