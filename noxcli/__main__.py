@@ -8,18 +8,8 @@ from noxcli import __version__
 
 def main() -> None:
     """Run the process's command line."""
-    argv = sys.argv[1:]
-    if argv[:1] == ["__complete"]:  # it is run for each Tab, so it loads next to nothing
-        from noxcli.cli.complete import complete
-
-        complete(argv[1:])
+    if _answer_at_once(sys.argv[1:]):
         os._exit(0)
-    if argv in (["--version"], ["-V"]):
-        try:
-            os.write(1, f"noxcli {__version__}\n".encode())
-            os._exit(0)
-        except OSError:
-            pass  # the whole program says why it can't be written
     import gc
     import signal
 
@@ -40,7 +30,7 @@ def main() -> None:
     threading.excepthook = lambda ended: report_thread_crash(context, ended.exc_value)
     try:
         SIGNALS.install()
-        code = run_argv(argv, context)
+        code = run_argv(sys.argv[1:], context)
     except Exception as error:
         # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
         report_thread_crash(context, error)
@@ -48,6 +38,22 @@ def main() -> None:
     context.terminal.finish()
     # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.
     os._exit(code)
+
+
+def _answer_at_once(argv: list[str]) -> bool:
+    """Answer Tab and --version with next to nothing loaded; return whether that is done."""
+    if argv[:1] == ["__complete"]:
+        from noxcli.cli.complete import complete  # it is run for each Tab
+
+        complete(argv[1:])
+        return True
+    if argv not in (["--version"], ["-V"]):
+        return False
+    try:
+        os.write(1, f"noxcli {__version__}\n".encode())
+    except OSError:
+        return False  # the whole program says why it can't be written
+    return True
 
 
 if __name__ == "__main__":
