@@ -82,14 +82,12 @@ class Printing:
         self.target = target
         self.terminal.redirect(open_scratch(target.parent))
 
-    def put_target_in_place(self, code: int) -> None:
+    def put_in_place(self, target: Path, code: int) -> None:
         """Put the target file in place, once, if the code is 0 or it holds the one document; else the old file stays.
 
         Raises OutputNotDelivered if it can't be written.
         """
-        target, self.target = self.target, None
-        if target is None:
-            return
+        self.target = None
         from noxcli.files import save  # as above
 
         with self.terminal.out as kept:

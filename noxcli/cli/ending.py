@@ -171,7 +171,8 @@ def _report_ending(context: Context, code: ExitCode) -> ExitCode:
             context.printing.print_result(
                 lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome
             )
-            context.printing.put_target_in_place(code)
+            if context.printing.target is not None:
+                context.printing.put_in_place(context.printing.target, code)
         except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as error:
             late = own_error(context, error)
     if late is not None:

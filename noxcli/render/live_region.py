@@ -93,7 +93,7 @@ class BottomRenderer(Renderer, ABC):
             if self._drawn:
                 self._terminal.draw(f"{CLEAR_LINES}{text}\n{_whole(self._drawn)}")
             else:
-                self._terminal.command(text)
+                self._terminal.draw(f"{text}\n")
 
     @contextmanager
     def aside(self) -> Iterator[None]:

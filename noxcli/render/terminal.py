@@ -224,13 +224,9 @@ class Terminal:
         """Write an important message: one line on stderr, with remote text escaped."""
         line = visible(self.mask(line))
         if self.drawn is None:
-            self.command(line)
+            self.draw(f"{line}\n")
         else:
             self.drawn.print_above(line)
-
-    def command(self, line: str) -> None:
-        """Write a line for the reader of the log; nothing in it is escaped here."""
-        self.draw(f"{line}\n")
 
     def draw(self, text: str) -> None:
         """Write to stderr unchanged, without delay; first end a line on the screen that stdout left open."""

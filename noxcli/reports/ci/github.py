@@ -59,7 +59,7 @@ class GitHub:
             notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
         for title, message in notes:
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
-            self._terminal.command(f"::error title={about}::{self._safe(message)}")
+            self._terminal.draw(f"::error title={about}::{self._safe(message)}\n")
 
     def _results(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
         results = {"exit_code": str(int(exit_code))}
