@@ -112,6 +112,7 @@ NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
 SLOW_DOWN = 429
 OVERLOADED = frozenset({SLOW_DOWN, 503})
+BAD_GATEWAY = frozenset({502, 504})  # it reaches no server
 # Answers that say that something does not exist, or not for this key.
 REFUSALS = frozenset({401, 403, 404, 410})
 TOO_LARGE = frozenset({413, 414, 431})
@@ -251,9 +252,9 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
         self.lasts = False  # it will not pass, as one of the settings when nothing has answered yet
 
     @property
-    def overloaded(self) -> bool:
-        """True if every other request would get the same answer: slow down. Says nothing about the effect of a POST."""
-        return not self.sent or self.http_status in OVERLOADED
+    def concerns_all(self) -> bool:
+        """True if every other request would fare the same at the moment. Says nothing about the effect of a POST."""
+        return not self.sent or self.http_status in OVERLOADED | BAD_GATEWAY
 
 
 class RequestAborted(NoxError, code=ExitCode.TEMPORARY):

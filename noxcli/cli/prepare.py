@@ -24,7 +24,7 @@ from noxcli.inputs.parse import Inputs, item_start, parse_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
-from noxcli.timing import parse_time
+from noxcli.timing import Deadline, parse_time
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -34,7 +34,7 @@ OF_THE_OUTPUT = ("raw", "output_dir")
 AFTER_THE_START = (
     *OF_THE_OUTPUT, "on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream",
 )  # fmt: skip
-MAX_READ = 10.0  # seconds for one read of the definition
+MAX_READ = 10.0  # seconds for the definition from a server that answers other requests
 T = TypeVar("T")
 
 
@@ -179,9 +179,15 @@ def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: boo
 
 
 def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | NoxError:
-    """Return the result of `read` within some seconds, or why it could not be read if a run may start anyway."""
+    """Return the result of `read`, or why some seconds did not bring it if a run may start anyway.
+
+    While the server answers nothing else either, it is repeated as long as every other read.
+    """
+    limit = Deadline(noxus.context.clock, MAX_READ)
     try:
-        return noxus.keep_trying(lambda api: read(api.within(MAX_READ)), lambda error, _: error.overloaded)
+        return noxus.keep_trying(
+            lambda api: read(api.within(MAX_READ)), lambda error, _: error.concerns_all or not limit.passed
+        )
     except Unauthorized as error:
         if error.http_status != 403:
             raise
@@ -189,7 +195,7 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
     except (RequestRejected, NotFound) as error:
         return error
     except Unavailable as error:
-        if not error.sent:
+        if error.concerns_all:
             raise
         return error
 
