@@ -20,6 +20,7 @@ EXECUTED = "executed"  # listed as executed, which includes failed nodes
 MAX_NAMED = 10  # nodes in one message
 MAX_TAIL = 400  # characters, which a picture may show
 MAX_NAME, MAX_WHY = 100, 300  # characters in a message
+STORED = 0.1  # seconds from the first event on, in which events may come that are older than the connection
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -27,7 +28,7 @@ class Node:
     """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, if known.
 
     Nodes of one `layer` do not depend on each other; it is None if the order is unknown. `unmeasured` is true if
-    `began` or `ended` is only the time of a poll, or of late events.
+    `began` or `ended` is only the time of a poll, or of late events, or if it had ended when the first event was heard.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Progress:
         self._missed = not from_start
         self._ended: float | None = None  # when its record first had an end, in seconds into the run
         self._late = False  # the next events follow a break: the time when they happened is unknown
+        self._heard: float | None = None  # when the first event came
         self._clock = clock
         self._shown = shown
         if workflow is not None:
@@ -170,6 +172,8 @@ class Progress:
 
     def apply(self, burst: Sequence[Update]) -> list[Step]:
         """Apply updates that arrived together."""
+        if self._heard is None and any(isinstance(update, RunEvent) for update in burst):
+            self._heard = self._clock.monotonic()
         steps: list[Step] = [(update, self.apply_one(update)) for update in burst]
         self._late = self._late and not any(isinstance(update, RunEvent) for update in burst)
         return steps
@@ -269,7 +273,8 @@ class Progress:
         if node.began is None:
             node.began, node.unmeasured = now, not (measured and node.running)
         node.ended = None if node.running else now
-        node.unmeasured = node.unmeasured or not measured
+        was_stored = node.ended is not None and self._heard is not None and now < self._heard + STORED
+        node.unmeasured = node.unmeasured or not measured or was_stored
         if before == EXECUTED and node.done:  # the same change with a better name
             return []
         return [StatusChange(node.name, status, node.duration(now), node.error if node.failed else None)]

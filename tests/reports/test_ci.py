@@ -70,9 +70,10 @@ def _line_without_times(line: re.Match[str]) -> str:
     return f"<time> {' '.join(re.sub(r' [(]?[0-9.]+s[)]?', '', line[0][9:]).split())}"
 
 
+READ = node_runs("Read", seconds=500)  # long enough to be timed
 SITUATIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "success": ({"script": [*node_runs("Read"), *node_runs("Write", ["Hello"])], "output": {"Answer": "a\n| <b>"}}, ()),
-    "failure": ({"script": [*node_runs("Read"), *node_fails("Write", "too long")], "status": "failed"}, ()),
+    "success": ({"script": [*READ, *node_runs("Write", ["Hello"], 500)], "output": {"Answer": "a\n| <b>"}}, ()),
+    "failure": ({"script": [*READ, *node_fails("Write", "too long", 500)], "status": "failed"}, ()),
     "timeout": ({"script": FOREVER}, ("--timeout", "2s")),
     "pause": ({"script": [Emit("Approve")], "status": "awaiting_human_feedback"}, ()),
     "cancel": ({"script": FOREVER}, ()),

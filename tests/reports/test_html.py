@@ -24,8 +24,10 @@ from noxcli.reports.junit import cases_of_row
 from noxcli.reports.result import EndedRun, Outcome
 from noxcli.reports.row_pair import RowClass, RowPair
 from noxcli.reports.text_diff import line_diff
+from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
+from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
 from tests.conftest import Noxcli, Result, write_rows
 from tests.reports.pages import ATTRIBUTES, TAGS, PageReader
@@ -42,10 +44,11 @@ def read(path: str | Path) -> PageReader:
 
 
 def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> None:
-    assert noxcli("run", "fails", "--report", "out/run.html").code == 1
+    with Sandbox(BUILT_IN, speed=1) as slow:  # in which nodes are timed
+        assert noxcli("run", "fails", "--report", "out/run.html", environ={"NOXUS_BACKEND_URL": slow.url}).code == 1
     page = read("out/run.html")
     assert re.search(
-        r"✗ fails failed after \d+ ms \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} run failed at 'Summ", page.text
+        r"✗ fails failed after \d\.\d s \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} run failed at 'Summ", page.text
     )
     assert "failed at 'Summarise': The model refused the text" in page.text
     assert page.text.count("noxcli inspect ") == 1

@@ -12,7 +12,7 @@ from noxcli.models import Reconnecting, Run, RunEvent, Workflow
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import node_runs
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result, write_rows
+from tests.conftest import Noxcli, Result, Turning, write_rows
 from tests.otherside import RUN, WORKFLOW, OtherSide, Streams, called, event, record, sends
 from tests.rawserver import answer, hang_up, json_answer, reset, stay_silent
 from tests.runner import commands
@@ -298,8 +298,10 @@ def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
 
 
 def test_events_that_come_after_a_break_measure_no_times() -> None:
-    progress = Progress(Run(RUN, WORKFLOW, "running"), Clock(), Workflow(WORKFLOW, "W", {READ: "Read", WRITE: "Write"}))
+    clock, workflow = Turning(), Workflow(WORKFLOW, "W", {READ: "Read", WRITE: "Write"})
+    progress = Progress(Run(RUN, WORKFLOW, "running"), clock, workflow)
     progress.apply([RunEvent("content", {"id": READ, "status": "running"})])
+    clock.now_is += 1
     progress.apply([Reconnecting(1, 0.5, "reset")])
     progress.apply([])
     progress.apply([RunEvent("content", {"id": READ, "status": "completed"})])
