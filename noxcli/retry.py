@@ -1,11 +1,11 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
 from collections.abc import Callable
-from copy import copy
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from noxcli.errors import NotAccessible, NotFinished, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline
+from noxcli.value_class import value_class
 
 ONE_ATTEMPT = 30.0  # seconds
 MIN_ATTEMPT = 5.0  # seconds for an answer, however short --retry-for is
@@ -102,46 +102,32 @@ class FailureTracker:
         return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 
+@value_class(frozen=True, slots=True)
 class RetryPolicy:
     """How often and how long a command repeats a call that fails, and what it says and raises then.
 
-    `retry_for` is in seconds, from the first failure of each call; `say` gets a line for each new reason.
+    `retry_for` is in seconds, from the first failure of each call; `say` gets a line for each new reason. With `once`,
+    the caller retries itself.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        deadline: Deadline,
-        retry_for: float,
-        say: Callable[[str], None],
-        *,
-        out_of_time: type[NoxError] = TimedOut,
-        gave_up: type[NoxError] | None = None,
-    ) -> None:
-        self.clock, self.retry_for = clock, retry_for
-        self._deadline, self._say = deadline, say
-        self._out_of_time, self._gave_up = out_of_time, gave_up
-        self._once = False
+    deadline: Deadline
+    retry_for: float
+    say: Callable[[str], None]
+    out_of_time: type[NoxError] = TimedOut
+    gave_up: type[NoxError] | None = None
+    once: bool = False
+
+    @property
+    def clock(self) -> Clock:
+        return self.deadline.clock
 
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return Deadline(self.clock, ONE_ATTEMPT) if self._deadline.seconds == 0 else self._deadline
+        return Deadline(self.clock, ONE_ATTEMPT) if self.deadline.seconds == 0 else self.deadline
 
-    def out_of_time(self, what: str) -> NoxError:
+    def too_late(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
-        return self._out_of_time(f"out of time: {what}", "increase --timeout")
-
-    def once(self) -> Self:
-        """Return a policy that repeats nothing, however late it is, for a caller that retries itself."""
-        other = copy(self)
-        other._once, other._deadline = True, Deadline(self.clock, None)
-        return other
-
-    def saying(self, say: Callable[[str], None]) -> Self:
-        """Return the same policy, which says to `say` why it retries."""
-        other = copy(self)
-        other._say = say
-        return other
+        return self.out_of_time(f"out of time: {what}", "increase --timeout")
 
     def keep_trying(
         self,
@@ -167,9 +153,9 @@ class RetryPolicy:
                 return call(self.limit().remaining(failures.for_an_attempt))
             except (Unavailable, NotAccessible) as error:
                 is_refused = isinstance(error, NotAccessible)
-                if self._once or (is_refused and (believing or failures.is_lost(error))):
+                if self.once or (is_refused and (believing or failures.is_lost(error))):
                     raise
-                remaining = min(failures.remaining, self._deadline.remaining())
+                remaining = min(failures.remaining, self.deadline.remaining())
                 if isinstance(error, Unavailable) and not worth(error, remaining):
                     raise
                 if not is_refused and moved():
@@ -182,7 +168,7 @@ class RetryPolicy:
         reason = "; ".join(filter(None, (error.message, error.hint)))
         if reason not in failures.said:
             failures.said.add(reason)
-            self._say(f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s")
+            self.say(f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s")
         self._wait(delay, error)
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
@@ -190,26 +176,26 @@ class RetryPolicy:
         is_lost = failures.is_lost(error)
         if error.lasts:
             raise error
-        if self._deadline.passed:
-            raise self.out_of_time(error.message) from error
+        if self.deadline.passed:
+            raise self.too_late(error.message) from error
         asked = error.retry_after or 0.0
-        if asked > self._deadline.remaining():
-            raise self.out_of_time(error.line()) from error
-        if asked > failures.remaining and not is_lost and self._gave_up is not None:
+        if asked > self.deadline.remaining():
+            raise self.too_late(error.line()) from error
+        if asked > failures.remaining and not is_lost and self.gave_up is not None:
             return asked  # it waits for a run
         if asked <= failures.remaining and not is_lost:
             # The last attempt is at the end of the time for retries.
             return min(failures.delay(asked), failures.remaining)
-        if self._gave_up is not None:
-            raise self._gave_up(error.message, error.hint, **error.facts()) from error
+        if self.gave_up is not None:
+            raise self.gave_up(error.message, error.hint, **error.facts()) from error
         raise error
 
     def _wait(self, seconds: float, error: NoxError) -> None:
         """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
-        if seconds < self._deadline.remaining():
+        if seconds < self.deadline.remaining():
             self.clock.sleep(seconds)
             return
-        if isinstance(error, NotAccessible) and self._deadline.seconds == 0 and self._out_of_time is TimedOut:
+        if isinstance(error, NotAccessible) and self.deadline.seconds == 0 and self.out_of_time is TimedOut:
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
-        self.clock.sleep(self._deadline.remaining())
-        raise self.out_of_time(error.message) from error
+        self.clock.sleep(self.deadline.remaining())
+        raise self.too_late(error.message) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import NoxusApi
+from noxcli.api import Http, NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy
@@ -35,10 +35,10 @@ def busy(retry_after: float | None = None, times: int = 1) -> list[Unavailable]:
 
 
 def patient(
-    clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
+    clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: Any
 ) -> tuple[RetryPolicy, list[str]]:
     said: list[str] = []
-    return RetryPolicy(clock, Deadline(clock, limit), retry_for, said.append, **kinds), said
+    return RetryPolicy(Deadline(clock, limit), retry_for, said.append, **kinds), said
 
 
 def test_trouble_is_told_and_tried_again() -> None:
@@ -145,7 +145,11 @@ def more_pages(request: Request) -> bytes:
 @pytest.mark.parametrize("turn", [lambda _: stay_silent, more_pages], ids=["silence", "pages without an end"])
 def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Request], Turn]) -> None:
     began = time.monotonic()
-    with raw_server(by_request=turn) as server, NoxusApi(Settings(server.url, "key")) as api, pytest.raises(TimedOut):
+    with (
+        raw_server(by_request=turn) as server,
+        NoxusApi(Http(Settings(server.url, "key"))) as api,
+        pytest.raises(TimedOut),
+    ):
         patient(Clock(), limit=0.2)[0].keep_trying(lambda within: list(api.within(within).list_runs()))
     assert 0.2 <= time.monotonic() - began < 2
 

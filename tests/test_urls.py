@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from noxcli.api import NoxusApi
+from noxcli.api import Http, NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError
 from noxcli.urls import check_url, follow, is_loopback, to_url
@@ -196,7 +196,7 @@ def test_the_key_is_never_seen_at_another_address(part: int) -> None:
         for location in islice(nasty(good.port), part, None, NASTY_PARTS):
             good.turns[:] = [f"HTTP/1.1 302 On\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode("latin-1")]
             good.turns.append(record)
-            with NoxusApi(Settings(good.url, KEY), connect_timeout=1) as api:
+            with NoxusApi(Http(Settings(good.url, KEY), connect_timeout=1)) as api:
                 before = len(evil.requests)
                 for call in (api.find_run, lambda run: api.open_events(run).next_events(5)):
                     good.requests.clear()
@@ -223,7 +223,7 @@ def test_localhost_is_an_address_and_not_a_name(monkeypatch: pytest.MonkeyPatch)
     with listener(ours, 0, json_answer({})) as elsewhere:
         monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest, **more: resolve(ours, *rest, **more))
         with (
-            NoxusApi(Settings(f"http://localhost:{elsewhere.port}", KEY)) as api,
+            NoxusApi(Http(Settings(f"http://localhost:{elsewhere.port}", KEY))) as api,
             pytest.raises(ConfigProblem) as caught,
         ):
             api.find_run("r")
@@ -250,7 +250,7 @@ def test_a_socks_proxy_needs_pysocks_and_nothing_is_retried(noxcli: Noxcli, prox
 )
 def test_an_odd_proxy_is_refused_in_one_line(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    with NoxusApi(Settings("https://example.invalid", KEY)) as api, pytest.raises(ConfigProblem) as caught:
+    with NoxusApi(Http(Settings("https://example.invalid", KEY))) as api, pytest.raises(ConfigProblem) as caught:
         api.find_run("r")
     assert re.fullmatch(r"the proxy '.*' can't be used", caught.value.message)
     assert "S3CRET" not in str(caught.value)

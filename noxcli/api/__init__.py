@@ -2,5 +2,6 @@
 
 from noxcli.api.client import NoxusApi
 from noxcli.api.download import Download
+from noxcli.api.http_client import Http
 
-__all__ = ["Download", "NoxusApi"]
+__all__ = ["Download", "Http", "NoxusApi"]

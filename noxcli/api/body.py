@@ -36,10 +36,6 @@ class AnswerLimit:
         """Return the limit of a document: a minute, and longer only for a large one that keeps arriving fast enough."""
         return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
 
-    def hold(self) -> None:
-        """Do not count until `restart`, while a request waits for its turn, for which the pace knows the limit."""
-        self._end = float("inf")
-
     def restart(self) -> None:
         """Count from now."""
         self._end = min(time.monotonic() + self._seconds, self.until)

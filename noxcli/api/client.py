@@ -15,12 +15,11 @@ import requests
 from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
 from noxcli.api.error_mapping import answer_type, not_the_api
-from noxcli.api.event_reader import EventFeed
-from noxcli.api.http_client import CONNECT_TIMEOUT, Http
+from noxcli.api.event_stream import EventFeed
+from noxcli.api.http_client import Http
 from noxcli.api.parsing import id_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
-from noxcli.config.settings import Settings
 from noxcli.errors import (
     NO_EFFECT,
     TOO_LARGE,
@@ -34,7 +33,6 @@ from noxcli.errors import (
     Unavailable,
     Unreadable,
 )
-from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
 from noxcli.waiting import run_apart
@@ -57,20 +55,8 @@ FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any t
 class NoxusApi(AbstractContextManager["NoxusApi"]):
     """One server, one key. Every method raises a NoxError unless the answer is a success."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        log: Callable[[str], None] = lambda _: None,
-        warn: Callable[[str], None] = lambda _: None,
-        mask: Mask | None = None,
-    ) -> None:
-        """`log` gets a line about each request, without headers, bodies and query values; `warn` one about a list that
-        can't be read to its end, or a cache in between.
-        """
-        self.http = Http(settings, connect_timeout=connect_timeout, log=log, warn=warn, mask=mask)
-        self._warn = warn
+    def __init__(self, http: Http) -> None:
+        self.http = http
         self._until = float("inf")  # the moment of the monotonic clock at which requests end
 
     def within(self, seconds: float) -> Self:
@@ -138,11 +124,11 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             attempt.may_be_sent = attempt.may_be_sent and error.http_status not in NO_EFFECT
             if not isinstance(error, RequestRejected):
                 raise
-            if error.http_status in NO_EFFECT - TOO_LARGE and self.http.saw_json and not error.in_json:
+            if error.http_status not in NO_EFFECT:
+                raise Unavailable(error.message, error.hint, **error.facts()) from error
+            if error.http_status not in TOO_LARGE and self.http.saw_json and not error.in_json:
                 raise not_the_api(error) from error
-            if error.http_status in NO_EFFECT:
-                raise
-            raise Unavailable(error.message, error.hint, **error.facts()) from error
+            raise
 
     @staticmethod
     def run_request(
@@ -262,10 +248,13 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         send = partial(self.http.send, "GET", path, headers=headers, limit=limit, elsewhere=True)
         return Download(run_apart(send, limit.remaining), self.http.mask)
 
-    def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
-        """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
+    def upload(self, name: str, content: "SupportsRead[bytes]", size: int, content_type: str) -> Mapping[str, Any]:
+        """Store a file of `size` bytes: `POST /v1/file`, one multipart part named `file`; return its record.
+
+        Raises UsageProblem if the file can't be read so far.
+        """
         limit = AnswerLimit.of_json(self._until)
-        body = FileBody(name, content, content_type, limit.restart)
+        body = FileBody(name, content, size, content_type, limit.restart)
         answer = self._read_json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
@@ -345,15 +334,12 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             if items:  # as lists do that are read by cursors
                 has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
             if is_last or not fresh:
-                more = ""
-                if isinstance(total, int) and total > len(seen):
-                    more = f"the server's list continues after {len(seen)} items in a way noxcli can't follow"
-                elif not is_last and (items or has_next or isinstance(pages, int)):
-                    more = f"the server's list may be longer than {len(seen)} items: its end is not marked"
-                if more and whole:
-                    raise Unavailable(more)
-                if more:
-                    self._warn(more)
+                is_open = not is_last and (items or has_next or isinstance(pages, int))
+                if is_open or (isinstance(total, int) and total > len(seen)):
+                    more = f"the server's list may be longer than the {len(seen)} items that it shows"
+                    if whole:
+                        raise Unavailable(more)
+                    self.http.warn(more)
                 return
         raise RequestRejected(f"the list has more than {most:,} pages", "name the run or workflow by its id")
 
@@ -371,11 +357,8 @@ def _this_run(run: Run, run_id: str) -> Run:
 def _part(text: str) -> str:
     """Return an id as one path segment.
 
-    Raises NotFound for dots alone, which would go up the path, and for bytes that are not text.
+    Raises NotFound for dots alone, which would go up the path.
     """
     if not text.strip("."):
         raise NotFound(f"{text!r} is not a valid id")
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise NotFound(f"{text!r} is not a valid id: it is not valid text") from None
+    return quote(text, safe="", errors="surrogatepass")

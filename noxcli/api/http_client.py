@@ -21,12 +21,12 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import EXCHANGE, Body, KeyHeader, new_session, proxy_for, proxy_passwords, require_bundle
+from noxcli.api.transport import EXCHANGE, Body, new_session, proxy_for, proxy_passwords, require_bundle
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
-from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
+from noxcli.urls import Url, follow, is_loopback, same_origin, shown_url, to_url
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter, Slot
@@ -58,9 +58,11 @@ class Http:
         warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
+        """`log` gets a line about each request, without headers, bodies and query values; `warn` one about a list that
+        can't be read to its end, or a cache in between.
+        """
         self.settings = settings
         self._home = to_url(settings.url)
-        self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
@@ -68,7 +70,7 @@ class Http:
         self.saw_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
-        self._log, self._warn = log, warn
+        self._log, self.warn = log, warn
         self._met_cache = False
         if self._home.scheme == "https":
             require_bundle()
@@ -103,7 +105,7 @@ class Http:
         age = response.headers.get("Age", "").strip()
         if age.strip("0") and not self._met_cache:
             self._met_cache = True
-            self._warn(
+            self.warn(
                 f"a cache before {self._home.netloc} gave an answer that was {age[:20]} s old: it may be out of date"
             )
         return answer
@@ -194,7 +196,7 @@ class Http:
                     method,
                     str(url),
                     **parts,
-                    auth=self._key,
+                    auth=self._add_key,
                     proxies=NO_PROXY if is_loopback(url.host) else None,
                     timeout=(min(self._connect_timeout, each), each),
                     stream=True,
@@ -205,13 +207,18 @@ class Http:
                 slot.answer = response
         return response
 
+    def _add_key(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key to a request to its own server, by the URL that will be sent. As `auth`, it rules out .netrc."""
+        if same_origin(request.url or "", self.settings.url):
+            request.headers["X-API-Key"] = self.settings.key
+        return request
+
     @contextmanager
     def _slot(self, method: str, url: Url, limit: AnswerLimit) -> "Iterator[Slot | None]":
         """Wait until it is a request's turn, if its server has a pace; the limit does not count meanwhile."""
         if self.pace is None or url.origin != self._home.origin:
             yield None
             return
-        limit.hold()
         with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as slot:
             limit.restart()
             yield slot

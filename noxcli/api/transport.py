@@ -17,8 +17,7 @@ from urllib.request import getproxies
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from requests.utils import get_environ_proxies, select_proxy, super_len
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
@@ -26,10 +25,10 @@ from urllib3.util.connection import allowed_gai_family
 
 from noxcli import __version__
 from noxcli.api.body import AT_ONCE, AnswerLimit
-from noxcli.errors import ConfigProblem
+from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Attempt
-from noxcli.urls import Url, is_loopback, same_origin
+from noxcli.urls import Url, is_loopback
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set counts, as in requests
 MAX_KEPT = 32  # idle connections to one server
@@ -51,42 +50,33 @@ class FileBody:
     `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what `read` returns.
     """
 
-    def __init__(self, name: str, content: Any, content_type: str, sent: Callable[[], None]) -> None:
+    def __init__(self, name: str, content: Any, size: int, content_type: str, sent: Callable[[], None]) -> None:
         boundary, part = choose_boundary(), RequestField("file", b"", filename=name)
         part.make_multipart(content_type=content_type)
         head = f"--{boundary}\r\n{part.render_headers()}".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.len = len(head) + super_len(content) + len(tail)  # type: ignore[no-untyped-call]
-        self._parts = deque([BytesIO(head), content, BytesIO(tail)])
+        self.len = len(head) + size + len(tail)
+        self._parts = deque([(BytesIO(head), len(head)), (content, size), (BytesIO(tail), len(tail))])
         self._sent = sent
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; empty at the end."""
+        """Return the next bytes, at most `size`; empty at the end. Raises UsageProblem if the file became shorter."""
         while self._parts:
-            piece: bytes = self._parts[0].read(size)
-            if piece:
-                self.len -= len(piece)
-                self._sent()
-                return piece
-            self._parts.popleft()
+            part, rest = self._parts.popleft()
+            if not rest:
+                continue
+            try:
+                piece: bytes = part.read(rest if size < 0 else min(size, rest))
+            except OSError as error:
+                raise UsageProblem(f"it can't be read to its end: {reason_of(error)}") from None
+            if not piece:
+                raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
+            self._parts.appendleft((part, rest - len(piece)))
+            self.len -= len(piece)
+            self._sent()
+            return piece
         return b""
-
-
-class KeyHeader(AuthBase):
-    """Adds the key to a request to its own server, based on the URL that will be sent.
-
-    As an auth object, it also keeps requests from reading .netrc.
-    """
-
-    def __init__(self, key: str, home: Url) -> None:
-        self._key = key
-        self._home = home
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if same_origin(request.url or "", str(self._home)):
-            request.headers["X-API-Key"] = self._key
-        return request
 
 
 class Exchange(threading.local):
@@ -151,7 +141,10 @@ class NotingConnection(urllib3.connection.HTTPConnection):
     response_class = FinalResponse
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the host's addresses in turn, the one that answered last first: one alone may be dead."""
+        """Connect to the host's addresses in turn, the one that answered last first: one alone may be dead.
+
+        Raises ConfigProblem for a name of this machine that leads to another one, which must not get the key.
+        """
         host, limit = self._dns_host, self.timeout
         try:
             found = socket.getaddrinfo(host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)
@@ -159,6 +152,10 @@ class NotingConnection(urllib3.connection.HTTPConnection):
             raise NameResolutionError(self.host, self, error) from error
         numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
         addresses = [*dict.fromkeys(socket.getnameinfo(each[4], numeric)[0] for each in found)]
+        foreign = [address for address in addresses if not is_loopback(address)]
+        if foreign and is_loopback(self.host) and self.proxy is None:
+            what = f"{self.host} resolves to {foreign[0]}, which is not this machine"
+            raise ConfigProblem(what, "write the address itself, or correct /etc/hosts")
         addresses.sort(key=lambda address: address != ANSWERED.get(host))
         try:
             for address in addresses[:-1]:
@@ -182,22 +179,6 @@ class NotingConnection(urllib3.connection.HTTPConnection):
         super().request(method, url, body, *args, **options)
 
 
-class PlainConnection(NotingConnection):
-    """Plain http; a request to this machine goes only to an address of this machine."""
-
-    def connect(self) -> None:
-        super().connect()
-        if self.proxy is not None or not is_loopback(self.host):
-            return
-        peer = self.sock.getpeername()[0]
-        if not is_loopback(peer):
-            self.close()
-            raise ConfigProblem(
-                f"{self.host} resolves to {peer}, which is not this machine, and the key is not sent over plain http",
-                "write the address itself, or correct /etc/hosts",
-            )
-
-
 class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
     """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
 
@@ -210,7 +191,7 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
 class PlainPool(urllib3.HTTPConnectionPool):
     """Connections of plain http."""
 
-    ConnectionCls = PlainConnection
+    ConnectionCls = NotingConnection
 
 
 class TlsPool(urllib3.HTTPSConnectionPool):

@@ -126,7 +126,6 @@ class Session:
         """
         given, terminal = (retry_for, self.common.retry_for, RETRY_AT_FIRST), self.context.terminal
         return RetryPolicy(
-            self.context.clock,
             deadline or self.deadline,
             next(seconds for seconds in given if seconds is not None),
             terminal.complain if terminal.verbose else terminal.note,
@@ -276,12 +275,13 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     context.base_url = settings.url
     context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
     context.cache.save_settings(configured.profiles, configured.aliases)
-    from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
+    from noxcli.api import Http, NoxusApi  # they load the HTTP libraries, which `--help` does not need
 
-    return NoxusApi(
+    http = Http(
         settings,
         connect_timeout=configured.limit("connect_timeout"),
         log=context.terminal.complain if context.terminal.verbose else lambda _: None,
         warn=context.terminal.warn,
         mask=context.terminal.mask,
     )
+    return NoxusApi(http)

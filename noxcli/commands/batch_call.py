@@ -229,9 +229,7 @@ def row_work(
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
         mask=context.terminal.mask,
-        retries=RetryPolicy(
-            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None
-        ),
+        retries=RetryPolicy(noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None),
         explain_unexpected=partial(explain_unexpected, context),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,

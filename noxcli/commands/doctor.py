@@ -17,7 +17,7 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.api.event_reader import EventFeed
+    from noxcli.api.event_stream import EventFeed
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.urls import Url

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from noxcli.cli.ending import complain
@@ -21,6 +21,7 @@ from noxcli.retry import ASK_LATER, FailureTracker, RetryPolicy
 from noxcli.runs.follow import Policy
 from noxcli.runs.progress import Step
 from noxcli.runs.record import LAST_READ, AskedToWait, lost_contact, require_time, settled_if_unchanged, still_running
+from noxcli.timing import Deadline
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
 MAX_READ = 30.0  # seconds to check all runs once
@@ -99,7 +100,7 @@ class ManyRuns:
             Waited(outcome, FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
             for outcome in noxus.context.outcomes
         ]
-        self._one_try = noxus.retries(policy.retry_for).once()
+        self._one_try = replace(noxus.retries(policy.retry_for, Deadline(clock, None)), once=True)
 
     def wait_to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.

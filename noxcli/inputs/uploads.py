@@ -122,7 +122,7 @@ class Uploader:
     def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
         file.seek(0)
         api = self._api.within(self._retries.limit().remaining())  # it may take longer than an outage
-        return api.upload(upload.name, Reading(file, size), upload.content_type)
+        return api.upload(upload.name, file, size, upload.content_type)
 
 
 def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
@@ -151,21 +151,3 @@ def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
             what = f"it can't be copied to a temporary file: {reason_of(error)}"
             raise UsageProblem(what, "set TMPDIR to a disk with room for it") from None
         return copy
-
-
-class Reading:
-    """A file during its upload: it keeps to the announced length, in bytes."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self.len = size  # remaining bytes, under the name that requests knows
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            piece = self._file.read(self.len if size < 0 else min(size, self.len))
-        except OSError as error:
-            raise UsageProblem(f"it can't be read to its end: {reason_of(error)}") from None
-        if self.len and size and not piece:
-            raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
-        self.len -= len(piece)
-        return piece

@@ -133,7 +133,7 @@ class Transfer:
         if self.cancelled.is_set():
             raise OutputNotDelivered("the download was interrupted")
         if self._limit.passed:
-            raise self._retries.out_of_time(f"the download stopped at {self._part.size:,} bytes")
+            raise self._retries.too_late(f"the download stopped at {self._part.size:,} bytes")
 
     def _gets_further(self) -> bool:
         """True if an attempt got noticeably further than all before it."""

@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
@@ -108,7 +109,7 @@ def run_transfers(
     OutputNotDelivered if the system allows no more threads.
     """
     lines: Queue[str] = Queue()
-    quiet = retries.saying(lines.put)  # written by the main thread, between two pictures
+    quiet = replace(retries, say=lines.put)  # written by the main thread, between two pictures
     results: list[Result[T]] = [(None, None)] * len(transfers)
 
     def work(place: int) -> None:
@@ -142,7 +143,7 @@ def _show_until_finished(
     limit, shown = retries.limit(), time.monotonic()
     while not all(transfer.finished for transfer in transfers):
         if limit.passed:
-            raise retries.out_of_time("the download was not finished")
+            raise retries.too_late("the download was not finished")
         with suppress(Empty):
             line = next_item(lines, SHOW_EVERY)
             if line and watch is not None:

@@ -142,7 +142,7 @@ class _Search:
         Raises what `ask` raises, and TimedOut.
         """
         limit = Deadline(self._limit.clock, self._limit.remaining(EACH_WITHIN))
-        retries = RetryPolicy(limit.clock, limit, EACH_WITHIN, lambda _: None)
+        retries = RetryPolicy(limit, EACH_WITHIN, lambda _: None)
         return retries.keep_trying(
             lambda _: ask(self._source.within(limit.remaining())),
             lambda error, _: error.http_status is None or error.http_status in OVERLOADED,

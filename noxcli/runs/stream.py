@@ -21,7 +21,7 @@ from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.api.event_reader import EventFeed
+    from noxcli.api.event_stream import EventFeed
 
 MAX_WAIT = 1.0  # so that the display is updated every second
 # How long to wait for events in transit when the record already has the end: if they are the product, or not.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import NoxusApi, body, client
+from noxcli.api import Http, NoxusApi, body, client
 from noxcli.codec import MAX_INT, MAX_LEVELS
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, OutputNotDelivered, RequestRejected, Unavailable
@@ -39,7 +39,7 @@ Call = Callable[[NoxusApi], Any]
 
 
 def connect(server: RawServer) -> NoxusApi:
-    return NoxusApi(Settings(server.url, "key"))
+    return NoxusApi(Http(Settings(server.url, "key")))
 
 
 def find(api: NoxusApi) -> Run:

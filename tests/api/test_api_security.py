@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from requests.utils import get_netrc_auth
 
-from noxcli.api import NoxusApi
+from noxcli.api import Http, NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError, RequestRejected, Unauthorized, Unavailable
 from noxcli.urls import check_url, same_origin
@@ -22,7 +22,7 @@ UNUSED = "http://example.invalid"
 
 
 def connect(url: str) -> NoxusApi:
-    return NoxusApi(Settings(check_url(url, allow_http=True), KEY))
+    return NoxusApi(Http(Settings(check_url(url, allow_http=True), KEY)))
 
 
 def find(url: str) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import NoxusApi
-from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, parse_frames
+from noxcli.api import Http, NoxusApi
+from noxcli.api.event_stream import ENDINGS, KEEP_ALIVES, Framer, parse_events, parse_frames
 from noxcli.codec import decode_json, to_json
 from noxcli.config.settings import Settings
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
@@ -250,7 +250,7 @@ def gzipped(raw: bytes) -> list[bytes]:
 
 
 def take_all(url: str) -> tuple[list[RunEvent], Exception]:
-    with NoxusApi(Settings(url, "key")) as api:
+    with NoxusApi(Http(Settings(url, "key"))) as api:
         feed = api.open_events("run")
         events: list[RunEvent] = []
         while True:
@@ -317,7 +317,7 @@ def test_a_server_waits_for_a_reader_that_is_slow() -> None:
             yield chunk
         yield b"0\r\n\r\n"
 
-    with raw_server(sending(flood())) as server, NoxusApi(Settings(server.url, "key")) as api:
+    with raw_server(sending(flood())) as server, NoxusApi(Http(Settings(server.url, "key"))) as api:
         feed = api.open_events("run")
         assert feed.next_events(5)
         time.sleep(0.5)
@@ -332,7 +332,7 @@ def test_a_server_waits_for_a_reader_that_is_slow() -> None:
 def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
     taken = threading.Semaphore()
     chunks = chunks_of(10, lambda: taken.acquire(timeout=5))
-    with raw_server(sending(chunks)) as server, NoxusApi(Settings(server.url, "key")) as api:
+    with raw_server(sending(chunks)) as server, NoxusApi(Http(Settings(server.url, "key"))) as api:
         feed = api.open_events("run")
         bursts = []
         for _ in range(10):

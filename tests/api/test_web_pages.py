@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from noxcli.api import NoxusApi
+from noxcli.api import Http, NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.scenario import Scenario
@@ -65,7 +65,7 @@ def test_the_web_app_of_noxus_is_told_from_other_hosts(monkeypatch: pytest.Monke
         ("https://app.noxus.ai/api/backend", "is it the base URL of the API?"),
         ("https://noxus.example", "is it the base URL of the API?"),
     ):
-        with NoxusApi(Settings(url, "key")) as api, pytest.raises(ConfigProblem) as caught:
+        with NoxusApi(Http(Settings(url, "key"))) as api, pytest.raises(ConfigProblem) as caught:
             api.find_run("r")
         assert caught.value.hint == hint
 

@@ -119,7 +119,7 @@ def fetched(
     *turns: Turn, remote: Remote | None = None, retry_for: float = 30, **server_options: Any
 ) -> tuple[bytes, list[Request]]:
     clock = QuickClock()
-    retries = RetryPolicy(clock, Deadline(clock, None), retry_for, lambda _: None)
+    retries = RetryPolicy(Deadline(clock, None), retry_for, lambda _: None)
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
     with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
         Transfer(remote).fill(api, part, retries)
