@@ -148,9 +148,9 @@ class RowChecker:
         columns, output = table["columns"] or {}, result["output"]
         if self.expected is not None:
             if (wanted := self.expected.of(table["row"], table["id"])) is not None:
-                yield compared(OPTION, wanted.values, wanted.texts, output)
+                yield compared(OPTION, wanted.values, wanted.texts, output, self.mask)
         elif columns.get(EXPECT) is not None:
-            yield _as_the_row_expects(columns[EXPECT], output)
+            yield _as_the_row_expects(columns[EXPECT], output, self.mask)
         if self.queries:
             yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
 
@@ -163,7 +163,7 @@ def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**line, "result": {**result, "assertions": []}} if result.get("assertions") else {**line, "result": result}
 
 
-def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any) -> Assertion:
+def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any, mask: Mask) -> Assertion:
     """Compare the outputs that `wanted` names; those in `texts` as texts, without surrounding blanks."""
     wanted = dict(wanted)
     found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
@@ -171,20 +171,24 @@ def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], outpu
         wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
     place, diff = _difference(wanted, found, ()), None
     if place is not None:
-        from noxcli.reports.text_diff import line_diff  # loaded where something differs
+        from noxcli.reports.text_diff import marked_diffs, word_diff  # loaded where something differs
 
-        diff = line_diff(wanted, found, ("expected", "found"))
+        # Hidden before they are compared: a secret may share words with what is expected.
+        old, new = ({key: mask(as_text(value)) for key, value in side.items()} for side in (wanted, found))
+        differing = [key for key in old if old[key] != new.get(key, "")]
+        diff = marked_diffs((key, word_diff(old[key], new.get(key, ""))) for key in differing)
     return Assertion(name, place is None, place, diff)
 
 
-def _as_the_row_expects(wanted: Any, output: Any) -> Assertion:
+def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
     """Compare the output with the row's `$expect`: an object by output, or the value of the only one."""
     if isinstance(wanted, dict):
-        return compared(EXPECT, wanted, frozenset(), output)
+        return compared(EXPECT, wanted, frozenset(), output, mask)
     outputs = list(output) if isinstance(output, dict) else []
     if len(outputs) != 1:
         return Assertion(EXPECT, False, f"it is for one output, but the run has {len(outputs)}; write a JSON object")
-    return compared(EXPECT, {outputs[0]: wanted}, {*outputs} if isinstance(wanted, str) else frozenset(), output)
+    texts = {*outputs} if isinstance(wanted, str) else frozenset[str]()
+    return compared(EXPECT, {outputs[0]: wanted}, texts, output, mask)
 
 
 def _as_error(message: str) -> dict[str, Any]:

@@ -92,18 +92,14 @@ def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str
 
 
 def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
-    """Return a row of a comparison as a test case; one that did not pass has what differs, line by line."""
-    from noxcli.reports.text_diff import line_diff  # loaded only for a comparison
+    """Return a row of a comparison as a test case; one that did not pass has what differs, word by word."""
+    from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
     case = Case(row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)
     if verdict is CaseVerdict.PASSED:
         return case
-    diff = ""
-    if pair.base and pair.new:
-        base, new = (side[0]["result"]["output"] for side in (pair.base, pair.new))
-        diff = line_diff(base, new, ("base", "new"))
-    what = pair.what()
+    what, diff = pair.what(), marked_diffs(pair.differences()) if pair.base and pair.new else ""
     return replace(case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff])))
 
 

@@ -1,13 +1,11 @@
-"""How one value differs from another: as a word diff on pages, as a line diff in logs and test reports."""
+"""How one text differs from another, word by word: for pages, terminals, logs and test reports."""
 
 import re
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher, unified_diff
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
-
-from noxcli.codec import to_json
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from noxcli.render.terminal import Terminal
@@ -18,7 +16,7 @@ SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else
 # the time grows with their square at least. More is one change.
 MAX_COMPARED = 3000
 MAX_WORD = 40  # characters, of which an excerpt shows all although only its end differs
-MAX_LINES = 1000  # of each side of a diff
+AROUND, MAX_MARKED = 200, 20_000  # characters of a diff as text: around a change, and of a text that is whole
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 CHANGES = {"-": "del", "+": "ins"}  # the elements of HTML
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
@@ -96,6 +94,11 @@ def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[P
     return excerpt(pieces, around, most), f"parts of {old:,} characters before, and {new:,} now"
 
 
+def marked_diffs(named: Iterable[tuple[str, Sequence[Piece]]]) -> str:
+    """Return word diffs as text, each below its name; of long texts an excerpt."""
+    return "\n".join(f"{name}: {marked(fitting(pieces, AROUND, MAX_MARKED)[0])}" for name, pieces in named)
+
+
 def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.
@@ -109,11 +112,6 @@ def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: i
         rows[-1].append((first, STYLES[sign]))
         rows += [[(f"{indent}│ ", "dim"), (other, STYLES[sign])] for other in others]
     return "".join(f"{line}\n" for row in rows for line in look.wrapped(row, columns))
-
-
-def line_diff(old: Any, new: Any, names: tuple[str, str]) -> str:
-    """Return a unified diff of two values, in which a text is shown as its lines."""
-    return "\n".join(unified_diff(_cut(_lines(old)), _cut(_lines(new)), *names, lineterm=""))
 
 
 def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
@@ -150,25 +148,3 @@ def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequ
             yield kind == "equal", before[first:last], after[begin:stop]
     if end:
         yield True, old[len(old) - end :], new[len(new) - end :]
-
-
-def _lines(value: Any) -> list[str]:
-    """Return a value in lines: texts as they are, the parts of objects and lists indented below their names."""
-    match value:
-        case dict():
-            return [line for key in sorted(value) for line in _below(f"{key}:", value[key])]
-        case list():
-            return [line for inner in value for line in _below("-", inner)]
-        case str():
-            return value.split("\n")
-        case _:
-            return [to_json(value)]
-
-
-def _below(name: str, value: Any) -> list[str]:
-    lines = _lines(value)
-    return [f"{name} {lines[0]}"] if len(lines) == 1 else [name, *(f"  {line}" for line in lines)]
-
-
-def _cut(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= MAX_LINES else [*lines[:MAX_LINES], f"({len(lines) - MAX_LINES} more lines)"]

@@ -8,6 +8,7 @@ import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
 from noxcli.checks.row_checker import compared
+from noxcli.masking import Mask
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -46,7 +47,7 @@ def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squar
     broken = {name: found["exit_code"] for name, found in by_id.items() if found["exit_code"]}
     assert broken == {"case-13": 11, "case-7": 11, "case-2": 11, "case-3": 11}
     assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
-    assert "-Square: 169\n+Square: 170" in by_id["case-13"]["assertions"][0]["diff"]
+    assert by_id["case-13"]["assertions"][0]["diff"] == "Square: [-169-]{+170+}"
     assert "4 completed, assertion failed" in result.err
     assert "4 of 60 rows failed a check" in result.err
 
@@ -195,7 +196,7 @@ def test_each_name_that_is_expected_must_be_an_output(
     ],
 )
 def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None) -> None:
-    told = compared("--expect", wanted, frozenset(), found)
+    told = compared("--expect", wanted, frozenset(), found, Mask())
     assert (told.holds, told.message) == (place is None, place)
     assert (told.diff is None) == told.holds
 
@@ -205,7 +206,7 @@ def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None
     [(" x y", "x y\n", True), ("1", 1, True), ("x y", "x  y", False), ("x", {"text": " x"}, True)],
 )
 def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, holds: bool) -> None:
-    assert compared("--expect", {"A": cell}, {"A"}, {"A": found}).holds == holds
+    assert compared("--expect", {"A": cell}, {"A"}, {"A": found}, Mask()).holds == holds
 
 
 @pytest.mark.parametrize(
@@ -234,3 +235,8 @@ def test_a_line_of_expectations_is_for_a_row(noxcli: Noxcli, squares: str, lines
     write_rows(*lines, name="e.jsonl")
     result = noxcli("batch", squares, rows, "--expect", "e.jsonl")
     assert (result.code, said in result.err) == (code, True), result.err
+
+
+def test_a_secret_is_hidden_before_its_words_are_compared() -> None:
+    told = compared("--expect", {"A": "hunter2"}, frozenset(), {"A": "hunter2-hunter2"}, Mask(["hunter2-hunter2"]))
+    assert told.diff == "A: [-hunter2-]{+***+}"

@@ -23,7 +23,7 @@ from noxcli.reports.html.run_page import run_page
 from noxcli.reports.junit import cases_of_row
 from noxcli.reports.result import EndedRun, Outcome
 from noxcli.reports.row_pair import RowClass, RowPair
-from noxcli.reports.text_diff import line_diff
+from noxcli.reports.text_diff import marked_diffs, word_diff
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
@@ -294,7 +294,7 @@ def written(rows: Sequence[Mapping[str, Any]], mask: Mask | None = None) -> Page
 
 
 def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
-    diff = line_diff({"A": "the old answer"}, {"A": "the new answer"}, ("expected", "found"))
+    diff = marked_diffs([("A", word_diff("the old answer", "the new answer"))])
     checks = [
         {"name": "--assert ok", "holds": True, "message": None, "diff": None},
         {
@@ -366,7 +366,7 @@ def test_rows_that_did_not_pass_are_shown_first() -> None:
 @pytest.mark.wide
 @pytest.mark.parametrize("letter", "x&\U000e0041")
 def test_the_largest_page_stays_below_five_megabytes(letter: str) -> None:
-    checks = [{"name": "--assert ok", "holds": False, "message": letter * 300, "diff": f"-{letter * 900}\n+b"}]
+    checks = [{"name": "--assert ok", "holds": False, "message": letter * 300, "diff": f"A: [-{letter * 900}-]{{+b+}}"}]
     rows = [a_row(number, letter * 4000, checks if number % 120 == 0 else ()) for number in range(1, 12_001)]
     page = b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: rows))
     assert 3_000_000 < len(page) < 5_000_000
@@ -441,7 +441,9 @@ def hostile_rows() -> list[dict[str, Any]]:
     rows = []
     fields = zip(*(all_marked(field) for field in "bcdefghijkl"), strict=True)
     for number, (own, key, value, column, note, out, output, name, message, diff, error) in enumerate(fields, 1):
-        checks = [{"name": name, "holds": False, "message": message, "diff": f"-{diff}\n+{diff} x\n {diff}"}]
+        checks = [
+            {"name": name, "holds": False, "message": message, "diff": f"{diff}: [-{diff}-]{{+{diff} x+}} {diff}"}
+        ]
         row = a_row(number, "", checks, id=own, input={key: value, "L": {key: value}}, columns={column: note})
         row["result"] |= {"output": {out: output, "L": [output]}, "error": {"message": error}}
         failed = a_row(1000 + number, "", id=own, input={}, columns={})

@@ -86,7 +86,7 @@ def test_the_page_of_a_run(browser: Chromium, noxcli: Noxcli, plays: Any) -> Non
     told[-1]["data"] |= {
         "output": {"Answer": "x" * 3000, "Data": {"a": [1, 2]}, "File": {"$file": "out/f.txt"}},
         "files": [{"pointer": "/File", "file_id": None, "path": "out/f.txt", "bytes": 1, "sha256": "0" * 64}],
-        "assertions": [{"name": "--assert ok", "holds": False, "message": "x" * 300, "diff": "-a\n+b"}],
+        "assertions": [{"name": "--assert ok", "holds": False, "message": "x" * 300, "diff": "A: [-a-]{+b+}"}],
     }
     # On a busy machine the stream is open again too late to measure them.
     for node in told[-1]["data"]["nodes"]:

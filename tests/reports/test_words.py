@@ -1,14 +1,13 @@
-"""Differences of texts: by words, by lines, and in a bounded time."""
+"""Differences of texts: by words, and in a bounded time."""
 
 import io
 import random
 import time
-from typing import Any
 
 import pytest
 
 from noxcli.render.terminal import Terminal
-from noxcli.reports.text_diff import excerpt, first_changes, in_color, line_diff, marked, word_diff
+from noxcli.reports.text_diff import excerpt, first_changes, in_color, marked, word_diff
 
 RANDOM = random.Random(5)
 
@@ -47,7 +46,6 @@ def words(count: int, of: int) -> str:
 def test_long_texts_differ_in_bounded_time(old: str, new: str) -> None:
     began = time.process_time()
     pieces = word_diff(old, new)
-    line_diff(old, new, ("old", "new"))
     assert time.process_time() - began < 3  # a second on a machine that does nothing else
     assert "".join(text for sign, text in pieces if sign != "+") == old
     assert "".join(text for sign, text in pieces if sign != "-") == new
@@ -72,18 +70,6 @@ def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
 )
 def test_the_first_changes_of_long_texts_are_found_at_once(old: str, new: str, shown: str) -> None:
     assert marked(excerpt(first_changes(old, new, 30), 6, 60)) == shown
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "lines"),
-    [
-        ({"A": "one\ntwo"}, {"A": "one\n2"}, [" A:", "   one", "-  two", "+  2"]),
-        ("one\ntwo\n", "one\ntwo", [" one", " two", "-"]),
-        ({"A": 1, "B": [True, {"C": None}]}, {"A": 1, "B": [True, {}]}, [" A: 1", " B:", "   - true", "-  - C: null"]),
-    ],
-)
-def test_a_diff_by_lines_shows_texts_as_lines(old: Any, new: Any, lines: list[str]) -> None:
-    assert [line for line in line_diff(old, new, ("old", "new")).splitlines()[3:] if line != "+  -"] == lines
 
 
 def test_a_terminal_gets_lines_below_the_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The parts that pages share: verdict, assertions, values, files, facts and commands."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ MAX_PEEK = 120  # characters of a folded value, and of one that is a line
 MAX_OPEN = 2000  # characters of a value that is not folded
 MAX_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
+MARKED = re.compile(r"(\[-.*?-\]|\{\+.*?\+\})", re.DOTALL)  # as `marked` writes them
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
@@ -70,7 +72,7 @@ def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = MAX_
         tone, message, diff = "good" if each.get("holds") else "bad", each.get("message"), each.get("diff")
         name = page.tag("code", page.text(each.get("name"), most))
         more = page.tag("p", page.bdi(message, most)) if message else None
-        block = page.block(diff, most, partial(_by_words, page)) if diff else None
+        block = page.block(diff, most, partial(_marked, page)) if diff else None
         lines.append(page.tag("li", page.tag("b", SIGNS[tone]), " ", name, more, block, class_=tone))
     return page.tag("ul", *lines, class_="checks")
 
@@ -81,23 +83,10 @@ def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
     return page.joined(text if name is None else page.tag(name, text) for name, text in lines)
 
 
-def _by_words(page: Page, diff: str) -> Html:
-    """Return a unified diff as the text that was found, with removed and added words marked."""
-    from noxcli.reports.text_diff import word_diff  # loaded where something differs
-
-    lines = diff.split("\n")
-    changed: dict[str, list[str]] = {"-": [], "+": []}
-    shown: list[Html] = []
-    for line in [*(lines[3:] if lines[0].startswith("--- ") else lines), ""]:
-        if line[:1] in changed:
-            changed[line[:1]].append(line[1:])
-            continue
-        if pieces := word_diff(*("\n".join(side) for side in changed.values())):
-            shown.append(mark_pieces(page, pieces))
-        if line:
-            shown.append(page.lines("…" if line.startswith("@@ ") else line[1:]))
-        changed = {"-": [], "+": []}
-    return Html("\n".join(shown))
+def _marked(page: Page, diff: str) -> Html:
+    """Return the text of a word diff with its marks as colors."""
+    parts = re.split(MARKED, diff)
+    return mark_pieces(page, ((part[1], part[2:-2]) if re.fullmatch(MARKED, part) else (" ", part) for part in parts))
 
 
 def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterator[Html]:
