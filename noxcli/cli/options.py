@@ -261,7 +261,9 @@ class StartOptions(InputOptions, PreflightOptions):
 class DeliverOptions(DocumentOptions):
     """What to print of a run, and where to save its outputs."""
 
-    form: Annotated[Format, option("--format", "FORMAT", "Print text, content, json or ndjson.")] = Format.TEXT
+    form: Annotated[Format, option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.")] = (
+        Format.TEXT
+    )
     raw: Annotated[list[str] | None, option("--raw", "KEY", "Print one output exactly; repeatable.")] = None
     output: OutputOption = None
     output_dir: Annotated[
