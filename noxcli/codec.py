@@ -77,7 +77,9 @@ def decode_json(document: bytes | str) -> Any:
         encoding = "utf-8" if document.startswith(b'{"') else json.detect_encoding(document)
         document = document.decode(encoding, "surrogatepass")
     try:
-        value = DECODER.decode(document)
+        value, end = DECODER.raw_decode(document) if document.startswith("{") else (None, None)
+        if end is None or document[end:] not in ("", "\n"):  # blanks around it, or invalid JSON
+            value = DECODER.decode(document)
     except RecursionError:
         raise TooMuch(TOO_DEEP) from None
     except json.JSONDecodeError:

@@ -95,6 +95,7 @@ class RemainingRows:
         """`nodes` are those of each side, None if rows are not checked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
         self._written: set[str] = set()  # messages about all rows, which are written once
+        self._finished: int | None = None  # how many rows had ended when the survey found none that remains
 
     def survey(self) -> RowCounts:
         """Return the survey of the rows.
@@ -118,6 +119,7 @@ class RemainingRows:
                 f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
                 f"restore them, {self._spec.other_way}",
             )
+        self._finished = finished if found.states[FINISHED] == found.in_shard else None
         found.digest = digest.hexdigest()
         return found
 
@@ -137,6 +139,8 @@ class RemainingRows:
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
         """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
+        if self._finished == self._journaled.count_finished(self._spec.rows.most):
+            return
         for row in self._spec.rows.selected():
             if not self._spec.shard.has(row.number) or (wanted is not None and row.number not in wanted):
                 yield None

@@ -178,11 +178,13 @@ class JournalState:
             if isinstance(line, dict) and "batch" in line:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
-                self.header = BatchHeader(**_fields(line, HEADER))
+                _require_fields(line, HEADER)
+                self.header = BatchHeader(**{name: line[name] for name in HEADER})
                 if self.header.limit is None and self.header.only is None:
                     self.whole = self.header.rows
                 return True
-            self._apply(line["step"], _fields(line, STEPS[line["step"]]), offset)
+            _require_fields(line, STEPS[line["step"]])
+            self._apply(line["step"], line, offset)
         except (ValueError, TypeError, KeyError, OverflowError):
             return False
         return True
@@ -205,8 +207,8 @@ class JournalState:
             case _:
                 if self.header is not None and self.header.gate is not None:
                     self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")
-                self._moves.clear()  # their writer was killed before the last one
-                self._chosen.clear()
+                if self._moves or self._chosen:  # their writer was killed before the last one
+                    self._moves, self._chosen = [], []
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
 
@@ -252,7 +254,7 @@ class JournalState:
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
         self.states[number], self.runs[number] = STARTED, digest_of(run_id)
-        self.pending[number] = before._replace(run_id=run_id, created_at=created_at)
+        self.pending[number] = SentStart(number, before.id, before.input_digest, before.sent_at, run_id, created_at)
 
     def _make_room(self, number: int) -> None:
         more = number + 1 - len(self.states)
@@ -295,15 +297,12 @@ def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
     return line
 
 
-def _fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
-    """Return these fields of a line.
-
-    Raises KeyError without one, ValueError for one of another type or a number out of range.
-    """
-    found = {name: line[name] for name in fields}
-    for name, value in found.items():
+def _require_fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise KeyError for a line without one of them, ValueError for another type or a number out of range."""
+    for name, kinds in fields.items():
+        value = line[name]
         kind = type(value)
-        if kind not in fields[name]:  # True is not a number here
+        if kind not in kinds:  # True is not a number here
             raise ValueError(name)
         if kind is int and not (name in NOT_ZERO) <= value <= MAX_ROWS:
             raise ValueError(name)
@@ -311,4 +310,3 @@ def _fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> 
             raise ValueError(name)
         if name == "only" and not all(0 < each <= MAX_ROWS for each in value or ()):
             raise ValueError(name)
-    return found

@@ -29,6 +29,7 @@ MAX_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
 MIN_ROWS = 5  # of a side without a journal, to tell a constant
 BITS = 64
 REPETITION_BITS = MAX_REPETITIONS.bit_length()
+ORDERED = json.JSONEncoder(sort_keys=True)
 Read = Callable[[int], ResultLine]
 
 
@@ -206,7 +207,7 @@ class Side:
         """Return the sum of the inputs' digests, from which that of a constant can be taken away; never 0."""
         total = 1
         for name, value in given.items():
-            digest = digest_of(json.dumps([name, value], sort_keys=True))
+            digest = digest_of(ORDERED.encode([name, value]))
             total += digest
             self.given[name] += 1
             if self._values.setdefault(name, digest) != digest:
