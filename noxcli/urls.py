@@ -53,8 +53,10 @@ def to_url(text: str) -> Url:
     if match is None or "#" in text or match["scheme"].lower() not in PORTS:
         raise ValueError("not a plain http(s) URL")
     scheme = match["scheme"].lower()
-    target = match["target"] or ""
-    return Url(scheme, _host(match["host"]), _port(match["port"], scheme), target)
+    port = PORTS[scheme] if match["port"] is None else int(match["port"])
+    if port > 0xFFFF:
+        raise ValueError("not a valid port")
+    return Url(scheme, _host(match["host"]), port, match["target"] or "")
 
 
 def follow(base: Url, location: str) -> Url:
@@ -127,10 +129,3 @@ def _host(text: str) -> str:
     if len(text) > MAX_HOST or not all(0 < len(label) <= MAX_LABEL for label in labels):
         raise ValueError("not a valid host name")
     return text.lower()
-
-
-def _port(text: str | None, scheme: str) -> int:
-    port = PORTS[scheme] if text is None else int(text)
-    if port > 0xFFFF:
-        raise ValueError("not a valid port")
-    return port
