@@ -222,12 +222,12 @@ class Session:
 
 
 def choose_run(context: Context, run: str | None) -> str:
-    """Return the run of the command line; without one, a user at a terminal means the last run.
+    """Return the run of the command line or stdin; without one, a user at a terminal means the last run.
 
-    Raises UsageProblem elsewhere: a script that lost its variable must not get another run.
+    Raises UsageProblem elsewhere: a script that lost its variable must not get another run. Raises as `parse_one_run`.
     """
     if run is not None:
-        return run
+        return parse_one_run(run, context.sources)
     if not context.terminal.interactive or not context.sources.is_typed():
         raise UsageProblem(
             "no RUN was given", f"give a run id, {LAST} for the run that you started last, or - to read it from stdin"

@@ -45,8 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             content = definition_text(known.definition).encode()
         else:
             wanted = options.version_id
-            chosen = prepare.find_version(noxus, found, wanted, checks=True) if wanted is not None else None
-            version_id = chosen.id if chosen else None
+            version_id = None if wanted is None else prepare.find_version(noxus, found, wanted, checks=True).id
             content = noxus.keep_trying(
                 lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
             )

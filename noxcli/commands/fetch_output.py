@@ -25,10 +25,9 @@ class Options(DeliverOptions, ReportOptions, LimitOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Deliver the output of the run. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, session  # the help loads none of what delivery needs
-    from noxcli.runs.resolve import parse_one_run
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
-    text = parse_one_run(session.choose_run(noxus.context, options.run), noxus.context.sources)
+    text = session.choose_run(noxus.context, options.run)
     noxus.context.resume_command = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)

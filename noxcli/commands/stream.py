@@ -36,13 +36,12 @@ class Options(DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Follow the run and deliver its output. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, session  # the help loads none of what following needs
-    from noxcli.runs.resolve import parse_one_run
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
     context = noxus.context
     if options.resume and options.etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
-    text = parse_one_run(session.choose_run(context, options.run), context.sources)
+    text = session.choose_run(context, options.run)
     context.resume_command = context.line_to_stream(text)
     with noxus.connect():
         deliver.check_directory(noxus)
