@@ -43,11 +43,7 @@ def check_writable(directory: Path) -> None:
 
     Raises OutputNotDelivered with the reason.
     """
-    try:
-        with tempfile.TemporaryFile(dir=_find_existing(directory)):
-            pass
-    except OSError as error:
-        raise _unwritable(directory, error) from None
+    open_scratch(directory).close()
 
 
 def open_scratch(directory: Path) -> BinaryIO:
