@@ -175,7 +175,11 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             contents.append(iter(partial(content.read, COPIED_AT_ONCE), b""))
         if not problems:
             for pieces in contents:
-                _copy(noxus.context, pieces, end_line=len(keys) != 1)
+                last = b""
+                for last in pieces:
+                    noxus.context.terminal.write(last)
+                if len(keys) != 1 and not last.endswith(b"\n"):
+                    noxus.context.terminal.write(b"\n")
     return Delivered(output, files, not problems, problems)
 
 
@@ -199,16 +203,6 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
             f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
             f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
         )
-
-
-def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
-    last = b""
-    for piece in pieces:
-        if last:
-            context.terminal.write(last)
-        last = piece
-    # In one write: the line of another command on this terminal may come in between.
-    context.terminal.write(last + b"\n" if end_line and not last.endswith(b"\n") else last)
 
 
 def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
