@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node, output_node
+from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.sandbox.switches import Switches
@@ -49,16 +49,6 @@ def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays:
     assert nodes["Read"] == {"foreign": "executed"}.get(words, "completed")
 
 
-@pytest.mark.parametrize(("switch", "key"), [("name", "bare"), ("numbered", "Input 1"), ("input", "input")])
-def test_an_input_without_a_label_is_sent_by_any_of_its_names(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, key: str
-) -> None:
-    nodes = [Node("bare", "InputNode", {"type": "str"})]
-    workflow = plays(nodes=nodes, output={"A": "x"}, switches={"unlabelled_input": switch})
-    assert noxcli("run", workflow, f"{key}=hi", "--quiet").code == 0
-    assert [run.values for run in sandbox.runs(workflow)] == [{"bare": "hi"}]
-
-
 @pytest.mark.parametrize(("switch", "used"), [("overridden", "dry"), ("kept", "kind"), ("422", None)])
 def test_a_value_for_a_fixed_input_is_sent_with_a_warning(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, used: str | None
@@ -85,24 +75,26 @@ def test_an_input_that_the_server_refuses_starts_nothing(
     assert (done.code, done.json["retry_safe"], sandbox.runs(workflow)) == (2, True, [])
 
 
-def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"})
-    assert noxcli("run", workflow, "--callback-url", f"{sandbox.url}/nowhere", "--quiet").code == 0
-    (run,) = sandbox.runs(workflow)
-    assert run.body["callback_url"] == f"{sandbox.url}/nowhere"
-
-
-def test_nothing_is_asked_that_blocks_or_is_a_part(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[output_node("A")], output={"A": "x"})
-    run = noxcli("run", workflow, "--json").json["run"]["id"]
-    assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0
-    paths = [request.path for request in sandbox.requests]
-    assert not [path for path in paths if any(part in path for part in ("/sync", "output_only", "use_output_ids"))]
-
-
 def test_a_server_that_wants_a_slash_gets_it(tmp_path: Path) -> None:
     with Sandbox(speed=1000, switches=Switches(trailing_slash=True)) as sandbox:
         workflow = sandbox.add(Scenario("slashes", output={"A": "x"}))
         environ = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "NOXCLI_STATE_DIR": str(tmp_path)}
         done = Noxcli(environ)("run", workflow, "--raw", "A")
         assert (done.code, done.text, len(sandbox.runs(workflow))) == (0, "x", 1)
+
+
+@pytest.mark.parametrize(("switch", "key"), [("name", "bare"), ("numbered", "Input 1"), ("input", "input")])
+def test_an_input_without_a_label_is_sent_by_any_of_its_names(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, key: str
+) -> None:
+    nodes = [Node("bare", "InputNode", {"type": "str"})]
+    workflow = plays(nodes=nodes, output={"A": "x"}, switches={"unlabelled_input": switch})
+    assert noxcli("run", workflow, f"{key}=hi", "--quiet").code == 0
+    assert [run.values for run in sandbox.runs(workflow)] == [{"bare": "hi"}]
+
+
+def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
+    assert noxcli("run", workflow, "--callback-url", f"{sandbox.url}/nowhere", "--quiet").code == 0
+    (run,) = sandbox.runs(workflow)
+    assert run.body["callback_url"] == f"{sandbox.url}/nowhere"

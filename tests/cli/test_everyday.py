@@ -1,6 +1,5 @@
 """What people do every day with a shell, and what noxcli says when it goes wrong."""
 
-import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.timing import Clock
 from tests import forks
-from tests.conftest import Noxcli, piped
+from tests.conftest import Noxcli
 from tests.process import captured, environment, forked, in_bash, on_terminal, watched
 
 FOREVER = [Sleep(60_000)]
@@ -137,14 +136,6 @@ def test_a_batch_keeps_to_its_own_directory(noxcli: Noxcli) -> None:
     Path("r.jsonl").write_text('{"Question": "a"}\n')
     assert noxcli("batch", "qa", "r.jsonl", environ={"NOXCLI_OUTPUT_DIR": "out"}).code == 0
     assert sorted(path.name for path in Path().iterdir()) == ["r.jsonl", "r.jsonl.batch"]
-
-
-def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = noxcli.start("fails")
-    monkeypatch.setattr("sys.stdin", piped(f"{run}\n"))
-    result = noxcli("wait", "-", "--json")
-    assert (result.code, result.err.count("failed")) == (1, 1)
-    assert json.loads(result.out)["exit_code"] == 1
 
 
 # What noxcli says about a run.

@@ -74,10 +74,3 @@ def test_force_color_does_not_make_a_file_a_terminal(env: dict[str, str], plays:
     assert b"\x1b" not in done.stdout
     assert b"\x1b[" not in done.stderr.replace(b"\x1b[0m", b"")
     assert b"\x1b[2K" not in done.stderr
-
-
-def test_stdin_is_read_only_where_it_is_asked_for(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"})
-    assert call("run", workflow, env=env, stdin='{"k": 1}').returncode == 0
-    assert call("run", workflow, "--no-check", "--inputs", "-", env=env, stdin='{"k": 1}').returncode == 0
-    assert [run.input for run in sandbox.runs(workflow)] == [{}, {"k": 1}]

@@ -15,7 +15,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli, write_rows
-from tests.process import call, captured, environment, forked, in_bash, watched
+from tests.process import captured, environment
 
 PAGES = ["", *VERBS]
 MOST_LINES = {"runs": 25, "run": 60, "batch": 75}  # at 80 columns
@@ -198,12 +198,6 @@ def test_the_page_for_assistants_can_be_a_skill_file(noxcli: Noxcli) -> None:
     assert page.lstrip() == noxcli("help", "agents").text
 
 
-@pytest.mark.parametrize("topic", ["agents", "skill", "exit-codes", "switches", "run"])
-def test_a_page_that_is_read_in_part_says_nothing(env: dict[str, str], topic: str) -> None:
-    done = in_bash(f"{forked()[0]} help {topic} | head -1; echo ${{PIPESTATUS[0]}}", env)
-    assert (done.stdout.splitlines()[1] in {"0", "141"}, done.stderr) == (True, "")
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_help_points_to_a_file_of_the_repository(verb: str) -> None:
     assert not re.search(r"docs/|README", Noxcli()(verb, "--help").text)
@@ -257,12 +251,6 @@ def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch
     assert words(columns) == words(10_000)
 
 
-def test_help_on_a_terminal_is_the_same(sandbox: Sandbox) -> None:
-    seen = watched([*forked(), "wait", "--help"], environment(sandbox.url))
-    shown = bytes(seen.raw).decode().replace("\r\n", "\n")
-    assert shown == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_help_with_a_command_is_that_commands_help(noxcli: Noxcli, page: str, pages: dict[str, str]) -> None:
     assert noxcli("help", *page.split()).text == pages[page]
@@ -277,10 +265,6 @@ def test_help_on_what_there_is_not_names_what_was_meant(noxcli: Noxcli, topic: s
 
     assert result.code == 2
     assert hint in result.err
-
-
-def test_the_usage_of_completion(pages: dict[str, str]) -> None:
-    assert pages["completion"].startswith("Usage: noxcli completion [OPTIONS] SHELL\n")
 
 
 def test_v_is_version(noxcli: Noxcli) -> None:

@@ -1,6 +1,5 @@
 """A gateway before the sandbox: it may answer for the server, before or after it has forwarded a request."""
 
-import json
 import re
 import socket
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from tests.rawserver import Request, Turn, answer, raw_server
 Forward = Callable[[], bytes]
 Meddle = Callable[[Request, Forward], bytes | None]
 
-LIST = re.compile(r"GET /v1/workflows/[^/]+/runs(\?|$)")
 RECORD = re.compile(r"GET /v1/workflows/[^/]+/runs/[^/?]+(\?|$)")
 START = re.compile(r"POST /v1/workflows/[^/]+/runs$")
 
@@ -81,19 +79,5 @@ def loses_starts(times: int, with_answer: bytes, *, forwarded: bool) -> Meddle:
         if forwarded:
             forward()
         return with_answer
-
-    return meddle
-
-
-def rewrites(kind: re.Pattern[str], change: Callable[[Any], Any], then: Meddle = lambda _r, _f: None) -> Meddle:
-    """The JSON of answers of one kind is changed on the way; `then` is asked about all other requests."""
-
-    def meddle(request: Request, forward: Forward) -> bytes | None:
-        if not kind.match(line_of(request)):
-            return then(request, forward)
-        head, _, body = forward().partition(b"\r\n\r\n")
-        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
-        changed = json.dumps(change(json.loads(body))).encode()
-        return b"\r\n".join([*lines, b"content-length: %d" % len(changed), b"", changed])
 
     return meddle

@@ -19,7 +19,10 @@ import pytest
 
 from noxcli.api import parsing as records
 from noxcli.runs.resolve import MAX_CANDIDATES
-from tests.conftest import Noxcli, QuickClock, Result
+from noxcli.sandbox.faults import Hold, LostAnswer
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, QuickClock, Result, WrongClock
 from tests.process import HUNG, call, ended_by, environment, running
 from tests.rawserver import (
     RawServer,
@@ -434,3 +437,32 @@ def test_a_signal_while_candidates_are_read_leaves_doubt() -> None:
     assert (process.returncode, document["retry_safe"]) == (143, False), err
     assert [one["id"] for one in document["error"]["candidates"]] == [RUN]
     assert b"interrupted by SIGTERM during the start, whose outcome is unknown; " in err
+
+
+def test_what_could_not_be_compared_is_said(noxcli: Noxcli) -> None:
+    other = listing(record(input={"inputs.Question": "why"}))
+    assert "but the server may list other keys" in tried(noxcli, NGINX_502, listed=other, options=())[0].err
+    with raw_server(NGINX_502) as server:
+        assert "the run list can't be read at the moment" in run_at(noxcli, server.url).err
+
+
+def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Question"), input_node("token")], faults={"start": [Hold(0), LostAnswer()]})
+    given = ["--secret", "token=TOKEN", "--json"]
+    noxcli.environ["TOKEN"] = "hidden-one"
+    assert noxcli("run", workflow, "Question=why", *given).code == 0
+    result = noxcli("run", workflow, "Question=now", *given)
+    assert_in_doubt(result, sandbox.runs(workflow)[-1].id)
+    assert "hidden-one" not in result.err + result.text
+    assert len(sandbox.runs(workflow)) == 2
+
+
+@pytest.mark.parametrize("off", [timedelta(seconds=3), timedelta(hours=1), timedelta(days=-400)], ids=str)
+@pytest.mark.parametrize("options", [[], ["--no-check"]], ids=["checked", "unchecked"])
+def test_the_run_is_found_whatever_our_clock_says(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, off: timedelta, options: list[str]
+) -> None:
+    workflow = plays(nodes=[input_node("Question")], faults={"start": [LostAnswer()]})
+    noxcli.clock = WrongClock(off)
+    result = noxcli("run", workflow, "Question=why", "--json", *options)
+    assert_in_doubt(result, *[run.id for run in sandbox.runs(workflow)])

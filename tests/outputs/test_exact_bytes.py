@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_runs
 from tests.conftest import Noxcli
 from tests.outputs.test_files import left
 from tests.process import NOXCLI, environment
@@ -51,12 +49,6 @@ def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int
     assert subprocess.run(["diff", "original", "out/A.txt"], check=False).returncode == 0
 
 
-def test_content_is_the_pieces_and_nothing_else(noxcli: Noxcli, plays: Any) -> None:
-    pieces = ["Grü", "ße\r\n", " 世", "\x1b[31m", "\u202e", ""]
-    workflow = plays(script=node_runs("Write", pieces), output={"A": "x" * 20_000})
-    assert noxcli("run", workflow, "--format", "content").out == "".join(pieces).encode()
-
-
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00", b"\r\n\r\n", bytes(range(256)) * 2000])
 def test_a_files_bytes_are_what_raw_prints(noxcli: Noxcli, plays: Any, content: bytes) -> None:
     workflow = plays(output={"A": File("a.bin", content), "B": "b"})
@@ -73,13 +65,6 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
     assert result.code == 9
     assert "is not UTF-8 text" in result.err
     assert options == ("--json",) or result.out == b""
-
-
-@pytest.mark.parametrize("output", [{"A": "x" * 20_000}, {"A": "x" * 20_000, "B": "b"}], ids=["one", "several"])
-def test_a_text_output_is_printed_whole_or_not_at_all(noxcli: Noxcli, plays: Any, output: dict[str, str]) -> None:
-    run = noxcli.ended(plays(output=output, faults={"file": [Answer(404, {"detail": "gone"}, repeat=True)]}))
-    result = noxcli("fetch-output", run)
-    assert (result.code, result.out) == (9, b""), result.err
 
 
 def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:

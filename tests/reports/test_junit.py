@@ -72,12 +72,13 @@ def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
         Case("b", "wf", 2.25, CaseVerdict.FAILURE, "RUN_FAILED", "it failed", "at length", "said"),
         Case("c", "wf", 0.0, CaseVerdict.ERROR, "TIMED_OUT", "too slow"),
         Case("d", "wf", verdict=CaseVerdict.SKIPPED, message="not now"),
+        Case("e", "wf", verdict=CaseVerdict.FAILURE, message="it failed, too"),
     ]
     write_junit(path, "nightly", cases, Mask())
     suite = valid(path)
     totals = [suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")]
-    assert totals == ["nightly", "4", "1", "1", "1", "3.750"]
-    assert [case.attrib["name"] for case in suite] == ["a", "b", "c", "d"]
+    assert totals == ["nightly", "5", "2", "1", "1", "3.750"]
+    assert [case.attrib["name"] for case in suite] == ["a", "b", "c", "d", "e"]
     assert (suite[1][0].attrib, suite[1][0].text) == ({"type": "RUN_FAILED", "message": "it failed"}, "at length")
     assert suite.findtext("testcase/system-out") == "said"
     assert list(tmp_path.iterdir()) == [path]

@@ -11,7 +11,6 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, other_side, piece, record, sends, streams
 from tests.process import HUNG
-from tests.rawserver import answer
 from tests.sample import one_in
 
 START = ("run", WORKFLOW, "--no-check", "Q=x")
@@ -135,30 +134,6 @@ def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: 
 
 
 # A known gap in the text on stdout.
-
-
-def test_text_with_a_known_gap_is_no_success(noxcli: Noxcli) -> None:
-    beginning = STREAM + b"".join(piece(n, f"{n}-0") for n in range(3))
-    gap = streams(beginning, STREAM + piece(7, "7-0") + end("8-0"))
-    reads = [record("running"), record("running"), record("completed")]
-    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=gap)
-    assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 piece 7 ")
-    assert "noxcli fetch-output" in result.err
-
-
-CUT = STREAM.replace(b"close", b"close\r\nContent-Length: 9999")
-
-
-@pytest.mark.parametrize("later", [STREAM, CUT, answer(503), STREAM + piece(3, "3-0")[:-9]])
-def test_text_whose_end_was_never_announced_is_no_success(noxcli: Noxcli, later: bytes) -> None:
-    """A server that announces no end closes well, or keeps breaking behind the last event that it let through."""
-    log = b"".join(piece(n, f"{n}-0") for n in range(3))
-
-    reads = [record("running"), record("completed")]
-    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=streams(STREAM + log, later))
-    assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 ")
-    assert "noxcli fetch-output" in result.err
-    assert "events may be missing" in result.err
 
 
 CHUNKED = STREAM.replace(b"Connection: close", b"Transfer-Encoding: chunked")

@@ -59,13 +59,6 @@ def test_a_stream_that_does_not_break_needs_no_positions(noxcli: Noxcli, kind: s
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "assumed")
 
 
-def test_text_without_positions_is_no_success_after_a_break(noxcli: Noxcli) -> None:
-    log = log_of("none")
-    result = followed(sends(log[:2], log), noxcli, *START[:-1], "content")
-    assert (result.code, result.text) == (9, "piece 0 piece 1 ")
-    assert "noxcli fetch-output" in result.err
-
-
 # A position that the server rejects.
 
 

@@ -612,13 +612,6 @@ def test_a_refused_key_ends_the_command_beside_an_open_stream(connection: Connec
     assert followed(FakeServer([connection], [refusal, COMPLETED])).run is COMPLETED
 
 
-def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
-    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [RequestRejected("no", http_status=418)])
-    result = followed(server)
-    assert isinstance(result.error, LostContact)
-    assert (result.error.http_status, result.error.exit_code) == (418, 6)
-
-
 def test_a_new_run_may_not_be_found_at_once() -> None:
     server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else REFUSALS[2])
     result = followed(server, just_started=True)
