@@ -286,23 +286,20 @@ def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: bool) -> None:
     run = noxcli("run", plays(), "--json").json["run"]["id"]
-    result = noxcli("doctor", "--json", *(["--run", run] if named else []))
-    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert f"cannot test buffering on run {run}, because it has ended" in checks(result)["events"]["message"]
+    assert_unchecked(noxcli, run, "it has ended", ["--run", run] if named else [])
 
 
-def test_a_run_that_pauses_tells_nothing(noxcli: Noxcli) -> None:
-    run = noxcli("run", "pauses", "--json").json["run"]["id"]
-    result = noxcli("doctor", "--json", "--run", run)
-    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert checks(result)["events"]["message"].endswith(f"run {run}, because it is paused")
-
-
-def test_a_running_run_whose_stream_ends_tells_nothing(noxcli: Noxcli, plays: Any) -> None:
+def test_a_run_that_sends_nothing_more_tells_nothing(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.start(plays(script=FOR_EVER, faults={"events": [Cut()]}))
-    result = noxcli("doctor", "--json", "--run", run)
+    assert_unchecked(noxcli, run, "its stream has ended", ["--run", run])
+    run = noxcli.ended("pauses")
+    assert_unchecked(noxcli, run, "it is paused", ["--run", run])
+
+
+def assert_unchecked(noxcli: Noxcli, run: str, why: str, named: list[str]) -> None:
+    result = noxcli("doctor", "--json", *named)
     assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert checks(result)["events"]["message"].endswith(f"run {run}, because its stream has ended")
+    assert checks(result)["events"]["message"].endswith(f"cannot test buffering on run {run}, because {why}")
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:

@@ -50,7 +50,7 @@ def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
     """Its search leaves out pages about the project, and no cell shows the backslash of its source."""
     needs("node")
     site, asked = tmp_path / "site", questions()
-    assert make_site.build(site) == 0
+    assert make_site.main(["--target", str(site)]) == 0
     assert len(asked) == 50
     ranks = found(site, [each["words typed"] for each in asked])
     misses = []
@@ -62,9 +62,15 @@ def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
                 f"{each['words typed']!r}: {each['page']} is result {rank} after {pages[:TOP]}; lacks {lacks}"
             )
     assert len(misses) <= MOST_MISSES, "\n".join(misses)
+    for page in (ROOT / "docs").rglob("*.md"):
+        path = page.relative_to(ROOT / "docs").with_suffix("")
+        built = site / (path.parent if path.name == "index" else path) / "index.html"
+        assert "<h1" in built.read_text(encoding="utf-8"), page
+    assert not any("fonts.g" in page.read_text(encoding="utf-8") for page in site.rglob("*.html"))
     items = json.loads((site / "search.json").read_text(encoding="utf-8"))["items"]
+    assert any("--max-parallel" in item["text"] for item in items)
     searched = {item["location"].partition("/")[0] for item in items}
-    assert searched >= {"install", "reference", "SECURITY"}
+    assert searched >= {"install", "reference", "rehearsing", "SECURITY"}
     assert searched.isdisjoint({"decisions", "architecture", "CHANGELOG", "CONTRIBUTING"})
     texts = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
     shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in texts.items()}

@@ -176,11 +176,3 @@ def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
 
 
 # An output that is one bare value.
-
-
-def test_a_bare_output_is_whole_and_does_not_meet_two_keys(noxcli: Noxcli) -> None:
-    with other_side(reads=[record("completed", output="x")], events=sends([end("1-0")])) as (_, environ):
-        result = noxcli(*START, "--raw", "Answer", "--raw", "Report", environ=environ)
-        document = noxcli("fetch-output", RUN, "--json", environ=environ).json
-    assert (result.code, result.text) == (9, "")
-    assert (document["output"], document["complete"]) == ("x", True)

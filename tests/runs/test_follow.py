@@ -236,14 +236,6 @@ def test_the_display_gets_a_turn_every_two_seconds() -> None:
     assert result.longest_pause <= 2
 
 
-@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
-def test_an_end_that_only_events_say_is_not_the_runs_status(status: str) -> None:
-    server = FakeServer([[(1, [state(0, status), end(1, status)])], []], [Unavailable("busy")])
-    result = followed(server, timeout=5)
-    assert isinstance(result.error, TimedOut)
-    assert (result.follower.record.now.status, result.follower.record.confirmed) == ("running", True)
-
-
 def test_an_unknown_status_is_still_going() -> None:
     server = FakeServer([[(1, [state(0, "reticulating")]), *every(1, KeepAlive())]], ends_at(70))
     result = followed(server)
@@ -683,14 +675,6 @@ def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
 
 
 # Pauses.
-
-
-def test_a_run_found_paused_is_told_and_left_at_once() -> None:
-    paused = now("awaiting_human_feedback")
-    server = FakeServer()
-    result = followed(server, run=paused)
-    assert [type(update) for _, update in result.said] == [Paused, Finished]
-    assert (server.openings, server.reads) == ([], [])
 
 
 def test_a_pause_that_is_waited_for_is_told_each_time() -> None:
