@@ -3,7 +3,7 @@
 import threading
 import time
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -82,7 +82,7 @@ class ClaimedIds:
 
     def __init__(self, digests: Iterable[int] = ()) -> None:
         self._digests = array("Q", sorted(digests))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __contains__(self, known: str) -> bool:
         digest = digest_of(known)
@@ -92,12 +92,9 @@ class ClaimedIds:
 
     def claim(self, own_id: str) -> bool:
         """Add an id; return whether it is new."""
-        digest = digest_of(own_id)
         with self._lock:
-            place = bisect_left(self._digests, digest)
-            is_new = digest not in self._digests[place : place + 1]
-            if is_new:
-                self._digests.insert(place, digest)
+            if is_new := own_id not in self:
+                insort(self._digests, digest_of(own_id))
         return is_new
 
 

@@ -1,4 +1,4 @@
-"""Tables as people keep them: ids, inputs, expectations and notes side by side, and what becomes of each column."""
+"""Tables as users keep them: ids, inputs, expectations and notes side by side, and what becomes of each column."""
 
 import json
 from pathlib import Path

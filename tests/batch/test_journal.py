@@ -35,7 +35,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.batch.test_doubts import Listed
+from tests.batch.test_reconcile import Listed
 from tests.conftest import Noxcli, write_rows
 from tests.faults.fake import as_api
 from tests.process import NOXCLI, captured, environment, forked, in_bash

@@ -1,4 +1,4 @@
-"""Expressions as people know them from jq and other languages: each hint about one is an expression that works."""
+"""Expressions as users know them from jq and other languages: each hint about one is an expression that works."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""Slips in assertions, as people make them: none lets a table pass in which every answer is wrong."""
+"""Mistakes in assertions, as users make them: none lets a table pass in which every answer is wrong."""
 
 import random
 import re

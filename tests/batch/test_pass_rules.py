@@ -1,4 +1,4 @@
-"""Gates: how many rows must be good, and which rows run at all."""
+"""How many rows must pass, and which rows run at all."""
 
 import re
 import time
