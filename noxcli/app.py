@@ -52,6 +52,7 @@ VERBS = {
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the help of a command, exit codes, switches, or a page for assistants."),
 }
+STEPS_APART = frozenset({"batch", "gate"})  # in NAME_call.py, which loads what the help does not need
 EPILOG = (
     "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"
     "noxcli sandbox -- noxcli run demo 'User Input=hello'"
@@ -67,7 +68,7 @@ def verb_named(word: str) -> Any:
     # Typer keeps a command's first help option: it must not depend on the context of that request.
     alone.command(word, cls=Verb, context_settings=HELP)(module.Options)
     command: Any = typer.main.get_command(alone)
-    command.execute = module.execute
+    command.steps = f"{module.__name__}_call" if word in STEPS_APART else module.__name__
     return command
 
 

@@ -1,7 +1,8 @@
 """The layout of help: options under headings, runnable examples, and one screen of what is used most."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any
@@ -108,9 +109,9 @@ def end_with(ctx: Any, page: str) -> None:
 
 
 class Verb(HelpOnStdout, TyperCommand):
-    """A verb: Typer calls its class of options, whose docstring ends in examples, and `execute` gets what that made."""
+    """A verb: Typer calls its class of options, whose docstring ends in examples, and its steps get what that made."""
 
-    execute: Callable[[Any, Any], None]
+    steps: str  # the module whose `execute` has them
 
     def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
         text, _, examples = (help or "").partition(EXAMPLES)
@@ -122,7 +123,8 @@ class Verb(HelpOnStdout, TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Read the options, and do what they say."""
-        return self.execute(ctx, super().invoke(ctx))
+        options = super().invoke(ctx)
+        return import_module(self.steps).execute(ctx, options)
 
     def readable(self, words: Sequence[str], context: Any) -> Any:
         """Return the options of a command line that is not valid; those that can't be read are None."""

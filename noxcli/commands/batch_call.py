@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 from noxcli.batch.batch import Batch
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import RowCounts
@@ -19,9 +21,9 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
-from noxcli.cli.session import Session
+from noxcli.cli.session import Session, begin
 from noxcli.codec import to_json
-from noxcli.commands.batch_options import Again, Options
+from noxcli.commands.batch import Again, Options
 from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.expressions.query import Query
 from noxcli.files import expanded, save
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=RowReader)
 
 
-def run_rows(noxus: Session, options: Options) -> None:
+def execute(ctx: typer.Context, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
+    noxus = begin(ctx, options, subject=options.workflow)
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
     shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)

@@ -1,13 +1,56 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
+from typing import Annotated
+
 import typer
 
-from noxcli.commands.gate_options import Options
+from noxcli.cli.options import ComparisonOptions, DocumentOptions, declared, fixed_at, option
+from noxcli.commands import batch
+from noxcli.commands.batch import Again
 
 
-def execute(ctx: typer.Context, options: Options) -> None:
-    """Ask both versions until the rules decide, and report what was found. Raises what the command ends with."""
-    from noxcli.cli.session import begin  # the help loads none of what rows need
-    from noxcli.commands.gate_call import run_gate
+@declared
+class Options(ComparisonOptions, DocumentOptions, batch.Options):
+    """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
 
-    run_gate(begin(ctx, options, subject=options.workflow), options)
+    Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are re-run,
+    so that an unchanged workflow fails in at most 5 of 100 gates. The same line continues after any interruption.
+
+    Examples:
+        noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl
+        # How many runs may it start?
+        noxcli gate review rows.jsonl --base base --new new --assert ok --dry-run
+        noxcli gate review rows.jsonl --base base --new new --assert complete
+    """
+
+    base: Annotated[str, option("--base", "VERSION", "The saved version before: its id or name.")]
+    new: Annotated[str | None, option("--new", "VERSION", "The saved version after. [default: --base]")] = None
+    new_input: Annotated[
+        list[str] | None,
+        option("--new-input", "INPUT", "An input that NEW gets in place of the same one, if any; repeatable."),
+    ] = None
+    max_runs: Annotated[
+        int | None, option("--max-runs", "RUNS", "Start at most RUNS runs. [default: 12 for each row, and 300]", min=1)
+    ] = None
+    output_dir: Annotated[
+        str | None,
+        option(
+            "--output-dir",
+            "DIR",
+            "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the least and the most runs that it may start, and start none.")
+    ] = False
+    resume: bool = fixed_at(False)
+    again: list[Again] | None = fixed_at(None)
+    allow_changed_input: bool = fixed_at(False)
+    max_failures: int | None = fixed_at(None)
+    min_pass: str | None = fixed_at(None)
+    pass_each: int | None = fixed_at(None)
+    repeat: int = fixed_at(1)
+    line_query: str | None = fixed_at(None)
+    shard: str | None = fixed_at(None)
+    no_check: bool = fixed_at(False)
+    version_id: str | None = fixed_at(None)

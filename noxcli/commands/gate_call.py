@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from noxcli.batch.batch import Batch
 from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.result_writer import ResultWriter
@@ -18,11 +20,11 @@ from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
-from noxcli.cli.session import Session
+from noxcli.cli.session import Session, begin
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
 from noxcli.commands.compare_call import ComparisonReport, chance_line, counts_of
+from noxcli.commands.gate import Options
 from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of, with_own
-from noxcli.commands.gate_options import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
     BASE,
@@ -79,8 +81,9 @@ NAMES = ("BASE", "NEW")
 RETRY = "retry in a moment; see: noxcli versions"
 
 
-def run_gate(noxus: Session, options: Options) -> None:
-    """Ask until the rules decide, and report. Raises what the command ends with."""
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Ask both versions until the rules decide, and report. Raises what the command ends with."""
+    noxus = begin(ctx, options, subject=options.workflow)
     context, answers = noxus.context, GateAnswers()
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
