@@ -124,7 +124,7 @@ class Farm:
         """Return the process of a shard's batch once some rows have finished and others are running."""
         end = time.monotonic() + within
         while time.monotonic() < end:
-            for pid, directory in self.batches():
+            for pid, directory in self.processes():
                 if directory.name == f"shard-{shard}-of-4" and is_in_the_middle(directory):
                     return pid
             time.sleep(0.02)
@@ -135,12 +135,12 @@ class Farm:
         os.kill(self.task(shard), number)
         self.kills += 1
 
-    def batches(self) -> Iterator[tuple[int, Path]]:
-        """Yield the processes of this server: no other process can have its address."""
+    def processes(self, verb: str = "batch") -> Iterator[tuple[int, Path]]:
+        """Yield the processes of a verb with their directories: no other process can have this server's address."""
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if b"batch" not in words or b"--output-dir" not in words or b"python" not in words[0]:
+                if verb.encode() not in words or b"--output-dir" not in words or b"python" not in words[0]:
                     continue
                 if f"NOXUS_BACKEND_URL={self.sandbox.url}".encode() in (process / "environ").read_bytes().split(b"\0"):
                     directory = words[words.index(b"--output-dir") + 1].decode()

@@ -1,11 +1,13 @@
 """The jobs of docs/test-a-change.md in `act` and `gitlab-ci-local`: pull requests that are red, worse, right."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tests.engines import github
 from tests.engines.farm import ROOT, Farm, needs_engine
 from tests.engines.test_ci_systems import commit
 from tests.engines.test_components import PIP, act_line
-from tests.process import HUNG_INSTALLING
+from tests.process import HUNG_INSTALLING, until
 from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
@@ -136,9 +138,12 @@ def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.mark.long(60)
-def test_gitlab(project: Farm, built: dict[str, Path]) -> None:
-    """Only the component's address differs from the page: this runner includes files, not catalogs."""
+@pytest.fixture
+def merge_request(project: Farm, built: dict[str, Path]) -> Callable[..., AbstractContextManager[Any]]:
+    """Starts the pipeline of a merge request; only the component's address differs from the page.
+
+    This runner includes files, not catalogs.
+    """
     needs_engine("gitlab-ci-local", "node", "rsync")
     text = re.sub(r"component: \S+", "local: templates/run/template.yml", JOBS[1])
     (project.where / ".gitlab-ci.yml").write_text(text)
@@ -147,19 +152,51 @@ def test_gitlab(project: Farm, built: dict[str, Path]) -> None:
     write(project, "plain")
     commit(project, project.where)
     project.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/review.git")
-    notes: list[dict[str, Any]] = [{"id": number, "body": "looks good"} for number in range(250)]
-    known = {name: project.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
-    with gitlab(notes) as url:
-        known |= {"CI_API_V4_URL": url, "CI_PROJECT_ID": "11", "CI_MERGE_REQUEST_IID": "7"}
+
+    def started(url: str, *options: str) -> AbstractContextManager[Any]:
+        known = {name: project.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
+        known |= {"CI_API_V4_URL": url, "CI_PROJECT_ID": "11", "CI_MERGE_REQUEST_IID": "7", "CI_PIPELINE_ID": "77"}
         known |= {"CI_PIPELINE_SOURCE": "merge_request_event", "NOXCLI_GITLAB_TOKEN": "glpat-of-a-bot"}
-        line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes"]  # it has no target branch
+        # It has no target branch.
+        line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes", *options]
         line += (f"--variable={name}={value}" for name, value in known.items())
+        return project.started(line, **{**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)})
+
+    return started
+
+
+@pytest.mark.long(60)
+def test_gitlab(project: Farm, merge_request: Any) -> None:
+    notes: list[dict[str, Any]] = [{"id": number, "body": "looks good"} for number in range(250)]
+    with gitlab(notes) as url:
         for prompt, code, words in PULL_REQUESTS:
             write(project, prompt)
             for name in (".gitlab-ci-local", "noxcli-output"):  # another pipeline has neither cache nor artifacts
                 shutil.rmtree(project.where / name, ignore_errors=True)
-            env = {**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}
-            with project.started(line, **env) as engine:
+            with merge_request(url) as engine:
                 assert engine.wait(HUNG_INSTALLING) == code, project.log()
             assert len(notes) == 251, project.log()
             assert words in str(notes[-1]["body"])
+
+
+@pytest.mark.long(60)
+def test_a_killed_job_on_gitlab_continues_through_its_cache(project: Farm, merge_request: Any) -> None:
+    """This runner would take the cache from the other directory that it has for `after_script`."""
+    template = project.where / "templates/run/template.yml"
+    template.write_text(re.sub(r"(?s)  after_script:.*?(?=  artifacts:)", "", template.read_text()))
+    write(project, "curt")
+    with gitlab([]) as url:
+        with merge_request(url, "--shell-isolation") as engine:
+            until(lambda: len(project.sandbox.runs("review")) > 10, project.log, HUNG_INSTALLING)
+            os.kill(next(pid for pid, _ in project.processes("gate")), signal.SIGKILL)
+            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
+        paid = len(project.sandbox.runs("review"))
+        assert paid < 2 * ROWS, "in its middle"
+        for name in ("noxcli-output", ".gitlab-ci-local/artifacts", ".gitlab-ci-local/builds"):
+            shutil.rmtree(project.where / name)  # of its own job, a retry has the cache alone
+        with merge_request(url, "--shell-isolation") as engine:
+            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
+    doubts = project.log().count("has no known outcome")
+    assert "1 row is broken" in project.log()
+    assert len(project.sandbox.runs("review")) <= 2 * ROWS + 4 + 24 + doubts, "as without a kill"
+    print(f"{paid} runs before the kill, {doubts} in doubt, {len(project.sandbox.runs('review'))} in all")

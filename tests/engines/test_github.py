@@ -53,7 +53,7 @@ class Attempts:
             if lost:
                 self.farm.task(2)
                 engine.kill()
-                for process, _ in self.farm.batches():
+                for process, _ in self.farm.processes():
                     os.kill(process, signal.SIGKILL)
             code = engine.wait(HUNG)
         self.api.end(self.count, self.log)
