@@ -109,7 +109,7 @@ class Batch(AbstractContextManager["Batch"]):
             if EDITED in spec.again or spec.changed:
                 accept_changes(rows, journaled, spec.shard, edits=EDITED in spec.again)
         if codes := {AGAIN[each] for each in spec.again if each in AGAIN}:
-            journaled.forget_all(codes)
+            journaled.reset_all(codes)
         self._remaining = RemainingRows(spec, journaled, nodes, self._terminal)
         self._seen = seen = self._remaining.survey()
         if spec.checked:

@@ -298,11 +298,11 @@ def renew_columns(
     results.append_lines(changed)
 
 
-def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
+def name_runs(running: Sequence[str], unrecorded: Sequence[str]) -> str:
     """Return the end of a message that names the runs to check, empty without any."""
-    ended, text = [run for run in lineless if run not in going_on], ""
+    ended, text = [run for run in unrecorded if run not in running], ""
     for what, named in (
-        ("runs that may still be running", going_on),
+        ("runs that may still be running", running),
         ("runs whose result was not saved and printed", ended),
     ):
         if runs := list(dict.fromkeys(named)):

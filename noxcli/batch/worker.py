@@ -110,7 +110,7 @@ class RowStart(StartAttempt):
         try:
             super().mark_sending()
         except Unavailable as error:
-            raise RequestAborted(error.message) from None  # aborted, as a row that still waits for its turn
+            raise RequestAborted(error.message) from None  # aborted, as a row that still waits for a slot
         digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
@@ -171,8 +171,8 @@ class RowWorker:
                 active.error = trouble
             elif not active.aborted:
                 # The key, the workflow: no other row would succeed either.
-                ends = trouble if isinstance(trouble, NotAccessible) else None
-                return self.result_of(row, Outcome(phase=phase, error=trouble), ends)
+                fatal = trouble if isinstance(trouble, NotAccessible) else None
+                return self.result_of(row, Outcome(phase=phase, error=trouble), fatal)
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
@@ -308,14 +308,14 @@ class RowWorker:
         return replace(delivered, output=whole)
 
     def result_of(
-        self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
+        self, row: Row, outcome: Outcome, fatal_error: NoxError | None = None, took: float | None = None
     ) -> RowResult:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
         finished, error = RowResult.of(row, outcome, self.mask), outcome.error
         finished.times_run += self.reruns.get(row.number, 0)
-        finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else ends_all
+        finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else fatal_error
         finished.took = took
         return finished
 

@@ -151,7 +151,7 @@ class JournalState:
             self.reruns[number] = 0 if number in self.outdated else self.reruns[number] + 1
         self.choice_is_open = True
 
-    def forget_all(self, codes: Collection[int]) -> None:
+    def reset_all(self, codes: Collection[int]) -> None:
         """Count finished rows with one of these codes as new."""
         for number, state in enumerate(self.states):
             if state - FINISHED in codes:

@@ -191,7 +191,7 @@ class BatchSummary:
         counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
         return [(count, words) for count, words in counts if count]
 
-    def say(self, terminal: Terminal, headline: str) -> None:
+    def write_outcome(self, terminal: Terminal, headline: str) -> None:
         """Write to stderr why rows did not complete, and below it, where it stays on the screen, the outcome of all."""
         for reason in self.reasons.lines():
             line = f"noxcli: {reason}"

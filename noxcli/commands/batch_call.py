@@ -294,7 +294,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     ran = (
         amount(summary.done, "row") if summary.repeat == 1 else f"{summary.done} runs of {amount(summary.rows, 'row')}"
     )
-    summary.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
+    summary.write_outcome(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     if batch.is_stored:
         print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")

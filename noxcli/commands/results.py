@@ -229,7 +229,7 @@ class _Rows:
         terminal, joined, summary, header = self.context.terminal, self.joined, self.summary, self.joined.header
         places = len(joined.directories)
         where = f"{places} {'directory' if places == 1 else 'directories'}"
-        summary.say(terminal, f"{amount(summary.rows, 'row')} in {where}")
+        summary.write_outcome(terminal, f"{amount(summary.rows, 'row')} in {where}")
         for path in joined.torn:
             terminal.warn(f"{path} has an incomplete last line, which was ignored")
         for path in joined.empty:
