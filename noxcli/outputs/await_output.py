@@ -68,7 +68,7 @@ def find_output_nodes(
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
     with suppress(NoxError):
-        read = api.within(retries.limit().remaining()).get_workflow(run.workflow_id)
+        read = retries.keep_trying(lambda within: api.within(within).get_workflow(run.workflow_id))
         return outputs_of(read.definition)
     return None
 

@@ -129,9 +129,10 @@ def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
 
 def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    result, server = noxcli.against([record({}), SILENT], *argv)
-    assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {})
-    assert paths(server) == ["GET workflows/W/runs/R", "GET workflows/W"]
+    for before in ([], [answer(502)]):
+        result, server = noxcli.against([record({}), *before, SILENT], *argv)
+        assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {})
+        assert paths(server) == ["GET workflows/W/runs/R", *["GET workflows/W"] * (len(before) + 1)]
 
 
 def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
