@@ -18,7 +18,7 @@ from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, part_of
-from noxcli.rows.columns import Row, digest_of
+from noxcli.rows.columns import Row, hash_of
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import Shard
 
@@ -135,7 +135,7 @@ class RemainingRows:
                 state = self._journaled.state(row.number)
                 found.add(row if state == FINISHED else self._checked(row), state)
             if row.id is not None:
-                yield digest_of(row.id), row.number
+                yield hash_of(row.id), row.number
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
         """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
@@ -234,7 +234,7 @@ def _moves_in(rows: RowReader, journaled: JournalState, shard: Shard) -> list[tu
     moves = []
     for row in rows.repeated():
         if row.id is not None:
-            old = numbers.find(digest_of(row.id))
+            old = numbers.find(hash_of(row.id))
         else:
             old = row.number if row.number < len(journaled.offsets) and not journaled.ids[row.number] else None
         if old is not None and journaled.offsets[old]:

@@ -38,7 +38,7 @@ from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
-from noxcli.rows.columns import Row, digest_of
+from noxcli.rows.columns import Row, hash_of
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.safe_dir import SafeDir
@@ -85,7 +85,7 @@ class ClaimedIds:
         self._lock = threading.RLock()
 
     def __contains__(self, known: str) -> bool:
-        digest = digest_of(known)
+        digest = hash_of(known)
         with self._lock:
             place = bisect_left(self._digests, digest)
             return digest in self._digests[place : place + 1]
@@ -94,7 +94,7 @@ class ClaimedIds:
         """Add an id; return whether it is new."""
         with self._lock:
             if is_new := own_id not in self:
-                insort(self._digests, digest_of(own_id))
+                insort(self._digests, hash_of(own_id))
         return is_new
 
 

@@ -15,7 +15,7 @@ from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
-from noxcli.rows.columns import MAX_ROWS, digest_of
+from noxcli.rows.columns import MAX_ROWS, hash_of
 from noxcli.timing import parse_time
 
 BATCH_SCHEMA = "noxcli.batch/1"
@@ -221,7 +221,7 @@ class JournalState:
     def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
         if step == "sent" or not self.ids[number]:  # later steps name the same id
-            self.ids[number] = digest_of(line["id"])
+            self.ids[number] = hash_of(line["id"])
         match step:
             case "sent":
                 if self.states[number] >= FINISHED:
@@ -248,12 +248,12 @@ class JournalState:
             case "finished":
                 known = self.pending.get(number)
                 if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
-                    self.runs[number] = digest_of(line["run_id"])
+                    self.runs[number] = hash_of(line["run_id"])
                 self.reset_row(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
-        self.states[number], self.runs[number] = STARTED, digest_of(run_id)
+        self.states[number], self.runs[number] = STARTED, hash_of(run_id)
         self.pending[number] = SentStart(number, before.id, before.input_digest, before.sent_at, run_id, created_at)
 
     def _make_room(self, number: int) -> None:

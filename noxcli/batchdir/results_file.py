@@ -15,7 +15,7 @@ from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.outputs.filenames import safe_stem
 from noxcli.reports.result import Outcome
-from noxcli.rows.columns import MAX_ROWS, Row, digest_of
+from noxcli.rows.columns import MAX_ROWS, Row, hash_of
 from noxcli.safe_dir import SafeDir
 
 MAX_RESULT = 1 << 30  # the longest line to read back, in bytes
@@ -157,7 +157,7 @@ class ResultsFile:
 
     def append(self, rows: Iterable[RowResult]) -> None:
         """Add rows' lines, which replace those that they have. Raises as `AppendFile.append`."""
-        self.append_lines({key_of(one.row.number, digest_of(one.row.id)): one.line for one in rows})
+        self.append_lines({key_of(one.row.number, hash_of(one.row.id)): one.line for one in rows})
 
     def append_lines(self, lines: Mapping[int, str]) -> None:
         """Add lines by what identifies their rows. Raises as `append`."""
@@ -208,11 +208,11 @@ class ResultsIndex(ResultsReader):
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
         super().__init__(directory)
-        self.places = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, _, line in self.read_all())
+        self.places = DigestIndex((key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all())
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
-        begin = self.places.find(key_of(row, digest_of(own_id)))
+        begin = self.places.find(key_of(row, hash_of(own_id)))
         return b"" if begin is None else self.read_at(begin)
 
 

@@ -26,7 +26,7 @@ from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
-from noxcli.rows.columns import EXPECT, digest_of
+from noxcli.rows.columns import EXPECT, hash_of
 from noxcli.rows.selection import Shard
 
 UNOWNED = 0xFFFF
@@ -151,8 +151,8 @@ class MergedBatch:
         places, self._hashes = array("Q", bytes(8 * len(self._keys))), array("q", bytes(8 * len(self._keys)))
         for owner, stored in enumerate(self._stored):
             for begin, raw, line in stored.read_all():
-                number = rows.find(key_of(line["row"], digest_of(line["id"])))
-                if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of(run_of(line))):
+                number = rows.find(key_of(line["row"], hash_of(line["id"])))
+                if number is None or (self._owners[number], self._runs[number]) != (owner, hash_of(run_of(line))):
                     continue
                 if not places[number]:
                     yield number, {**line, "row": number}

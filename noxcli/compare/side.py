@@ -20,7 +20,7 @@ from noxcli.outputs.file_texts import read_whole_line
 from noxcli.outputs.values import by_name
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
-from noxcli.rows.columns import EXPECT, digest_of
+from noxcli.rows.columns import EXPECT, digest_of, hash_of
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 
@@ -197,10 +197,10 @@ class Side:
             self.outputs.update(by_name(result["output"]))
         self.asserted.update(str(each.get("name")) for each in result.get("assertions") or ())
         if run.get("id") is not None:
-            self.runs.append(digest_of(run["id"]))
+            self.runs.append(hash_of(run["id"]))
         self._numbers.append(line["row"] << REPETITION_BITS | (line.get("repetition") or 0))
         self._places.append(place)
-        self._ids.append(digest_of(own_id))
+        self._ids.append(0 if own_id is None else digest_of(own_id))
         self._inputs.append(0 if given is None else self._digest(given))
 
     def _digest(self, given: Mapping[str, Any]) -> int:

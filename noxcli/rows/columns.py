@@ -13,6 +13,7 @@ from noxcli.render.text import in_prose
 ID, EXPECT = "$id", "$expect"
 RESERVED = "$"  # a column that begins with it is kept, unless it is an input
 MAX_ROWS = 20_000_000
+MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,11 @@ def _id(value: Any) -> str | None:
     raise UsageProblem("its id is neither a text nor a whole number")
 
 
-def digest_of(text: str | None) -> int:
-    """Return the 64-bit digest of a text, such as a row's own id or a run's; 0 for none."""
-    if text is None:
-        return 0
+def hash_of(text: str | None) -> int:
+    """Return 64 bits that distinguish texts in this process alone, such as rows' own ids and runs; 0 for none."""
+    return 0 if text is None else hash(text) & MASK or 1
+
+
+def digest_of(text: str) -> int:
+    """Return the 64-bit digest of a text, the same in each process."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
