@@ -93,7 +93,7 @@ def decode_json(document: bytes | str) -> Any:
 
 def is_deep(text: str) -> bool:
     """True if JSON has enough brackets to be nested deeper than any limit."""
-    return len(text) > MAX_LEVELS and text.count("[") + text.count("{") > MAX_LEVELS
+    return len(text) > 2 * MAX_LEVELS and text.count("[") + text.count("{") > MAX_LEVELS
 
 
 def is_deeper(value: Any, levels: int) -> bool:
