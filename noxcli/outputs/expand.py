@@ -5,7 +5,6 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
@@ -34,7 +33,6 @@ class Watch(Protocol):
     """A display of downloads, updated ten times a second; its callback gets the seconds since their beginning."""
 
     def update(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
-    def say(self, line: str) -> None: ...
 
 
 Watching = Callable[[], AbstractContextManager[Watch | None]]
@@ -108,16 +106,15 @@ def run_transfers(
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises
     OutputNotDelivered if the system allows no more threads.
     """
-    lines: Queue[str] = Queue()
-    quiet = replace(retries, say=lines.put)  # written by the main thread, between two pictures
+    finished: Queue[int] = Queue()  # what wakes the main thread
     results: list[Result[T]] = [(None, None)] * len(transfers)
 
     def work(place: int) -> None:
         transfer = transfers[place]
         if not transfer.cancelled.is_set():
-            results[place] = result_of(lambda: call(transfer, quiet))
+            results[place] = result_of(lambda: call(transfer, retries))
             transfer.finished = True
-            lines.put("")
+            finished.put(place)
 
     workers = Workers[None](DOWNLOADS_AT_ONCE)
     try:
@@ -127,7 +124,7 @@ def run_transfers(
         raise OutputNotDelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
-            _show_until_finished(transfers, lines, retries, watch)
+            _show_until_finished(transfers, finished, retries, watch)
             return results
     finally:
         for transfer in transfers:
@@ -137,17 +134,15 @@ def run_transfers(
 
 
 def _show_until_finished(
-    transfers: Sequence[Transfer], lines: "Queue[str]", retries: RetryPolicy, watch: Watch | None
+    transfers: Sequence[Transfer], finished: "Queue[int]", retries: RetryPolicy, watch: Watch | None
 ) -> None:
-    """Show each line that is not empty, and how far the downloads are. Raises as `run_transfers`."""
+    """Show how far the downloads are. Raises as `run_transfers`."""
     limit, shown = retries.limit(), time.monotonic()
     while not all(transfer.finished for transfer in transfers):
         if limit.passed:
             raise retries.too_late("the download was not finished")
         with suppress(Empty):
-            line = next_item(lines, SHOW_EVERY)
-            if line and watch is not None:
-                watch.say(line)
+            next_item(finished, SHOW_EVERY)
         if watch is not None and time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
             watch.update(partial(download_facts, transfers))

@@ -132,9 +132,6 @@ class Bar(BottomRenderer):
     def update(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def say(self, line: str) -> None:
-        self._terminal.note(line)
-
     def lines(self) -> Sequence[Line]:
         if self._how_far is None:
             return []

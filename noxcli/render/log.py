@@ -136,9 +136,6 @@ class TaskLog(Renderer):
         self._next = self._began + every
         self._last = ""
 
-    def say(self, line: str) -> None:
-        self._terminal.note(line)
-
     def update(self, how_far: HowFar) -> None:
         now = time.monotonic()
         if now < self._next:
@@ -147,4 +144,4 @@ class TaskLog(Renderer):
         _, done, pace = how_far(now - self._began)
         if done != self._last:
             self._last = done
-            self.say(f"{done}, {pace}")
+            self._terminal.note(f"{done}, {pace}")

@@ -123,12 +123,8 @@ def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
                 if also:
                     yield True, "".join(words), ""
                 else:
-                    finest = _blocks(_words(words), _words(others))
+                    finest = _blocks(WORD.findall("".join(words)), WORD.findall("".join(others)))
                     yield from ((alike, "".join(one), "".join(other)) for alike, one, other in finest)
-
-
-def _words(spaced: Sequence[str]) -> Sequence[str]:
-    return WORD.findall("".join(spaced))
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -53,7 +54,10 @@ class Reports:
 
     def keep_other_files(self) -> None:
         """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""
-        self.targets = {name: path for name, path in self.targets.items() if _may_replace(path, HEADS[name])}
+        for name, path in [*self.targets.items()]:
+            with suppress(OSError), path.open("rb") as file:
+                if file.read(len(HEADS[name])) != HEADS[name]:
+                    del self.targets[name]
 
     def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start. Raises OutputNotDelivered."""
@@ -108,15 +112,6 @@ class Reports:
             self.ci.report_batch(_concluded(self.batch, outcomes, code))
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
-
-
-def _may_replace(path: "Path", head: bytes) -> bool:
-    """True for a file that begins as the report does, and for one that can't be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(head)) == head
-    except OSError:
-        return True
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:

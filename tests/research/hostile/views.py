@@ -18,7 +18,7 @@ from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.render.live import Live
 from noxcli.render.live_region import Bar
-from noxcli.render.log import TaskLog, WarningsOnly
+from noxcli.render.log import WarningsOnly
 from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
@@ -347,12 +347,11 @@ def downloads(theatre: Theatre) -> Iterator[View]:
             bar.update(lambda _: (0.5, "5 bytes of 10 bytes", "1 byte/s"))
             bar.refresh()
             for reason in theatre.marked("t"):
-                bar.say(reason)
+                terminal.note(reason)
         yield View(f"download bar, {columns} columns", said_by(terminal), "t", columns)
     terminal = on_terminal()
-    with TaskLog(terminal, 5.0) as lines:
-        for reason in theatre.marked("t"):
-            lines.say(reason)
+    for reason in theatre.marked("t"):
+        terminal.note(reason)
     yield View("download lines", said_by(terminal), "t")
 
 
