@@ -11,11 +11,7 @@ from noxcli.render.text import amount, shorten
 from noxcli.reports.failure_groups import brief_reason_in
 
 MAX_SHOWN = 100  # rows
-
-
 MAX_ID, MAX_CELL = 30, 200  # characters
-
-
 LAYOUT = Layout(
     ("ROW", "STATUS", "TIME", "OUTPUT"),
     cut=("OUTPUT",),
@@ -34,8 +30,15 @@ class RowTable:
 
     def add(self, line: Mapping[str, Any]) -> None:
         self._count += 1
-        if len(self._shown) < MAX_SHOWN:
-            self._shown.append((line["row"], line.get("repetition") or 0, _cells(line)))
+        if len(self._shown) == MAX_SHOWN:
+            return
+        result, repetition = line["result"], line.get("repetition")
+        seconds, first = (result["run"] or {}).get("duration_s"), next(iter(by_name(result["output"]).values()), None)
+        text = brief_reason_in(result) or ("" if first is None else as_text(first))
+        name = str(line["row"] if line["id"] is None else line["id"]) + (f" #{repetition}" if repetition else "")
+        time = "" if seconds is None else str(seconds)
+        cells = [shorten(name, MAX_ID), ExitCode.words_of(result["exit_code"]), time, shorten(text, MAX_CELL)]
+        self._shown.append((line["row"], repetition or 0, cells))
 
     def show(self, terminal: Terminal) -> None:
         """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
@@ -45,13 +48,3 @@ class RowTable:
         if self._count > MAX_SHOWN:
             others = amount(self._count - MAX_SHOWN, "row")
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
-
-
-def _cells(line: Mapping[str, Any]) -> list[str]:
-    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
-    first = next(iter(by_name(result["output"]).values()), None)
-    text = brief_reason_in(result) or ("" if first is None else as_text(first))
-    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
-    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
-    words = ExitCode.words_of(result["exit_code"])
-    return [shorten(name, MAX_ID), words, "" if seconds is None else str(seconds), shorten(text, MAX_CELL)]

@@ -48,14 +48,14 @@ class Sheet:
     def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""
         names = sorted(self._names, key=lambda name: KINDS.index(name[0]))
-        writer = csv.writer(_Encoder(), delimiter=self.separator)  # CRLF and doubled quotes, as RFC 4180 has them
-        yield codecs.BOM_UTF8 + self._written(writer, self._header(names))
+        writer: Any = csv.writer(_Encoder(), delimiter=self.separator)  # CRLF and doubled quotes, as RFC 4180 has them
+        yield codecs.BOM_UTF8 + writer.writerow(map(self._cell, self._header(names)))
         for line in lines:
             values, result = _values(line), line["result"]
             run, words = result["run"] or {}, ExitCode.words_of(result["exit_code"])
             after = words, run.get("duration_s"), run.get("id"), reason_in(result)
             before = [line["row"], line["id"], *([line.get("repetition")] if self._repeated else [])]
-            yield self._written(writer, [*before, *map(values.get, names), *after])
+            yield writer.writerow(map(self._cell, [*before, *map(values.get, names), *after]))
 
     def _header(self, names: Iterable[tuple[str, str]]) -> list[str]:
         before, after = AROUND
@@ -66,11 +66,8 @@ class Sheet:
             header.insert(len(header) - len(after), name)
         return header
 
-    def _written(self, writer: Any, cells: Iterable[Any]) -> bytes:
-        written: bytes = writer.writerow([self._cell(unwrapped(cell)) for cell in cells])
-        return written
-
     def _cell(self, value: Any) -> str:
+        value = unwrapped(value)
         if not isinstance(value, str):
             text = "" if value is None else to_json(value)
             return text.replace(".", ",") if isinstance(value, float) and self.separator == ";" else text

@@ -97,8 +97,12 @@ def _run(page: Page, one: EndedRun) -> Iterator[Html]:
             rows.append((_code(page, node["name"]), _status(page, node["status"]), seconds))
         yield _table(page, rows, ("node", "status", "seconds"))
     for key, value in by_name(one.document["output"]).items():
+        text = as_text(value)
+        more = len(text) > MAX_BLOCK
+        begun = page.lines(page.begun(text, MAX_BLOCK))
         yield page.tag("p", _code(page, key))
-        yield _block(page, value)
+        block = page.tag("pre", page.tag("code", begun, "…" if more else None))
+        yield page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")]) if more else block
 
 
 def _table(page: Page, rows: Iterable[Iterable[Any]], head: Sequence[str] = ()) -> Html:
@@ -114,12 +118,3 @@ def _status(page: Page, word: str) -> str:
 
 def _code(page: Page, text: str, width: int = CODE_WIDTH) -> Html:
     return page.tag("code", Html(escape(shorten(visible(page.mask(text)), width), quote=False)))
-
-
-def _block(page: Page, value: Any) -> Html:
-    """Return the beginning of a value as text, with its line breaks, and its full length."""
-    text = as_text(value)
-    more = len(text) > MAX_BLOCK
-    begun = page.lines(page.begun(text, MAX_BLOCK))
-    block = page.tag("pre", page.tag("code", begun, "…" if more else None))
-    return page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")]) if more else block

@@ -119,17 +119,12 @@ def _body(
     if commands := about.commands():
         yield page.heading("Retry")
         yield parts.commands(page, commands)
-    yield from _durations(page, sorted(count.took))
-    yield page.heading("Details")
-    yield parts.facts(page, [("File", about.source), *about.facts])
-
-
-def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
-    """Yield how long rows took, in three numbers."""
-    if took:
+    if took := sorted(count.took):
         yield page.heading("Durations", amount(len(took), "row"))
         at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
         yield parts.facts(page, ((term, show_took(within(took, share), took[-1])) for term, share in at))
+    yield page.heading("Details")
+    yield parts.facts(page, [("File", about.source), *about.facts])
 
 
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
