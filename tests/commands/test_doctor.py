@@ -316,3 +316,10 @@ def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
 def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
     result, _ = noxcli.against([json_answer(ME), json_answer({}, 500)], "doctor", "--json")
     assert (result.code, verdicts(result)["events"]) == (75, "failed")
+
+
+def test_remote_words_act_on_no_terminal() -> None:
+    turns = [json_answer({**ME, "name": "\x1b[2J::error::"}), NO_RUNS]
+    result, _ = Noxcli({"NOXUS_API_KEY": "k"}).against(turns, "doctor")
+    assert "\x1b" not in result.text
+    assert "\\x1b[2J" in result.text

@@ -169,3 +169,10 @@ def test_a_rate_limit_hides_nothing(noxcli: Noxcli, plays: Any) -> None:
     assert told.json["data"]["nodes"]
     assert [node["name"] for node in told.json["nodes"]] == [node["name"] for node in calm["nodes"]]
     assert "warning" not in told.err
+
+
+def test_names_with_escapes_do_nothing_to_a_terminal(noxcli: Noxcli) -> None:
+    run = noxcli.ended("odd-names")
+    result = noxcli("inspect", run)
+    assert all(len(row) == 7 for row in rows(result.text))
+    assert "\x1b" not in result.err
