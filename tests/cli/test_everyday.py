@@ -194,3 +194,20 @@ def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
     lines = bytes(seen.raw).decode().split("\r\n")
     assert max(map(len, lines)) <= 40
     assert " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"
+
+
+def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    Path("rows.jsonl").write_text("{}\n")
+    noxcli("batch", "fails", "rows.jsonl")
+    seen = watched([*forked(), "results", "rows.jsonl.batch"], environment(sandbox.url), 60)
+    lines = [line.rstrip() for line in bytes(seen.raw).decode().split("noxcli: ")[1].splitlines()]
+    assert lines[0].endswith(" The model refused")
+    assert lines[1].startswith("the text:")
+
+
+def test_a_note_breaks_between_words(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    noxcli("run", "fails")
+    shown = noxcli("inspect", "@last", tty=True).err.splitlines()
+    assert "failed at 'Summarise'" in " ".join(shown)
+    assert all(len(line) <= 40 for line in shown)
