@@ -1,13 +1,12 @@
 """Build the documentation site from docs/ and the pages at the root into site/: one command, no warning allowed."""
 
-import argparse
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +69,5 @@ def build(target: Path) -> int:
     return code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Build the site."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", type=Path, default=ROOT / "site", help="the directory to write [default: site]")
-    return build(parser.parse_args(argv).target)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(build(ROOT / "site"))

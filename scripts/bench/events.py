@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from itertools import count
 
 from measure import NOXCLI, Goal, Taken, measure, middle, serving, take_turns, times
@@ -26,35 +27,31 @@ BARE = {
     f"print(session.get(url + '/v1/workflows/{WORKFLOW}/runs/' + sys.argv[1]).json())\n",
 }
 RUNS = count()
-Line = Callable[[str], list[str]]
 
 
-def bare(form: str) -> Line:
-    """Return the command line of the bare script for a run."""
-    return lambda run: [sys.executable, "-c", BARE[form], run]
+def line(form: str, run: str, *, bare: bool = False) -> list[str]:
+    """Return the command line that follows a run: noxcli's, or the bare script's."""
+    if bare:
+        return [sys.executable, "-c", BARE[form], run]
+    return [NOXCLI, "stream", f"{WORKFLOW}/{run}", "--format", form, "--quiet"]
 
 
-def ours(form: str) -> Line:
-    """Return noxcli's command line for a run."""
-    return lambda run: [NOXCLI, "stream", f"{WORKFLOW}/{run}", "--format", form, "--quiet"]
+def took(form: str, rounds: int) -> dict[str, list[Taken]]:
+    """Return what each contender takes to follow a run whose events are all available at once."""
 
-
-def took(events: int, rounds: int, lines: Mapping[str, Line]) -> dict[str, list[Taken]]:
-    """Return what each contender takes to follow a run of so many events, all available at once."""
-
-    def following(line: Line, env: Mapping[str, str]) -> Callable[[], Taken]:
+    def follow(*, bare: bool) -> Taken:
         # Each has its own run: its record says `completed` once its events were sent.
-        return lambda: measure(line(f"run-{next(RUNS)}"), env)
+        return measure(line(form, f"run-{next(RUNS)}", bare=bare), env)
 
-    with serving(Plan(events=events)) as env:
-        return take_turns({name: following(line, env) for name, line in lines.items()}, rounds)
+    with serving(Plan(events=EVENTS)) as env:
+        return take_turns({"noxcli": partial(follow, bare=False), "bare": partial(follow, bare=True)}, rounds)
 
 
-def late(line: Line) -> list[float]:
+def late() -> list[float]:
     """Return the milliseconds from the server's write to the line on stdout, in order."""
     with (
         serving(Plan(events=PACED, pace=RATE)) as env,
-        subprocess.Popen(line("run"), env=env, stdout=subprocess.PIPE) as process,
+        subprocess.Popen(line("ndjson", "run"), env=env, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout is not None
         arrivals = [(time.monotonic_ns(), json.loads(text).get("data") or {}) for text in process.stdout]
@@ -64,10 +61,10 @@ def late(line: Line) -> list[float]:
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield CPU, memory and latency."""
     for form in BARE:
-        taken = took(EVENTS, 3 if quick else 15, {"bare": bare(form), "noxcli": ours(form)})
+        taken = took(form, 3 if quick else 15)
         what = f"{EVENTS:,} events, `{form}`"
         yield times(f"{what}, CPU compared with a bare script", taken["noxcli"], taken["bare"], 1.15)
         yield Goal(f"{what}, memory", middle(taken["noxcli"]).mib, 40, "MiB")
-    waited = late(ours("ndjson"))
+    waited = late()
     p99 = waited[len(waited) * 99 // 100]
     yield Goal(f"from the server to stdout at {RATE} events/s, 99 of 100", p99, 2.0, "ms")

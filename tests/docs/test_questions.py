@@ -50,7 +50,7 @@ def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
     """Its search leaves out pages about the project, and no cell shows the backslash of its source."""
     needs("node")
     site, asked = tmp_path / "site", questions()
-    assert make_site.main(["--target", str(site)]) == 0
+    assert make_site.build(site) == 0
     assert len(asked) == 50
     ranks = found(site, [each["words typed"] for each in asked])
     misses = []
