@@ -115,12 +115,3 @@ def show_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
     return f"{minutes // 60}h{minutes % 60:02}m"
-
-
-def show_age(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, in its largest unit: `8s ago`, `3m ago`, `2h ago`, `5d ago`."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit} ago"
-    return f"{seconds}s ago"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.models import word_for
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import fair_share, word_lines
-from noxcli.timing import parse_time, show_age, show_seconds
+from noxcli.timing import parse_time, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.render.line import Capabilities
@@ -23,9 +23,12 @@ Rows = Sequence[Sequence[str]]
 
 
 def age(cell: str) -> str:
-    """Return how long ago a time was."""
-    moment = parse_time(cell)
-    return show_age(moment, datetime.now(UTC)) if moment else cell
+    """Return how long ago a time was, in its largest unit: `8s ago`, `3m ago`, `2h ago`, `5d ago`."""
+    if (moment := parse_time(cell)) is None:
+        return cell
+    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    units = ((seconds // length, unit) for unit, length in (("d", 86400), ("h", 3600), ("m", 60)))
+    return next((f"{count}{unit} ago" for count, unit in units if count), f"{seconds}s ago")
 
 
 def time_of_day(cell: str) -> str:
