@@ -31,7 +31,7 @@ from noxcli.outputs.values import (
     require_whole,
     text_of,
 )
-from noxcli.render.renderers import download_progress
+from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    return complete_inline(noxus.api, output, noxus.retries(), partial(download_progress, noxus.context.terminal))
+    return complete_inline(noxus.api, output, noxus.retries(), partial(task_progress, noxus.context.terminal))
 
 
 def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
@@ -130,7 +130,7 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
         from noxcli.outputs.save import save_output  # as in check_directory
 
         with prepare_directory(directory) as place:
-            watching = partial(download_progress, context.terminal)
+            watching = partial(task_progress, context.terminal)
             delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
         context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
         if context.printing.format.is_text and not context.printing.format.is_live:
@@ -151,7 +151,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
     from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in complete_texts
 
-    watch = partial(download_progress, noxus.context.terminal)
+    watch = partial(task_progress, noxus.context.terminal)
     contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []

@@ -30,7 +30,7 @@ from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Workflow
-from noxcli.render.renderers import batch_progress
+from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount
 from noxcli.reports.row_table import RowTable
 from noxcli.retry import RetryPolicy
@@ -80,7 +80,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             _plan_reports(batch, context, checker, options)
             spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
             output, began = _output(context, batch, checker), context.clock.monotonic()
-            with batch_progress(context.terminal) as shown:
+            with task_progress(context.terminal, prints=True) as shown:
                 batch.run(work, output, partial(show_progress, shown, summary, pace))
             if batch.has_started and not isinstance(summary.cause, Interruption):
                 _warn_of_change(noxus, header)

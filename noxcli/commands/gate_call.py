@@ -60,7 +60,7 @@ from noxcli.errors import (
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
-from noxcli.render.renderers import batch_progress
+from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.row_pair import RowClass
@@ -207,7 +207,7 @@ class _Gate:
         self._upload()
         paste = partial(to_paste, context)
         output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
-        with batch_progress(context.terminal) as shown:
+        with task_progress(context.terminal, prints=True) as shown:
             tick = partial(show_progress, shown, answers, pace)
             while not isinstance(wanted := answers.decide(), GateVerdict):
                 context.terminal.note(_stage(wanted))

@@ -26,7 +26,7 @@ from noxcli.runs.progress import Progress, Step
 from noxcli.timing import show_seconds
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
-BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
+TASK_LINE_EVERY = 10.0  # seconds
 QUEUED = "queued"
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
 
@@ -129,18 +129,17 @@ class WarningsOnly(Renderer):
 class TaskLog(Renderer):
     """A line every few seconds, if the task has come further since the last one."""
 
-    def __init__(self, terminal: Terminal, every: float) -> None:
+    def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._every = every  # seconds
         self._began = time.monotonic()
-        self._next = self._began + every
+        self._next = self._began + TASK_LINE_EVERY
         self._last = ""
 
     def update(self, how_far: HowFar) -> None:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + self._every
+        self._next = now + TASK_LINE_EVERY
         _, done, pace = how_far(now - self._began)
         if done != self._last:
             self._last = done

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.models import Update
 from noxcli.render import Renderer
-from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, TaskLog, WarningsOnly
+from noxcli.render.log import RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 
@@ -29,21 +29,14 @@ def run_progress(terminal: Terminal, progress: Progress, *, writes_events: bool 
     return Live(terminal, progress)
 
 
-def batch_progress(terminal: Terminal) -> "Bar | TaskLog":
-    """Return the renderer of a batch: no bar if results may reach the terminal through a pipe."""
-    if terminal.shares_screen() and not terminal.stdout_is_tty:
-        return TaskLog(terminal, BATCH_LINE_EVERY)
-    return _bar_or_lines(terminal, BATCH_LINE_EVERY)
+def task_progress(terminal: Terminal, *, prints: bool = False) -> "Bar | TaskLog":
+    """Return the renderer of a task: a bar, or lines where nothing is drawn.
 
-
-def download_progress(terminal: Terminal) -> "Bar | TaskLog":
-    """Return the renderer of downloads, during which nothing else is printed."""
-    return _bar_or_lines(terminal, DOWNLOAD_LINE_EVERY)
-
-
-def _bar_or_lines(terminal: Terminal, every: float) -> "Bar | TaskLog":
-    if terminal.quiet or not terminal.can_redraw():
-        return TaskLog(terminal, every)
+    A task that `prints` has no bar if its results may reach the terminal through a pipe.
+    """
+    through_pipe = prints and terminal.shares_screen() and not terminal.stdout_is_tty
+    if through_pipe or terminal.quiet or not terminal.can_redraw():
+        return TaskLog(terminal)
     from noxcli.render.live_region import Bar  # as Live
 
     return Bar(terminal)

@@ -18,8 +18,8 @@ from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts, show_bytes
 from noxcli.outputs.values import Remote
-from noxcli.render import renderers
-from noxcli.render.renderers import download_progress
+from noxcli.render import log
+from noxcli.render.renderers import task_progress
 from noxcli.render.terminal import Terminal
 from noxcli.retry import RetryPolicy
 from noxcli.sandbox.faults import Answer, CutBody, Hold
@@ -290,9 +290,9 @@ def test_a_line_tells_bytes_rate_and_time_left() -> None:
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_line_now_and_then_off_a_terminal(monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
-    monkeypatch.setattr(renderers, "DOWNLOAD_LINE_EVERY", 0.0)
+    monkeypatch.setattr(log, "TASK_LINE_EVERY", 0.0)
     err = io.StringIO()
-    with download_progress(Terminal(io.BytesIO(), err, quiet=quiet)) as shown:
+    with task_progress(Terminal(io.BytesIO(), err, quiet=quiet)) as shown:
         going = [Transfer(Remote("/A", ("A",), "f", "", is_text=False), done=5, total=1 << 40)]
         shown.update(partial(download_facts, going))
     assert re.fullmatch(r"(downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?", err.getvalue())
