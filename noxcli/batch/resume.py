@@ -62,7 +62,7 @@ class RowCounts:
     def add(self, row: Row, state: int) -> None:
         """Count a row of this shard."""
         self.states[state] += 1
-        self.kept |= dict.fromkeys(row.columns)
+        self.kept.update(dict.fromkeys(row.columns))
         if state != FINISHED and row.problem is not None:
             self.wrong += row.file_number != self._last_wrong
             self._last_wrong = row.file_number
@@ -131,8 +131,7 @@ class RemainingRows:
             if found.only is not None:
                 found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
             if self._spec.shard.has(row.number):
-                self._require_same(row)
-                state = self._journaled.state(row.number)
+                state = self._state_of(row)
                 found.add(row if state == FINISHED else self._checked(row), state)
             if row.id is not None:
                 yield hash_of(row.id), row.number
@@ -145,21 +144,18 @@ class RemainingRows:
             if not self._spec.shard.has(row.number) or (wanted is not None and row.number not in wanted):
                 yield None
                 continue
-            self._require_same(row)
-            yield None if self._journaled.state(row.number) == FINISHED else self._checked(row)
+            yield None if self._state_of(row) == FINISHED else self._checked(row)
 
-    def _require_same(self, row: Row) -> None:
-        """Raise UsageProblem if a row that was started has changed in the file, and that was not accepted."""
+    def _state_of(self, row: Row) -> int:
+        """Return the state of a row. Raises UsageProblem if a started one has changed, and that was not accepted."""
         journaled, number = self._journaled, row.number
-        if (
-            journaled.state(number) != NEW
-            and journaled.digests[number] != row.digest
-            and number not in journaled.outdated
-        ):
+        state = journaled.state(number)
+        if state != NEW and journaled.digests[number] != row.digest and number not in journaled.outdated:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started",
                 f"give the same rows again, {self._spec.other_way}",
             )
+        return state
 
     def _checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""

@@ -235,10 +235,9 @@ def parse_result_line(value: Any) -> dict[str, Any] | None:
         return None
     if not _has(result := value["result"], RESULT_KINDS) or "output" not in result:
         return None
-    run, checks = result["run"] or {}, result.get("assertions", [])
-    sound = (
-        _has(run, RUN_KINDS) and _has(result["error"] or {}, ERROR_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN
-    )
+    run, error, checks = result["run"], result["error"], result.get("assertions", [])
+    sound = run is None or (_has(run, RUN_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN)
+    sound = sound and (error is None or _has(error, ERROR_KINDS))
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
     sound = sound and 0 < value["row"] <= MAX_ROWS and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
     return value if sound and result["exit_code"] in CODES else None
