@@ -206,12 +206,6 @@ def test_a_large_output_is_no_step_output(noxcli: Noxcli, plays: Any) -> None:
             assert "output" not in outputs(OUT), "neither cut nor too long for GitHub"
 
 
-def test_a_full_page_is_left_as_it_is(noxcli: Noxcli, plays: Any) -> None:
-    SUMMARY.write_text("x" * (1024 * 1024 - 100))
-    assert noxcli("run", plays(output={"A": "x"}), environ=GITHUB).code == 0
-    assert SUMMARY.stat().st_size == 1024 * 1024 - 100, "of a larger one, GitHub would show nothing"
-
-
 def test_files_out_of_reach_are_told_and_fail_nothing(noxcli: Noxcli, plays: Any) -> None:
     environ = GITHUB | {"GITHUB_OUTPUT": "/nowhere/out", "GITHUB_STEP_SUMMARY": ""}
     result = noxcli("run", plays(output={"A": "x"}), environ=environ)

@@ -21,7 +21,6 @@ from noxcli.reports.ci.step_summary import batch_page, summary_page
 from noxcli.reports.result import EndedRun
 
 MAX_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
-MAX_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger one
 MAX_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
@@ -38,7 +37,7 @@ class GitHub:
     def report_end(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
         self._set_outputs(self._results(ended, exit_code, output_dir))
-        self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), MAX_PAGE)
+        self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask))
         self._annotate([(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def report_batch(self, ended: BatchReport) -> None:
@@ -46,7 +45,7 @@ class GitHub:
         classes = {words: count for count, words in ended.became} if ended.compares else {}
         counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
-        self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), MAX_PAGE)
+        self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask))
         if ended.exit_code:
             messages = () if ended.compares else ended.trouble
             lines = [ended.reason, *(f"{row.name}: {row.what()}" for row in ended.broken), *messages]
@@ -85,22 +84,16 @@ class GitHub:
         text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in masked.items())
         self._append("GITHUB_OUTPUT", text)
 
-    def _append(self, variable: str, text: str, limit: int | None = None) -> None:
-        """Append to the file that the variable names, unless it would grow beyond `limit` bytes.
-
-        In a container, the file may be out of reach; that is not an error.
-        """
+    def _append(self, variable: str, text: str) -> None:
+        """Append to the file that the variable names; in a container, it may be out of reach, which is no error."""
         if not self._terminal.environ.get(variable):
             return
         try:
             with Path(self._terminal.environ[variable]).open("ab+") as file:
-                size = file.tell()
-                if size:
+                if file.tell():
                     file.seek(-1, os.SEEK_END)
                     text = text if file.read() == b"\n" else f"\n{text}"
-                data = text.encode("utf-8", "replace")
-                if limit is None or size + len(data) <= limit:
-                    file.write(data)
+                file.write(text.encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
             self._terminal.complain(f"noxcli: can't write {variable}: {reason_of(error)}")
 
