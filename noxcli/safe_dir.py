@@ -9,7 +9,7 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
@@ -43,10 +43,6 @@ class SafeDir(AbstractContextManager["SafeDir"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # bound: modules may be gone before objects
-        if self._handle != CLOSED:
-            close(self._handle)
 
     def close(self) -> None:
         with self._lock:
