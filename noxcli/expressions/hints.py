@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from shlex import quote
 from typing import Any
 
+from noxcli.expressions.interpreter import SEARCHES
+
 QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|`[^`]*`|"(?:[^"\\]|\\.)*")""")
 # What is wrong, where it is outside of quotes, and what to write in its place.
 REPAIRS = (
@@ -13,7 +15,6 @@ REPAIRS = (
     ("a number is written in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
     ("equality is ==", r"(?<![=!<>])=(?!=)|===", "=="),
 )
-SEARCHING = frozenset({"contains", "starts_with", "ends_with", "matches"})
 # JMESPath's own words, and ours.
 WORDS = (
     (r".*Parse error at column (\d+), token \"(.*?)\" .*", "unexpected {1!r}"),
@@ -78,7 +79,7 @@ def _names_as_texts(tree: Mapping[str, Any]) -> Iterator[str]:
                 yield one["value"]
         if left["type"] == right["type"] == "field":
             yield right["value"]
-    elif tree["type"] == "function_expression" and tree["value"] in SEARCHING:
+    elif tree["type"] == "function_expression" and tree["value"] in SEARCHES:
         yield from (child["value"] for child in children[1:] if child["type"] == "field")
     for child in children:
         yield from _names_as_texts(child)

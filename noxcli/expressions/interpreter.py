@@ -75,17 +75,14 @@ def found_in(text: str, expression: str) -> bool:
     for what, value, most in (("expression", expression, MAX_EXPRESSION), ("text", text, MAX_TEXT)):
         if len(value) > most:
             raise Unapplied(f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}")
-    before = signal.signal(signal.SIGVTALRM, _end_match)
+    signal.signal(signal.SIGVTALRM, _end_match)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, MAX_MATCH)
-        try:
-            return re.search(expression, text) is not None
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        return re.search(expression, text) is not None
     except (re.error, OverflowError, RecursionError) as error:
         raise Unapplied(f"{expression!r} is not a valid regular expression: {error}") from None
     finally:
-        signal.signal(signal.SIGVTALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def _end_match(_: int, __: FrameType | None) -> None:
