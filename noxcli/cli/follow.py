@@ -43,16 +43,21 @@ def to_end(
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
-    `workflow` is what was already read of it; None reads it here.
+    `workflow` is what was already read of it; None reads it here. Raises UsageProblem for an output in --raw, --query
+    or --assert that a running run is known not to have, by its own definition or, without a saved version, the current.
     """
     context, outcome = noxus.context, noxus.context.outcome
     outcome.phase = Phase.FOLLOW
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         return run
     if workflow is None:
-        check_requested(noxus, run, options.raw or ())
-    shows_names = not (context.terminal.quiet and context.printing.format.is_text)
-    workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
+        asks = bool(options.raw or context.reports.asserts)
+        shows_names = not (context.terminal.quiet and context.printing.format.is_text)
+        workflow = read_workflow_of(noxus, run) if shows_names or asks else run.workflow
+        if workflow is not None and not run.settled and (workflow is run.workflow or run.version_id is None):
+            from noxcli.cli.prepare import check_outputs  # a run that has ended is its own check
+
+            check_outputs(noxus, options.raw or (), workflow)
     progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress
     writer = context.printing.event_writer(outcome)
@@ -113,22 +118,6 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     if outcome.run is not None and outcome.run.settled and outcome.run.status != "stopped":
         return outcome.run
     raise TimedOut(f"{late.message}; {what}", hint)
-
-
-def check_requested(noxus: Session, run: Run, raw: Sequence[str]) -> None:
-    """Raise UsageProblem for an output in --raw, --query or --assert that a running run is known not to have.
-
-    It is known if its record has the definition, or names no saved version and the current definition can be read.
-    """
-    if run.settled or not (raw or noxus.context.printing.query is not None or noxus.context.reports.asserts):
-        return
-    known = run.workflow if run.workflow is not None and run.workflow.definition else None
-    if known is None and run.version_id is None:
-        known = read_workflow_of(noxus, run)
-    if known is not None:
-        from noxcli.cli.prepare import check_outputs  # a run that has ended is its own check
-
-        check_outputs(noxus, raw, known)
 
 
 def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
