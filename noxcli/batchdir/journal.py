@@ -29,6 +29,7 @@ from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
 
 MAX_HOLDER = 1024  # bytes
+MAX_ABOUT = 1024 * 1024  # characters of a row's inputs and columns; longer ones are not noted
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 
 
@@ -178,7 +179,10 @@ class Journal(AbstractContextManager["Journal"]):
         if row.number > MAX_ROWS:
             raise JournalTrouble(f"a batch has at most {MAX_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
-        facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
+        facts: dict[str, Any] = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
+        about = {"input": row.inputs.shown(), "columns": row.columns}
+        if len(to_json(about)) <= MAX_ABOUT:
+            facts |= about
         with self._count_lock:
             self._starts += 1
         self._append(self._step(row, "sent", **facts), durable=True)

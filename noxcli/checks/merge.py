@@ -1,5 +1,6 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
+import re
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batchdir.append_file import open_batch_file
+from noxcli.batchdir.append_file import lines_in, open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
-from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
+from noxcli.batchdir.journal_state import FINISHED, MAX_LINE, JournalState, line_at
 from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, row_folder, run_of
 from noxcli.batchdir.table import BatchTable
 from noxcli.checks.batch_summary import BatchSummary
@@ -30,6 +31,7 @@ from noxcli.rows.columns import EXPECT, hash_of
 from noxcli.rows.selection import Shard
 
 UNOWNED = 0xFFFF
+SENT_ROW, RENUMBERED = re.compile(rb'\{"row":(\d+),"step":"sent"'), b'{"step":"renumbered"'
 MAX_DIRECTORIES = 1000
 MAX_COMMANDS = 20
 NAMES = {
@@ -61,6 +63,8 @@ class MergedBatch:
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
     _table: BatchTable | None = None
+    # Where the journal of a directory has the last start of each row without a result.
+    _taken: dict[tuple[int, int], int] | None = None
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
@@ -192,14 +196,32 @@ class MergedBatch:
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
         unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
-        return {**unstored, **self._known_by_table(number)}
+        return {**unstored, **(self._as_taken(files[owner], number) or self._known_by_table(number))}
+
+    def _as_taken(self, file: IO[bytes], number: int) -> Mapping[str, Any]:
+        """Return id, inputs and kept columns of a row from when it was started, nothing if the journal lacks them."""
+        if self._taken is None:
+            self._taken = {}
+            for owner, directory in enumerate(self.directories):
+                for offset, raw in lines_in(directory / JOURNAL_NAME, MAX_LINE):
+                    if raw.startswith(RENUMBERED):
+                        self._taken.clear()  # the lines before have other numbers
+                    elif (sent := SENT_ROW.match(raw)) is not None and self._lacks(int(sent[1])):
+                        self._taken[owner, int(sent[1])] = offset
+        taken = self._taken.get((self._owners[number], number))
+        line = {} if taken is None else line_at(file, taken)
+        return {name: line[name] for name in ("id", "input", "columns")} if "input" in line else {}
 
     def _known_by_table(self, number: int) -> Mapping[str, Any]:
         """Return what the table says of a row without a result, if it still is the one of the batch."""
         if self.header.gate is not None:
             return {}
-        self._table = self._table or BatchTable(self.header, lambda number: not any(self._places[number : number + 1]))
+        self._table = self._table or BatchTable(self.header, self._lacks)
         return self._table.row(number)
+
+    def _lacks(self, number: int) -> bool:
+        """True if a row has no result."""
+        return not any(self._places[number : number + 1])
 
     def _add(self, owner: int, journaled: JournalState) -> None:
         header = self.headers[-1]

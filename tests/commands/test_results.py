@@ -190,7 +190,9 @@ def test_a_row_without_a_result_has_the_input_of_its_table(noxcli: Noxcli, plays
     noxcli("results", "out", "--csv", "out.csv")
     assert all(row["Q"] in Path("out.csv").read_text() for row in rows)
     Path(text).write_text(Path(text).read_text().replace("why 39", "who"))
-    assert noxcli("results", "out").lines[-1]["input"] is None, "it is another table"
+    stored = noxcli("results", "out").lines
+    assert stored[:2] == lines[:2], "with what they had when they were taken"
+    assert stored[-1]["input"] is None, "it is another table"
 
 
 def test_the_last_line_of_a_run_counts_and_no_damaged_one(noxcli: Noxcli, batch: str) -> None:
