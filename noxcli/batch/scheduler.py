@@ -139,9 +139,11 @@ class Scheduler:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
-            assert self._finding is not None
             doubt = self.journaled.pop_pending(number)
-            self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
+            if self._finding is None:  # a gate adopts nothing: its starts are searched for at the end
+                self.in_flight.in_doubt.append(ActiveRow(row, sent=doubt))
+            else:
+                self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.journaled.pop_pending(number)
             run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batchdir.header import PLACES, SIDES
-from noxcli.batchdir.journal_state import STARTED, JournalState
+from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.compare.gate_rules import (
     BASE,
@@ -20,7 +20,7 @@ from noxcli.compare.gate_rules import (
     StoredAnswer,
     SuspectState,
 )
-from noxcli.errors import UsageProblem
+from noxcli.errors import ExitCode, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render import Facts
 from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
@@ -66,17 +66,17 @@ class GateAnswers(BatchSummary):
 
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
+    unknown_starts: list[str] = field(default_factory=list)  # starts whose outcome is not known, with their candidates
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
-    _followed: set[AnswerKey] = field(default_factory=set)  # whose runs an earlier call has started
+    _followed: set[AnswerKey] = field(default_factory=set)  # that an earlier call has started
 
     def remember(self, journaled: JournalState) -> None:
         """Count the runs of earlier calls; what they have retried already is asked once in this call."""
         self.runs.update({answer_key(number): count for number, count in journaled.starts.items()})
         self._tries.update(key for key, count in self.runs.items() if count > 1)
-        started = (number for number in journaled.pending if journaled.state(number) == STARTED)
-        self._followed = {*map(answer_key, started)}
+        self._followed = {*map(answer_key, journaled.pending)}
 
     def count(
         self,
@@ -90,6 +90,10 @@ class GateAnswers(BatchSummary):
         key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
         if line["result"].get("assertions"):
             self._checked.add(key.row)
+        if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
+            found, _, _ = line["result"]["error"]["hint"].partition("; ")  # what follows is about batches
+            start = f"a start of row {key.row} in {line['side'].upper()}"
+            self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
             self._tries[key] += 1
             self.runs[key] += not line["result"]["retry_safe"] and key not in self._followed

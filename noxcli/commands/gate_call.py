@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noxcli.batch.batch import Batch
-from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import SIDES, BatchHeader, constants_of, differences, digests_of
+from noxcli.batchdir.header import BatchHeader, constants_of, differences, digests_of
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
@@ -24,7 +23,7 @@ from noxcli.cli.session import Session, begin
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
 from noxcli.commands.compare_call import ComparisonReport, chance_line, counts_of
 from noxcli.commands.gate import Options
-from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, answer_key, number_of, with_own
+from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, number_of, with_own
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
     BASE,
@@ -65,8 +64,6 @@ from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.row_pair import RowClass
 from noxcli.rows.selection import Shard
-from noxcli.runs.resolve import Candidates
-from noxcli.runs.start import MAX_SEARCH
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
@@ -202,16 +199,19 @@ class _Gate:
         noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.noxus.context
         saves = self.options.output_dir is not None
         work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
-        self._name_doubts(work)
         batch.count_earlier(self.checker)
         self._upload()
         paste = partial(to_paste, context)
         output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
-        with task_progress(context.terminal, prints=True) as shown:
-            tick = partial(show_progress, shown, answers, pace)
-            while not isinstance(wanted := answers.decide(), GateVerdict):
-                context.terminal.note(_stage(wanted))
-                self._ask(wanted, work, output, tick)
+        try:
+            with task_progress(context.terminal, prints=True) as shown:
+                tick = partial(show_progress, shown, answers, pace)
+                while not isinstance(wanted := answers.decide(), GateVerdict):
+                    context.terminal.note(_stage(wanted))
+                    self._ask(wanted, work, output, tick)
+        finally:
+            for doubt in answers.unknown_starts:
+                context.terminal.warn(doubt)
         return wanted
 
     def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
@@ -238,23 +238,6 @@ class _Gate:
             return Interruption(message, hint, number=cause.number)
         # OK: the first rows ended alike, or too many are in doubt.
         return Incomplete(message, hint, cause.exit_code or worst(self.answers.codes))
-
-    def _name_doubts(self, work: RowWorker) -> None:
-        """Name starts of earlier calls without a known outcome: their answers are retried."""
-        journaled = self.batch.journaled
-        for side, digests in enumerate(work.digests):
-            doubts = [doubt for doubt in journaled.doubtful if answer_key(doubt.number).side == side]
-            if not doubts:
-                continue
-            within = work.deadline.remaining(MAX_SEARCH)
-            finding = find_candidates_of_batch(
-                work.api, work.workflow_id, digests, doubts, work.known.__contains__, within
-            )
-            for doubt in doubts:
-                words = Candidates(finding.candidates(doubt), finding.listed).words()
-                row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"
-                self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is retried: {words}")
-                journaled.reset_row(doubt.number)
 
     def _upload(self) -> None:
         """Store the files that all rows share."""

@@ -1,10 +1,12 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
 import json
+import re
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tests.process import ended_by, running, until
 BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
 GOOD = ("--assert", "output.A == 'good'")
 ENDS = {"f": "failed", "s": "stopped"}
+ONE_RUN = r"runs with the same input: [0-9a-f-]{36} \(\w+\)\n"
 
 
 def nodes(word: str) -> list[Any]:
@@ -158,6 +161,26 @@ def test_an_answer_without_a_result_is_asked_once_more(noxcli: Noxcli, sandbox: 
     assert gate(noxcli, workflow, rows).code == 0
 
 
+def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    answered = Event()
+
+    def script(inputs: dict[str, Any]) -> Iterator[Step]:
+        if inputs["Q"] == "waits" and inputs["P"] == "new":
+            yield State("awaiting_human_feedback")
+            while not answered.is_set():
+                yield Sleep(10_000)
+
+    turns = {"waits": ("g", "g"), "fine": ("g", "g")}
+    workflow, rows = answers(turns, script=script), table(turns)
+    for _ in range(3):
+        result = gate(noxcli, workflow, rows)
+        assert (result.code, len(sandbox.runs(workflow))) == (8, 5), result.err
+    answered.set()
+    until(lambda: sandbox.runs(workflow)[-1].status == "completed")
+    assert gate(noxcli, workflow, rows).code == 0, "somebody has answered it"
+    assert len(sandbox.runs(workflow)) == 5
+
+
 def test_a_kill_costs_no_answer(sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any) -> None:
     turns = {"worse": ("g", "b"), **{str(number): ("g", "g") for number in range(8)}}
     workflow, rows = answers(turns), table(turns)
@@ -211,6 +234,7 @@ def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: S
     result = gate(noxcli, workflow, rows)
     assert result.code == 0, result.err
     assert len(sandbox.runs(workflow)) == 5
+    assert re.search(f"warning: a start of row [12] in (BASE|NEW) has no known outcome, .* {ONE_RUN}", result.err)
     assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] == 5
 
 
