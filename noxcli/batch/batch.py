@@ -135,9 +135,10 @@ class Batch(AbstractContextManager["Batch"]):
         self.journal.begin(begun, journaled)
         self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
-        require_journal_of(self.results, journaled)
+        has_all = require_journal_of(self.results, journaled)
         if journaled.header is not None:
-            journaled.reopen_lost(self.results.kept.places.__contains__, self.journal.path)
+            if not has_all:
+                journaled.reopen_lost(self.results.kept.places.__contains__, self.journal.path)
             renew_columns(self.spec.rows, self.header.kept, journaled, self.results, terminal.mask)
         if RED in self.spec.again and not journaled.choice_is_open:
             self._choose_red(checker)

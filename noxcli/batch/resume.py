@@ -252,15 +252,21 @@ def require_no_results(directory: Path) -> None:
         _lack_rows(directory)
 
 
-def require_journal_of(results: ResultsFile, journaled: JournalState) -> None:
-    """Raise UsageProblem if there are results of rows that the journal lacks: these rows would start again."""
+def require_journal_of(results: ResultsFile, journaled: JournalState) -> bool:
+    """Return whether each row of the journal has one result.
+
+    Raises UsageProblem if there are results of rows that the journal lacks: these rows would start again.
+    """
     if journaled.was_renumbered:
-        return
+        return False
     known = DigestIndex(
         (key_of(number, journaled.ids[number]), number) for number, at in enumerate(journaled.offsets) if at
     )
+    if known.digests == results.kept.places.digests:
+        return True
     if not all(key in known for key in results.kept.places.digests):
         _lack_rows(results.path.parent)
+    return False
 
 
 def _lack_rows(directory: Path) -> NoReturn:

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -111,8 +112,8 @@ class DigestIndex:
 
     def repeated(self) -> Iterator[tuple[int, int]]:
         """Yield each number that is followed by another one of the same digest, with the next one."""
-        for place in range(len(self.digests) - 1):
-            if self.digests[place] == self.digests[place + 1]:
+        for place, (one, other) in enumerate(pairwise(self.digests)):
+            if one == other:
                 yield self._numbers[place], self._numbers[place + 1]
 
 

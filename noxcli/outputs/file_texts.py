@@ -1,7 +1,7 @@
 """Texts of an output that became files: read back for what is judged and kept, and taken out for what is shown."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ Entry = Mapping[str, Any]  # of a file, in a result document
 def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[Entry]]:
     """Return the output with the texts of its files in it, and the entries of files that are not what was written."""
     texts: dict[Keys, str] = {}
-    wrong, most = [], MAX_TEXTS // max(1, len(files))
-    for keys, entry in _texts(output, files):
-        if entry["bytes"] > most:
+    wrong, most = list[Entry](), MAX_TEXTS // max(1, len(files))
+    for entry in files:
+        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int) or not entry.get("text"):
+            continue
+        keys, value = _find(output, entry.get("pointer"))
+        path = entry.get("path")
+        if keys is None or not isinstance(path, str) or value != {"$file": path} or entry["bytes"] > most:
             continue
         text = _read(entry)
         if text is None:
@@ -54,17 +58,6 @@ def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
         if entry.get("text") and entry["path"] and keys is not None:
             paths[keys] = {"$file": entry["path"]}
     return {**line, "result": {**result, "output": replaced(result["output"], paths)}} if paths else line
-
-
-def _texts(output: Any, files: Sequence[Entry]) -> Iterator[tuple[Keys, Entry]]:
-    """Yield the place of each text that is a file."""
-    for entry in files:
-        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int) or not entry.get("text"):
-            continue
-        keys, value = _find(output, entry.get("pointer"))
-        path = entry.get("path")
-        if keys is not None and isinstance(path, str) and value == {"$file": path}:
-            yield keys, entry
 
 
 def _read(entry: Entry) -> str | None:

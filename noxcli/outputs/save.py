@@ -1,6 +1,6 @@
 """The files of all outputs: named, downloaded, written, and listed in the manifest at the end."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ def save_output(
         ]
         problems = [problem(pointer_to(item.keys), item.error) for item in items if isinstance(item.error, NoxError)]
         earlier = [entry for entry in before if folder.exists(entry["name"])]
-        listed = {"complete": len(files) == len(items), **_listed(files, problems, earlier)}
+        listed = {"complete": len(files) == len(items), "files": files, "problems": problems, "earlier": earlier}
         late = _write_manifest(run, place, listed, durable=durable)
     problems += late
     whole = shown if isinstance(run.output, dict) else shown["output"]
@@ -117,20 +117,12 @@ def _write(folder: Folder, item: Item, text: str, *, durable: bool) -> None:
         item.error = error
 
 
-def _listed(files: Sequence[Entry], problems: Sequence[str], earlier: Sequence[Entry]) -> dict[str, Any]:
-    """Return the files of this run and earlier ones, as a manifest lists them."""
-    named = {Path(entry["path"]).name: entry for entry in files}
-    return {
-        "files": [{"name": name, **entry} for name, entry in named.items()],
-        "problems": problems,
-        "earlier": [entry for entry in earlier if entry["name"] not in named],
-    }
-
-
 def _write_manifest(run: Run, place: SafeDir, listed: Mapping[str, Any], *, durable: bool) -> list[str]:
-    """Write the manifest; return what went wrong in that."""
+    """Write the manifest, with each name once; return what went wrong in that."""
     about = {"id": run.id, "workflow_id": run.workflow_id, "status": run.status}
-    document = {"schema": MANIFEST_SCHEMA, "run": about, **listed}
+    files = {(name := Path(entry["path"]).name): {"name": name, **entry} for entry in listed["files"]}
+    earlier = [entry for entry in listed["earlier"] if entry["name"] not in files]
+    document = {"schema": MANIFEST_SCHEMA, "run": about, **listed, "files": [*files.values()], "earlier": earlier}
     try:
         with place.replacing(MANIFEST, durable=durable) as file:
             file.write(to_json(document, indent=2).encode())
