@@ -91,10 +91,9 @@ def words_of(path: Path) -> Iterator[tuple[int, str]]:
 def hits(texts: Iterable[str]) -> Counter[str]:
     """Return how often each phrase is in the texts, by what is plainer."""
     counted = Counter[str]()
-    for text in texts:
-        line = re.sub(r"\s+", " ", text)
-        for phrase, plainer in PLAINER.items():
-            counted[plainer.partition(" \u2192 ")[2] or plainer] += len(re.findall(phrase, line, re.IGNORECASE))
+    apart = "\0.\0".join(re.sub(r"\s+", " ", text) for text in texts)  # no phrase reaches into another text
+    for phrase, plainer in PLAINER.items():
+        counted[plainer.partition(" \u2192 ")[2] or plainer] += len(re.findall(phrase, apart, re.IGNORECASE))
     return +counted
 
 
@@ -193,10 +192,11 @@ def is_participle(name: str) -> bool:
 def quiet_names(source: str) -> Iterator[str]:
     """Yield the properties and participles whose function reaches beyond this process."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef):
-            is_value = is_participle(node.name) or any("property" in ast.unparse(each) for each in node.decorator_list)
+        if isinstance(node, ast.FunctionDef) and (
+            is_participle(node.name) or any("property" in ast.unparse(each) for each in node.decorator_list)
+        ):
             calls = [ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
-            if is_value and any(map(REACHING.fullmatch, calls)):
+            if any(map(REACHING.fullmatch, calls)):
                 yield node.name
 
 
