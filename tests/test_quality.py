@@ -38,10 +38,7 @@ def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
     ours = {*named} - engines
     assert [name for name in ours if not named[name] <= named["dev"]] == [], "another version"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    for name, wanted in (
-        ("run", project["project"]["dependencies"]),
-        ("build", project["build-system"]["requires"]),
-    ):
+    for name, wanted in (("run", project["project"]["dependencies"]), ("build", project["build-system"]["requires"])):
         packages = {normal(line.partition("==")[0]) for line in named[name]}
         assert {normal(re.split(r"[<>=]", each)[0]) for each in wanted} <= packages
 

@@ -5,12 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from noxcli.errors import UsageProblem
-from noxcli.timing import (
-    Deadline,
-    parse_duration,
-    parse_time,
-    show_seconds,
-)
+from noxcli.timing import Deadline, parse_duration, parse_time, show_seconds
 from tests.faults.fake import FakeClock
 
 # Durations.

@@ -20,16 +20,7 @@ from noxcli.errors import NoxError, OutputNotDelivered, RequestRejected, Unavail
 from noxcli.models import Run
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
-from tests.rawserver import (
-    RawServer,
-    Turn,
-    answer,
-    json_answer,
-    raw_server,
-    sending,
-    stay_silent,
-    trickle,
-)
+from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
 from tests.sample import one_in
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}

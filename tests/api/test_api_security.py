@@ -223,8 +223,7 @@ def test_settings_do_not_show_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["https://user:url-secret@host", "ftp://user:url-secret@host", "https://user:url-secret@host:99999"],
+    "url", ["https://user:url-secret@host", "ftp://user:url-secret@host", "https://user:url-secret@host:99999"]
 )
 def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigProblem) as caught:

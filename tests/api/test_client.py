@@ -380,13 +380,7 @@ def test_a_date_counts_by_the_clock_of_its_server() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"<html>please sign in</html>",
-        b'{"id": "x", "status": "run',
-        b"\xff\xfe\x00",
-        b"[" * 100,
-    ],
+    [b"", b"<html>please sign in</html>", b'{"id": "x", "status": "run', b"\xff\xfe\x00", b"[" * 100],
     ids=["empty", "html", "cut", "binary", "open"],
 )
 def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:

@@ -255,13 +255,7 @@ def proxy(upstream: str, way: str) -> AbstractContextManager[RawServer]:
     ],
 )
 def test_a_proxy_that_holds_a_running_runs_events_is_found(
-    noxcli: Noxcli,
-    sandbox: Sandbox,
-    plays: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    way: Any,
-    verdict: str,
-    message: str,
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch, way: Any, verdict: str, message: str
 ) -> None:
     # Only where events are held, the whole time passes.
     monkeypatch.setattr(doctor, "WATCHED", 0.6 if way == "holds" else 30)

@@ -137,10 +137,7 @@ def test_the_examples_can_be_pasted_twice(
         (["login"], "no such command 'login'; set NOXUS_API_KEY to your key, and check it with: noxcli doctor"),
         (["xyzzy"], "no such command 'xyzzy'; see noxcli --help"),
         ([""], "no such command ''; see noxcli --help"),
-        (
-            ["run", "demo", "--tiemout=3"],
-            "no such option: --tiemout; did you mean --timeout? see noxcli run --help",
-        ),
+        (["run", "demo", "--tiemout=3"], "no such option: --tiemout; did you mean --timeout? see noxcli run --help"),
         (["run", "demo", "--inpu"], "no such option: --inpu; did you mean --inputs? see noxcli run --help"),
         (["run", "demo", "--foo"], "no such option: --foo; see noxcli run --help"),
         (["wait", "x", "--zzz"], "no such option: --zzz; see noxcli wait --help"),

@@ -89,7 +89,7 @@ def test_the_document_has_the_apis_names(noxcli: Noxcli, plays: Any) -> None:
     (listed,) = document.pop("runs")
     assert document == {"schema": "noxcli.runs/1", "ok": True, "exit_code": 0, "limit": 30}
     assert list(listed) == [
-        *("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s"),
+        *("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s")
     ]
     assert (listed["id"], listed["status"], listed["progress"]) == (only, "completed", 100)
     assert (listed["workflow_id"], listed["workflow_name"]) == (workflow, "test_the_document_has_the_apis_names")
@@ -160,9 +160,7 @@ def test_workflows_by_id_name_and_change(noxcli: Noxcli) -> None:
     document = noxcli("workflows", "--json", "--limit", "1").json
     (first,) = document.pop("workflows")
     assert document == {"schema": "noxcli.workflows/1", "ok": True, "exit_code": 0, "limit": 1}
-    assert list(first) == [
-        *("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at"),
-    ]
+    assert list(first) == [*("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at")]
     assert (first["id"], first["runs_count"]) == (rows[0][0], 1)
 
 

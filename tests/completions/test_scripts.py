@@ -55,10 +55,7 @@ def nasty_table(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("shell", "script"),
-    [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")],
-)
+@pytest.mark.parametrize(("shell", "script"), [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")])
 def test_a_command_prints_them(noxcli: Noxcli, shell: str, script: str) -> None:
     assert noxcli("completion", shell).out == (SCRIPTS / script).read_bytes()
 

@@ -38,12 +38,7 @@ def asks(noxcli: Noxcli, *more: str, environ: dict[str, str] | None = None) -> R
 
 @pytest.mark.parametrize(
     ("flag", "variable", "default", "chosen"),
-    [
-        ("a", "b", "c", "a"),
-        (None, "b", "c", "b"),
-        (None, None, "c", "c"),
-        (None, "", "c", "c"),
-    ],
+    [("a", "b", "c", "a"), (None, "b", "c", "b"), (None, None, "c", "c"), (None, "", "c", "c")],
 )
 def test_flag_then_variable_then_file_choose_the_profile(
     bare: Noxcli, sandbox: Sandbox, flag: str | None, variable: str | None, default: str, chosen: str
@@ -221,12 +216,7 @@ def test_the_nearest_file_up_to_the_repositorys_root_counts(
 
 @pytest.mark.parametrize(
     ("here", "file", "counts"),
-    [
-        ("home/a", ".", False),
-        ("home/a", "home", True),
-        ("shared/a", "shared", False),
-        ("shared", "shared", True),
-    ],
+    [("home/a", ".", False), ("home/a", "home", True), ("shared/a", "shared", False), ("shared", "shared", True)],
 )
 def test_without_a_repository_the_search_ends_at_home_or_here(
     noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, file: str, counts: bool

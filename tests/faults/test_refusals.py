@@ -69,8 +69,7 @@ def at(server: RawServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "page"),
-    one_in(3, [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], PAGES.values()),
+    ("command", "page"), one_in(3, [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], PAGES.values())
 )
 def test_a_gateways_page_is_temporary_trouble(noxcli: Noxcli, command: Sequence[str], page: bytes) -> None:
     with reading(RUNNING, *[page] * 9, DONE) as server:

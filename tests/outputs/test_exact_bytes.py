@@ -29,11 +29,7 @@ def text(size: int, edge: str) -> str:
 
 @pytest.mark.parametrize(
     ("size", "edge"),
-    [
-        *one_in(3, SIZES, EDGES),
-        (LARGE, EDGES[-1]),
-        pytest.param(LARGE, "🌱", marks=pytest.mark.wide),
-    ],
+    [*one_in(3, SIZES, EDGES), (LARGE, EDGES[-1]), pytest.param(LARGE, "🌱", marks=pytest.mark.wide)],
     ids=ascii,
 )
 def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int, edge: str) -> None:

@@ -153,12 +153,7 @@ def test_a_verdict_breaks_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
     progress.apply_one(Finished(replace(RUNNING, status="completed", progress_details=details)))
     draw_verdict(terminal, progress, "noxcli fetch-output run-1")
     lines = lines_of(screen_of(err.getvalue().replace("\n", "\r\n").encode(), 30))
-    assert lines == [
-        "Quarterly report completed in",
-        "0.0s; 9 nodes completed",
-        "output:",
-        "noxcli fetch-output run-1",
-    ]
+    assert lines == ["Quarterly report completed in", "0.0s; 9 nodes completed", "output:", "noxcli fetch-output run-1"]
 
 
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:

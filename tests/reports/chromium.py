@@ -18,14 +18,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
 PATIENCE = 60  # seconds for one answer
-KEYS = {
-    "Tab": 9,
-    "Enter": 13,
-    " ": 32,
-    "ArrowRight": 39,
-    "ArrowLeft": 37,
-    "/": 191,
-}
+KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "/": 191}
 
 
 @dataclass

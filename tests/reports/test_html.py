@@ -221,15 +221,7 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     summary.touch()
     write_rows(*"abc")
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
-    argv = (
-        "batch",
-        workflow,
-        "rows.jsonl",
-        "--assert",
-        "ok && row.Q != 'b'",
-        "--report",
-        "batch.html",
-    )
+    argv = ("batch", workflow, "rows.jsonl", "--assert", "ok && row.Q != 'b'", "--report", "batch.html")
     assert noxcli(*argv, environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": str(summary)}).code == 11
     page = read("batch.html")
     noxcli("results", "rows.jsonl.batch", "--report", "later.html")

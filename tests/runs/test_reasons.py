@@ -69,8 +69,6 @@ SOURCES: dict[str, dict[str, Any]] = {
     "run_logs": {"details": {**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}},
     "data": {"data": {"nodes": [{"id": READ, "error": None}, {"id": WRITE, "status": "failed", "error": WHY}]}},
 }
-
-
 SILENT: dict[str, Any] = {"events": lambda _, peer: stay_silent(peer), "data": stay_silent}
 
 
@@ -144,14 +142,8 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
 
 
 TOLD: dict[str, tuple[dict[str, Any], str]] = {
-    "a part of a node": (
-        {"events": sends([said_by("inner", "failed", 1, content=WHY), END])},
-        SAID,
-    ),
-    "without a definition": (
-        {"workflow": answer(403), **SOURCES["events"]},
-        f"failed at '{WRITE}': {WHY}",
-    ),
+    "a part of a node": ({"events": sends([said_by("inner", "failed", 1, content=WHY), END])}, SAID),
+    "without a definition": ({"workflow": answer(403), **SOURCES["events"]}, f"failed at '{WRITE}': {WHY}"),
     "of the whole run": (
         {"events": sends([event({"status": "failed", "error": "out of credits"}, "1-0", "state")])},
         "run failed: out of credits",
@@ -199,16 +191,7 @@ def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, 
 
 def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
-    result, _ = failing(
-        noxcli,
-        "fetch-output",
-        RUN,
-        "--timeout",
-        "500ms",
-        "--json",
-        events=lambda _, peer: stay_silent(peer),
-        data=stay_silent,
-    )
+    result, _ = failing(noxcli, "fetch-output", RUN, "--timeout", "500ms", "--json", **SILENT)
     assert result.code == 1
     assert result.json["error"]["message"] == "run failed"
 
@@ -312,14 +295,5 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
 
 
 def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
-    result, _ = failing(
-        noxcli,
-        "batch",
-        WORKFLOW,
-        "rows.jsonl",
-        "--timeout",
-        "700ms",
-        events=lambda _, peer: stay_silent(peer),
-        data=stay_silent,
-    )
+    result, _ = failing(noxcli, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms", **SILENT)
     assert [line["result"]["exit_code"] for line in result.lines] == [1]

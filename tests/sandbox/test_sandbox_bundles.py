@@ -86,9 +86,7 @@ def test_a_workflow_from_elsewhere_runs_with_made_up_outputs(api: Api) -> None:
 
     assert answered(api, clone["id"]) == "Answer of an imported workflow"
     answer = api.post(
-        "/v1/workflows/import",
-        {"definition": exported(api, asked).replace(asked, UNKNOWN)},
-        params={"mode": "replace"},
+        "/v1/workflows/import", {"definition": exported(api, asked).replace(asked, UNKNOWN)}, params={"mode": "replace"}
     )
     assert answer.status_code == 404
 

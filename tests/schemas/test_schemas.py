@@ -35,10 +35,7 @@ def test_without_a_name_they_are_listed(noxcli: Noxcli) -> None:
 
 def test_a_name_that_is_none_is_told_with_the_nearest(noxcli: Noxcli) -> None:
     result = noxcli("schema", "resultt")
-    assert (result.code, result.err) == (
-        2,
-        "noxcli: there is no schema named 'resultt'; did you mean result?\n",
-    )
+    assert (result.code, result.err) == (2, "noxcli: there is no schema named 'resultt'; did you mean result?\n")
 
 
 def test_the_words_of_the_schema_are_those_of_the_code() -> None:
