@@ -14,7 +14,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.workspace import LIMITED_KEY
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, Result, posts
-from tests.rawserver import Turn, json_answer, raw_server, stay_silent, trickle
+from tests.rawserver import json_answer, raw_server, stay_silent, trickle
 from tests.sample import one_in
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -217,39 +217,33 @@ def test_an_odd_id_is_no_bug(noxcli: Noxcli, command: str, text: str) -> None:
 # Limits also hold with a slow server.
 
 
-@pytest.mark.parametrize(
-    "turn",
-    [
-        pytest.param(stay_silent, id="silent"),
-        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), id="slow"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("argv", "code"),
-    [
-        (("wait", "w/r"), 124),
-        (("wait", UNKNOWN), 124),
-        (("wait", UNKNOWN, "w/r"), 124),
-        (("stream", UNKNOWN), 124),
-        (("fetch-output", UNKNOWN), 124),
-        (("run", "a name"), 75),
-        (("run", UNKNOWN), 75),
-        (("run", UNKNOWN, "--no-check"), 7),
-        (("inputs", UNKNOWN), 75),
-        (("runs",), 75),
-        (("workflows",), 75),
-        (("versions", UNKNOWN), 75),
-        (("inspect", UNKNOWN), 124),
-        (("stop", "w/r"), 6),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
+SLOW = {"silent": stay_silent, "slow": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")}
+AT_THE_LIMIT = [
+    (("wait", "w/r"), 124),
+    (("wait", UNKNOWN), 124),
+    (("wait", UNKNOWN, "w/r"), 124),
+    (("stream", UNKNOWN), 124),
+    (("fetch-output", UNKNOWN), 124),
+    (("run", "a name"), 75),
+    (("run", UNKNOWN), 75),
+    (("run", UNKNOWN, "--no-check"), 7),
+    (("inputs", UNKNOWN), 75),
+    (("runs",), 75),
+    (("workflows",), 75),
+    (("versions", UNKNOWN), 75),
+    (("inspect", UNKNOWN), 124),
+    (("stop", "w/r"), 6),
+]
+
+
+@pytest.mark.parametrize(("slow", "line"), one_in(2, SLOW, AT_THE_LIMIT))
 def test_the_time_limit_holds_whatever_the_server_does(
-    noxcli: Noxcli, turn: Turn, argv: tuple[str, ...], code: int
+    noxcli: Noxcli, slow: str, line: tuple[tuple[str, ...], int]
 ) -> None:
+    argv, code = line
     noxcli.clock = Clock()
     for _ in range(3):  # a busy machine may hold up one of them, the first also for what it loads
-        with raw_server(turn) as server:
+        with raw_server(SLOW[slow]) as server:
             began = time.monotonic()
             result = noxcli(*argv, "--timeout", "200ms", "--json", "--base-url", server.url)
             took = time.monotonic() - began
@@ -274,14 +268,8 @@ def test_what_is_no_json_does_not_reach_stdout(noxcli: Noxcli) -> None:
     def refuse(constant: str) -> None:
         pytest.fail(f"{constant} is not part of JSON")
 
-    result, _ = noxcli.against(
-        [json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})],
-        "fetch-output",
-        "w/r",
-        "--json",
-        "--retry-for",
-        "0",
-    )
+    no_json = json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})
+    result, _ = noxcli.against([no_json], "fetch-output", "w/r", "--json", "--retry-for", "0")
     assert json.loads(result.out, parse_constant=refuse)["exit_code"] == result.code
 
 

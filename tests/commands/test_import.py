@@ -177,21 +177,6 @@ def test_a_rejected_bundle_ends_with_the_dry_run(
         assert (done.code, done.json["ok"], len(imports(sandbox))) == (code, False, 1)
 
 
-def test_a_change_goes_from_an_edited_file_to_a_comparison(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
-    bundle, rows = tmp_path / "review.nx", tmp_path / "rows.csv"
-    text = noxcli("export", "review").text
-    bundle.write_text(text.replace("Answer the customer", "Think step by step. Answer the customer"))
-    rows.write_text("$id,Question\nnorway,Do you ship to Norway?\ninvoice,Where is my invoice?\n")
-    version = noxcli("import", str(bundle), "--mode", "version", "--apply", "--json").json["created"][0]["id"]
-    for name, used in (("before", "base"), ("after", version)):
-        line = ["batch", "review", str(rows), "--version-id", used, "--output-dir", str(tmp_path / name), "--quiet"]
-        assert noxcli(*line).code == 0
-    compared = noxcli("compare", str(tmp_path / "before"), str(tmp_path / "after"))
-    assert compared.text.startswith("changed\tnorway\tAnswer: [-Yes")
-    assert len(compared.text.splitlines()) == 1
-    assert len([each for each in sandbox.requests if "/import" in each.path]) == 2
-
-
 def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: Path) -> None:
     key = noxcli.environ["NOXUS_API_KEY"]
     with serving(noxcli, Answer(200, [{"name": key, "more": [key]}], repeat=True)):

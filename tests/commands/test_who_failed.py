@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Noxcli, QuickClock, write_rows
 from tests.process import needs
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
+from tests.sample import one_in
 
 HOST = "api.example.com"
 RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -29,7 +30,7 @@ VERBS = [
     ("doctor",),
     ("import", "bundle.json", "--mode", "clone"),
 ]
-each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: "-".join(verb[:1]))
+REFUSALS = [(407, "put user and password into https_proxy"), (403, "ask who runs the proxy for access, or add")]
 
 
 @pytest.fixture(autouse=True)
@@ -64,21 +65,18 @@ def assert_told(noxcli: Noxcli, verb: tuple[str, ...], code: int, *told: str) ->
     assert "Traceback" not in text
 
 
-@each_verb
-@pytest.mark.parametrize(
-    ("status", "do"),
-    [(407, "put user and password into https_proxy"), (403, "ask who runs the proxy for access, or add")],
-)
+@pytest.mark.parametrize(("verb", "refusal"), one_in(2, VERBS, REFUSALS))
 def test_a_proxy_that_refuses_is_named(
-    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: int, do: str
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], refusal: tuple[int, str]
 ) -> None:
+    status, do = refusal
     with raw_server(*[answer(status, Connection="close")] * 9) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         said = f"the proxy {proxy.url} answered {status} to CONNECT {HOST};"
         assert_told(noxcli, verb, 2, said, do)
 
 
-@each_verb
+@pytest.mark.parametrize("verb", VERBS[::3])
 def test_no_proxy_is_told_at_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     said = "no answer from the proxy http://127.0.0.1:9: connection refused"
@@ -92,7 +90,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", fails)
 
 
-@each_verb
+@pytest.mark.parametrize("verb", VERBS[1::3])
 def test_an_unknown_proxy_is_told_at_once(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
 ) -> None:
@@ -142,7 +140,7 @@ def with_certificate(path: Path) -> Iterator[str]:
         yield f"https://127.0.0.1:{server.port}"
 
 
-@each_verb
+@pytest.mark.parametrize("verb", VERBS[2::3])
 def test_an_expired_certificate_is_not_the_clients(
     noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
 ) -> None:

@@ -13,17 +13,8 @@ LINE_UP_TO_DATA = '"type":"content","data":'
 def shown(noxcli: Noxcli, frame: bytes, start: str = LINE_UP_TO_DATA) -> str:
     """Return the line of an event, from its type on."""
     reads = [record("running"), record("completed")]
-    result, _ = called(
-        noxcli,
-        "run",
-        WORKFLOW,
-        "--no-check",
-        "Q=x",
-        "--format",
-        "ndjson",
-        reads=reads,
-        events=sends([frame, end("2-0")]),
-    )
+    argv = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson")
+    result, _ = called(noxcli, *argv, reads=reads, events=sends([frame, end("2-0")]))
     assert result.code == 0, result.err
     line = next(one for one in result.out.decode().splitlines() if start in one)
     return line[line.index(start) :]
