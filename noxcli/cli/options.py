@@ -15,7 +15,6 @@ T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what happens to the run when its command is interrupted or times out
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
-ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
 LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: while the user waits for a first answer, and while a run is followed.
@@ -331,7 +330,7 @@ class FollowOptions(LimitOptions):
         float | None, option("--stall-timeout", "DUR", "Give up after this long without progress.", parser=some_time)
     ] = None
     on_pause: Annotated[
-        ExitOrWait | None,
+        Literal["exit", "wait"] | None,
         option("--on-pause", "ACTION", "When the run pauses: exit or wait. [default: exit; on a terminal: wait]"),
     ] = None
     on_timeout: Annotated[DetachOrStop, option("--on-timeout", "ACTION", "At a timeout: detach or stop.")] = "detach"

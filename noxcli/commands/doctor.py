@@ -102,7 +102,13 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
         with noxus.connect() as api:
             name, url = "host", to_url(noxus.context.base_url)
             began = time.monotonic()
-            me = _read_me(api)
+            me: Mapping[str, Any] | NoxError
+            try:
+                me = api.get_me()
+            except NoxError as refused:
+                if refused.http_status is None or refused.http_status < MIN_REFUSAL:
+                    raise  # something else answers
+                me = refused
             through = f" through the proxy {shown_url(proxy)}" if (proxy := proxy_for(url)) else ""
             yield name, Probe("ok", f"{url.netloc} answers in {(time.monotonic() - began) * 1000:.0f} ms{through}")
             yield "tls", _check_tls(url)
@@ -113,16 +119,6 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             yield name, _check_events(noxus, api, run)
     except NoxError as error:
         yield name, Probe("failed", error.message, error.hint, error)
-
-
-def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
-    """Return the key's own record, or why the API does not show it. Raises NoxError if something else answers."""
-    try:
-        return api.get_me()
-    except NoxError as error:
-        if error.http_status is None or error.http_status < MIN_REFUSAL:
-            raise
-        return error
 
 
 def _check_tls(url: "Url") -> Probe:
