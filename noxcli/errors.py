@@ -182,6 +182,11 @@ class NoxError(Exception):
         """Return the details of the server's answer that support needs, for another error about the same problem."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
+    def document(self, phase: Phase | None = None) -> dict[str, Any]:
+        """Return its part of the result document; `phase` is the command's, for one that may come in several."""
+        said = {"phase": str(self.phase or phase), "message": self.message, "hint": self.hint}
+        return {**said, **self.facts(), "candidates": list(self.candidates)}
+
     def hide(self, mask: Callable[[str], str]) -> None:
         """Remove what `mask` removes."""
         self.message = mask(self.message)

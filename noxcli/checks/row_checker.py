@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from noxcli.checks.expectations import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, Phase, Unfitting, UsageProblem, nearest, suggestion
+from noxcli.errors import ExitCode, NotAsAsserted, Unfitting, UsageProblem, nearest, suggestion
 from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
@@ -119,7 +119,7 @@ class RowChecker:
         if self.score is not None:
             line = {**line, "score": (score := self._score({**result, "row": row}))}
             if score is None:  # nothing is said of the answer
-                error = _as_error(f"{SCORE} {self.score.text} finds no number")
+                error = NotAsAsserted(f"{SCORE} {self.score.text} finds no number").document()
                 unjudged = {"ok": False, "exit_code": int(ExitCode.NOT_FINISHED), "error": error}
                 return {**line, "result": {**result, **unjudged}}
         found = list(self._found(row, result, table or line))
@@ -129,7 +129,7 @@ class RowChecker:
         result = {**result, "assertions": assertions}
         if trouble := broken_assertions(found, (result["run"] or {}).get("id")):
             code = int(ExitCode.NOT_AS_ASSERTED)
-            result |= {"ok": False, "exit_code": code, "error": self.mask.whole(_as_error(trouble))}
+            result |= {"ok": False, "exit_code": code, "error": self.mask.whole(NotAsAsserted(trouble).document())}
         return {**line, "result": result}
 
     def _score(self, document: Mapping[str, Any]) -> float | None:
@@ -189,11 +189,6 @@ def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
         return Assertion(EXPECT, False, f"it is for one output, but the run has {len(outputs)}; write a JSON object")
     texts = {*outputs} if isinstance(wanted, str) else frozenset[str]()
     return compared(EXPECT, {outputs[0]: wanted}, texts, output, mask)
-
-
-def _as_error(message: str) -> dict[str, Any]:
-    empty: dict[str, Any] = {"hint": None, "http_status": None, "request_id": None, "candidates": []}
-    return {"phase": str(Phase.ASSERT), "message": message, **empty}
 
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:

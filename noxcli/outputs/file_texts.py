@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from noxcli.errors import COMPLETED, ExitCode, Phase
+from noxcli.errors import COMPLETED, ExitCode, OutputNotDelivered
 from noxcli.outputs.values import replaced
 
 MAX_TEXTS = 256 * 1024 * 1024  # bytes of all texts of an output; others stay files
@@ -43,10 +43,9 @@ def read_whole_line(line: dict[str, Any]) -> dict[str, Any]:
     result = {**result, "output": output}
     if wrong:
         run = (result["run"] or {}).get("id")
-        error: dict[str, Any] = {"phase": str(Phase.DELIVER), "http_status": None, "request_id": None, "candidates": []}
-        error["message"] = f"the text of {wrong[0]['pointer']} is not in {wrong[0]['path']} as it was written"
-        error["hint"] = f"noxcli fetch-output {run} has it; or compare the directory of its batch"
-        result |= {"ok": False, "exit_code": int(ExitCode.UNDELIVERED), "error": error}
+        what = f"the text of {wrong[0]['pointer']} is not in {wrong[0]['path']} as it was written"
+        error = OutputNotDelivered(what, f"noxcli fetch-output {run} has it; or compare the directory of its batch")
+        result |= {"ok": False, "exit_code": int(ExitCode.UNDELIVERED), "error": error.document()}
     return {**line, "result": result}
 
 

@@ -85,8 +85,13 @@ class Outcome:
             "complete": self._complete(),
             "files": self.delivered.files if self.delivered else [],
             "nodes": self._nodes(mask),
-            "stream": self._stream(),
-            "error": mask.whole(self._error()),
+            "stream": {
+                "connects": self.connects,
+                "reconnects": max(0, self.connects - 1),
+                "cursor": self.dedup.cursor if self.dedup else None,
+                "continuity": str(self.dedup.label) if self.dedup else "none",
+            },
+            "error": None if self.error is None else mask.whole(self.error.document(self.phase)),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
         }
@@ -137,26 +142,6 @@ class Outcome:
                 }
             )
         return nodes
-
-    def _stream(self) -> dict[str, Any]:
-        return {
-            "connects": self.connects,
-            "reconnects": max(0, self.connects - 1),
-            "cursor": self.dedup.cursor if self.dedup else None,
-            "continuity": str(self.dedup.label) if self.dedup else "none",
-        }
-
-    def _error(self) -> dict[str, Any] | None:
-        if self.error is None:
-            return None
-        return {
-            "phase": str(self.error.phase or self.phase),
-            "message": self.error.message,
-            "hint": self.error.hint,
-            "http_status": self.error.http_status,
-            "request_id": self.error.request_id,
-            "candidates": list(self.error.candidates),
-        }
 
 
 @value_class(frozen=True, slots=True)

@@ -36,7 +36,19 @@ class GitHub:
 
     def report_end(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
-        self._set_outputs(self._results(ended, exit_code, output_dir))
+        results = {"exit_code": str(int(exit_code))}
+        if len(ended) == 1:
+            document = ended[0].document
+            if run := document["run"]:
+                results = {"run_id": run["id"], "workflow_id": run["workflow_id"], "status": run["status"], **results}
+            if output_dir is not None and document["files"]:
+                results["outputs_path"] = output_dir
+            # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
+            whole = document["complete"] and not any(value.is_text for value in find_remote(document["output"]))
+            output = to_json(document["output"]) if whole else ""
+            if output and len(output.encode()) <= MAX_STEP_OUTPUT:
+                results["output"] = output
+        self._set_outputs(results)
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask))
         self._annotate([(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
@@ -59,23 +71,6 @@ class GitHub:
         for title, message in notes:
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
             self._terminal.draw(f"::error title={about}::{self._safe(message)}\n")
-
-    def _results(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
-        results = {"exit_code": str(int(exit_code))}
-        if len(ended) != 1:
-            return results
-        one = ended[0]
-        if one.run:
-            ids = {"run_id": one.run["id"], "workflow_id": one.run["workflow_id"]}
-            results = {**ids, "status": one.run["status"], **results}
-        if output_dir is not None and one.document["files"]:
-            results["outputs_path"] = output_dir
-        # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
-        whole = one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
-        output = to_json(one.document["output"]) if whole else ""
-        if output and len(output.encode()) <= MAX_STEP_OUTPUT:
-            results["output"] = output
-        return results
 
     def _set_outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs; no value can end one, since the delimiter can't be guessed."""
