@@ -25,9 +25,8 @@ class Signals:
     slice. So nothing is torn, and nothing has to be protected from it.
     """
 
-    def __init__(self) -> None:
-        self.first: int | None = None  # the one that has arrived
-        self._taken = False
+    first: int | None = None  # the one that has arrived
+    _taken = False
 
     def install(self) -> None:
         """Handle the signals; one that was ignored at the start (`nohup`, `&`) stays ignored."""
