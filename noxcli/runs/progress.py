@@ -186,7 +186,13 @@ class Progress:
                     return []
                 if "workflow_status" in data and update.is_terminal and not self._missed:
                     self.has_all = True
-                return self._content(data) if kind == "content" else self._state(update) if kind == "state" else []
+                if kind == "content":
+                    return self._content(data)
+                if kind == "state":
+                    self.status = update.state or self.status
+                    if reason := error_of(data):
+                        self.failures[None] = reason
+                    return self._details(data.get("progress_details"), by_event=True)
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
                 return self._record(run)
             case Reconnecting(lost=lost):
@@ -195,12 +201,6 @@ class Progress:
             case Gap():
                 self._missed = True
         return []
-
-    def _state(self, event: RunEvent) -> list[StatusChange]:
-        self.status = event.state or self.status
-        if reason := error_of(event.data):
-            self.failures[None] = reason
-        return self._details(event.data.get("progress_details"), by_event=True)
 
     def _record(self, run: Run) -> list[StatusChange]:
         self.run, self.status = run, run.status
