@@ -30,7 +30,7 @@ from noxcli.errors import (
 )
 from noxcli.files import reason_of
 from noxcli.inputs.sources import OnlyFiles
-from noxcli.inputs.uploads import Uploader
+from noxcli.inputs.uploads import store_files
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import await_output
@@ -152,8 +152,7 @@ class RowWorker:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            uploader = Uploader(self.api, self.retries, lambda _: None, OnlyFiles())
-            payload = row.inputs.with_files(uploader.store)
+            payload = store_files(row.inputs.values, self.api, self.retries, lambda _: None, OnlyFiles())
             workflow = self.workflows[row.side]
             request = StartRequest(workflow.id, payload, self.digests[row.side], workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START

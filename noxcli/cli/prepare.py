@@ -21,7 +21,7 @@ from noxcli.errors import (
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, item_start, parse_inputs
-from noxcli.inputs.uploads import Uploader
+from noxcli.inputs.uploads import store_files
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
 from noxcli.timing import Deadline, parse_time
@@ -203,5 +203,5 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
     noxus.context.outcome.phase = Phase.UPLOAD
-    uploader = Uploader(noxus.api, noxus.retries(), noxus.context.terminal.note, noxus.context.sources)
-    return inputs.with_files(uploader.store)
+    context = noxus.context
+    return store_files(inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources)

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from math import isfinite
 from shlex import quote
@@ -43,10 +43,6 @@ class Inputs:
         hidden = self.secret | self.veiled
         shown = {key: HIDDEN if key in hidden else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
-
-    def with_files(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
-        """Return the object to send; `store` gives the value for a file."""
-        return {key: store(value, key) if isinstance(value, Upload) else value for key, value in self.values.items()}
 
 
 def parse_inputs(

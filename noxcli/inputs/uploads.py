@@ -82,47 +82,46 @@ def _measure(path: str, key: str, sources: Sources) -> int | None:
     raise UsageProblem(f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'")
 
 
-class Uploader:
-    """Stores files one after the other, each once, for any number of inputs."""
+def store_files(
+    values: Mapping[str, Any], api: "NoxusApi", retries: RetryPolicy, say: Callable[[str], None], sources: Sources
+) -> dict[str, Any]:
+    """Return the inputs to send: each file is stored, once, and its place taken by the value that names it.
 
-    def __init__(self, api: "NoxusApi", retries: RetryPolicy, say: Callable[[str], None], sources: Sources) -> None:
-        self._api = api
-        self._sources = sources
-        self._retries = retries
-        self._say = say
-        self._stored: dict[Upload, dict[str, Any]] = {}
+    Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
+    """
+    stored: dict[Upload, dict[str, Any]] = {}
 
-    def store(self, upload: Upload, key: str) -> dict[str, Any]:
-        """Return the input value for the file.
+    def store(upload: Upload, key: str) -> dict[str, Any]:
+        try:
+            # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
+            with sources.in_time(lambda: _open_upload(upload, sources)) as file:
+                size = file.tell() if upload.size is None else upload.size
+                if size >= LARGE:
+                    say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
+                record = retries.keep_trying(lambda _: _send(api, retries, file, upload, size))
+        except NoxError as error:
+            what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
+            failed = type(error)(what, error.hint, **error.facts())
+            failed.phase = Phase.UPLOAD
+            raise failed from error
+        uri, name = record.get("uri"), record.get("filename")
+        return {
+            "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
+            "name": name if isinstance(name, str) and name else upload.name,
+            "content_type": record.get("content_type") or upload.content_type,
+            "id": record["id"],
+        }
 
-        Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
-        """
-        if upload not in self._stored:
-            try:
-                # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
-                with self._sources.in_time(lambda: _open_upload(upload, self._sources)) as file:
-                    size = file.tell() if upload.size is None else upload.size
-                    if size >= LARGE:
-                        self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
-                    record = self._retries.keep_trying(lambda _: self._send(file, upload, size))
-            except NoxError as error:
-                what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
-                failed = type(error)(what, error.hint, **error.facts())
-                failed.phase = Phase.UPLOAD
-                raise failed from error
-            uri, name = record.get("uri"), record.get("filename")
-            self._stored[upload] = {
-                "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
-                "name": name if isinstance(name, str) and name else upload.name,
-                "content_type": record.get("content_type") or upload.content_type,
-                "id": record["id"],
-            }
-        return self._stored[upload]
+    for key, value in values.items():
+        if isinstance(value, Upload) and value not in stored:
+            stored[value] = store(value, key)
+    return {key: stored[value] if isinstance(value, Upload) else value for key, value in values.items()}
 
-    def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
-        file.seek(0)
-        api = self._api.within(self._retries.limit().remaining())  # it may take longer than an outage
-        return api.upload(upload.name, file, size, upload.content_type)
+
+def _send(api: "NoxusApi", retries: RetryPolicy, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
+    file.seek(0)
+    api = api.within(retries.limit().remaining())  # it may take longer than an outage
+    return api.upload(upload.name, file, size, upload.content_type)
 
 
 def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
