@@ -3,6 +3,8 @@
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, write_rows
 from tests.process import needs
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
@@ -113,6 +116,19 @@ def test_a_resolver_that_fails_is_no_failure_of_the_api(
     resolving(monkeypatch, number)
     result = noxcli("workflows", "--retry-for", "0")
     assert (result.code, f"noxcli: can't look up {HOST}: {said}" in result.err) == (75, True), result.err
+
+
+def test_a_resolver_that_hangs_is_left_at_the_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = threading.Event()
+
+    def hangs(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, f"left: {left.wait(20)}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    noxcli.clock, began = Clock(), time.monotonic()
+    assert noxcli("workflows", "--timeout", "200ms").code == 75
+    assert time.monotonic() - began < 20
+    left.set()
 
 
 def test_a_proxy_of_plain_http_asks_for_a_password(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,15 @@ def test_secrets_are_in_no_page_even_where_the_run_repeats_them(noxcli: Noxcli, 
     assert result.lines[0]["data"]["inputs"] == {"Q": "is it ***?", "Token": "***"}
 
 
+def test_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Plan", seconds=150), *node_runs("Write", ["a"], seconds=150)]
+    workflow = plays(nodes=[Node("Plan"), Node("Write")], script=script, faults={"events": [Cut(2, "abort")]})
+    document = noxcli("run", workflow, "--format", "ndjson").lines[-1]["data"]
+    measured = [node for node in document["nodes"] if node["started_s"] is not None]
+    assert all(node["duration_s"] is not None for node in measured)
+    assert document["run"]["workflow_name"]
+
+
 def show_run(**parts: Any) -> None:
     """Write the page of a result document with these parts."""
     document = {**Outcome().document(ExitCode.OK), **parts}
