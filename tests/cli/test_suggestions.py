@@ -60,8 +60,7 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
     noxcli.ended("qa", "Question=x")
     ours = OPTIONS[option].split()
     tried = [line.split() for line in LINES if ours[0] in options_of(line.split()[0]) or not ours[0].startswith("-")]
-    assert tried
-    for line in tried:
+    for line in {tuple(tried[0]), tuple(tried[-1])}:
         value = [sandbox.url] if ours == ["--base-url"] else VALUES.get(ours[0], [])
         done = noxcli(*line, option, *value)
         assert (done.code, OPTIONS[option] in done.err) == (2, True), (line, done.err)
