@@ -117,13 +117,9 @@ class RetryPolicy:
     gave_up: type[NoxError] | None = None
     once: bool = False
 
-    @property
-    def clock(self) -> Clock:
-        return self.deadline.clock
-
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return Deadline(self.clock, ONE_ATTEMPT) if self.deadline.seconds == 0 else self.deadline
+        return Deadline(self.deadline.clock, ONE_ATTEMPT) if self.deadline.seconds == 0 else self.deadline
 
     def too_late(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
@@ -147,7 +143,7 @@ class RetryPolicy:
         `worth` a retry in the remaining seconds; `out_of_time` at the command's own limit, or NotFinished for a
         refusal of what a wait checks once.
         """
-        failures = FailureTracker(self.clock, self.retry_for, known=known)
+        failures = FailureTracker(self.deadline.clock, self.retry_for, known=known)
         while True:
             try:
                 return call(self.limit().remaining(failures.for_an_attempt))
@@ -193,9 +189,9 @@ class RetryPolicy:
     def _wait(self, seconds: float, error: NoxError) -> None:
         """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
         if seconds < self.deadline.remaining():
-            self.clock.sleep(seconds)
+            self.deadline.clock.sleep(seconds)
             return
         if isinstance(error, NotAccessible) and self.deadline.seconds == 0 and self.out_of_time is TimedOut:
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
-        self.clock.sleep(self.deadline.remaining())
+        self.deadline.clock.sleep(self.deadline.remaining())
         raise self.too_late(error.message) from error

@@ -21,7 +21,7 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import EXCHANGE, Body, new_session, proxy_for, proxy_passwords, require_bundle
+from noxcli.api.transport import EXCHANGE, Body, new_session, proxy_for, proxy_passwords, trust
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
@@ -73,7 +73,7 @@ class Http:
         self._log, self.warn = log, warn
         self._met_cache = False
         if self._home.scheme == "https":
-            require_bundle()
+            trust()
         self.session = new_session()
 
     def server_now(self) -> datetime | None:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
@@ -17,11 +18,12 @@ from urllib.request import getproxies
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context
 
 from noxcli import __version__
 from noxcli.api.body import AT_ONCE, AnswerLimit
@@ -183,6 +185,8 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
     """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
 
     def connect(self) -> None:
+        if self.proxy is None or self.proxy.scheme == "http":  # else requests names the certificates for both
+            self.ssl_context, self.ca_certs, self.ca_cert_dir = trust(), None, None
         super().connect()
         # What SSLContext.wrap_socket takes as an option, in a call of urllib3.
         self.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
@@ -256,16 +260,20 @@ def bundle_variable() -> str | None:
     return next((name for name in BUNDLES if os.environ.get(name)), None)
 
 
-def require_bundle() -> None:
-    """Raise ConfigProblem if requests could not read the certificates that the environment names."""
-    if (variable := bundle_variable()) is None:
-        return
-    path = os.environ[variable]
+def trust() -> ssl.SSLContext:
+    """Return what checks certificates. Raises ConfigProblem if it can't be read from where the environment says."""
+    variable = bundle_variable()
+    return _read_bundle(variable, os.environ[variable] if variable else DEFAULT_CA_BUNDLE_PATH)
+
+
+@lru_cache  # it takes longer than all else before a start
+def _read_bundle(variable: str | None, path: str) -> ssl.SSLContext:
+    context = create_urllib3_context()
     try:
-        if not Path(path).is_dir():
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        context.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
     except (OSError, ValueError) as error:
         reason = "it has no certificate" if isinstance(error, ssl.SSLError) else reason_of(error)
         raise ConfigProblem(
             f"can't read {path}, which {variable} names: {reason}", f"correct or unset {variable}"
         ) from None
+    return context

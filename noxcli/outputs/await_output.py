@@ -50,7 +50,7 @@ def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Work
     for step in LAG_STEPS:
         if step >= limit.remaining():
             break
-        retries.clock.sleep(step)
+        limit.clock.sleep(step)
         with suppress(NoxError):
             latest = api.within(limit.remaining()).get_run(run.workflow_id, run.id)
             if latest.status == run.status and not is_empty(latest.output):

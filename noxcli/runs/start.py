@@ -111,7 +111,7 @@ def send_once(
     TimedOutBeforeStart if the server was unreachable or answered 429 for too long; RequestRejected, Unauthorized and
     NotFound as answered.
     """
-    failures = FailureTracker(policy.clock, policy.retry_for)
+    failures = FailureTracker(policy.deadline.clock, policy.retry_for)
     try:
         while True:
             try:
@@ -124,7 +124,7 @@ def send_once(
                 elif not attempt.may_be_sent:
                     raise
                 else:
-                    words, found = _search(attempt, Deadline(policy.clock, deadline.remaining(MAX_SEARCH)))
+                    words, found = _search(attempt, Deadline(policy.deadline.clock, deadline.remaining(MAX_SEARCH)))
                     what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
                     raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:

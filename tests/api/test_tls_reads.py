@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from noxcli.api.transport import trust
 from noxcli.errors import Unavailable
 from tests.api.test_answers import connect
 from tests.rawserver import hang_up, json_answer, raw_server, reset, sending
@@ -78,3 +79,8 @@ def test_a_record_that_tls_cut_is_no_answer(tls: ssl.SSLContext) -> None:
     said = json_answer({"id": "x", "status": "completed"}).replace(b"Content-Length", b"X-Length")
     with raw_server(sending([said]), tls=tls) as server, connect(server) as api, pytest.raises(Unavailable):
         api.find_run("x")
+
+
+@pytest.mark.usefixtures("tls")
+def test_certificates_are_read_once() -> None:
+    assert trust() is trust(), "by far the longest part of a start would be repeated for each row"
