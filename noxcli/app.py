@@ -16,7 +16,7 @@ from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, explain_unexpected, own_error
 from noxcli.cli.help_format import HelpOnStdout, Verb, end_with, write_definitions
-from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
+from noxcli.errors import Interruption, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 
@@ -142,11 +142,8 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
         return conclude(context, without_keys(ours, argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
-    except SystemExit as ending:
-        # Typer exits this way if a pipe was closed; only the sandbox writes to stdout on its own.
-        if not isinstance(ending.__context__, BrokenPipeError):
-            raise
-        return ExitCode.READER_GONE
+    except SystemExit as ending:  # by Typer, for a broken pipe that is not stdout
+        return conclude(context, explain_unexpected(context, ending.__context__ or ending))
     except Exception as error:
         # The last resort: a bug must not look like a failed run (exit code 1).
         return conclude(context, explain_unexpected(context, error))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import declared
-from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.errors import ConfigProblem, ReaderGone, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
 
@@ -93,6 +93,8 @@ def execute(_: typer.Context, options: Options) -> None:
         key = fresh_key() if options.key is None else options.key
         server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
         code = run_command(command, server) if command else serve_forever(server)
+    except BrokenPipeError:
+        raise ReaderGone("the reader of stdout closed the pipe") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageProblem(f"port {at} is in use", "give another --port, or 0 for any free one") from None

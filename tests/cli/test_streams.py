@@ -133,6 +133,7 @@ def test_a_full_disk_under_stderr_leaves_the_code_as_it_is(shell: Shell, line: s
 def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
     assert shell("sandbox -- true", ">/dev/full").returncode == 0
     assert shell("sandbox -- false", ">&- 2>&-").returncode == 1
+    assert shell("sandbox --port 0", "| true").returncode == 141
 
 
 BROKEN_REPORT = """
