@@ -226,7 +226,7 @@ class JournalState:
             case "sent":
                 if self.states[number] >= FINISHED:
                     self.reruns[number] += 1
-                self.reset_row(number)
+                self.stopping.discard(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
                 sent = parse_time(line["server_at"]) or parse_time(line["at"])
@@ -246,10 +246,10 @@ class JournalState:
             case "withdrawn" | "interrupted":
                 self.reset_row(number)
             case "finished":
-                known = self.pending.get(number)
+                known = self.pending.pop(number, None)
                 if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
                     self.runs[number] = hash_of(line["run_id"])
-                self.reset_row(number)
+                self.stopping.discard(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
@@ -306,7 +306,7 @@ def _require_fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ..
             raise ValueError(name)
         if kind is int and not (name in NOT_ZERO) <= value <= MAX_ROWS:
             raise ValueError(name)
-        if kind is list and not all(type(each) is (int if name == "only" else str) for each in value):
-            raise ValueError(name)
-        if name == "only" and not all(0 < each <= MAX_ROWS for each in value or ()):
+        if kind is list and not all(
+            type(each) is str if name != "only" else type(each) is int and 0 < each <= MAX_ROWS for each in value
+        ):
             raise ValueError(name)
