@@ -173,16 +173,13 @@ def open_regular(
     except OSError as error:
         raise _explain(error, path, dir_fd) from None
     there = os.fstat(handle)
+    is_regular, has_other_name = stat.S_ISREG(there.st_mode), there.st_nlink > 1
+    if is_regular and not (flags & _WRITING and has_other_name):
+        return handle
+    os.close(handle)
     if stat.S_ISDIR(there.st_mode):
-        os.close(handle)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(there.st_mode):
-        os.close(handle)
-        raise OSError(NOT_REGULAR)
-    if flags & _WRITING and there.st_nlink > 1:
-        os.close(handle)
-        raise OSError("it has a second name (a hard link)")
-    return handle
+    raise OSError("it has a second name (a hard link)" if is_regular else NOT_REGULAR)
 
 
 def read_named(path: Path, most: int) -> bytes:
