@@ -167,12 +167,9 @@ class Session:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
         text = self.complete_id(text, retries, listed=listed)
         noted = self._find_noted(text)
-        if noted is None:
-            known, young = text, self.is_young(text)
-        else:
-            known, young = f"{noted.workflow_id}/{noted.run_id}", noted.young
+        known = text if noted is None or "/" in text else f"{noted.workflow_id}/{noted.run_id}"
         try:
-            return resolve_run(self.api, known, retries, young=young)
+            return resolve_run(self.api, known, retries, young=noted is not None and noted.young)
         except NotAccessible as error:
             if noted is None:
                 raise
@@ -180,12 +177,12 @@ class Session:
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here moments ago."""
-        noted = self._find_noted(text.rpartition("/")[2])
+        noted = self._find_noted(text)
         return noted is not None and noted.young
 
     def _find_noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
-        return history.find_last(host) if text == LAST else history.find_entry(text, host)
+        return history.find_last(host) if text == LAST else history.find_entry(text.rpartition("/")[2], host)
 
     def find_run(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record. Raises as `read_own_record`."""
