@@ -26,7 +26,7 @@ def moody(plays: Any) -> str:
 
     def script(inputs: dict[str, Any]) -> list[Step]:
         turns[inputs["Q"]] = turns.get(inputs["Q"], 0) + 1
-        return [State("failed"), Sleep(60_000)] if (inputs["Q"], turns[inputs["Q"]]) == ("d", 1) else []
+        return [State("failed")] if (inputs["Q"], turns[inputs["Q"]]) == ("d", 1) else []
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
         return {"A": "wrong" if inputs["Q"] in "bc" and turns[inputs["Q"]] == 1 else "right"}

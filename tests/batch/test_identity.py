@@ -22,7 +22,7 @@ def workflow(plays: Any) -> str:
     """It answers with its inputs; the text `bad` fails."""
 
     def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed"), Sleep(60_000)] if inputs.get("Q") == "bad" else []
+        return [State("failed")] if inputs.get("Q") == "bad" else []
 
     nodes = [input_node("Q"), input_node("R", default="x"), input_node("Prompt", default="y")]
     return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs}))
@@ -159,7 +159,7 @@ UNREADABLE = Answer(403, {"detail": "no permission"}, repeat=True)
 
 def changed(plays: Any, prompt: str, **faults: list[Fault]) -> str:
     """The same workflow, with another prompt."""
-    script = lambda inputs: [State("failed"), Sleep(60_000)] if inputs.get("Q") == "bad" else []  # noqa: E731
+    script = lambda inputs: [State("failed")] if inputs.get("Q") == "bad" else []  # noqa: E731
     nodes = [input_node("Q"), input_node("Prompt", default=prompt)]
     return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Prompt"]}, faults=faults))
 

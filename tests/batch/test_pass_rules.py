@@ -23,7 +23,7 @@ def workflow(plays: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
     def script(inputs: dict[str, Any]) -> list[Step]:
         ends: dict[str, list[Step]] = {
-            "bad": [*node_fails("W", "no ink"), State("failed"), Sleep(60_000)],
+            "bad": [*node_fails("W", "no ink"), State("failed")],
             "ask": [State("awaiting_human_feedback"), Sleep(60_000)],
         }
         return ends.get(inputs["Q"], [])

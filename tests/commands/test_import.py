@@ -238,7 +238,7 @@ def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
         assert b'"action":"version_added"' in seen.raw
 
 
-@pytest.mark.parametrize("fault", [Hold(60_000), LostAnswer("hold")])
+@pytest.mark.parametrize("fault", [Hold(60_000), pytest.param(LostAnswer("hold"), marks=pytest.mark.wide)])
 def test_a_signal_during_an_import_leaves_it_in_doubt(noxcli: Noxcli, tmp_path: Path, fault: Fault) -> None:
     with serving(noxcli, PASSES, fault) as sandbox:
         argv = ["import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json"]
