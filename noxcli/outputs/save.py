@@ -23,7 +23,6 @@ from noxcli.outputs.values import (
     is_complete,
     is_file,
     is_preview,
-    outermost,
     pointer_to,
     replaced,
     text_of,
@@ -137,7 +136,7 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
     for key, value in output.items():
         if not is_preview(value) and not is_file(value):
             yield Item((key,), names.claim(key, ".json" if text_of(value) is None else ".txt"), None)
-        for remote in outermost(find_remote({key: value})):
+        for remote in find_remote({key: value}, outermost=True):
             extension = ".txt" if remote.is_text else safe_extension(remote.name, remote.content_type)
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 

@@ -1,7 +1,7 @@
 """The values of an output: truncated texts and files in it, a value as text, and how much of it was delivered."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,16 @@ class Remote:
 HOLDERS = (dict, list)
 
 
-def find_remote(output: Any) -> Iterator[Remote]:
-    """Yield every truncated text and every file value at any depth; a file before the values inside it.
+def find_remote(output: Any, *, outermost: bool = False) -> Iterator[Remote]:
+    """Yield every truncated text and every file value at any depth; a file before the values inside it, or without.
 
     Noxus docs, running-workflows: only `has_preview` marks a truncated text.
     """
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
     while waiting:  # without recursion, since output may be nested as deeply as JSON allows
         value, keys = waiting.pop()
-        if is_preview(value) or is_file(value):
+        is_remote = is_preview(value) or is_file(value)
+        if is_remote:
             import mimetypes  # loaded for an output that is not all there
 
             cut = is_preview(value)
@@ -66,21 +67,12 @@ def find_remote(output: Any) -> Iterator[Remote]:
                 content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
                 size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
             )
-        if is_preview(value):
-            continue  # one text replaces the whole value
+        if is_preview(value) or (is_remote and outermost):
+            continue  # one text or file replaces the whole value
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]
             waiting += reversed(holders)
-
-
-def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    """Yield the values that are not inside another one, in the order of `find_remote`."""
-    last: tuple[str | int, ...] | None = None
-    for remote in remotes:
-        if last is None or remote.keys[: len(last)] != last:
-            last = remote.keys
-            yield remote
 
 
 def media_type(content_type: str) -> str:

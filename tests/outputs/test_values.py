@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.outputs.values import as_text, file_id_of, find_remote, is_file, is_preview, outermost, replaced, text_of
+from noxcli.outputs.values import as_text, file_id_of, find_remote, is_file, is_preview, replaced, text_of
 
 CUT = {"has_preview": True, "text": "the beginn", "file": {"id": "f-1", "name": "x.txt"}}
 FILE = {"id": "f-2", "uri": "spot://f-2", "name": "cities.csv", "content_type": "text/csv"}
@@ -114,7 +114,7 @@ def test_a_cut_text_inside_of_a_file_is_found_after_the_file() -> None:
     output = {"A": {**FILE, "source_metadata": {"notes": [CUT]}}, "B": CUT}
     found = list(find_remote(output))
     assert [one.pointer for one in found] == ["/A", "/A/source_metadata/notes/0", "/B"]
-    assert [one.pointer for one in outermost(found)] == ["/A", "/B"]
+    assert [one.pointer for one in find_remote(output, outermost=True)] == ["/A", "/B"]
 
 
 @pytest.mark.parametrize(
