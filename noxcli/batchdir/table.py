@@ -1,14 +1,18 @@
-"""The rows of a batch's table, as long as its FILE is the one that the batch was begun with."""
+"""What is known of rows without a result: by their starts in a journal, or by the FILE that their batch began with."""
 
 import hashlib
+import re
 import tempfile
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
+from noxcli.batchdir.append_file import lines_in
 from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal_state import MAX_LINE, line_at
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import NoxError
 from noxcli.inputs.parse import Inputs
@@ -16,6 +20,35 @@ from noxcli.inputs.sources import Sources
 from noxcli.masking import HIDDEN
 from noxcli.rows.columns import Columns, Row
 from noxcli.rows.reader import RowReader
+
+SENT_ROW, RENUMBERED = re.compile(rb'\{"row":(\d+),"step":"sent"'), b'{"step":"renumbered"'
+
+
+class RowFacts:
+    """Id, inputs and kept columns of rows that `lacks` a line: as noted at their start, or by the table."""
+
+    def __init__(self, header: BatchHeader, journals: Sequence[Path], lacks: Callable[[int], bool]) -> None:
+        self._header, self._lacks = header, lacks
+        self._table: BatchTable | None = None
+        self._starts: dict[tuple[int, int], int] = {}  # the last one of each row, by its journal and number
+        for owner, journal in enumerate(journals):
+            starts: dict[int, int] = {}
+            for offset, raw in lines_in(journal, MAX_LINE):
+                if raw.startswith(RENUMBERED):
+                    starts.clear()  # the lines before have other numbers
+                elif (sent := SENT_ROW.match(raw)) is not None and lacks(int(sent[1])):
+                    starts[int(sent[1])] = offset
+            self._starts |= {(owner, number): offset for number, offset in starts.items()}
+
+    def row(self, journals: Sequence[IO[bytes]], owner: int, number: int) -> Mapping[str, Any]:
+        """Return what is known of a row, nothing if that is nothing."""
+        offset = self._starts.get((owner, number))
+        if offset is not None and "input" in (line := line_at(journals[owner], offset)):
+            return {name: line[name] for name in ("id", "input", "columns")}
+        if self._header.gate is not None:
+            return {}
+        self._table = self._table or BatchTable(self._header, self._lacks)
+        return self._table.row(number)
 
 
 class BatchTable:

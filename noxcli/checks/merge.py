@@ -1,6 +1,5 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
-import re
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,28 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batchdir.append_file import lines_in, open_batch_file
+from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
-from noxcli.batchdir.journal_state import FINISHED, MAX_LINE, JournalState, line_at
+from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
 from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, row_folder, run_of
-from noxcli.batchdir.table import BatchTable
+from noxcli.batchdir.table import RowFacts
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import decode_json
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
-from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
-from noxcli.reports.junit import cases_of_row, write_junit
+from noxcli.reports.junit import Case, cases_of_row
 from noxcli.reports.result import Outcome
 from noxcli.rows.columns import EXPECT, hash_of
 from noxcli.rows.selection import Shard
 
 UNOWNED = 0xFFFF
-SENT_ROW, RENUMBERED = re.compile(rb'\{"row":(\d+),"step":"sent"'), b'{"step":"renumbered"'
 MAX_DIRECTORIES = 1000
 MAX_COMMANDS = 20
 NAMES = {
@@ -62,9 +59,7 @@ class MergedBatch:
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
-    _table: BatchTable | None = None
-    # Where the journal of a directory has the last start of each row without a result.
-    _taken: dict[tuple[int, int], int] | None = None
+    _facts: RowFacts | None = None
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
@@ -188,7 +183,7 @@ class MergedBatch:
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
         owner = self._owners[number]
         if owner == UNOWNED:
-            return {**self._missing(number), **self._known_by_table(number)}
+            return {**self._missing(number), **self._facts_of(files, number)}
         if place := self._places[number]:
             raw = self._stored[owner].read_at(place - 1)
             if hash(raw) == self._hashes[number]:  # it may have moved since
@@ -196,32 +191,14 @@ class MergedBatch:
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
         unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
-        return {**unstored, **(self._as_taken(files[owner], number) or self._known_by_table(number))}
+        return {**unstored, **self._facts_of(files, number)}
 
-    def _as_taken(self, file: IO[bytes], number: int) -> Mapping[str, Any]:
-        """Return id, inputs and kept columns of a row from when it was started, nothing if the journal lacks them."""
-        if self._taken is None:
-            self._taken = {}
-            for owner, directory in enumerate(self.directories):
-                for offset, raw in lines_in(directory / JOURNAL_NAME, MAX_LINE):
-                    if raw.startswith(RENUMBERED):
-                        self._taken.clear()  # the lines before have other numbers
-                    elif (sent := SENT_ROW.match(raw)) is not None and self._lacks(int(sent[1])):
-                        self._taken[owner, int(sent[1])] = offset
-        taken = self._taken.get((self._owners[number], number))
-        line = {} if taken is None else line_at(file, taken)
-        return {name: line[name] for name in ("id", "input", "columns")} if "input" in line else {}
-
-    def _known_by_table(self, number: int) -> Mapping[str, Any]:
-        """Return what the table says of a row without a result, if it still is the one of the batch."""
-        if self.header.gate is not None:
-            return {}
-        self._table = self._table or BatchTable(self.header, self._lacks)
-        return self._table.row(number)
-
-    def _lacks(self, number: int) -> bool:
-        """True if a row has no result."""
-        return not any(self._places[number : number + 1])
+    def _facts_of(self, files: Sequence[IO[bytes]], number: int) -> Mapping[str, Any]:
+        """Return what is known of a row without a result."""
+        if self._facts is None:
+            journals = [directory / JOURNAL_NAME for directory in self.directories]
+            self._facts = RowFacts(self.header, journals, lambda number: not any(self._places[number : number + 1]))
+        return self._facts.row(files, self._owners[number], number)
 
     def _add(self, owner: int, journaled: JournalState) -> None:
         header = self.headers[-1]
@@ -304,15 +281,11 @@ class MergedBatch:
 
     # Reports.
 
-    def write_junit(self, target: Path, mask: Mask, checker: RowChecker, shard: Shard | None = None) -> None:
-        """Write the rows of the shard, or all, and their assertions as test cases. Raises OutputNotDelivered."""
-        source, lines = self.header.source, self.lines(checker, shard)
-        cases = (
-            case
-            for line in lines
-            for case in cases_of_row(line, source, checker.check_names(own=EXPECT in (line["columns"] or {})))
-        )
-        write_junit(target, source, cases, mask)
+    def cases(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[Case]:
+        """Yield the test cases of the shard's rows, or of all, and of their checks."""
+        for line in self.lines(checker, shard):
+            names = checker.check_names(own=EXPECT in (line["columns"] or {}))
+            yield from cases_of_row(line, self.header.source, names)
 
     def notes(self) -> list[str]:
         """Return what to know about the rows that are here."""

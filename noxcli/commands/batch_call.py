@@ -320,9 +320,11 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, checker: RowChecker) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
+    from noxcli.reports.junit import write_junit
 
-    joined, mask = MergedBatch.read([batch.spec.directory], of_last_call=True), context.terminal.mask
+    joined = MergedBatch.read([batch.spec.directory], of_last_call=True)
     if option == "--junit":
-        joined.write_junit(target, mask, checker, joined.shard)
+        cases = joined.cases(checker, joined.shard)
+        write_junit(target, joined.header.source, cases, context.terminal.mask)
     else:
         save(target, joined.page(context.new_page(target.parent), checker, batch.summary))

@@ -211,13 +211,15 @@ class _Rows:
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
         from noxcli.files import save  # as in execute
+        from noxcli.reports.junit import write_junit
 
         options, joined = self.options, self.joined
         self.context.reports.clear()
         if self.sheet is not None and options.csv is not None:
             save(Path(options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(self.checker))))
         if options.junit is not None:
-            joined.write_junit(Path(options.junit), self.context.terminal.mask, self.checker)
+            cases = joined.cases(self.checker)
+            write_junit(Path(options.junit), joined.header.source, cases, self.context.terminal.mask)
         if options.report is not None:
             page = self.context.new_page(Path(options.report).parent)
             save(Path(options.report), joined.page(page, self.checker, self.summary, self._measured()))
