@@ -18,12 +18,12 @@ LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that 
 
 
 def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running: bool = False) -> Run:
-    """Return an ended run from its own record, or also one that is `running`: one found by id alone may lack parts of
-    it, or be older.
+    """Return an ended or paused run from its own record, or also one that is `running`: one found by id alone may lack
+    parts of it, or be older.
 
     Raises LostContact if the server does not show it for as long as `retries` has, and what `retries` raises.
     """
-    if run.with_output or not (run.settled or running):
+    if run.with_output or not (run.settled or run.paused or running):
         return run
     try:
         own = retries.keep_trying(lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True)

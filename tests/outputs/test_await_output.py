@@ -120,6 +120,14 @@ def test_a_later_step_gets_no_output_that_was_never_there(noxcli: Noxcli) -> Non
         out.unlink()
 
 
+def test_a_paused_run_has_one_output_however_it_is_named(noxcli: Noxcli) -> None:
+    paused = {"status": "awaiting_human_feedback"}
+    own = record({"A": "so far"}, **paused)
+    for named, before in ((RUN_ID, [record(**paused)]), (f"{WORKFLOW}/{RUN_ID}", [])):
+        result, _ = noxcli.against([*before, own], "fetch-output", named, "--json")
+        assert (result.code, result.json["output"]) == (10, {"A": "so far"})
+
+
 def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--timeout", "1s")
     result, _ = noxcli.against([record({}), ANSWERS, record({})], *argv)
