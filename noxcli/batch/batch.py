@@ -208,7 +208,8 @@ class Batch(AbstractContextManager["Batch"]):
         engine = Scheduler(work, self._remaining.to_do(wanted), self.journaled, self._finding, output, tick, self.spec)
         self.summary.end(cause := engine.run())
         self.named = name_runs([*engine.in_flight.running_runs, *self.journaled.running_runs], output.unrecorded_runs)
-        self._all_rerun = self.journaled.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
+        is_whole = cause is None and not self.summary.not_started
+        self._all_rerun = self.journaled.choice_is_open and is_whole and {*self.summary.codes} <= CAN_BE_RED
         self.has_started = engine.in_flight.had_runs
         return cause
 

@@ -99,6 +99,14 @@ def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, 
         assert sent - started or {asked for asked, _ in stored().values()} == {2}
 
 
+def test_a_choice_that_ended_early_is_gone_on_with(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "wrong"})  # red for good
+    batch = ("batch", workflow, write_rows("a", "b"), *ASKED, "--max-parallel", "1")
+    for more, runs in ((), "ab"), (("--again", "red", "--max-failures", "1"), "aab"), (("--again", "red"), "aabb"):
+        assert noxcli(*batch, *more).code == 11
+        assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == [*runs]
+
+
 def test_a_signal_after_the_last_row_chooses_nothing_anew(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
 ) -> None:
