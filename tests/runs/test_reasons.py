@@ -294,6 +294,24 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
     assert progress.nodes[WRITE].duration(0) is not None
 
 
+def test_what_had_ended_before_the_stream_was_heard_has_no_time() -> None:
+    clock = Turning()
+    progress = Progress(Run(RUN, WORKFLOW, "running"), clock, Workflow(WORKFLOW, "W", {}))
+    for pause, name, status in [
+        (0.0, "had ended", "running"),
+        (0.02, "had ended", "completed"),
+        (0.0, "was heard", "running"),
+        (0.4, "was heard", "completed"),
+        (0.0, "was short", "running"),
+        (0.0, "was short", "completed"),
+    ]:
+        clock.now_is += pause
+        progress.apply([RunEvent("content", {"id": name, "status": status})])
+    assert progress.nodes["had ended"].duration(0) is None
+    assert progress.nodes["was heard"].duration(0) == pytest.approx(0.4)
+    assert progress.nodes["was short"].duration(0) == 0
+
+
 def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
     result, _ = failing(noxcli, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms", **SILENT)
     assert [line["result"]["exit_code"] for line in result.lines] == [1]
