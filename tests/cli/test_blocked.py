@@ -4,8 +4,8 @@ import fcntl
 import json
 import os
 import signal
-import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, call, environment, forked
+from tests.process import HUNG, call, environment, forked, until
 from tests.sample import one_in
 
 AT_MOST = 1.0  # seconds
@@ -52,12 +52,17 @@ def until_read(path: str) -> int:
             time.sleep(0.01)
 
 
+def waiting_in(pipe: int) -> int:
+    """Return the number of bytes in a pipe that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+
+
 def until_full(end: int) -> None:
     """Return once the pipe is full."""
     before, since, limit = -1, time.monotonic(), time.monotonic() + HUNG
     while before < 1 << 15 or time.monotonic() - since < 0.3:
         assert time.monotonic() < limit, f"{before} bytes came"
-        (there,) = struct.unpack("i", fcntl.ioctl(end, termios.FIONREAD, b"\0" * 4))
+        there = waiting_in(end)
         if there != before:
             before, since = there, time.monotonic()
         time.sleep(0.01)
@@ -110,7 +115,10 @@ def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterat
     argv = [word.format(workflow=workflow) for word in LOCAL[what]]
     with started(*argv, *options, env=env) as process:
         if "-" in argv:
-            time.sleep(1)
+            assert process.stdin is not None
+            given = process.stdin.fileno()
+            os.write(given, b"\n")
+            until(lambda: not waiting_in(given))
             yield process
             return
         writer = until_read("pipe")
@@ -269,7 +277,7 @@ def test_messages_that_nobody_reads_outlast_nothing(
     os.set_blocking(theirs, True)
     argv = [*forked(), "run", workflow, *([] if number else ["--timeout", "3s"])]
     with subprocess.Popen(argv, env=environment(sandbox.url), stdout=subprocess.PIPE, stderr=theirs) as process:
-        time.sleep(2)
+        until(lambda: sandbox.runs(workflow))
         if number is not None:
             process.send_signal(number)
         require_end(process, code, after=0 if number else 3)
