@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -104,7 +105,7 @@ def run_transfers(
     """Return the value or error of the call for each transfer, in their order, watched from the main thread.
 
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises
-    OutputNotDelivered if the system allows no more threads.
+    OutputNotDelivered if the system allows the main thread no other.
     """
     finished: Queue[int] = Queue()  # what wakes the main thread
     results: list[Result[T]] = [(None, None)] * len(transfers)
@@ -120,8 +121,12 @@ def run_transfers(
     try:
         for place in range(len(transfers)):
             workers.call(partial(work, place))
-    except Unavailable as error:
-        raise OutputNotDelivered(error.message, error.hint) from None
+    except Unavailable as error:  # no thread can be started; a batch's own, which need not watch, do it themselves
+        if threading.current_thread() is threading.main_thread():
+            raise OutputNotDelivered(error.message, error.hint) from None
+        for place in range(len(transfers)):
+            work(place)
+        return results
     try:
         with watching() as watch:
             _show_until_finished(transfers, finished, retries, watch)

@@ -89,6 +89,11 @@ def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dic
     assert {result["exit_code"] for result in results if not result["retry_safe"]} <= {0, 6, 7, 9}
 
 
+def test_the_threads_of_a_batch_fetch_its_texts(workflow: str, env: dict[str, str]) -> None:
+    done = limited("batch", workflow, "rows.jsonl", *PATIENT, env=env, nproc=3)
+    assert (done.returncode, done.stdout.count(b"y" * 20_000)) == (0, 16), done.stderr
+
+
 @pytest.mark.parametrize("files", [11, pytest.param(20, marks=pytest.mark.wide)])
 def test_a_batch_with_few_files_delivers_the_rest_later(
     sandbox: Sandbox, workflow: str, env: dict[str, str], files: int
