@@ -233,11 +233,11 @@ class _Gate:
 
     def _ending_of(self, cause: NoxError) -> NoxError:
         """Return the error of a gate that ends before its verdict."""
-        hint, message = f"continue with: {self.spec.resume_command}", f"{cause.message}{self.batch.named}"
+        hint = f"continue with: {self.spec.resume_command}"
         if isinstance(cause, Interruption):
-            return Interruption(message, hint, number=cause.number)
+            return Interruption(cause.message, hint, number=cause.number)
         # OK: the first rows ended alike, or too many are in doubt.
-        return Incomplete(message, hint, cause.exit_code or worst(self.answers.codes))
+        return Incomplete(cause.message, hint, cause.exit_code or worst(self.answers.codes))
 
     def _upload(self) -> None:
         """Store the files that all rows share."""

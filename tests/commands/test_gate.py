@@ -228,6 +228,13 @@ def test_a_signal_ends_it_and_the_same_line_continues(
     assert gate(noxcli, workflow, rows).code == 0
 
 
+def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("g", "g")}
+    noxcli.clock = Clock()
+    result = gate(noxcli, answers(turns, script=[Sleep(10**9)]), table(turns), "--timeout", "6s")
+    assert (result.code, result.err.count("may still be running")) == (124, 1), result.err
+
+
 def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     turns = {"one": ("g", "g"), "two": ("g", "g")}
     workflow, rows = answers(turns, faults={"start": [LostAnswer()]}), table(turns)
