@@ -99,6 +99,24 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     assert said[7] == (0, None)
 
 
+def test_an_edited_shard_hides_no_start_of_another(noxcli: Noxcli, workflow: str) -> None:
+    shards = run_shards(noxcli, workflow, 1, 2, 3)
+    journal = Path("s1/batch.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"batch"' in line or '"sent"' in line))
+    Path("s1/results.jsonl").unlink()
+    moved = [
+        {"step": "moved", "row": line["row"], "from": line["row"], "row_digest": line["row_digest"]}
+        for line in map(json.loads, Path("s2/batch.jsonl").read_text().splitlines())
+        if line.get("step") == "sent"
+    ]
+    with Path("s2/batch.jsonl").open("a") as file:
+        file.writelines(f"{json.dumps(line, separators=(',', ':'))}\n" for line in [*moved, {"step": "renumbered"}])
+    Path("rows.jsonl").unlink()
+    first = noxcli("results", *shards).lines[0]
+    assert (first["result"]["exit_code"], first["id"], first["input"]) == (7, "id a", {"Q": "a"})
+
+
 def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str) -> None:
     run_shards(noxcli, workflow, 1)
     write_rows("other")
