@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -188,7 +188,12 @@ class Http:
         requests gets the `parts` (params, data, headers) unchanged.
         """
         starts = isinstance(parts.get("data"), Body)
-        with self._slot(method, url, limit) as slot, self._watched(method, url, parts.get("data")) as answers:
+        turn: AbstractContextManager[Slot | None] = nullcontext()
+        if self.pace is not None and url.origin == self._home.origin:
+            turn = self.pace.slot(method, urlsplit(str(url)).path, limit.until)
+        with turn as slot, self._watched(method, url, parts.get("data")) as answers:
+            if slot is not None:
+                limit.restart()  # the wait for its turn does not count
             each, EXCHANGE.limit = limit.for_a_read(), limit
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
             with new_session() if starts else nullcontext(self.session) as session:
@@ -212,16 +217,6 @@ class Http:
         if same_origin(request.url or "", self.settings.url):
             request.headers["X-API-Key"] = self.settings.key
         return request
-
-    @contextmanager
-    def _slot(self, method: str, url: Url, limit: AnswerLimit) -> "Iterator[Slot | None]":
-        """Wait until it is a request's turn, if its server has a pace; the limit does not count meanwhile."""
-        if self.pace is None or url.origin != self._home.origin:
-            yield None
-            return
-        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as slot:
-            limit.restart()
-            yield slot
 
     @contextmanager
     def _watched(self, method: str, url: Url, body: Any) -> Iterator[list[requests.Response]]:
