@@ -48,12 +48,3 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions, CommonOptions):
         list[FailOn] | None,
         option("--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse."),
     ] = None
-
-
-def execute(ctx: typer.Context, options: Options) -> None:
-    """Print what differs, and write the page. Raises the NoxError that the command ends with."""
-    from noxcli.cli.session import begin  # the help loads none of what results need
-    from noxcli.commands.compare_call import compare_sides
-
-    noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
-    compare_sides(noxus, options, (options.base, options.new), ["broken", *(options.fail_on or ())])

@@ -7,10 +7,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.options import ComparisonOptions
-from noxcli.cli.session import Session
+from noxcli.cli.session import Session, begin
+from noxcli.commands.compare import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.side import WHAT_FITS, Directory, JsonlSource, RunSource, Side, Source
 from noxcli.compare.summary import LEVEL, other_inputs
@@ -141,17 +144,18 @@ class ComparisonReport:
         terminal.note(comparison.summary_line())
 
 
-def compare_sides(noxus: Session, options: ComparisonOptions, named: tuple[str, str], failing: Collection[str]) -> None:
+def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
-    base, new = _open_sides(noxus, checker, *named)
+    base, new = _open_sides(noxus, options, checker)
     with ExitStack() as stack:
         comparison = Comparison(base, new, checker, stack, options.pass_each)
         compared = comparison.compared
         compared.require_partners(allow_missing=options.allow_missing)
-        report = ComparisonReport(context, comparison, options, failing)
+        report = ComparisonReport(context, comparison, options, ["broken", *(options.fail_on or ())])
         passing, alone = f"{compared.row_counts}, none of which passes", f"; {compared.new_alone}"
         ending = report.ending(_why_red(report), passing, alone, compared.resume_hints())
         report.write(ending, _chance_lines(comparison))
@@ -159,11 +163,11 @@ def compare_sides(noxus: Session, options: ComparisonOptions, named: tuple[str, 
         raise ending
 
 
-def _open_sides(noxus: Session, checker: RowChecker, before: str, after: str) -> tuple[Side, Side]:
+def _open_sides(noxus: Session, options: Options, checker: RowChecker) -> tuple[Side, Side]:
     """Read both sides, and validate the checks against them. Raises UsageProblem, and what reading a run raises."""
     warn, coverage = noxus.context.terminal.warn, checker.coverage()
-    base = Side("BASE", before, _open_source(noxus, before), lambda _: None)
-    new = Side("NEW", after, _open_source(noxus, after), coverage.add_line)
+    base = Side("BASE", options.base, _open_source(noxus, options.base), lambda _: None)
+    new = Side("NEW", options.new, _open_source(noxus, options.new), coverage.add_line)
     if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
         warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
     if other_inputs(base, new):
