@@ -89,9 +89,7 @@ class OutputNode:
 def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
     """Return the inputs that a caller can give, in order; None if the definition has no readable nodes."""
     nodes = _top_level(definition)
-    if nodes is None:
-        return None
-    return [found for node in nodes if (found := _input(node)) is not None]
+    return None if nodes is None else [found for node in nodes if (found := _input(node)) is not None]
 
 
 def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
