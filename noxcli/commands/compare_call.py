@@ -252,7 +252,7 @@ def _chance_lines(comparison: Comparison) -> Iterator[str]:
         what = f"{amount(less, 'row')} {'passes' if less == 1 else 'pass'} less often and {more} more often"
         if comparison.compared.rule.repeat == 1:
             what = counts_of(less, more, "row")
-        yield chance_line(what, less, more, share)
+        yield f"{what}: {chance_of(less, more, share)}"
 
 
 def counts_of(broken: int, fixed: int, noun: str) -> str:
@@ -260,11 +260,10 @@ def counts_of(broken: int, fixed: int, noun: str) -> str:
     return f"{amount(broken, noun)} broke and {fixed} {'was' if fixed == 1 else 'were'} fixed"
 
 
-def chance_line(what: str, broken: int, fixed: int, share: float) -> str:
-    """Return what happened, and how often chance does that."""
+def chance_of(broken: int, fixed: int, share: float) -> str:
+    """Return how often chance does that."""
     often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
-    these = f"{broken} or more of these {broken + fixed}"
-    return f"{what}: an unchanged workflow breaks {these} in {often} of 100 comparisons"
+    return f"an unchanged workflow breaks {broken} or more of these {broken + fixed} in {often} of 100 comparisons"
 
 
 def _name_some(pairs: Iterator[RowPair]) -> str:

@@ -21,7 +21,7 @@ from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session, begin
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
-from noxcli.commands.compare_call import ComparisonReport, chance_line, counts_of
+from noxcli.commands.compare_call import ComparisonReport, chance_of, counts_of
 from noxcli.commands.gate import Options
 from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, number_of, with_own
 from noxcli.compare.comparison import Comparison
@@ -31,6 +31,7 @@ from noxcli.compare.gate_rules import (
     MAX_ROUNDS,
     NEW,
     SCREEN,
+    SUSPECTS,
     AnswerKey,
     Color,
     GateRules,
@@ -322,11 +323,13 @@ class _Gate:
     def _notes(self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None) -> Iterator[str]:
         """Yield what users should know about the verdict."""
         look, loss, row = verdict.looks[-1], found["loss_seen"], found["row_seen"]
-        if look.color is Color.GRAY and not verdict.is_red:
+        is_open = look.color is Color.GRAY and not verdict.is_red
+        if is_open:
             green = "; green" if ending is None else ""
             yield f"not decided after {amount(look.rounds, 'round')}: {_changes(look)}{green}"
-        if look.broken:
-            yield chance_line(counts_of(look.broken, look.fixed, "answer"), look.broken, look.fixed, look.chance)
+        if look.broken and (verdict.is_worse or not verdict.is_red):
+            what, often = counts_of(look.broken, look.fixed, "answer"), chance_of(look.broken, look.fixed, look.chance)
+            yield often if is_open else f"{what}: {often}"
         if len(verdict.rows(SuspectState.BROKEN)) < len(verdict.suspects):
             yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
         if ending is None:
@@ -366,11 +369,12 @@ def _suspects(verdict: GateVerdict, noun: str = "") -> str:
 def _stage(wanted: Sequence[AnswerKey]) -> str:
     """Say what is asked."""
     place, rows = max(key.place for key in wanted), amount(len({key.row for key in wanted}), "row")
+    sides = {NAMES[key.side] for key in wanted}
+    where = "both versions" if len(sides) > 1 else sides.pop()
     if place < SCREEN[0]:
-        return f"round {place}: {rows} in both versions"
-    if place <= SCREEN[-1]:
-        return f"{rows} may be broken: re-running NEW"
-    return f"{rows} may be broken: re-running both versions"
+        return f"round {place}: {rows} in {where}"
+    done = f" ({place - SUSPECTS[0] + 1} of {len(SUSPECTS)})" if place in SUSPECTS else ""
+    return f"{rows} may be broken: re-running {where}{done}"
 
 
 def _about(workflow: Workflow) -> dict[str, Any]:

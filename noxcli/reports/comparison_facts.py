@@ -61,12 +61,12 @@ def _passed(side: Mapping[str, Any]) -> str:
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
     if side["source"] not in (side["version_id"], side["version_name"]):  # as the sides of a gate are named
         yield side["source"]
-    for what in ("workflow", "version"):
+    if side["pass_rate"] is not None:
+        yield side_figures(side)
+    for what in ("version", "workflow"):
         if own_id := side[f"{what}_id"]:
             yield f"{what} {with_id(side[f'{what}_name'], own_id)}"
     times = (each for each in (side["began_at"], side["ended_at"]) if each is not None)
-    if moments := [f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times]:
-        day = moments[0][:11]
+    moments = dict.fromkeys(f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times)
+    if day := next(iter(moments), "")[:11]:
         yield f"{day}{' to '.join(moment.removeprefix(day) for moment in moments)} UTC"
-    if side["pass_rate"] is not None:
-        yield side_figures(side)
