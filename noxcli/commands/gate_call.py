@@ -98,7 +98,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
             gate = _Gate(noxus, options, checker, rows, spec, batch, answers)
             gate.check()
             if options.dry_run:
-                gate.print_counts()
+                context.reports.clear(comment=True)
+                rules, started = answers.rules, answers.runs.total()
+                counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
+                context.printing.print_document({**counts, "started": started})
                 return
             batch.begin(checker)
             verdict = gate.decide(pace)
@@ -138,8 +141,11 @@ class _Gate:
 
     def check(self) -> None:
         """Read both versions, and compare the gate with that of earlier calls. Raises UsageProblem, WrongInputs."""
-        noxus, rows, batch = self.noxus, self.rows, self.batch
-        self.workflows = self._read_versions()
+        noxus, options, rows, batch = self.noxus, self.options, self.rows, self.batch
+        if options.new is None and not rows.own.values:
+            raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
+        names = [options.base, options.new or options.base]
+        self.workflows = self._read_versions(noxus.resolve_workflow(options.workflow), names)
         nodes = [inputs_of(each.definition) for each in self.workflows]
         rows.know([node for each in nodes for node in each or ()], checked=True)
         check_outputs(noxus, (), self.workflows[0])
@@ -155,26 +161,21 @@ class _Gate:
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.spec.directory))
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
-        most = self.options.max_runs or default_max_runs(len(numbers))
+        most = options.max_runs or default_max_runs(len(numbers))
         if most < (least := min_max_runs(len(numbers))):
             raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
         self.answers.rules = GateRules(numbers, most, scored=self.checker.score is not None)
 
-    def _read_versions(self) -> list[Workflow]:
+    def _read_versions(self, found: Workflow, names: Sequence[str]) -> list[Workflow]:
         """Return the workflow in both versions. Raises UsageProblem if nothing can differ."""
-        noxus, options, own = self.noxus, self.options, self.rows.own
-        if options.new is None and not own.values:
-            raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
-        found = noxus.resolve_workflow(options.workflow)
-        found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
-        names = (options.base, options.new or options.base)
-        workflows = [read_workflow_to_run(noxus, found, name, checks=True) for name in names]
+        common, own = self.spec.common.values, self.rows.own.values
+        workflow = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
+        workflows = [read_workflow_to_run(self.noxus, workflow, name, checks=True) for name in names]
         base, new = (digests_of(each.definition)[0] for each in workflows)
         for name, digest in zip(names, (base, new), strict=True):
             if digest is None:
                 raise Unavailable(f"the definition of version {name} can't be read", RETRY, sent=False)
-        same = all(self.spec.common.values.get(name) == value for name, value in own.values.items())
-        if base == new and same:
+        if base == new and all(common.get(name) == value for name, value in own.items()):
             raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
         return workflows
 
@@ -185,13 +186,6 @@ class _Gate:
         self.checks_changed = first != checks
         constants = constants_of(with_own(self.spec.common, self.rows.own))
         return {**_about(self.workflows[NEW]), "constants": constants, "checks": first}
-
-    def print_counts(self) -> None:
-        """Print the least and the most runs of the gate."""
-        reports, rules = self.noxus.context.reports, self.answers.rules
-        reports.clear(comment=True)
-        counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
-        self.noxus.context.printing.print_document({**counts, "started": self.answers.runs.total()})
 
     # The loop.
 
@@ -248,7 +242,8 @@ class _Gate:
 
     def require_unchanged(self) -> None:
         """Raise UsageProblem if a version has another definition than when the gate began."""
-        base, new = map(_about, self._read_versions())
+        ids = [each.version_id or "" for each in self.workflows]
+        base, new = map(_about, self._read_versions(self.workflows[0], ids))
         header = self.batch.header
         now = replace(header, definition=base["definition"], nodes=base["nodes"], gate={**(header.gate or {}), **new})
         _require_same_gate(header, now, str(self.spec.directory))
