@@ -104,12 +104,6 @@ def test_a_head_without_end_ends_by_the_time(turn: Turn, monkeypatch: pytest.Mon
     assert (error.sent, "timed out while reading" in error.message) == (True, True)
 
 
-def test_a_document_that_keeps_arriving_ends_in_time() -> None:
-    """Each piece gives it more time, but none beyond the command's own limit: it ends before it is too large."""
-    endless = trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", b" " * body.AT_ONCE, 0.01)
-    assert isinstance(outcome(endless, lambda api: find(api.within(0.5))), Unavailable)
-
-
 # Redirects as the answer to a start.
 
 
