@@ -149,9 +149,7 @@ class ComparisonSummary:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
         there, hint = self.row_counts, self.new_alone
         if not self.counted["partners"]:
-            what = self.by
-            if self.counted["other input"]:
-                what = "id and the input"
+            what = "id and the input" if self.counted["other input"] else self.by
             raise UsageProblem(
                 f"{there}, but no row of {self.new.named} has the {what} of a row of {self.base.named}", hint
             )
@@ -258,12 +256,6 @@ def require_comparable(base: Side, new: Side) -> None:
         raise UsageProblem(
             f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ", "compare another batch"
         )
-
-
-def other_inputs(base: Side, new: Side) -> bool:
-    """Return whether both sides are single runs, of which it is known that their inputs differ."""
-    runs = [side.source.inputs for side in (base, new)]
-    return None not in runs and runs[0] != runs[1]
 
 
 def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any] | None:
