@@ -56,7 +56,7 @@ class ComparisonReport:
             return UsageProblem(f"{none_passes}, so none could break", hint)
         if red is not None:
             return red
-        if not compared.counted["answered"]:
+        if not compared.counted["answered"] and compared.by != "row":  # a gate names its rows
             return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", finish)
         if (unjudged := compared.counted["unjudged"]) and missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)

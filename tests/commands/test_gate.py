@@ -161,6 +161,14 @@ def test_an_answer_without_a_result_is_asked_once_more(noxcli: Noxcli, sandbox: 
     assert gate(noxcli, workflow, rows).code == 0
 
 
+def test_rows_without_an_answer_are_named_where_none_has_one(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("g", "s"), "two": ("s", "g")}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows)
+    assert (result.code, "no answer to judge: id-one" in result.err) == (8, True), result.err
+    assert gate(noxcli, workflow, rows, "--allow-missing").code == 2
+
+
 def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     answered = Event()
 
