@@ -109,7 +109,8 @@ class Comparison:
         base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
         suspect = self._suspects.get((base or new)[0]["row"])
         known = known or (suspect and suspect.change)
-        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect)
+        of_gate = self.compared.by == "row"
+        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect, of_gate)
 
     def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""

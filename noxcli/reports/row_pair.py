@@ -129,6 +129,7 @@ class RowPair:
     other_input: str | None = None
     known: RowClass | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
+    of_gate: bool = False  # which needs an answer on both sides
 
     @property
     def first(self) -> ResultLine:
@@ -185,7 +186,8 @@ class RowPair:
                 return Classification(RowClass.NEW, "not in BASE")
             case SideVerdict.NONE:
                 why = self._why_none(self.base, self.base_gap)
-                return Classification(RowClass.NEW, f"no answer in BASE ({why})", not good or why == NOT_HERE)
+                unjudged = self.of_gate or not good or why == NOT_HERE
+                return Classification(RowClass.NEW, f"no answer in BASE ({why})", unjudged)
             case SideVerdict.FAILED if new is SideVerdict.BAD:
                 return Classification(RowClass.NEW, "no answer in BASE (failed)", True)
             case SideVerdict.FAILED if not good:

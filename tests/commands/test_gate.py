@@ -165,7 +165,7 @@ def test_rows_without_an_answer_are_named_where_none_has_one(noxcli: Noxcli, ans
     turns = {"one": ("g", "s"), "two": ("s", "g")}
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
-    assert (result.code, "no answer to judge: id-one" in result.err) == (8, True), result.err
+    assert (result.code, "of 2 rows, 2 have no answer to judge: id-two, id-one;" in result.err) == (8, True), result.err
     assert gate(noxcli, workflow, rows, "--allow-missing").code == 2
 
 
