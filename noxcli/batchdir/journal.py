@@ -21,13 +21,14 @@ from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, 
 from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
-from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
+from noxcli.files import HOLDER_NAME, JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.rows.columns import MAX_ROWS, Row
 from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
 
+MAX_HOLDER = 1024  # bytes
 MAX_ABOUT = 1024 * 1024  # characters of a row's inputs and columns; longer ones are not noted
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 
@@ -47,7 +48,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._named = named
         self._count_lock = threading.Lock()
         self._lines: AppendFile | None = None
-        self._is_new = self._made_directory = False
+        self._is_new = self._made_directory = self._holds = False
         self._starts = 0  # that were sent in this call, but for those that the server was too busy to take
         if os.path.lexists(self.path):
             self._open()
@@ -72,7 +73,7 @@ class Journal(AbstractContextManager["Journal"]):
         if not self._is_new or self._starts:
             return False
         with suppress(OSError):
-            for name in (RESULTS_NAME, JOURNAL_NAME):
+            for name in (RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
                 self.place.remove(name)
             if self._made_directory:
                 self.path.parent.rmdir()
@@ -88,14 +89,20 @@ class Journal(AbstractContextManager["Journal"]):
             there = self.path.stat() if self.path.exists() else None
             if there is None or not os.path.samestat(os.fstat(self._lines.file), there):  # moved or removed meanwhile
                 raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
+            with suppress(OSError), self.place.replacing(HOLDER_NAME, durable=False) as file:
+                file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
+                self._holds = True
             self._lines.move_torn_aside()
         except NoxError:
             self.close()
             raise
         except BlockingIOError:
+            what = f"another batch is running in {directory}"
+            with suppress(OSError):
+                what += f": {self.place.read(HOLDER_NAME, MAX_HOLDER).decode(errors='replace')}"
             self.close()
             hint = "retry once it has ended, or choose another --output-dir"
-            raise Unavailable(f"another batch is running in {directory}", hint, sent=False) from None
+            raise Unavailable(what, hint, sent=False) from None
         except OSError as error:
             self.close()
             what = f"can't write the journal {self.path}: {reason_of(error)}"
@@ -105,6 +112,9 @@ class Journal(AbstractContextManager["Journal"]):
     def close(self) -> None:
         """Close the journal and its directory; nothing more is written."""
         if self._lines is not None:
+            if self._holds:
+                with suppress(OSError):
+                    self.place.remove(HOLDER_NAME)
             self._lines.close()
             self.place.close()
         self._lines = None

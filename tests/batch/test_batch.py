@@ -4,6 +4,9 @@ import errno
 import fcntl
 import io
 import json
+import os
+import platform
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 
 from noxcli.batchdir.journal import Journal
-from noxcli.errors import ReaderGone
+from noxcli.errors import ReaderGone, Unavailable
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
@@ -291,8 +294,22 @@ def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, 
     with running("batch", workflow, rows, env=environment(sandbox.url)):
         until(lambda: sandbox.runs(workflow))
         result = noxcli("batch", workflow, rows, "--resume")
-    assert (result.code, "another batch is running in rows.jsonl.batch; retry once" in result.err) == (75, True)
+    held = rf"is running in rows\.jsonl\.batch: process \d+ on {platform.node()}; retry once"
+    assert result.code == 75
+    assert re.search(held, result.err)
     assert len(sandbox.runs(workflow)) == 1
+
+
+def test_the_lock_names_its_holder(tmp_path: Path) -> None:
+    (tmp_path / "batch.jsonl").touch()
+    (tmp_path / "batch.lock").write_text("process 1 on another")  # of a process that was killed
+    with Journal(tmp_path, Clock()):
+        with pytest.raises(Unavailable, match=f": process {os.getpid()} on {platform.node()}"):
+            Journal(tmp_path, Clock())
+        (tmp_path / "batch.lock").unlink()
+        with pytest.raises(Unavailable, match=r"another batch is running in [^:]*$"):
+            Journal(tmp_path, Clock())
+    assert [path.name for path in tmp_path.iterdir()] == ["batch.jsonl"]
 
 
 def test_a_file_system_without_locks_is_refused(
