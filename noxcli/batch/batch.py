@@ -16,6 +16,7 @@ from noxcli.batch.resume import (
     renew_columns,
     require_journal_of,
     require_no_results,
+    require_same_split,
 )
 from noxcli.batch.scheduler import Scheduler
 from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
@@ -115,6 +116,8 @@ class Batch(AbstractContextManager["Batch"]):
         if spec.checked:
             seen.require_right(spec.workflow, self._terminal.complain)
         header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        if journaled.header is None and spec.shard.of > 1:
+            require_same_split(spec.directory, header)
         self.header = replace(header, table_rows=0 if rows.takes_all else rows.count())
         return seen
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from noxcli.batch.spec import ALLOW, BatchSpec
+from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import DigestIndex, ResultsFile, ResultsReader, key_of, parse_line
 from noxcli.codec import to_json
@@ -15,6 +16,7 @@ from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.preflight import validate_inputs
+from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, part_of
@@ -22,6 +24,7 @@ from noxcli.rows.columns import Row, hash_of
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import Shard
 
+MAX_SIBLINGS = 1000  # other directories in the parent of a shard's
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together
 
@@ -274,6 +277,23 @@ def _lack_rows(directory: Path) -> NoReturn:
         f"{directory} has {RESULTS_NAME} with rows that its journal {JOURNAL_NAME} lacks",
         f"fetch the same batch's {JOURNAL_NAME} into it, or add --fresh, which starts each row again",
     )
+
+
+def require_same_split(directory: Path, now: BatchHeader) -> None:
+    """Raise UsageProblem if a sibling directory has a shard of the same table and workflow, split otherwise.
+
+    A table is the same with the same rows, or in the same file, whose rows may have been edited or appended since.
+    """
+    for journal in sorted(directory.absolute().parent.glob(f"*/{JOURNAL_NAME}"))[:MAX_SIBLINGS]:
+        then = JournalState.read_header(journal)
+        if then is None or then.workflow_id != now.workflow_id:
+            continue
+        same_table = then.digest == now.digest or then.source == now.source not in STDIN_NAMES
+        if same_table and then.shard.partition("/")[2] != now.shard.partition("/")[2]:
+            raise UsageProblem(
+                f"{journal.parent} has shard {then.shard} of the same table, and this is {now.shard}",
+                "keep the number of shards, or use directories elsewhere",
+            )
 
 
 def renew_columns(

@@ -4,6 +4,7 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -105,6 +106,15 @@ class JournalState:
         except OSError as error:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
         return journaled
+
+    @classmethod
+    def read_header(cls, path: Path) -> BatchHeader | None:
+        """Return the first header of a journal, None for anything else."""
+        journaled = cls()
+        with suppress(OSError, UsageProblem, StopIteration):
+            offset, raw = next(iter(lines_in(path, MAX_LINE)))
+            journaled.apply_line(raw, offset, path)
+        return journaled.header
 
     def count_finished(self, most: int | None = None) -> int:
         """Return the number of rows that already had a run, up to the row `most`."""

@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.batchdir.header import BatchHeader, differences
 from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
-from noxcli.sandbox.scenario import Version, input_node
+from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
@@ -355,3 +355,18 @@ def test_rows_that_were_dropped_may_keep_their_results(noxcli: Noxcli, workflow:
     for _ in range(2):
         assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume", "--allow-changed-input").code == 0
     assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume").code == 0
+
+
+def test_another_number_of_shards_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    file = write_rows(*({"Q": each} for each in "abcd"))
+    assert noxcli("batch", workflow, file, "--shard", "1/2", "--output-dir", "s1").code == 0
+    result = noxcli("batch", workflow, file, "--shard", "2/4", "--output-dir", "s2")
+    assert (result.code, len(sandbox.runs(workflow)), Path("s2").exists()) == (2, 2, False), result.err
+    assert "s1 has shard 1/2 of the same table, and this is 2/4; keep the number of shards" in result.err
+    assert noxcli("batch", workflow, file, "--shard", "2/2", "--output-dir", "s2").code == 0
+    write_rows(*({"Q": each} for each in "abcde"))  # a row was appended
+    assert noxcli("batch", workflow, file, "--shard", "2/4", "--output-dir", "s3").code == 2
+    other = write_rows({"Q": "e"}, name="other.jsonl")
+    assert noxcli("batch", workflow, other, "--shard", "1/4", "--output-dir", "o1").code == 0
+    another = sandbox.add(Scenario("another", nodes=[input_node("Q")]))
+    assert noxcli("batch", another, file, "--shard", "1/4", "--output-dir", "a1").code == 0
