@@ -1,15 +1,20 @@
-"""Where the API is not: a web page as the first answer, pages of gateways, and an API below a path."""
+"""Where the API is not: a web page as the first answer, pages of gateways, and an API below a path, behind nginx."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from noxcli.api import Http, NoxusApi
+from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem
-from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.scenario import File, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli, write_rows
+from tests.proxies import proxying
 from tests.rawserver import answer, json_answer
 from tests.sample import one_in
 
@@ -65,7 +70,7 @@ def test_the_web_app_of_noxus_is_told_from_other_hosts(monkeypatch: pytest.Monke
         ("https://app.noxus.ai/api/backend", "is it the base URL of the API?"),
         ("https://noxus.example", "is it the base URL of the API?"),
     ):
-        with NoxusApi(Http(Settings(url, "key"))) as api, pytest.raises(ConfigProblem) as caught:
+        with NoxusApi(Settings(url, "key")) as api, pytest.raises(ConfigProblem) as caught:
             api.find_run("r")
         assert caught.value.hint == hint
 
@@ -76,6 +81,13 @@ def made(status: int, url: str, kind: str) -> requests.Response:
     response.headers["Content-Type"] = kind
     response._content_consumed = True  # type: ignore[attr-defined]  # there is no connection to close
     return response
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_page_of_a_gateway_is_temporary_trouble(noxcli: Noxcli, status: int) -> None:
+    record = json_answer({"id": RUN, "workflow_id": RUN, "status": "completed", "output": {"A": "x"}})
+    result, _ = noxcli.against([page(status), page(status), record], "fetch-output", f"{RUN}/{RUN}")
+    assert (result.code, result.out) == (0, b"x\n"), result.err
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 6), (403, 6), (200, 6)])
@@ -89,6 +101,52 @@ def test_a_page_that_forbids_is_no_missing_permission(noxcli: Noxcli) -> None:
     result, _ = noxcli.against([page(403)], "fetch-output", f"{RUN}/{RUN}")
     assert (result.code, "flows_run" in result.err) == (4, False)
     assert "a web page said so, not the API" in result.err
+
+
+BELOW_A_PATH = """
+  server {{
+    listen 127.0.0.1:{port};
+    location /api/backend/ {{
+      proxy_pass http://{server}/; proxy_http_version 1.1; proxy_buffering off;
+      proxy_set_header Connection ""; proxy_set_header Host localhost;
+    }}
+    location / {{ default_type text/html; return 200 "<html>the web app</html>"; }}
+  }}
+"""
+
+
+@pytest.fixture
+def below_a_path(tmp_path: Path) -> Iterator[tuple[str, Sandbox]]:
+    """Yield the address of an API below a path, behind nginx, and the sandbox that answers."""
+    output = {"A": File("a.bin", b"abc")}
+    quick = Scenario("quick", nodes=[input_node("Q")], output=output)
+    filed = Scenario("filed", nodes=[input_node("F", type="File")], output=output)
+    with (
+        Sandbox([quick, filed], speed=50) as sandbox,
+        proxying("nginx", BELOW_A_PATH, tmp_path, server=urlsplit(sandbox.url).netloc) as url,
+    ):
+        yield f"{url}/api/backend", sandbox
+
+
+def test_an_api_below_a_path_works_in_every_verb(noxcli: Noxcli, below_a_path: tuple[str, Sandbox]) -> None:
+    url, sandbox = below_a_path
+    Path("f.txt").write_text("a file")
+    write_rows("a", "b")
+    environ = {"NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": sandbox.key}
+
+    def works(*argv: str) -> None:
+        result = noxcli(*argv, environ=environ)
+        assert result.code == 0, (argv, result.err, result.out)
+
+    works("run", "filed", "F@f.txt", "--output-dir", "out")
+    assert Path("out/A.bin").read_bytes() == b"abc"
+    works("run", "quick", "Q=x", "--format", "ndjson")
+    for verb in ("stream", "wait", "fetch-output", "inspect", "stop", "rerun"):
+        works(verb, "@last", *(["--raw", "A"] if verb == "fetch-output" else []))
+    for line in ("runs", "workflows", "inputs quick", "versions quick", "batch quick rows.jsonl", "doctor"):
+        works(*line.split())
+    noxcli("run", "quick", "Q=x", environ={**environ, "NOXUS_BACKEND_URL": url.removesuffix("/api/backend")})
+    assert {request.path.partition("/")[0] for request in sandbox.requests} == {""}
 
 
 @pytest.mark.parametrize("status", ["200", "404"])

@@ -1,9 +1,5 @@
 """A start behind nginx and haproxy, which answer 502 or 504 for a request that they had passed on."""
 
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,17 +10,10 @@ from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import needs, until
+from tests.proxies import proxying
 
-COMMANDS = {"nginx": ["nginx", "-p", ".", "-c"], "haproxy": ["haproxy", "-q", "-db", "-f"]}
-# nginx keeps everything in one directory, whose user need not be root.
 PROXIES = {
     "nginx": """
-daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
-  fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
   upstream api {{ server {server} max_fails=0; server {server} max_fails=0; }}
   server {{
     listen 127.0.0.1:{port};
@@ -33,7 +22,6 @@ http {{
       proxy_read_timeout 1s; proxy_next_upstream {again};
     }}
   }}
-}}
 """,
     "haproxy": """
 defaults
@@ -46,27 +34,6 @@ listen api
   server one {server}
 """,
 }
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def proxying(name: str, home: Path, **values: str) -> Iterator[str]:
-    """Run a proxy with files in `home`, and yield its address."""
-    needs(name)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    file = home / "proxy.conf"
-    file.write_text(PROXIES[name].format(home=home, port=port, **values))
-    with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home) as proxy:
-        try:
-            until(lambda: answers(port))
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            proxy.terminate()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +52,7 @@ def test_a_start_that_a_gateway_has_passed_on_is_in_doubt(
 ) -> None:
     workflow = plays(nodes=[input_node("Question")], faults={"start": [lost]})
     server, again = urlsplit(sandbox.url).netloc, "error timeout non_idempotent" if repeats else "off"
-    with proxying(name, tmp_path, server=server, again=again) as url:
+    with proxying(name, PROXIES[name], tmp_path, server=server, again=again) as url:
         result = noxcli("run", workflow, "Question=why", "--json", environ={"NOXUS_BACKEND_URL": url})
     runs = [run.id for run in sandbox.runs(workflow)]
     assert len(runs) == 1 + repeats, "what the gateway itself sent"

