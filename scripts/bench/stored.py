@@ -35,13 +35,15 @@ print([number for number, line in enumerate(open(sys.argv[2]), 1) if json.loads(
 
 
 def goals(quick: bool) -> Iterator[Goal]:
-    """Yield the CPU and the memory of each command."""
+    """Yield the CPU and the memory of the batch, and of each command."""
     rows = ROWS // 50 if quick else ROWS
     with tempfile.TemporaryDirectory() as place, serving(Plan()) as env:
         file = Path(place) / "rows.jsonl"
         write_rows(file, rows)
         again = [*line(file, PARALLEL, 0.0), "--resume"]
-        measure(again, env)
+        ran = measure(again, env)
+        yield Goal(f"`batch` of {rows:,} rows, {PARALLEL} at a time, CPU of a row", ran.cpu / rows * 1000, None, "ms")
+        yield Goal(f"`batch` of {rows:,} rows, memory", ran.mib, None, "MiB")
         base, new = f"{file}.batch", f"{place}/new"
         shutil.copytree(base, new)
         change(Path(new))
