@@ -90,13 +90,15 @@ class Server:
         self.hidden = Hidden()
         self.running = set[str]()  # runs that this script has started
         self._began = time.monotonic()
+        self._writing = threading.Lock()  # a text stream is not safe with two threads
 
     def part(self, title: str) -> None:
         sys.stdout.write(f"\n== {title}\n")
         self._began = time.monotonic()
 
     def say(self, line: str, at: float | None = None) -> None:
-        sys.stdout.write(f"{(time.monotonic() if at is None else at) - self._began:8.2f} s  {line}\n")
+        with self._writing:
+            sys.stdout.write(f"{(time.monotonic() if at is None else at) - self._began:8.2f} s  {line}\n")
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         options = {"headers": {"X-API-Key": self.key}, "timeout": 60, "allow_redirects": False, **options}

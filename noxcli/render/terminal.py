@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -57,6 +58,8 @@ class Terminal:
     _screen: Screen | None = field(init=False)
     _late: float = 0.0  # seconds of writing to stdout after a signal or the command's limit
     _ignored: bool = False  # the command is over, and stderr has no reader
+    # Threads of downloads write as well, and a text stream is not safe with several of them.
+    _writing: AbstractContextManager[object] = field(default_factory=threading.RLock)
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
@@ -241,7 +244,8 @@ class Terminal:
                     if self._is_over() and time.monotonic() - began >= GRACE_AT_THE_END:
                         self._ignored = True
                         raise BlockingIOError  # as the write would, if it did not wait
-            self.err.write(newline + text)
-            self.err.flush()
+            with self._writing:
+                self.err.write(newline + text)
+                self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message
