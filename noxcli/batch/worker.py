@@ -182,9 +182,10 @@ class RowWorker:
         """
         failures = FailureTracker(self.clock, self.retry_for)
         while active.run is None:
+            has_failed = self.pace.start_failed  # asked once: who reads below holds the lock
             try:
-                with self.one_start if self.pace.start_failed else nullcontext():
-                    if self.pace.start_failed:
+                with self.one_start if has_failed else nullcontext():
+                    if has_failed and self.pace.start_failed:
                         self._await_read(attempt.request.workflow_id)
                     active.run = attempt.send()
                 active.began = time.monotonic()  # now: its duration is counted from here
