@@ -39,7 +39,11 @@ class PauseNote(Renderer):
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
             if isinstance(update, Paused):
-                self._terminal.note(f"run {update.run.id} is paused for human input")
+                note_pause(self._terminal, update.run)
+
+
+def note_pause(terminal: Terminal, run: Run) -> None:
+    terminal.note(f"run {run.id} is paused for human input")
 
 
 def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
@@ -193,7 +197,7 @@ class ManyRuns:
         (run, error), outcome = read, one.outcome
         if run is not None:
             if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
-                self._context.terminal.note(f"run {run.id} is paused for human input")
+                note_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
             one.failures.got_answer()
             return self._policy.over(run)

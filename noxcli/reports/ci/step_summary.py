@@ -13,7 +13,6 @@ from noxcli.reports.ci import BatchReport
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import EndedRun
-from noxcli.reports.row_pair import RowPair
 from noxcli.reports.text_diff import fitting
 from noxcli.timing import show_seconds
 
