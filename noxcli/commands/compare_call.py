@@ -104,7 +104,7 @@ class ComparisonReport:
                 facts=list(compared_facts(totals)),
                 broken=list(islice(filter(self.fails, comparison.pairs()), MAX_LISTED)),
                 listed=comparison.listed,
-                headline=worse_headline(totals),
+                headline=", ".join(filter(None, [worse_headline(totals), comparison.summary_line()])),
             )
 
     def _cases(self, totals: Mapping[str, Any]) -> Iterator[Case]:

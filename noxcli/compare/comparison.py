@@ -95,7 +95,7 @@ class Comparison:
 
     def summary_line(self) -> str:
         """Return the number of rows of each class."""
-        return ", ".join(f"{self.counts[change]:,} {change}" for change in RowClass if self.counts[change]) or "no rows"
+        return ", ".join(change.counted(count) for change in RowClass if (count := self.counts[change])) or "no rows"
 
     def _pair(self, matched: Matched, known: RowClass | None = None) -> RowPair:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""

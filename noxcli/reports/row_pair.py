@@ -39,6 +39,10 @@ class RowClass(StrEnum):
     VARIES = "varies"
     SAME = "same"
 
+    def counted(self, count: int) -> str:
+        """Return that this many rows are in it."""
+        return f"{count:,} {'vary' if self is RowClass.VARIES and count > 1 else self}"
+
 
 WITHOUT_REASON = frozenset({RowClass.BROKEN, RowClass.CHANGED, RowClass.SLOWER, RowClass.FIXED, RowClass.VARIES})
 

@@ -91,8 +91,11 @@ def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sand
     paid = len(sandbox.runs(workflow))
     assert "noxcli: 1 row is broken, 2 vary (" in result.err
     assert f"({paid} runs): id-worse" in result.err
-    again = gate(noxcli, workflow, rows, "--json")
+    again = gate(noxcli, workflow, rows, "--json", "--markdown", "comment.md", "--report", "report.html")
     assert (again.code, len(sandbox.runs(workflow))) == (11, paid), "all answers are stored"
+    places = (again.err, Path("comment.md").read_text(), Path("report.html").read_text())
+    assert ["2 vary" in text for text in places] == [True] * 3
+    assert "noxcli gate failed: 1 broken, 2 vary, 1 same</h3>" in places[1]
     document = again.json["gate"]
     assert (document["runs"], document["rounds"], document["suspects"]["broken"]) == (paid, 1, 1)
     broken = next(row for row in again.json["rows"] if row["class"] == "broken")

@@ -42,7 +42,7 @@ def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPa
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
     headline = worse_headline(totals)
     counts = [*([(headline, "bad")] if headline else [])]
-    counts += [(f"{count:,} {change}", TONES[change]) for change in RowClass if (count := totals["classes"][change])]
+    counts += [(change.counted(count), TONES[change]) for change in RowClass if (count := totals["classes"][change])]
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
     title = f"{name} — {', '.join(words for words, _ in counts) or 'no rows'}"
