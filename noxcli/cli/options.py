@@ -44,6 +44,16 @@ def option(names: str, metavar: str, help: str, **more: Any) -> Any:
     return typer.Option(*names.split(), metavar=metavar, help=help, show_default="[default" not in help, **more)
 
 
+def flag(names: str, help: str) -> Any:
+    """Return the annotation of an option without a value."""
+    return typer.Option(*names.split(), help=help)
+
+
+def argument(metavar: str, help: str) -> Any:
+    """Return the annotation of an argument."""
+    return typer.Argument(metavar=metavar, help=help)
+
+
 def source_of(ctx: typer.Context, field_name: str) -> str:
     """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP for the user's settings, or DEFAULT."""
     source = ctx.get_parameter_source(field_name)
@@ -110,16 +120,14 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     return named
 
 
-WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-RunOrNone = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False)
-]
-RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+WorkflowArgument = Annotated[str, argument("WORKFLOW", "Workflow id, alias or exact name.")]
+RunArgument = Annotated[str, argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+RunOrNone = Annotated[str | None, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+RunsArgument = Annotated[list[str] | None, argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
+RunOrLast = Annotated[str, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 VersionId = Annotated[str | None, option("--version-id", "VERSION", "Use this saved version, by id or exact name.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+JsonOption = Annotated[bool, flag("--json", "Print one JSON document.")]
 QueryOption = Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds; implies --json.")]
-LineQueryOption = Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds in each line.")]
 Timeout = Annotated[
     float | None, option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", parser=_duration)
 ]
@@ -130,12 +138,9 @@ OnInterrupt = Annotated[
 ]
 OutputOption = Annotated[str | None, option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.")]
 Junit = Annotated[str | None, option("--junit", "FILE", "Write JUnit XML.")]
-RowsReport = Annotated[str | None, option("--report", "FILE", "Write an HTML page with all rows.")]
-Markdown = Annotated[str | None, option("--markdown", "FILE", "Write a comment with the rows that fail.")]
-MinPassOption = Annotated[str | None, option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.")]
 StatusOption = Annotated[list[str] | None, option("--status", "STATUS", "Print only runs in this status; repeatable.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show requests and retries, but no keys or values.")]
+Quiet = Annotated[bool, flag("--quiet -q", "Same as --progress none.")]
+Verbose = Annotated[bool, flag("--verbose -v", "Show requests and retries, but no keys or values.")]
 Color = Annotated[WhenColored, option("--color", "WHEN", "Color stderr: auto, always or never.")]
 
 
@@ -188,8 +193,8 @@ class CommonOptions(Printed):
 
 
 @declared
-class LimitOptions:
-    """The limits of the whole command, and of retries for an unreachable server, in seconds."""
+class LimitOptions(CommonOptions):
+    """The same, and the limits of the whole command and of retries for an unreachable server, in seconds."""
 
     timeout: Timeout = None
     retry_for: Annotated[
@@ -222,10 +227,8 @@ class ListOptions(DocumentOptions):
 class PreflightOptions:
     """What to check before a start, and against which version of the workflow."""
 
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check inputs and print the request; start nothing.")] = (
-        False
-    )
-    no_check: Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")] = False
+    dry_run: Annotated[bool, flag("--dry-run", "Check inputs and print the request; start nothing.")] = False
+    no_check: Annotated[bool, flag("--no-check", "Skip local input validation.")] = False
     version_id: VersionId = None
 
 
@@ -233,10 +236,7 @@ class PreflightOptions:
 class InputOptions:
     """The inputs of one run on the command line, or those that all rows of a batch have."""
 
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", show_default=False),
-    ] = None
+    inputs: Annotated[list[str] | None, argument("[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.")] = None
     whole: Annotated[str | None, option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.")] = None
     secrets: Annotated[
         list[str] | None, option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.")
@@ -250,23 +250,9 @@ class StartOptions(InputOptions, PreflightOptions):
     callback_url: Annotated[
         str | None, option("--callback-url", "URL", "Have the platform POST the result to this URL.")
     ] = None
-    detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")] = False
+    detach: Annotated[bool, flag("--detach", "Start the run, print its id and exit.")] = False
     state_file: Annotated[
         str | None, option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.")
-    ] = None
-
-
-@declared
-class DeliverOptions(DocumentOptions):
-    """What to print of a run, and where to save its outputs."""
-
-    form: Annotated[Format, option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.")] = (
-        Format.TEXT
-    )
-    raw: Annotated[list[str] | None, option("--raw", "KEY", "Print one output exactly; repeatable.")] = None
-    output: OutputOption = None
-    output_dir: Annotated[
-        str | None, option("--output-dir", "DIR", "Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]")
     ] = None
 
 
@@ -277,6 +263,31 @@ class AssertOptions:
     asserts: Annotated[list[str] | None, option("--assert", "EXPR", "Exit with 11 unless this JMESPath is true.")] = (
         None
     )
+
+
+@declared
+class ReportOptions(AssertOptions):
+    """What to write for other programs, apart from stdout."""
+
+    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page about the run.")] = None
+    junit: Junit = None
+    dotenv: Annotated[str | None, option("--dotenv", "FILE", "Write ids and status as variables for later jobs.")] = (
+        None
+    )
+
+
+@declared
+class DeliverOptions(DocumentOptions, ReportOptions):
+    """What to print of a run, and where to save its outputs."""
+
+    form: Annotated[Format, option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.")] = (
+        Format.TEXT
+    )
+    raw: Annotated[list[str] | None, option("--raw", "KEY", "Print one output exactly; repeatable.")] = None
+    output: OutputOption = None
+    output_dir: Annotated[
+        str | None, option("--output-dir", "DIR", "Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]")
+    ] = None
 
 
 @declared
@@ -291,35 +302,38 @@ class CheckOptions(AssertOptions):
     )
 
 
-ScoreOption = Annotated[str | None, option("--score", "EXPR", "Give each answer the number that this JMESPath finds.")]
-ByOption = Annotated[str | None, option("--by", "COLUMN", "Also count rows by the values of this column.")]
+@declared
+class RowsOptions(CheckOptions):
+    """How many rows must pass, and what to print and write of them."""
+
+    min_pass: Annotated[
+        str | None, option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.")
+    ] = None
+    line_query: Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds in each line.")] = None
+    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page with all rows.")] = None
+    junit: Junit = None
 
 
 @declared
-class ComparisonOptions(CheckOptions):
+class MeasureOptions:
+    """What to measure and count of answers, and where to say so in a comment."""
+
+    score: Annotated[str | None, option("--score", "EXPR", "Give each answer the number that this JMESPath finds.")] = (
+        None
+    )
+    by: Annotated[str | None, option("--by", "COLUMN", "Also count rows by the values of this column.")] = None
+    markdown: Annotated[str | None, option("--markdown", "FILE", "Write a comment with the rows that fail.")] = None
+
+
+@declared
+class ComparisonOptions(CheckOptions, MeasureOptions):
     """How the rows of two sides are judged and measured, and what to write of them."""
 
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
-    ] = False
+    allow_missing: Annotated[bool, flag("--allow-missing", "Do not exit with 8 for rows without an answer.")] = False
     report: Annotated[
         str | None, option("--report", "FILE", "Write an HTML page: each row that differs, side by side.")
     ] = None
-    score: ScoreOption = None
-    by: ByOption = None
-    markdown: Markdown = None
     junit: Junit = None
-
-
-@declared
-class ReportOptions(AssertOptions):
-    """What to write for other programs, apart from stdout."""
-
-    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page about the run.")] = None
-    junit: Junit = None
-    dotenv: Annotated[str | None, option("--dotenv", "FILE", "Write ids and status as variables for later jobs.")] = (
-        None
-    )
 
 
 @declared
@@ -335,11 +349,11 @@ class FollowOptions(LimitOptions):
     ] = None
     on_timeout: Annotated[DetachOrStop, option("--on-timeout", "ACTION", "At a timeout: detach or stop.")] = "detach"
     poll_interval: PollInterval = 2.0
-    no_stream: Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")] = False
+    no_stream: Annotated[bool, flag("--no-stream", "Poll instead of streaming events.")] = False
 
 
 @declared
-class RunOptions(StartOptions, DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
+class RunOptions(StartOptions, DeliverOptions, FollowOptions):
     """How to start one run, follow it, and deliver its output."""
 
     on_interrupt: OnInterrupt = None

@@ -3,23 +3,18 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-import typer
-
 from noxcli.cli.options import (
-    CheckOptions,
-    CommonOptions,
     InputOptions,
-    Junit,
     LimitOptions,
-    LineQueryOption,
-    MinPassOption,
     OnInterrupt,
     PollInterval,
     PreflightOptions,
-    RowsReport,
+    RowsOptions,
     WorkflowArgument,
+    argument,
     declared,
     fixed_at,
+    flag,
     option,
     some_time,
 )
@@ -36,7 +31,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, CommonOptions):
+class Options(InputOptions, PreflightOptions, RowsOptions, LimitOptions):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it.
@@ -51,11 +46,9 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     """
 
     workflow: WorkflowArgument
-    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines, CSV or TSV; - is stdin.")]
+    file: Annotated[str, argument("FILE", "JSON lines, CSV or TSV; - is stdin.")]
     whole: str | None = fixed_at(None)
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the rows and print their number; start nothing.")
-    ] = False
+    dry_run: Annotated[bool, flag("--dry-run", "Check the rows and print their number; start nothing.")] = False
     input_format: Annotated[
         Literal["jsonl", "csv", "tsv"] | None,
         option("--input-format", "FORMAT", "Read FILE as jsonl, csv or tsv. [default: by name]"),
@@ -75,8 +68,8 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
         option("--output-dir", "DIR", "Write journal and files to DIR. [default: FILE.batch for the journal]"),
     ] = None
     max_parallel: Annotated[int, option("--max-parallel", "N", "Run up to N rows at a time.", min=1, max=1000)] = 8
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move the earlier directory aside, and start over.")] = False
+    resume: Annotated[bool, flag("--resume", "Continue where an earlier call stopped.")] = False
+    fresh: Annotated[bool, flag("--fresh", "Move the earlier directory aside, and start over.")] = False
     again: Annotated[
         list[Again] | None,
         option(
@@ -87,7 +80,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
         ),
     ] = None
     allow_changed_input: Annotated[
-        bool, typer.Option("--allow-changed-input", help="Resume even if FILE or inputs have changed.")
+        bool, flag("--allow-changed-input", "Resume even if FILE or inputs have changed.")
     ] = False
     max_failures: Annotated[
         int | None, option("--max-failures", "N", "Start no rows after N failures; 0: start all.", min=0)
@@ -95,13 +88,11 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     row_timeout: Annotated[
         float | None, option("--row-timeout", "DUR", "Give up on a row this long after its start.", parser=some_time)
     ] = None
-    min_pass: MinPassOption = None
     limit: Annotated[
         int | None, option("--limit", "N", "Run only the first N rows of FILE.", min=1, rich_help_panel="Rows")
     ] = None
     only: Annotated[str | None, option("--only", "FILE", "Run only rows whose ids are in FILE, one a line.")] = None
     repeat: Annotated[int, option("--repeat", "N", "Run each row N times.", min=1, max=1000)] = 1
-    line_query: LineQueryOption = None
     shard: Annotated[
         str | None,
         option(
@@ -110,7 +101,5 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
             "Run shard I of N (1/8 is the first), or that of this engine's task. [env: NOXCLI_SHARD]",
         ),
     ] = None
-    report: RowsReport = None
-    junit: Junit = None
     on_interrupt: OnInterrupt = None
     poll_interval: PollInterval = 5.0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, ComparisonOptions, DocumentOptions, LimitOptions, declared, option
+from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, declared, option
 
 
 class FailOn(StrEnum):
@@ -18,7 +18,7 @@ class FailOn(StrEnum):
 
 
 @declared
-class Options(ComparisonOptions, DocumentOptions, LimitOptions, CommonOptions):
+class Options(ComparisonOptions, DocumentOptions, LimitOptions):
     """Compare two batches or runs row by row, and exit with 11 if a row broke.
 
     A broken row passes in BASE, and does not in NEW.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import declared
+from noxcli.cli.options import argument, declared
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
 
@@ -24,9 +24,7 @@ class Options:
         # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
 
-    shell: Annotated[
-        Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")
-    ]
+    shell: Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", "The shell: bash, zsh or fish.")]
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

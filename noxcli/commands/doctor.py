@@ -70,21 +70,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
     printing, terminal = noxus.context.printing, noxus.context.terminal
     checks = list(run_checks(noxus, options.run))
     code = worst(check.error.exit_code for _, check in checks if check.error)
-    findings = terminal.mask.whole(
-        [
-            {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
-            for name, check in checks
-        ]
-    )
+    found = [
+        {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint} for name, check in checks
+    ]
+    found = terminal.mask.whole(found)
     if printing.format.is_text:
-        messages = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in findings]
-        rows = [
-            (each["verdict"], each["name"], visible(line, None)) for each, line in zip(findings, messages, strict=True)
-        ]
+        lines = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in found]
+        rows = [(each["verdict"], each["name"], visible(line, None)) for each, line in zip(found, lines, strict=True)]
         show_table(terminal, CHECK_COLUMNS, rows)
     else:
         head = {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code)}
-        printing.print_document({**head, "checks": findings})
+        printing.print_document({**head, "checks": found})
     raise typer.Exit(code)
 
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, LimitOptions, OutputOption, VersionId, WorkflowArgument, declared
+from noxcli.cli.options import LimitOptions, OutputOption, VersionId, WorkflowArgument, declared, flag
 from noxcli.errors import Phase, UsageProblem
 
 
 @declared
-class Options(LimitOptions, CommonOptions):
+class Options(LimitOptions):
     """Print a workflow as a bundle for `noxcli import`, or its definition for git.
 
     Examples:
@@ -22,10 +22,10 @@ class Options(LimitOptions, CommonOptions):
     workflow: WorkflowArgument
     version_id: VersionId = None
     definition: Annotated[
-        bool, typer.Option("--definition", help="Print the definition alone, as JSON without positions and times.")
+        bool, flag("--definition", "Print the definition alone, as JSON without positions and times.")
     ] = False
     no_dependencies: Annotated[
-        bool, typer.Option("--no-dependencies", help="Leave out sub-workflows, knowledge bases and files.")
+        bool, flag("--no-dependencies", "Leave out sub-workflows, knowledge bases and files.")
     ] = False
     output: OutputOption = None
 

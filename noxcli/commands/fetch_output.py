@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import LAST, CommonOptions, DeliverOptions, LimitOptions, ReportOptions, RunOrNone, declared
+from noxcli.cli.options import LAST, DeliverOptions, LimitOptions, RunOrNone, declared, flag
 from noxcli.errors import NotFinished
 
 
 @declared
-class Options(DeliverOptions, ReportOptions, LimitOptions, CommonOptions):
+class Options(DeliverOptions, LimitOptions):
     """Print or save the output of a finished run.
 
     Examples:
@@ -19,7 +19,7 @@ class Options(DeliverOptions, ReportOptions, LimitOptions, CommonOptions):
     """
 
     run: RunOrNone = None
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False
+    wait: Annotated[bool, flag("--wait", "Wait until the run has ended.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.cli.help_format import end_with
-from noxcli.cli.options import declared
+from noxcli.cli.options import argument, declared
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
-TOPICS = OPTIONS, EXIT_CODES, SWITCHES, AGENTS, SKILL = "options", "exit-codes", "switches", "agents", "skill"
+TOPICS = "options", "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
 SKILL_HEAD = """\
 ---
@@ -63,40 +63,39 @@ class Options:
         noxcli help agents
     """
 
-    topic: Annotated[
-        str | None,
-        typer.Argument(metavar="[TOPIC]", help="A command, options, exit-codes, switches, agents.", show_default=False),
-    ] = None
+    topic: Annotated[str | None, argument("[TOPIC]", "A command, options, exit-codes, switches, agents.")] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the page. Raises UsageProblem for an unknown topic."""
-    topic = options.topic
-    group: Any = ctx.find_root().command
-    verbs = group.list_commands(ctx)
-    topics = [*verbs, *TOPICS]
+    topic, root = options.topic, ctx.find_root()
+    group: Any = root.command
+    topics = [*group.list_commands(root), *TOPICS]
     if topic is not None and topic not in topics:
         near = "exit-codes" if topic.isdecimal() else nearest(topic, topics)
         hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
         raise UsageProblem(f"there is no help on {topic!r}", hint)
-    if topic == OPTIONS:
-        verb = group.get_command(ctx, "run")
-        end_with(
-            ctx, verb.common_page(typer.Context(verb, info_name="run", parent=ctx.parent, **verb.context_settings))
-        )
-    elif topic == EXIT_CODES:
-        end_with(ctx, _exit_codes())
-    elif topic == SWITCHES:
-        end_with(ctx, _switches())
-    elif topic in {AGENTS, SKILL}:
-        overview = "\n".join(ctx.find_root().get_help().splitlines()[4:])
-        page = f"{FOR_AGENTS}Exit codes:\n{_exit_codes()}\n\n{overview}"
-        end_with(ctx, page if topic == AGENTS else f"{SKILL_HEAD}{page}")
-    elif topic is None:
-        end_with(ctx, ctx.find_root().get_help())
-    else:
-        verb = group.get_command(ctx, topic)
-        end_with(ctx, typer.Context(verb, info_name=topic, parent=ctx.parent, **verb.context_settings).get_help())
+
+    def context_of(name: str) -> Any:
+        verb = group.get_command(root, name)
+        return typer.Context(verb, info_name=name, parent=root, **verb.context_settings)
+
+    match topic:
+        case None:
+            page = root.get_help()
+        case "options":
+            page = group.get_command(root, "run").common_page(context_of("run"))
+        case "exit-codes":
+            page = _exit_codes()
+        case "switches":
+            page = _switches()
+        case "agents" | "skill":
+            overview = "\n".join(root.get_help().splitlines()[4:])
+            head = SKILL_HEAD if topic == "skill" else ""
+            page = f"{head}{FOR_AGENTS}Exit codes:\n{_exit_codes()}\n\n{overview}"
+        case _:
+            page = context_of(topic).get_help()
+    end_with(ctx, page)
 
 
 def _exit_codes() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, LimitOptions, declared
+from noxcli.cli.options import DocumentOptions, LimitOptions, argument, declared, flag
 from noxcli.codec import to_json
 from noxcli.errors import Phase, UsageProblem
 
@@ -17,7 +17,7 @@ IMPORT_SCHEMA = "noxcli.import/1"
 
 
 @declared
-class Options(DocumentOptions, LimitOptions, CommonOptions):
+class Options(DocumentOptions, LimitOptions):
     """Show what importing a bundle would do, and with --apply, import it.
 
     Examples:
@@ -27,7 +27,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
         noxcli export demo | noxcli import - --mode clone --apply
     """
 
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A bundle of `noxcli export`; - is stdin.")]
+    file: Annotated[str, argument("FILE", "A bundle of `noxcli export`; - is stdin.")]
     mode: Annotated[
         Literal["clone", "version", "replace"],
         typer.Option(
@@ -35,8 +35,8 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
             help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
         ),
     ]
-    apply: Annotated[bool, typer.Option("--apply", help="Import the bundle, after a dry run.")] = False
-    activate: Annotated[bool, typer.Option("--activate", help="Make the imported version the current one.")] = False
+    apply: Annotated[bool, flag("--apply", "Import the bundle, after a dry run.")] = False
+    activate: Annotated[bool, flag("--activate", "Make the imported version the current one.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -59,19 +59,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
             note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
             return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
-        plan = _plan(context.base_url, options, targets, send(dry_run=True))
+        answer, created = send(dry_run=True), []
         context.outcome.attempt = None  # nothing has happened
-        if not options.apply:
-            _show(noxus, plan)
-            return
-        _require_consent(noxus, options, plan)
-        answer = send(dry_run=False)
-    created = request.created_in(answer, workflows)
-    if not created and options.mode != "replace":
-        context.terminal.warn(
-            to_paste(context, f"the answer does not name what was created; list it with: {check_command}")
-        )
-    _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
+        if options.apply:
+            _require_consent(noxus, options, targets)
+            answer = send(dry_run=False)
+            created = request.created_in(answer, workflows)
+            if not created and options.mode != "replace":
+                unnamed = f"the answer does not name what was created; list it with: {check_command}"
+                context.terminal.warn(to_paste(context, unnamed))
+    _show(noxus, options, targets, answer, created)
 
 
 def _read_bundle(noxus: "Session", file: str) -> str:
@@ -88,33 +85,16 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     return text
 
 
-def _plan(server: str, options: Options, targets: Mapping[str, str], answer: list[Any]) -> dict[str, Any]:
-    """Return the document about what an import would do."""
-    return {
-        "schema": IMPORT_SCHEMA,
-        "ok": True,
-        "exit_code": 0,
-        "retry_safe": True,
-        "server": server,
-        "mode": options.mode,
-        "activate": options.activate,
-        "targets": [{"id": id, "name": name} for id, name in targets.items()],
-        "applied": False,
-        "answer": answer,
-        "created": [],
-    }
-
-
-def _require_consent(noxus: "Session", options: Options, plan: dict[str, Any]) -> None:
+def _require_consent(noxus: "Session", options: Options, targets: Mapping[str, str]) -> None:
     """Ask on a terminal before something current changes. Raises UsageProblem without a yes."""
     from noxcli.render.text import visible
 
     terminal = noxus.context.terminal
     if not terminal.interactive or (options.mode != "replace" and not options.activate):
         return
-    named = ", ".join(f"{each['name']!r} ({each['id']})" for each in plan["targets"]) or "a workflow"
+    named = ", ".join(f"{name!r} ({id})" for id, name in targets.items()) or "a workflow"
     does = "replace" if options.mode == "replace" else "change the current version of"
-    question = f"{does} {named} at {plan['server']}?"
+    question = f"{does} {named} at {noxus.context.base_url}?"
     terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
     try:
         device = terminal.device()  # stdin may be the bundle
@@ -130,23 +110,39 @@ def _read_line(terminal: Path) -> str:
         return keyboard.readline()
 
 
-def _show(noxus: "Session", document: dict[str, Any]) -> None:
-    """Print the document, or a line for each thing in it."""
+def _show(
+    noxus: "Session", options: Options, targets: Mapping[str, str], answer: list[Any], created: list[dict[str, str]]
+) -> None:
+    """Print the document about an import, or of what it would do, or a line for each thing in it."""
     from noxcli.render.table import with_tabs  # as above
 
-    printing, terminal = noxus.context.printing, noxus.context.terminal
-    document = terminal.mask.whole(document)
-    if not printing.format.is_text:
-        printing.print_document(document)
+    context, terminal = noxus.context, noxus.context.terminal
+    document = terminal.mask.whole(
+        {
+            "schema": IMPORT_SCHEMA,
+            "ok": True,
+            "exit_code": 0,
+            "retry_safe": not options.apply,
+            "server": context.base_url,
+            "mode": options.mode,
+            "activate": options.activate,
+            "targets": [{"id": id, "name": name} for id, name in targets.items()],
+            "applied": options.apply,
+            "answer": answer,
+            "created": created,
+        }
+    )
+    if not context.printing.format.is_text:
+        context.printing.print_document(document)
         return
-    created = [[each["kind"], each["id"]] for each in document["created"]]
-    targets = [[each["id"], each["name"]] for each in document["targets"]]
-    if document["applied"]:
-        replaced = targets if document["mode"] == "replace" else []
-        terminal.write(with_tabs([*(["replaced", *each] for each in replaced), *created]))
-        return
-    mode = document["mode"] + " and activate" * document["activate"]
-    answers = [["answer", to_json(each)] for each in document["answer"]]
-    shown = [["server", document["server"]], ["mode", mode], *(["target", *each] for each in targets), *answers]
-    terminal.write(with_tabs(shown))
-    terminal.note("nothing was imported; add --apply to import it")
+    if options.apply:
+        replaced = document["targets"] if options.mode == "replace" else []
+        lines = [["replaced", each["id"], each["name"]] for each in replaced]
+        lines += [[each["kind"], each["id"]] for each in document["created"]]
+    else:
+        mode = options.mode + " and activate" * options.activate
+        lines = [["server", document["server"]], ["mode", mode]]
+        lines += [["target", each["id"], each["name"]] for each in document["targets"]]
+        lines += [["answer", to_json(each)] for each in document["answer"]]
+        terminal.note("nothing was imported; add --apply to import it")
+    terminal.write(with_tabs(lines))

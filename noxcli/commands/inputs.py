@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, LimitOptions, VersionId, WorkflowArgument, declared
+from noxcli.cli.options import DocumentOptions, LimitOptions, VersionId, WorkflowArgument, declared, flag
 from noxcli.codec import to_json
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, show_table
@@ -25,7 +25,7 @@ SAMPLE_FILE = "noxcli-sample.txt"
 
 
 @declared
-class Options(DocumentOptions, LimitOptions, CommonOptions):
+class Options(DocumentOptions, LimitOptions):
     """Show a workflow's inputs, and a command line to start from.
 
     Examples:
@@ -36,7 +36,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
 
     workflow: WorkflowArgument
     version_id: VersionId = None
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")] = False
+    as_json: Annotated[bool, flag("--json", "Print a JSON Schema of the input object.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from noxcli.cli.options import LAST, CommonOptions, DocumentOptions, LimitOptions, RunOrLast, declared, option
+from noxcli.cli.options import LAST, DocumentOptions, LimitOptions, RunOrLast, declared, option
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
 from noxcli.masking import HIDDEN
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.runs.node_data import NodeData
-    from noxcli.runs.progress import Progress
+    from noxcli.runs.progress import Node, Progress
 
 T = TypeVar("T")
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -36,7 +36,7 @@ UNKNOWN, MAX_VALUE = "-", 200  # characters of an input
 
 
 @declared
-class Options(DocumentOptions, LimitOptions, CommonOptions):
+class Options(DocumentOptions, LimitOptions):
     """Show a run's nodes with status, times, sizes and errors, and its inputs.
 
     Nodes are in workflow order; sizes are bytes of JSON. The run may still be running, and may have been started
@@ -62,7 +62,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         inside = inspect_run(noxus, options.run)
         io = _read_node(noxus, inside, options.node) if options.node is not None else None
-    run, progress, nodes = inside.run, inside.progress, inside.entries()
+    run, progress = inside.run, inside.progress
     if not printing.format.is_text:
         printing.print_document(
             {
@@ -72,7 +72,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 "run": Outcome(run=run, confirmed=True, progress=progress).document_of_run(),
                 "error": progress.why.removeprefix(": ").strip() or None,
                 "inputs": inside.inputs,
-                "nodes": nodes,
+                "nodes": inside.nodes,
                 "io": io,
                 "data": inside.data,
             }
@@ -82,7 +82,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     else:
         rows = [
             [node["name"], node["status"], *(plain(node[each]) or UNKNOWN for each in MEASURED), plain(node["error"])]
-            for node in nodes
+            for node in inside.nodes
         ]
         show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
         for key, value in (inside.inputs or {}).items():
@@ -96,36 +96,16 @@ class Inside:
 
     run: "Run"
     progress: "Progress"
+    nodes: list[dict[str, Any]]
     data: Any
-    by_node: "dict[str, NodeData]"
     inputs: dict[str, Any] | None
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return what is known about each node."""
-        from noxcli.runs.node_data import NodeData  # as above
-
-        nodes = [(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
-        return [
-            {
-                "id": node.id,
-                "name": node.name,
-                "type": data.text("type"),
-                "status": node.status,
-                "started_at": data.started_at,
-                "duration_s": data.duration_s,
-                "error": node.error,
-                "input_bytes": data.bytes_of("inputs"),
-                "output_bytes": data.bytes_of("outputs"),
-            }
-            for node, data in nodes
-        ]
 
 
 def inspect_run(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
     from noxcli.cli.follow import explain_failure, progress_of  # as above
     from noxcli.models import Finished
-    from noxcli.runs.node_data import data_by_node
+    from noxcli.runs.node_data import NodeData, data_by_node
 
     context = noxus.context
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
@@ -152,7 +132,24 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
     hidden = (entry and entry.secret_inputs) or ()
     recorded = run.input if isinstance(run.input, dict) else None
     inputs = recorded and {key: HIDDEN if key in hidden else value for key, value in recorded.items()}
-    return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()), inputs)
+    known = data_by_node(data, progress.nodes.keys())
+    nodes = [_entry(node, known.get(node.id, NodeData())) for node in progress.nodes.values()]
+    return Inside(run, progress, nodes, data, inputs)
+
+
+def _entry(node: "Node", data: "NodeData") -> dict[str, Any]:
+    """Return what is known about a node."""
+    return {
+        "id": node.id,
+        "name": node.name,
+        "type": data.text("type"),
+        "status": node.status,
+        "started_at": data.started_at,
+        "duration_s": data.duration_s,
+        "error": node.error,
+        "input_bytes": data.bytes_of("inputs"),
+        "output_bytes": data.bytes_of("outputs"),
+    }
 
 
 def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:

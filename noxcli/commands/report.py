@@ -4,14 +4,14 @@ from pathlib import Path
 
 import typer
 
-from noxcli.cli.options import LAST, CommonOptions, LimitOptions, OutputOption, RunOrLast, declared
+from noxcli.cli.options import LAST, LimitOptions, OutputOption, RunOrLast, declared
 from noxcli.errors import ExitCode, Phase
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.timing import seconds_between
 
 
 @declared
-class Options(LimitOptions, CommonOptions):
+class Options(LimitOptions):
     """Write an HTML page about a run.
 
     The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs. It has no inputs,
@@ -42,10 +42,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     error = verdict_of(run, progress.why)
     outcome = Outcome(options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN)
     document = outcome.document(error.exit_code if error else ExitCode.OK, terminal.mask)
-    for node in document["nodes"]:
-        if data := inside.by_node.get(node["id"]):  # which has the times that events lack
-            node["started_s"] = seconds_between(run.created_at, data.started_at)
-            node["duration_s"] = data.duration_s
+    for node, known in zip(document["nodes"], inside.nodes, strict=True):  # the run's data has times that events lack
+        node["started_s"] = seconds_between(run.created_at, known["started_at"])
+        node["duration_s"] = known["duration_s"]
     if printing.target is None and terminal.stdout_is_tty:
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)

@@ -9,21 +9,17 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
-    ByOption,
-    CheckOptions,
     Color,
-    Junit,
-    LineQueryOption,
-    Markdown,
-    MinPassOption,
+    MeasureOptions,
     OutputOption,
     Printed,
     Quiet,
-    RowsReport,
-    ScoreOption,
+    RowsOptions,
     StatusOption,
     Verbose,
+    argument,
     declared,
+    flag,
     option,
     option_of,
     read_statuses,
@@ -42,7 +38,7 @@ JUDGING = "status", "asserts", "expect", "min_pass", "pass_each", "csv", "report
 
 
 @declared
-class Options(CheckOptions, Printed):
+class Options(RowsOptions, MeasureOptions, Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
@@ -60,20 +56,11 @@ class Options(CheckOptions, Printed):
         noxcli results s1 s2 --query '[id, result.output]'
     """
 
-    directories: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="The directory of a batch, or of each shard.")
-    ]
+    directories: Annotated[list[str], argument("DIR...", "The directory of a batch, or of each shard.")]
     status: StatusOption = None
-    line_query: LineQueryOption = None
-    min_pass: MinPassOption = None
     csv: Annotated[str | None, option("--csv", "FILE", "Write a table for spreadsheets.")] = None
-    csv_raw: Annotated[bool, typer.Option("--csv-raw", help="In --csv, leave texts that look like formulas.")] = False
+    csv_raw: Annotated[bool, flag("--csv-raw", "In --csv, leave texts that look like formulas.")] = False
     output: OutputOption = None
-    report: RowsReport = None
-    score: ScoreOption = None
-    by: ByOption = None
-    markdown: Markdown = None
-    junit: Junit = None
     quiet: Quiet = False
     verbose: Verbose = False
     color: Color = "auto"

@@ -1,19 +1,21 @@
 """`noxcli runs`: past and current runs, newest first."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, StatusOption, declared, read_statuses
+from noxcli.cli.options import LimitOptions, ListOptions, StatusOption, argument, declared, read_statuses
 from noxcli.errors import Phase
 from noxcli.models import Run
 from noxcli.render.table import Layout, Listing, age, duration
-from noxcli.timing import seconds_between
+from noxcli.reports.result import Outcome
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
+RUN_FIELDS = ("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s")
 RUN_LISTING = Listing(
     "runs",
     Layout(
@@ -28,7 +30,7 @@ RUN_LISTING = Listing(
 
 
 @declared
-class Options(ListOptions, LimitOptions, CommonOptions):
+class Options(ListOptions, LimitOptions):
     """List runs, newest first.
 
     Examples:
@@ -38,9 +40,7 @@ class Options(ListOptions, LimitOptions, CommonOptions):
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
 
-    workflow: Annotated[
-        str | None, typer.Argument(metavar="[WORKFLOW]", help="List only runs of this workflow.", show_default=False)
-    ] = None
+    workflow: Annotated[str | None, argument("[WORKFLOW]", "List only runs of this workflow.")] = None
     status: StatusOption = None
 
 
@@ -59,18 +59,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = noxus.keep_trying(read)
-    entries = [
-        {
-            "id": run.id,
-            "workflow_id": run.workflow_id,
-            # A workflow given by its id has no name, unless the list says it.
-            "workflow_name": known.name or None if (known := run.workflow or of) else None,
-            "status": run.status,
-            "progress": run.progress,
-            "created_at": run.created_at,
-            "finished_at": run.finished_at,
-            "duration_s": seconds_between(run.created_at, run.finished_at),
-        }
-        for run in found
-    ]
+    # A workflow given by its id has no name, unless the list says it.
+    named = (Outcome(run=replace(run, workflow=run.workflow or of)).document_of_run() or {} for run in found)
+    entries = [{name: each[name] for name in RUN_FIELDS} for each in named]
     noxus.print_list(RUN_LISTING, entries, options.limit)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import declared
+from noxcli.cli.options import argument, declared, option
 from noxcli.errors import ConfigProblem, ReaderGone, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
@@ -23,43 +23,30 @@ class Options:
     """
 
     command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[-- COMMAND...]", help="Run this command against the sandbox, then stop.", show_default=False
-        ),
+        list[str] | None, argument("[-- COMMAND...]", "Run this command against the sandbox, then stop.")
     ] = None
     port: Annotated[
         int | None,
-        typer.Option(
-            metavar="PORT",
-            help="Listen on this port. [default: 8765; with COMMAND: any free one]",
-            show_default=False,
-            min=0,
-            max=65535,
-        ),
+        option("--port", "PORT", "Listen on this port. [default: 8765; with COMMAND: any free one]", min=0, max=65535),
     ] = None
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY", help="Accept this API key. [default: a new one for each start]", show_default=False
-        ),
-    ] = None
-    speed: Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass this many times faster.", min=0.01)] = (
-        1.0
+    key: Annotated[str | None, option("--key", "KEY", "Accept this API key. [default: a new one for each start]")] = (
+        None
     )
-    scenario: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Add workflows (TOML).")] = None
+    speed: Annotated[float, option("--speed", "FACTOR", "Make time pass this many times faster.", min=0.01)] = 1.0
+    scenario: Annotated[list[Path] | None, option("--scenario", "FILE", "Add workflows (TOML).")] = None
     replay: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson; repeatable.")
+        list[Path] | None, option("--replay", "FILE", "Serve a run saved with --format ndjson; repeatable.")
     ] = None
     tape: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR|FILE", help="Serve the stored answers of a batch, by their input.")
+        list[Path] | None, option("--tape", "DIR|FILE", "Serve the stored answers of a batch, by their input.")
     ] = None
-    switches: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Set the switches in this file.")] = None
+    switches: Annotated[list[Path] | None, option("--switches", "FILE", "Set the switches in this file.")] = None
     switch: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
+        option(
+            "--switch",
+            "NAME=VALUE",
+            "Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
         ),
     ] = None
 

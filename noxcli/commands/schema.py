@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import DocumentOptions, Printed, declared
+from noxcli.cli.options import DocumentOptions, Printed, argument, declared
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
@@ -24,10 +24,7 @@ class Options(DocumentOptions, Printed):
         noxcli schema --json | jq -r '.schemas[].name'
     """
 
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[SCHEMA]", help="Print this schema; without it, list all.", show_default=False),
-    ] = None
+    name: Annotated[str | None, argument("[SCHEMA]", "Print this schema; without it, list all.")] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

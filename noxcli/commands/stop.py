@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, Timeout, declared, option
+from noxcli.cli.options import CommonOptions, DocumentOptions, RunsArgument, Timeout, declared, option
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -29,10 +29,7 @@ class Options(DocumentOptions, CommonOptions):
         noxcli stop --state-file run.state
     """
 
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
-    ] = None
+    runs: RunsArgument = None
     started_by: Annotated[
         str | None, option("--state-file", "FILE", "Stop the run that `noxcli run --state-file` started.")
     ] = None

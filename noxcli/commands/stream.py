@@ -4,21 +4,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import (
-    LAST,
-    CommonOptions,
-    DeliverOptions,
-    FollowOptions,
-    ReportOptions,
-    RunOrNone,
-    declared,
-    option,
-)
+from noxcli.cli.options import LAST, DeliverOptions, FollowOptions, RunOrNone, declared, flag, option
 from noxcli.errors import UsageProblem
 
 
 @declared
-class Options(DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
+class Options(DeliverOptions, FollowOptions):
     """Follow a run that was started elsewhere, and print its output.
 
     Examples:
@@ -30,7 +21,7 @@ class Options(DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
 
     run: RunOrNone = None
     etag: Annotated[str | None, option("--etag", "CURSOR", "Resume after this event (its redis_id).")] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Resume after the last event read on this machine.")] = False
+    resume: Annotated[bool, flag("--resume", "Resume after the last event read on this machine.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import typer
 
-from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, WorkflowArgument, declared
+from noxcli.cli.options import LimitOptions, ListOptions, WorkflowArgument, declared
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
@@ -17,7 +17,7 @@ VERSION_LISTING = Listing(
 
 
 @declared
-class Options(ListOptions, LimitOptions, CommonOptions):
+class Options(ListOptions, LimitOptions):
     """List the saved versions of a workflow, newest first.
 
     Examples:

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, FollowOptions, ReportOptions, declared, source_of
+from noxcli.cli.options import DocumentOptions, FollowOptions, ReportOptions, RunsArgument, declared, flag, source_of
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
 
 @declared
-class Options(DocumentOptions, ReportOptions, FollowOptions, CommonOptions):
+class Options(DocumentOptions, ReportOptions, FollowOptions):
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
     Examples:
@@ -21,12 +21,9 @@ class Options(DocumentOptions, ReportOptions, FollowOptions, CommonOptions):
         noxcli wait $(cat runs.txt) --fail-fast
     """
 
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
-    ] = None
-    any_one: Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")] = False
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")] = False
+    runs: RunsArgument = None
+    any_one: Annotated[bool, flag("--any", "Exit when the first run has ended.")] = False
+    fail_fast: Annotated[bool, flag("--fail-fast", "Exit at the first run that did not complete.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import typer
 
-from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, declared
+from noxcli.cli.options import LimitOptions, ListOptions, declared
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
@@ -17,7 +17,7 @@ WORKFLOW_LISTING = Listing(
 
 
 @declared
-class Options(ListOptions, LimitOptions, CommonOptions):
+class Options(ListOptions, LimitOptions):
     """List workflows, most recently changed first.
 
     Examples:
