@@ -121,12 +121,9 @@ DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=lambda _: No
 
 
 class Replaced:
-    """How much UTF-8 could not carry; the command's end says so, once."""
+    """How much UTF-8 could not carry in this process; the command's end says so, once."""
 
     texts = 0  # with lone surrogates
-
-
-REPLACED = Replaced()  # in this process
 
 
 def to_utf8(text: str) -> bytes:
@@ -134,5 +131,5 @@ def to_utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        REPLACED.texts += 1
+        Replaced.texts += 1
         return re.sub(LONE_SURROGATE, "\ufffd", text).encode()

@@ -16,18 +16,13 @@ class ExitCode(IntEnum):
     meaning: str
     again: str
 
-    def __new__(cls, value: int, words: str, meaning: str, again: str) -> "ExitCode":
+    def __new__(cls, value: int, words: str = "", meaning: str = "", again: str = "") -> "ExitCode":
         code = int.__new__(cls, value)
         code._value_ = value
         code.words = words
         code.meaning = meaning
         code.again = again
         return code
-
-    @classmethod
-    def of(cls, number: int) -> "ExitCode":
-        """Return the code with this number."""
-        return next(code for code in cls if code == number)
 
     @classmethod
     def words_of(cls, number: int) -> str:
@@ -46,12 +41,7 @@ class ExitCode(IntEnum):
         "fix first",
     )
     AUTH = 4, "no access", "no key, key rejected (401), permission missing (403)", "fix first"
-    START_UNKNOWN = (
-        7,
-        "in doubt",
-        "start outcome unknown: the request was sent but no usable response arrived",
-        "check `runs` first",
-    )
+    START_UNKNOWN = 7, "in doubt", "start outcome unknown: sent, no usable answer", "check `runs` first"
     LOST_CONTACT = (
         6,
         "lost contact",
@@ -61,12 +51,7 @@ class ExitCode(IntEnum):
     TEMPORARY = 75, "not started: server unavailable", "temporary failure, nothing started", "safe"
     NOT_FOUND = 5, "not found", "workflow, run or file not found", "-"
     TIMED_OUT = 124, "still running at the timeout", "`--timeout` or `--stall-timeout` reached", "`wait` again"
-    PAUSED = (
-        10,
-        "paused for human input",
-        "paused for human input (`awaiting_human_feedback`)",
-        "after the input is given",
-    )
+    PAUSED = 10, "paused for human input", "paused for human input (`awaiting_human_feedback`)", "after the input"
     RUN_FAILED = 1, "failed", "the run failed", "up to you"
     RUN_STOPPED = 3, "stopped", "the run was stopped", "-"
     NOT_AS_ASSERTED = (
@@ -144,7 +129,7 @@ ENGINES_FAIL = (ExitCode.USAGE, ExitCode.AUTH, ExitCode.NOT_FOUND)
 
 def worst(codes: Iterable[int]) -> ExitCode:
     """Return the one code for several runs."""
-    return min(map(ExitCode.of, codes), key=[*ExitCode].index, default=ExitCode.OK)
+    return min(map(ExitCode, codes), key=[*ExitCode].index, default=ExitCode.OK)
 
 
 class NoxError(Exception):
@@ -368,7 +353,7 @@ class Interruption(NoxError):
     def __init__(self, message: str, hint: str | None = None, *, number: int, **facts: Any) -> None:
         super().__init__(message, hint, **facts)
         self.number = number
-        self.exit_code = ExitCode.of(128 + number)
+        self.exit_code = ExitCode(128 + number)
 
 
 class Bug(NoxError, code=ExitCode.BUG, phase=Phase.INTERNAL):

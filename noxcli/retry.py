@@ -75,11 +75,8 @@ class FailureTracker:
 
     def remaining_for(self, error: NoxError) -> float:
         """Return how much longer such an error may last."""
-        return (
-            self._refusals.remaining
-            if isinstance(error, NotAccessible) and self._refusals is not None
-            else self.remaining
-        )
+        counted = self._refusals if isinstance(error, NotAccessible) else None
+        return (counted or self).remaining
 
     @property
     def is_too_long(self) -> bool:

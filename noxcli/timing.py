@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
-from noxcli.waiting import AWAKE, sleep
+from noxcli.waiting import Awake, sleep
 
 AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 PART = rf"{AMOUNT}(ms|min|[dhms])"
@@ -24,7 +24,7 @@ class Clock:
 
     def awake(self) -> float:
         """Return a monotonic time that stands still while this process is stopped."""
-        return self.monotonic() - AWAKE.lost
+        return self.monotonic() - Awake.lost
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -32,9 +32,6 @@ class Awake:
     lost = 0.0  # seconds
 
 
-AWAKE = Awake()
-
-
 def sleep(seconds: float) -> None:
     """Wait that long. Raises Interrupted."""
     _wait(time.sleep, seconds)  # noqa: TID251 - in slices
@@ -73,7 +70,7 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
         done = wait(within)
         over = time.monotonic() - began - within
         if over > MIN_PAUSE and threading.current_thread() is threading.main_thread():
-            AWAKE.lost += over
+            Awake.lost += over
         if done or end - began <= SLICE:
             return bool(done)
 

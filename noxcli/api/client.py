@@ -278,8 +278,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE)
         try:
-            send = partial(self.http.send, "GET", path, params=params, headers=headers, limit=limit)
-            response = run_apart(send, limit.remaining)
+            response = self.http.send("GET", path, params=params, headers=headers, limit=limit)
         except (NotFound, RequestRejected, Unavailable) as error:
             by_a_gateway = isinstance(error, Unavailable) and error.http_status == 404
             if cursor is not None and error.http_status in CURSOR_REFUSALS and not by_a_gateway:

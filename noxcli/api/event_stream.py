@@ -1,20 +1,18 @@
 """A run's event stream: a thread reads one connection, so that no read outlasts a limit; frames become events."""
 
-import json
 import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NoReturn
 
 import requests
 from sseclient import SSEClient
 
 from noxcli.api.body import pieces_of
 from noxcli.api.error_mapping import BROKEN, cause_of, describe
-from noxcli.codec import decode_json, is_deep, parse_number
+from noxcli.codec import DECODER, decode_json, is_deep
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
@@ -61,12 +59,6 @@ class Framer:
         if piece:
             self._after_cr = piece.endswith(b"\r")
         self._buffer += piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
-        if self._at_start:
-            if len(self._buffer) < len(BOM) and BOM.startswith(self._buffer):
-                return b""
-            self._at_start = False
-            if self._buffer.startswith(BOM):
-                del self._buffer[: len(BOM)]
         end = self._buffer.rfind(b"\n\n", self._scanned)
         if end < 0:
             self._scanned = max(0, len(self._buffer) - 1)
@@ -76,6 +68,8 @@ class Framer:
         frames = bytes(self._buffer[: end + 2])
         del self._buffer[: end + 2]
         self._scanned = max(0, len(self._buffer) - 1)
+        if self._at_start:
+            frames, self._at_start = frames.removeprefix(BOM), False
         return frames
 
     @property
@@ -122,20 +116,12 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
         except (ValueError, RecursionError):
             break
         tail, raw = CLOSING.match(text, end), text[head.end() : end]
-        # A line end may separate two tokens; then one line is not the whole document.
-        if tail is None or "\n" in raw or is_deep(raw):
+        # A line end may separate two tokens; then one line is not the whole document. The two words are not JSON.
+        if tail is None or "\n" in raw or "NaN" in raw or "Infinity" in raw or is_deep(raw):
             break
         events.append(RunEvent(head[1], data, tail[1], raw))
         place = tail.end()
     return place
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-# For valid JSON; anything else takes the slow path.
-DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse)
 
 
 def _event(name: str, data: str) -> RunEvent:

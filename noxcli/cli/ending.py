@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
-from noxcli.codec import REPLACED
+from noxcli.codec import Replaced
 from noxcli.errors import (
     NO_ROOM,
     Bug,
@@ -48,8 +48,8 @@ def conclude(context: Context, error: NoxError | None) -> int:
         # The last resort again: an error after the verdict must not replace it.
         code = _report_briefly(context, code, trouble)
     _show_verdict(context)
-    if REPLACED.texts:
-        REPLACED.texts = 0  # it is reported once
+    if Replaced.texts:
+        Replaced.texts = 0  # it is reported once
         context.terminal.warn("lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them")
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)

@@ -125,5 +125,5 @@ def reasons_of(line: ResultLine) -> tuple[str, str]:
         names = ", ".join(str(each.get("name")) for each in broken)
         whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
         return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
-    message = reason_in(result).removeprefix("run ") or ExitCode.of(result["exit_code"]).words
+    message = reason_in(result).removeprefix("run ") or ExitCode(result["exit_code"]).words
     return PARTICULAR.sub("…", message[:MAX_REASON]), message

@@ -62,7 +62,7 @@ def cases_of(
     is the local time in seconds, used if the record has none.
     """
     run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
-    code, seconds = ExitCode.of(result["exit_code"]), run.get("duration_s")
+    code, seconds = ExitCode(result["exit_code"]), run.get("duration_s")
     message, hint = error.get("message") or code.meaning, error.get("hint")
     verdict = CaseVerdict.FAILURE if code in ENDED_BADLY else CaseVerdict.ERROR
     yield Case(

@@ -159,7 +159,7 @@ class EndedRun:
 
     @property
     def code(self) -> ExitCode:
-        return ExitCode.of(self.document["exit_code"])
+        return ExitCode(self.document["exit_code"])
 
     @property
     def words(self) -> str:

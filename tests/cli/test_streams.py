@@ -70,7 +70,7 @@ def test_a_run_whose_answer_stdout_does_not_take(
     assert len(done.stderr.splitlines()) == 1
     assert f"noxcli fetch-output {ran.id}" in done.stderr or f"noxcli stream {ran.id}" in done.stderr
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
-    assert only_error() == ExitCode.of(code).name
+    assert only_error() == ExitCode(code).name
 
 
 @pytest.mark.parametrize("verb", ["stream", "fetch-output", "wait"])

@@ -94,7 +94,7 @@ def test_every_other_ending_is_told(
 ) -> None:
     result, case, told = run(noxcli, plays(**scenario), *options)
     verdict = case[0]
-    assert (result.code, verdict.tag, verdict.attrib["type"]) == (code, kind, ExitCode.of(code).name)
+    assert (result.code, verdict.tag, verdict.attrib["type"]) == (code, kind, ExitCode(code).name)
     assert verdict.attrib["message"] == result.json["error"]["message"]
     assert str(verdict.text).startswith(f"exit code {code}: ")
     assert told["NOXCLI_EXIT_CODE"] == str(code)

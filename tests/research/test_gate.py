@@ -80,7 +80,7 @@ def result_of(run_id: str, answer: str) -> dict[str, Any]:
     error = RunFailed(f"run {run_id} failed") if failed else None
     outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=error)
     outcome.delivered = None if failed else Delivered(output)
-    return outcome.document(ExitCode.of(CODES[answer]))
+    return outcome.document(ExitCode(CODES[answer]))
 
 
 def rows_of(answer: str, beside: bool, repeat: int) -> list[Row]:
