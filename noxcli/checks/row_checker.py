@@ -49,25 +49,31 @@ class RowChecker:
 
     @property
     def has_checks(self) -> bool:
-        return bool(self.queries) or self.expected is not None
+        return bool(self._expressions) or self.expected is not None
 
     @property
     def columns(self) -> list[str]:
-        """The columns and inputs that --assert names, as in `row.Question`."""
-        return [name for query in self._expressions for name in query.keys_of("row")]
+        """The columns and inputs that --assert and --score name, as in `row.Question`."""
+        return [name for _, name in self._names_of("row")]
 
     @property
     def outputs(self) -> list[str]:
-        """The outputs that --assert names, as in `output.Answer`."""
-        return [name for query in self._expressions for name in query.keys_of("output")]
+        """The outputs that --assert and --score name, as in `output.Answer`."""
+        return [name for _, name in self._names_of("output")]
+
+    def _names_of(self, what: str) -> Iterator[tuple[str, str]]:
+        """Yield the names in all expressions, each after its option."""
+        for query in self._expressions:
+            option = SCORE if query is self.score else "--assert"
+            yield from ((option, name) for name in query.keys_of(what))
 
     @property
     def _expressions(self) -> list[Query]:
         return [*self.queries, *([] if self.score is None else [self.score])]
 
     def require_columns(self, known: Collection[str], renamed: Mapping[str, str] | None = None) -> None:
-        """Raise UsageProblem if --assert names a column that is not among these, unless none is known."""
-        named = [(name, f"--assert names row.{name}") for name in self.columns]
+        """Raise UsageProblem if a check names a column that is not among these, unless none is known."""
+        named = [(name, f"{option} names row.{name}") for option, name in self._names_of("row")]
         named += [] if self.by is None else [(self.by, f"--by names {self.by!r}")]
         for name, what in named if known else ():
             if name not in {ID, *known}:
@@ -77,15 +83,15 @@ class RowChecker:
     def require_outputs(
         self, known: Collection[str], where: str, alone: str = "", known_elsewhere: Collection[str] = ()
     ) -> None:
-        """Raise UsageProblem if --assert names an output that is not among these, unless none is known.
+        """Raise UsageProblem if a check names an output that is not among these, unless none is known.
 
         `alone` is how to judge the other side, which may know the output.
         """
-        for name in self.outputs if known else ():
-            if name not in known:
+        for option, name in self._names_of("output"):
+            if known and name not in known:
                 near = None if name in known_elsewhere else nearest(name, known)
                 hint = suggestion(near, alone if name in known_elsewhere else "", quoted=True)
-                raise UsageProblem(f"--assert names output.{name}, but {where} has no such output", hint)
+                raise UsageProblem(f"{option} names output.{name}, but {where} has no such output", hint)
 
     def require_answers(self, known: Collection[str], where: str) -> None:
         """Raise UsageProblem if a check, also of --expect, names none of these outputs, unless none is known."""

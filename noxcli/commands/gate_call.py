@@ -18,7 +18,7 @@ from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
-from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import read_workflow_to_run, upload_files
 from noxcli.cli.session import Session, begin
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
 from noxcli.commands.compare_call import ComparisonReport, chance_of, counts_of
@@ -57,13 +57,14 @@ from noxcli.errors import (
     UsageProblem,
     worst,
 )
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.row_pair import RowClass
+from noxcli.rows.columns import EXPECT
 from noxcli.rows.selection import Shard
 
 if TYPE_CHECKING:
@@ -148,15 +149,16 @@ class _Gate:
         self.workflows = self._read_versions(noxus.resolve_workflow(options.workflow), names)
         nodes = [inputs_of(each.definition) for each in self.workflows]
         rows.know([node for each in nodes for node in each or ()], checked=True)
-        check_outputs(noxus, (), self.workflows[0])
         if rows.is_pipe:
             batch.at_end(rows.copy_pipe(self.spec.directory).close)
         begun = batch.journaled.header
         header = replace(header_of(noxus.context, self.workflows[0], self.spec, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
-        if not (self.checker.has_checks or self.checker.score or "$expect" in rows.names):
+        if not (self.checker.has_checks or EXPECT in rows.names):
             raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
+        for name, workflow in zip(NAMES, self.workflows, strict=True):
+            self.checker.require_answers([*keys_of(outputs_of(workflow.definition) or ())], name)
         validate_checks(noxus.context, self.checker, rows, header, seen)
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.spec.directory))

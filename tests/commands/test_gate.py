@@ -169,7 +169,16 @@ def test_rows_without_an_answer_are_named_where_none_has_one(noxcli: Noxcli, ans
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
     assert (result.code, "of 2 rows, 2 have no answer to judge: id-two, id-one;" in result.err) == (8, True), result.err
-    assert gate(noxcli, workflow, rows, "--allow-missing").code == 2
+    result = gate(noxcli, workflow, rows, "--allow-missing")
+    assert (result.code, "noxcli results" in result.err) == (2, False), result.err
+
+
+def test_a_late_answer_of_base_is_as_good_as_any(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"late": ("sssg", "g"), "fine": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    assert [gate(noxcli, workflow, rows).code for _ in range(2)] == [8, 8]
+    result = gate(noxcli, workflow, rows)
+    assert (result.code, "re-run" in result.err) == (0, False), result.err
 
 
 def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
@@ -292,7 +301,12 @@ def test_another_gate_is_refused(
         (["--base", "base", "--new-input", "P=x", "P=x", *GOOD], "BASE and NEW do not differ"),
         (["--base", "base", "--new-input", "Q=x", *GOOD], "--new-input names 'Q', which is a column"),
         (["--base", "base", "--new", "new"], "a gate without a check can't fail"),
-        (["--base", "base", "--new", "new", "--assert", "output.B == 'x'"], "the workflow has no output 'B'"),
+        (
+            ["--base", "base", "--new", "new", "--assert", "output.B == 'x'"],
+            "names output.B, but BASE has no such output",
+        ),
+        (["--base", "base", "--new", "new", "--score", "output.B"], "--score names output.B, but BASE has no such"),
+        (["--base", "base", "--new", "new", *GOOD, "--by", "team"], "--by names 'team', but no row has such a column"),
         (
             ["--base", "base", "--new", "new", "--max-runs", "303", *GOOD],
             "--max-runs 303 is too few for 2 rows; write 304",
@@ -309,6 +323,14 @@ def test_what_could_not_decide_is_refused(
     assert not Path(f"{rows}.gate").exists()
 
 
+def test_an_output_that_new_lacks_is_refused(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    renamed = [*nodes("new")[:2], output_node("B")]
+    versions = [Version("base", "", nodes("base"), id=BASE), Version("new", "", renamed, id=NEW)]
+    result = gate(noxcli, workflow := answers({"one": ("g", "g")}, versions=versions), table(["one"]))
+    assert (result.code, sandbox.runs(workflow)) == (2, []), result.err
+    assert "--assert names output.A, but NEW has no such output" in result.err
+
+
 def test_an_input_of_new_alone_is_what_differs(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=nodes("x"), output=lambda inputs: {"A": "bad" if inputs["P"] == "sharp" else "good"},
                      versions=[Version("base", "", nodes("x"), id=BASE)])  # fmt: skip
@@ -319,7 +341,7 @@ def test_an_input_of_new_alone_is_what_differs(noxcli: Noxcli, sandbox: Sandbox,
     assert {run.input["P"] for run in sandbox.runs(workflow)} == {"mild", "sharp"}
 
 
-def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, plays: Any) -> None:
+def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     losses = {str(number): loss for number, loss in enumerate([1, 2, 0, 1, 1, 3, 1, 2, 0, 1])}
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -334,6 +356,8 @@ def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, plays: Any) -> N
     document = result.json
     assert (document["score"]["new"], document["gate"]["looks"][0]["score"]) == (5.8, pytest.approx(-1.2))
     assert len(document["groups"]) == 10
+    assert noxcli(*argv).code == 11
+    assert len(sandbox.runs(workflow)) == 20, "all answers are stored"
 
 
 def test_a_green_is_worth_what_its_checks_can_see(noxcli: Noxcli, answers: Any) -> None:
