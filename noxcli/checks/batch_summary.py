@@ -63,6 +63,8 @@ class BatchSummary:
     `min_pass` is the share that must pass. With `repeat`, a row of the file passes if `pass_each` repetitions do.
     """
 
+    UNIT, BAD = "row", "not completed"  # in the progress
+
     min_pass: MinPass | None = None
     repeat: int = 1
     pass_each: int = 1
@@ -124,15 +126,15 @@ class BatchSummary:
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
-        parts = [part_of(self.done, self.total, "row")]
-        counts = ((running, "running"), (self.failed, "not completed"), (doubtful, "in doubt"))
+        parts = [part_of(self.done, self.total, self.UNIT)]
+        counts = ((running, "running"), (self.failed, self.BAD), (doubtful, "in doubt"))
         parts += [f"{count} {what}" for count, what in counts if count]
         text = ", ".join([*parts, note] if note else parts)
         share = self.done / self.total if self.total else None
         rate = self.codes.total() / seconds if seconds > 0 else 0.0
         if not rate:
             return share, text, f"{show_seconds(seconds)} so far"
-        pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
+        pace = f"{rate:.1f} {self.UNIT}s/s" if rate >= 1 else f"{60 * rate:.1f} {self.UNIT}s/min"
         return share, text, f"{pace}, {show_seconds(self.not_started / rate)} left"
 
     def count(

@@ -145,8 +145,11 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
         version = resolve_version(noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id)
     known = already_read(found, version) or noxus.keep_trying(lambda api: api.get_workflow(found.id))
     if inputs_of(known.definition) is None:
-        raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
-    return known
+        of = "" if version_id is None else f" in version {version_id}"
+        raise Unavailable(f"the workflow's definition{of} can't be read: it has no list of nodes")
+    return (
+        known if version is None else replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
+    )
 
 
 def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:

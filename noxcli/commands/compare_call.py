@@ -16,14 +16,13 @@ from noxcli.cli.session import Session, begin
 from noxcli.commands.compare import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.side import WHAT_FITS, Directory, JsonlSource, RunSource, Side, Source
-from noxcli.compare.summary import LEVEL
 from noxcli.errors import ExitCode, LostContact, NotAsAsserted, NotFinished, NoxError, Phase, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.models import is_uuid
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, in_prose, shorten
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.comparison_facts import WORSE, compared_facts, side_figures, worse_headline
+from noxcli.reports.comparison_facts import compared_facts, side_figures, worse_headline
 from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 from noxcli.reports.result import Outcome, verdict_of
@@ -31,8 +30,6 @@ from noxcli.reports.row_pair import RowClass, RowPair, diffs_of_pairs
 
 MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
-MIN_SHARE = 0.01  # that is reported exactly
-TOO_FEW = "too few scores differ to tell"
 MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
 
 
@@ -45,32 +42,35 @@ class ComparisonReport:
     options: ComparisonOptions
     failing: Collection[str]
 
-    def ending(self, red: NoxError | None, none_passes: str, alone: str, finish: str) -> NoxError | None:
+    def ending(self, red: NoxError | None, none_passes: str) -> NoxError | None:
         """Return why the command does not end with 0: the first of 2, 11 and 8 that holds; 11 is `red`.
 
-        `none_passes` says what 2 is about, and `alone` what else to do then; `finish` is how to get answers.
+        `none_passes` says what 2 is about. Raises UsageProblem if nothing was compared.
         """
-        compared, missing = self.comparison.compared, not self.options.allow_missing
+        compared, allow_missing = self.comparison.compared, self.options.allow_missing
+        compared.require_partners(allow_missing=allow_missing)
         if compared.nothing_could_break:
-            hint = f"correct the --assert or --expect, or see why they failed{alone}"
-            return UsageProblem(f"{none_passes}, so none could break", hint)
+            ways = ["correct the --assert or --expect, or see why they failed", compared.new_alone]
+            return UsageProblem(f"{none_passes}, so none could break", "; ".join(filter(None, ways)))
         if red is not None:
             return red
-        if not compared.counted["answered"] and compared.by != "row":  # a gate names its rows
-            return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", finish)
-        if (unjudged := compared.counted["unjudged"]) and missing:
+        if not compared.counted["answered"] and not compared.is_gate:  # which names its rows
+            what = f"{compared.row_counts}, but no row has an answer on both sides"
+            return NotFinished(what, compared.resume_hints())
+        if (unjudged := compared.counted["unjudged"]) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)
             rows, has = amount(self.comparison.counts.total(), "row"), "has" if unjudged == 1 else "have"
-            return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", finish)
+            what = f"of {rows}, {unjudged:,} {has} no answer to judge: {named}"
+            return NotFinished(what, compared.resume_hints())
         return None
 
-    def write(self, ending: NoxError | None, notes: Iterable[str], gate: Mapping[str, Any] | None = None) -> None:
+    def write(self, ending: NoxError | None, notes: Iterable[str] = (), gate: Mapping[str, Any] | None = None) -> None:
         """Print what differs, and write the files; `notes` are more than each comparison has.
 
         Raises OutputNotDelivered.
         """
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
-        notes = [*notes, *_score_lines(self.comparison), *self.comparison.compared.notes()]
+        notes = [*notes, *self.comparison.compared.notes()]
         totals = self.comparison.totals(code, reason, {"gate": gate, "notes": notes})
         self._print(totals)
         self._write_files(totals)
@@ -153,12 +153,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     base, new = _open_sides(noxus, options, checker)
     with ExitStack() as stack:
         comparison = Comparison(base, new, checker, stack, options.pass_each)
-        compared = comparison.compared
-        compared.require_partners(allow_missing=options.allow_missing)
         report = ComparisonReport(context, comparison, options, ["broken", *(options.fail_on or ())])
-        passing, alone = f"{compared.row_counts}, none of which passes", f"; {compared.new_alone}"
-        ending = report.ending(_why_red(report), passing, alone, compared.resume_hints())
-        report.write(ending, _chance_lines(comparison))
+        ending = report.ending(_why_red(report), f"{comparison.compared.row_counts}, none of which passes")
+        report.write(ending)
     if ending is not None:
         raise ending
 
@@ -219,52 +216,12 @@ def _read_run(noxus: Session, source: str) -> Source:
 
 
 def _why_red(report: ComparisonReport) -> NoxError | None:
-    """Return why rows end the command with 11, or NEW as a whole unless chance may explain it; None if neither does.
-
-    A BASE that was chosen by its answers can't show that.
-    """
-    comparison, failing = report.comparison, report.failing
-    counts, (less, more, share) = comparison.counts, comparison.chance.values()
+    """Return why rows, or NEW as a whole, end the command with 11; None if neither does."""
+    counts, failing = report.comparison.counts, report.failing
     if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
         return NotAsAsserted(f"of {amount(counts.total(), 'row')}, {in_prose(counted)}: {report.name_failing()}")
-    if "worse" not in failing or comparison.compared.counted["rerun in BASE"]:
-        return None
-    if share <= LEVEL and less > more:
-        return NotAsAsserted(f"{WORSE}: {less} rows pass less often and {more} more often")
-    if comparison.score is not None and (comparison.score["high"] or 0) < 0:
-        return NotAsAsserted(f"{WORSE}: {next(_score_lines(comparison))}")
-    return None
-
-
-def _score_lines(comparison: Comparison) -> Iterator[str]:
-    """Yield how the mean score differs, if there are scores."""
-    if (score := comparison.score) is None:
-        return
-    rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if (without := score['without']) else ''}"
-    bounds = f"98 % interval {score['low']:+.3g} to {score['high']:+.3g}" if score["low"] is not None else TOO_FEW
-    change = f"score {score['base']:.3g}, now {score['new']:.3g}: {score['new'] - score['base']:+.3g}"
-    yield f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
-
-
-def _chance_lines(comparison: Comparison) -> Iterator[str]:
-    """Yield how often chance breaks as many rows, if any broke."""
-    less, more, share = comparison.chance.values()
-    if less:
-        what = f"{amount(less, 'row')} {'passes' if less == 1 else 'pass'} less often and {more} more often"
-        if comparison.compared.rule.repeat == 1:
-            what = counts_of(less, more, "row")
-        yield f"{what}: {chance_of(less, more, share)}"
-
-
-def counts_of(broken: int, fixed: int, noun: str) -> str:
-    """Return `16 rows broke and 1 was fixed`."""
-    return f"{amount(broken, noun)} broke and {fixed} {'was' if fixed == 1 else 'were'} fixed"
-
-
-def chance_of(broken: int, fixed: int, share: float) -> str:
-    """Return how often chance does that."""
-    often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
-    return f"an unchanged workflow breaks {broken} or more of these {broken + fixed} in {often} of 100 comparisons"
+    worse = report.comparison.compared.why_worse() if "worse" in failing else None
+    return None if worse is None else NotAsAsserted(worse)
 
 
 def _name_some(pairs: Iterator[RowPair]) -> str:

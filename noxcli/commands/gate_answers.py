@@ -11,6 +11,7 @@ from noxcli.checks.batch_summary import BatchSummary
 from noxcli.compare.gate_rules import (
     BASE,
     NEW,
+    PER_ROW,
     ROUNDS,
     SCREEN,
     SUSPECTS,
@@ -22,12 +23,10 @@ from noxcli.compare.gate_rules import (
 )
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.inputs.parse import Inputs
-from noxcli.render import Facts
 from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
 from noxcli.rows.columns import Row
 from noxcli.rows.reader import RowReader
 
-PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"
 TRIES = 2  # in one call, for an answer that has no result
 CLASSES = {
@@ -36,7 +35,6 @@ CLASSES = {
     SuspectState.VARIES: RowClass.VARIES,
     SuspectState.NO_BASE: None,
 }
-AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was re-run, by side
 
 
 class GateRows(RowReader):
@@ -55,7 +53,7 @@ class GateRows(RowReader):
             sides = (row, replace(row, inputs=with_own(row.inputs, self.own), side=NEW))
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
-                    number = number_of(AnswerKey(row.number, side, place))
+                    number = AnswerKey(row.number, side, place).number
                     own_id = None if row.id is None else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
                     yield replace(of_side, number=number, id=own_id, of=row.number)
 
@@ -64,6 +62,7 @@ class GateRows(RowReader):
 class GateAnswers(BatchSummary):
     """The answers by their places."""
 
+    UNIT, BAD = "run", "not passed"
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
     unknown_starts: list[str] = field(default_factory=list)  # starts whose outcome is not known, with their candidates
@@ -74,19 +73,12 @@ class GateAnswers(BatchSummary):
 
     def remember(self, journaled: JournalState) -> None:
         """Count the runs of earlier calls; what they have retried already is asked once in this call."""
-        self.runs.update({answer_key(number): count for number, count in journaled.starts.items()})
+        self.runs.update({AnswerKey.of(number): count for number, count in journaled.starts.items()})
         self._tries.update(key for key, count in self.runs.items() if count > 1)
-        self._followed = {*map(answer_key, journaled.pending)}
+        self._followed = {*map(AnswerKey.of, journaled.pending)}
 
-    def count(
-        self,
-        line: Mapping[str, Any],
-        paste: Callable[[str], str] = str,
-        *,
-        before: bool = False,
-        interrupted: bool = False,
-    ) -> None:
-        BatchSummary.count(self, line, paste, before=before, interrupted=interrupted)
+    def count(self, line: Mapping[str, Any], *paste: Callable[[str], str], before: bool = False, **more: Any) -> None:
+        BatchSummary.count(self, line, *paste, before=before, **more)
         key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
         if line["result"].get("assertions"):
             self._checked.add(key.row)
@@ -99,11 +91,6 @@ class GateAnswers(BatchSummary):
             self.runs[key] += not line["result"]["retry_safe"] and key not in self._followed
             self._followed.discard(key)
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
-
-    def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
-        share, text, pace = BatchSummary.how_far(self, running, doubtful, note, seconds)
-        text = text.replace(" row", " run").replace("completed", "passed")
-        return share, text, pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or the answers to get next: a retry where there is no result."""
@@ -138,32 +125,17 @@ class GateAnswers(BatchSummary):
 
     def pass_rate(self) -> float:
         """Return the share of all answers of rounds that pass."""
-        known = [
-            each.answer is SideVerdict.GOOD
-            for key, each in self._stored.items()
-            if key.place in ROUNDS and each.answer is not SideVerdict.NONE
-        ]
-        return sum(known) / len(known) if known else 0.0
+        found = [each.answer for key, each in self._stored.items() if key.place in ROUNDS]
+        return found.count(SideVerdict.GOOD) / max(1, len(found) - found.count(SideVerdict.NONE))
 
     def _answer(self, key: AnswerKey) -> SideVerdict:
         return self._stored[key].answer if key in self._stored else SideVerdict.NONE
 
     def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
-        again = [[self._answer(AnswerKey(row, side, place)) for place in AGAIN[side]] for side in (BASE, NEW)]
+        places = (*SCREEN, *SUSPECTS)
+        again = [[self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)]
         base, new = ((each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE)) for each in again)
         return Confirmed(str(state), CLASSES[state], base, new)
-
-
-def answer_key(number: int) -> AnswerKey:
-    """Return which answer has a number in the journal."""
-    row, at = divmod(number - 1, PER_ROW)
-    side, place = divmod(at, PLACES)
-    return AnswerKey(row + 1, side, place + 1)
-
-
-def number_of(key: AnswerKey) -> int:
-    """Return the number of an answer in the journal."""
-    return ((key.row - 1) * len(SIDES) + key.side) * PLACES + key.place
 
 
 def with_own(inputs: Inputs, own: Inputs) -> Inputs:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,50 +10,47 @@ import typer
 
 from noxcli.batch.batch import Batch
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.spec import FRESH, BatchSpec
+from noxcli.batch.spec import FRESH
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.header import BatchHeader, constants_of, differences, digests_of
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
-from noxcli.cli.ending import to_paste
-from noxcli.cli.prepare import read_workflow_to_run, upload_files
+from noxcli.cli.ending import resume_hint, to_paste
+from noxcli.cli.prepare import read_whole_workflow, upload_files
 from noxcli.cli.session import Session, begin
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
-from noxcli.commands.compare_call import ComparisonReport, chance_of, counts_of
+from noxcli.commands.compare_call import ComparisonReport
 from noxcli.commands.gate import Options
-from noxcli.commands.gate_answers import NEW_INPUT, PER_ROW, GateAnswers, GateRows, number_of, with_own
+from noxcli.commands.gate_answers import NEW_INPUT, GateAnswers, GateRows, with_own
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
     BASE,
     BLOCK,
     MAX_ROUNDS,
     NEW,
+    PER_ROW,
     SCREEN,
     SUSPECTS,
     AnswerKey,
     Color,
     GateRules,
     GateVerdict,
-    Look,
     SuspectState,
     default_max_runs,
     min_max_runs,
 )
 from noxcli.compare.side import GateSide, Side
-from noxcli.compare.significance import loss_seen, row_seen
+from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
 from noxcli.errors import (
     ExitCode,
-    Incomplete,
-    Interruption,
     LostContact,
     NotAsAsserted,
     NoxError,
     Phase,
     TimedOut,
     TimedOutBeforeStart,
-    Unavailable,
     UsageProblem,
     worst,
 )
@@ -63,48 +60,30 @@ from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
-from noxcli.reports.row_pair import RowClass
+from noxcli.reports.row_pair import SIDES, RowClass
 from noxcli.rows.columns import EXPECT
 from noxcli.rows.selection import Shard
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
-SUSPECTS_IN_WORDS = {  # of one, of several
-    SuspectState.BROKEN: ("is broken", "are broken"),
-    SuspectState.VARIES: ("varies", "vary"),
-    SuspectState.UNCONFIRMED: ("is not confirmed", "are not confirmed"),
-    SuspectState.NO_BASE: ("never passes in BASE", "never pass in BASE"),
-}
-NAMES = ("BASE", "NEW")
-RETRY = "retry in a moment; see: noxcli versions"
-
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Ask both versions until the rules decide, and report. Raises what the command ends with."""
-    noxus = begin(ctx, options, subject=options.workflow)
-    context, answers = noxus.context, GateAnswers()
-    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    checker = checker.measuring(options.score, options.by)
-    rows = read_rows(noxus, options, GateRows, PER_ROW)
-    rows.own = parse_inputs(options.new_input or [], None, context.sources)
-    spec = read_spec(noxus, options, rows, Shard(repeat=PER_ROW), of_gate=True)
-    context.resume_command = spec.resume_command
-    with _never_safe_again(context, spec), Batch(spec, answers, context.terminal, context.clock) as batch:
+    gate = _Gate(begin(ctx, options, subject=options.workflow), options)
+    context, answers = gate.context, gate.answers
+    with _never_safe_again(context), gate.batch as batch:
         batch.open()
         answers.remember(batch.journaled)
         context.outcome.may_exist = bool(answers.runs.total())
-        with noxus.connect(Phase.PREFLIGHT) as api:
+        with gate.noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
-            gate = _Gate(noxus, options, checker, rows, spec, batch, answers)
             gate.check()
             if options.dry_run:
                 context.reports.clear(comment=True)
-                rules, started = answers.rules, answers.runs.total()
-                counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
-                context.printing.print_document({**counts, "started": started})
+                context.printing.print_document(gate.counts())
                 return
-            batch.begin(checker)
+            batch.begin(gate.checker)
             verdict = gate.decide(pace)
             gate.require_unchanged()
         ending = gate.report(verdict)
@@ -113,7 +92,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 @contextmanager
-def _never_safe_again(context: Context, spec: BatchSpec) -> Iterator[None]:
+def _never_safe_again(context: Context) -> Iterator[None]:
     """Once a run was started, no ending says that nothing was."""
     try:
         yield
@@ -121,22 +100,26 @@ def _never_safe_again(context: Context, spec: BatchSpec) -> Iterator[None]:
         if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
             raise
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
-        raise kind(error.message, f"continue with: {spec.resume_command}") from None
+        raise kind(error.message, resume_hint(context)) from None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Gate:
     """The steps of one call, in their order."""
 
-    noxus: Session
-    options: Options
-    checker: RowChecker
-    rows: GateRows
-    spec: BatchSpec
-    batch: Batch
-    answers: GateAnswers
     workflows: Sequence[Workflow] = ()
-    checks_changed: bool = False
+    checks_changed = False
+
+    def __init__(self, noxus: Session, options: Options) -> None:
+        """Raises UsageProblem."""
+        self.noxus, self.options, self.answers = noxus, options, GateAnswers()
+        context = self.context = noxus.context
+        checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+        self.checker = checker.measuring(options.score, options.by)
+        self.rows = read_rows(noxus, options, GateRows, PER_ROW)
+        self.rows.own = parse_inputs(options.new_input or [], None, context.sources)
+        self.spec = read_spec(noxus, options, self.rows, Shard(repeat=PER_ROW), of_gate=True)
+        self.batch = Batch(self.spec, self.answers, context.terminal, context.clock)
+        context.resume_command = self.spec.resume_command
 
     # Before the first start.
 
@@ -145,21 +128,21 @@ class _Gate:
         noxus, options, rows, batch = self.noxus, self.options, self.rows, self.batch
         if options.new is None and not rows.own.values:
             raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
-        names = [options.base, options.new or options.base]
-        self.workflows = self._read_versions(noxus.resolve_workflow(options.workflow), names)
-        nodes = [inputs_of(each.definition) for each in self.workflows]
-        rows.know([node for each in nodes for node in each or ()], checked=True)
+        workflow = noxus.resolve_workflow(options.workflow)
+        self.workflows = self._read_versions(workflow, options.base, options.new or options.base)
+        nodes = [inputs_of(each.definition) or [] for each in self.workflows]
+        rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
         if rows.is_pipe:
             batch.at_end(rows.copy_pipe(self.spec.directory).close)
         begun = batch.journaled.header
-        header = replace(header_of(noxus.context, self.workflows[0], self.spec, noxus.context.argv), repeat=PER_ROW)
+        header = header_of(self.context, self.workflows[BASE], self.spec, self.context.argv)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
         if not (self.checker.has_checks or EXPECT in rows.names):
             raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
-        for name, workflow in zip(NAMES, self.workflows, strict=True):
+        for name, workflow in zip(SIDES, self.workflows, strict=True):
             self.checker.require_answers([*keys_of(outputs_of(workflow.definition) or ())], name)
-        validate_checks(noxus.context, self.checker, rows, header, seen)
+        validate_checks(self.context, self.checker, rows, header, seen)
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.spec.directory))
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
@@ -168,15 +151,17 @@ class _Gate:
             raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
         self.answers.rules = GateRules(numbers, most, scored=self.checker.score is not None)
 
-    def _read_versions(self, found: Workflow, names: Sequence[str]) -> list[Workflow]:
-        """Return the workflow in both versions. Raises UsageProblem if nothing can differ."""
+    def counts(self) -> Mapping[str, int]:
+        """Return what --dry-run prints."""
+        rules, started = self.answers.rules, self.answers.runs.total()
+        least, most = rules.round_runs, rules.max_runs
+        return {"rows": len(rules.rows), "least_runs": least, "most_runs": most, "started": started}
+
+    def _read_versions(self, workflow: Workflow, *names: str) -> list[Workflow]:
+        """Return the workflow in both versions. Raises UsageProblem if nothing can differ, and what reading raises."""
         common, own = self.spec.common.values, self.rows.own.values
-        workflow = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
-        workflows = [read_workflow_to_run(self.noxus, workflow, name, checks=True) for name in names]
+        workflows = [read_whole_workflow(self.noxus, workflow, name) for name in names]
         base, new = (digests_of(each.definition)[0] for each in workflows)
-        for name, digest in zip(names, (base, new), strict=True):
-            if digest is None:
-                raise Unavailable(f"the definition of version {name} can't be read", RETRY, sent=False)
         if base == new and all(common.get(name) == value for name, value in own.items()):
             raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
         return workflows
@@ -193,11 +178,12 @@ class _Gate:
 
     def decide(self, pace: "RateLimiter") -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
-        noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.noxus.context
-        saves = self.options.output_dir is not None
+        noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.context
+        common, own, saves = self.spec.common, self.rows.own, self.options.output_dir is not None
         work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
         batch.count_earlier(self.checker)
-        self._upload()
+        self.rows.share(replace(common, values=upload_files(noxus, common)))
+        self.rows.own = replace(own, values=upload_files(noxus, own))
         paste = partial(to_paste, context)
         output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
         try:
@@ -214,38 +200,24 @@ class _Gate:
     def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
         """Get these answers. Raises what ends the gate."""
         batch, answers = self.batch, self.answers
-        numbers = {*map(number_of, wanted)}
+        numbers = {key.number for key in wanted}
         for number in numbers:
             if batch.journaled.state(number) == FINISHED:  # without a result
                 batch.journaled.reset_row(number)
         answers.expect(answers.done + len(numbers))
-        try:
-            cause = batch.run(work, output, tick, numbers)
-        finally:
-            self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
+        cause = batch.run(work, output, tick, numbers)
+        self.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
         for number in numbers:  # what this call has seen is not followed again
             batch.journaled.reset_row(number)
         if cause is not None:
-            raise self._ending_of(cause)
-
-    def _ending_of(self, cause: NoxError) -> NoxError:
-        """Return the error of a gate that ends before its verdict."""
-        hint = f"continue with: {self.spec.resume_command}"
-        if isinstance(cause, Interruption):
-            return Interruption(cause.message, hint, number=cause.number)
-        # OK: the first rows ended alike, or too many are in doubt.
-        return Incomplete(cause.message, hint, cause.exit_code or worst(self.answers.codes))
-
-    def _upload(self) -> None:
-        """Store the files that all rows share."""
-        common, rows = self.spec.common, self.rows
-        rows.share(replace(common, values=dict(upload_files(self.noxus, common))))
-        rows.own = replace(rows.own, values=dict(upload_files(self.noxus, rows.own)))
+            cause.exit_code = cause.exit_code or worst(answers.codes)  # the first rows ended alike, or are in doubt
+            cause.hint = resume_hint(self.context)
+            raise cause
 
     def require_unchanged(self) -> None:
         """Raise UsageProblem if a version has another definition than when the gate began."""
         ids = [each.version_id or "" for each in self.workflows]
-        base, new = map(_about, self._read_versions(self.workflows[0], ids))
+        base, new = map(_about, self._read_versions(self.workflows[BASE], *ids))
         header = self.batch.header
         now = replace(header, definition=base["definition"], nodes=base["nodes"], gate={**(header.gate or {}), **new})
         _require_same_gate(header, now, str(self.spec.directory))
@@ -259,58 +231,47 @@ class _Gate:
         with ExitStack() as stack:
             suspects = self.answers.confirmed(verdict)
             comparison = Comparison(base, new, self.checker, stack, suspects=suspects)
-            comparison.compared.require_partners(allow_missing=options.allow_missing)
-            report = ComparisonReport(self.noxus.context, comparison, options, [RowClass.BROKEN])
+            report = ComparisonReport(self.context, comparison, options, [RowClass.BROKEN])
             red = self._why_red(verdict, report.name_failing(), runs) if verdict.is_red else None
-            finish = "repeat the command to retry, or add --allow-missing"
-            ending = report.ending(red, f"no row passes in either version ({runs})", "", finish)
+            ending = report.ending(red, f"no row passes in either version ({runs})")
             document = self._document(verdict)
             report.write(ending, self._notes(verdict, document, ending), document)
         return ending
 
-    def _sides(self) -> list[Side]:
-        """Return both sides, each by the answers that class its rows."""
-        joined, sides = MergedBatch.read([self.spec.directory]), []
-        for side, name in enumerate(NAMES):
+    def _sides(self) -> Iterator[Side]:
+        """Yield both sides, each by the answers that class its rows."""
+        joined = MergedBatch.read([self.spec.directory])
+        for side, own in enumerate(((), self.rows.own.values)):
             header = _of_side(self.batch.header, side)
-            numbers = [number_of(self.answers.classing(row, side)) for row in self.answers.rules.rows]
+            numbers = [self.answers.classing(row, side).number for row in self.answers.rules.rows]
             named = header.version_name or header.version_id or ""
-            if side == NEW and (own := self.rows.own.values):
-                named += f" with {in_prose(list(own))}"
-            sides.append(Side(name, named, GateSide(joined, numbers, header), lambda _: None))
-        return sides
+            named += f" with {in_prose(list(own))}" if own else ""
+            yield Side(SIDES[side], named, GateSide(joined, numbers, header), lambda _: None)
 
     def _why_red(self, verdict: GateVerdict, names: str, runs: str) -> NoxError:
         """Return why the gate is red, and what decides rows that are not confirmed."""
+        if verdict.is_worse:
+            look = verdict.looks[-1]
+            what = f"{WORSE}: {look.words()} in {amount(look.rounds, 'round')}"
+            return NotAsAsserted(f"{what}; no row alone is confirmed")
         hint, rules = None, self.answers.rules
         if unconfirmed := len(verdict.rows(SuspectState.UNCONFIRMED)):
             each, spent = BLOCK + len(SCREEN), self.answers.runs.total()
             hint = "the server gave too few answers to decide; start over with --fresh"
             if spent + each > rules.max_runs:
                 hint = f"--max-runs {max(rules.max_runs, spent) + unconfirmed * each} decides them"
-        if verdict.is_worse:
-            return NotAsAsserted(f"{_worse(verdict)}; no row alone is confirmed", hint)
-        return NotAsAsserted(f"{_suspects(verdict, 'row')} ({runs}): {names}", hint)
+        return NotAsAsserted(f"{verdict.words()} ({runs}): {names}", hint)
 
     def _document(self, verdict: GateVerdict) -> dict[str, Any]:
         """Return the gate's part of `noxcli.comparison/1`."""
         rules, rate, runs = self.answers.rules, self.answers.pass_rate(), self.answers.runs.total()
-        looks = [
-            {
-                "broken": look.broken,
-                "fixed": look.fixed,
-                "chance": look.chance,
-                "score": None if look.interval is None else look.interval.mean,
-                "finding": str(look.color),
-            }
-            for look in verdict.looks
-        ]
-        possible = len(looks) + min(MAX_ROUNDS - len(looks), max(0, rules.max_runs - runs) // rules.round_runs)
+        rounds = len(verdict.looks)
+        possible = rounds + min(MAX_ROUNDS - rounds, max(0, rules.max_runs - runs) // rules.round_runs)
         return {
-            "rounds": len(looks),
+            "rounds": rounds,
             "runs": runs,
             "max_runs": rules.max_runs,
-            "looks": looks,
+            "looks": [look.document() for look in verdict.looks],
             "suspects": {str(state): len(verdict.rows(state)) for state in SuspectState},
             "loss_seen": loss_seen(self.answers.rows_with_a_check, rate, possible, scored=rules.scored),
             "row_seen": row_seen(self.answers.rows_with_a_check, rate),
@@ -323,12 +284,12 @@ class _Gate:
         is_open = look.color is Color.GRAY and not verdict.is_red
         if is_open:
             green = "; green" if ending is None else ""
-            yield f"not decided after {amount(look.rounds, 'round')}: {_changes(look)}{green}"
+            yield f"not decided after {amount(look.rounds, 'round')}: {look.words()}{green}"
         if look.broken and (verdict.is_worse or not verdict.is_red):
-            what, often = counts_of(look.broken, look.fixed, "answer"), chance_of(look.broken, look.fixed, look.chance)
+            what, often = counts_of(look.broken, look.fixed, "answer"), chance_of(look.broken, look.fixed)
             yield often if is_open else f"{what}: {often}"
         if len(verdict.rows(SuspectState.BROKEN)) < len(verdict.suspects):
-            yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
+            yield f"seemed broken: {verdict.words()}"
         if ending is None:
             seen = "no loss everywhere could be seen; this gate would have seen"
             if loss is not None:
@@ -341,32 +302,10 @@ class _Gate:
             )
 
 
-def _worse(verdict: GateVerdict) -> str:
-    look = verdict.looks[-1]
-    return f"{WORSE}: {_changes(look)} in {amount(look.rounds, 'round')}"
-
-
-def _changes(look: Look) -> str:
-    """Return how many answers broke and were fixed, and how far the score fell, if they did."""
-    fell = look.interval is not None and look.interval.mean < 0
-    score = f"the score fell by {-look.interval.mean:.3g}" if look.interval is not None and fell else ""
-    answers = counts_of(look.broken, look.fixed, "answer") if look.broken or look.fixed or not fell else ""
-    return ", and ".join(filter(None, [answers, score]))
-
-
-def _suspects(verdict: GateVerdict, noun: str = "") -> str:
-    """Return what is known of the rows that seemed broken."""
-    counts = [(len(verdict.rows(state)), *words) for state, words in SUSPECTS_IN_WORDS.items()]
-    (first, *words), *others = (each for each in counts if each[0])
-    number = amount(first, noun) if noun else "it" if len(verdict.suspects) == 1 else str(first)
-    parts = [f"{number} {words[first > 1]}", *(f"{count} {each[count > 1]}" for count, *each in others)]
-    return ", ".join(parts)
-
-
 def _stage(wanted: Sequence[AnswerKey]) -> str:
     """Say what is asked."""
     place, rows = max(key.place for key in wanted), amount(len({key.row for key in wanted}), "row")
-    sides = {NAMES[key.side] for key in wanted}
+    sides = {SIDES[key.side] for key in wanted}
     where = "both versions" if len(sides) > 1 else sides.pop()
     if place < SCREEN[0]:
         return f"round {place}: {rows} in {where}"

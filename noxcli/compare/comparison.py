@@ -60,7 +60,6 @@ class Comparison:
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
         self._classify_all()
-        self.chance, self.score = self.compared.chance(), self.compared.score()
 
     def _classify_all(self) -> None:
         read = [*self._checker.columns, EXPECT]
@@ -109,8 +108,7 @@ class Comparison:
         base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
         suspect = self._suspects.get((base or new)[0]["row"])
         known = known or (suspect and suspect.change)
-        of_gate = self.compared.by == "row"
-        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect, of_gate)
+        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect, self.compared.is_gate)
 
     def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""
@@ -125,8 +123,8 @@ class Comparison:
             "classes": {str(change): self.counts[change] for change in RowClass},
             "slower": self.slower,
             "groups": self.compared.groups.document(),
-            "chance": self.chance,
-            "score": self.score,
+            "chance": self.compared.chance(),
+            "score": self.compared.score(),
             **more,
         }
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import fsum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
+from noxcli.batchdir.header import PLACES
 from noxcli.compare.significance import (
     CONFIRMED,
     ENOUGH_TO_CLEAR,
@@ -17,12 +18,15 @@ from noxcli.compare.significance import (
     SCREENED,
     Interval,
     chance,
+    counts_of,
     difference,
     needed_lead,
 )
+from noxcli.render.text import amount
 from noxcli.reports.row_pair import SideVerdict
 
 BASE, NEW = SIDES = range(2)
+PER_ROW = len(SIDES) * PLACES
 MAX_ROUNDS = 5
 # The places of a row's answers on each side.
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
@@ -36,6 +40,18 @@ class AnswerKey(NamedTuple):
     row: int
     side: int
     place: int
+
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """Return which answer has this number in the journal."""
+        row, at = divmod(number - 1, PER_ROW)
+        side, place = divmod(at, PLACES)
+        return cls(row + 1, side, place + 1)
+
+    @property
+    def number(self) -> int:
+        """Its number in the journal."""
+        return ((self.row - 1) * len(SIDES) + self.side) * PLACES + self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +79,21 @@ class Look:
     interval: Interval | None
     color: Color
 
-    @property
-    def chance(self) -> float:
-        return chance(self.broken, self.fixed)
+    def words(self) -> str:
+        """Return how many answers broke and were fixed, and how far the score fell, if they did."""
+        fell = 0.0 if self.interval is None else max(0.0, -self.interval.mean)
+        answers = counts_of(self.broken, self.fixed, "answer") if self.broken or self.fixed or not fell else ""
+        return ", and ".join(filter(None, [answers, f"the score fell by {fell:.3g}" if fell else ""]))
+
+    def document(self) -> dict[str, Any]:
+        """Return its part of `noxcli.comparison/1`."""
+        return {
+            "broken": self.broken,
+            "fixed": self.fixed,
+            "chance": chance(self.broken, self.fixed),
+            "score": None if self.interval is None else self.interval.mean,
+            "finding": str(self.color),
+        }
 
 
 class SuspectState(StrEnum):
@@ -75,6 +103,14 @@ class SuspectState(StrEnum):
     VARIES = "varies"  # chance explains it
     UNCONFIRMED = "not confirmed"
     NO_BASE = "never passes in BASE"  # where its run failed
+
+
+IN_WORDS = {  # of one row, of several
+    SuspectState.BROKEN: ("is broken", "are broken"),
+    SuspectState.VARIES: ("varies", "vary"),
+    SuspectState.UNCONFIRMED: ("is not confirmed", "are not confirmed"),
+    SuspectState.NO_BASE: ("never passes in BASE", "never pass in BASE"),
+}
 
 
 @dataclass(slots=True)
@@ -96,6 +132,13 @@ class GateVerdict:
     @property
     def is_red(self) -> bool:
         return self.is_worse or bool(self.rows(SuspectState.BROKEN) or self.rows(SuspectState.UNCONFIRMED))
+
+    def words(self) -> str:
+        """Return what is known of the rows that seemed broken: `1 row is broken, 2 vary`."""
+        counts = {state: len(rows) for state in SuspectState if (rows := self.rows(state))}
+        numbers = [amount(count, "row") if place == 0 else str(count) for place, count in enumerate(counts.values())]
+        known = (IN_WORDS[state][count > 1] for state, count in counts.items())
+        return ", ".join(map(" ".join, zip(numbers, known, strict=True)))
 
 
 class _Needed(Exception):
@@ -159,14 +202,15 @@ class _Reading:
             verdict.looks.append(self._look(len(verdict.looks) + 1))
         return verdict
 
-    def _need(self, places: Iterable[AnswerKey]) -> list[StoredAnswer]:
-        """Return the answers of these places, and count their runs. Raises _Needed unless all have ended."""
+    def _need(self, places: Iterable[AnswerKey]) -> None:
+        """Count the runs of these places. Raises _Needed unless all have ended."""
         wanted = list(places)
         if missing := [place for place in wanted if place not in self.stored]:
             raise _Needed(missing)
-        found = [self.stored[place] for place in wanted]
-        self.left -= sum(each.runs for each in found)
-        return found
+        self.left -= sum(self.stored[place].runs for place in wanted)
+
+    def _answers(self, row: int, side: int, places: Iterable[int]) -> list[SideVerdict]:
+        return [self.stored[AnswerKey(row, side, place)].answer for place in places]
 
     # NEW as a whole.
 
@@ -210,7 +254,7 @@ class _Reading:
                 return
 
     def _seems_broken(self, row: int) -> bool:
-        base, new = (self.stored[AnswerKey(row, side, 1)].answer for side in SIDES)
+        (base,), (new,) = (self._answers(row, side, [1]) for side in SIDES)
         if base is SideVerdict.GOOD:
             return new in (SideVerdict.BAD, SideVerdict.FAILED)
         return base is SideVerdict.FAILED and new is SideVerdict.BAD
@@ -218,10 +262,7 @@ class _Reading:
     def _screen(self, rows: Sequence[int], found: dict[int, SuspectState]) -> dict[int, int]:
         """Ask NEW alone, and return how often the rows pass that this does not clear."""
         self._need(AnswerKey(row, NEW, place) for row in rows for place in SCREEN)
-        passes = {
-            row: sum(self.stored[AnswerKey(row, NEW, place)].answer is SideVerdict.GOOD for place in SCREEN)
-            for row in rows
-        }
+        passes = {row: self._answers(row, NEW, SCREEN).count(SideVerdict.GOOD) for row in rows}
         found.update((row, SuspectState.VARIES) for row, count in passes.items() if count >= ENOUGH_TO_CLEAR)
         return {row: count for row, count in passes.items() if count < ENOUGH_TO_CLEAR}
 
@@ -233,19 +274,16 @@ class _Reading:
             leads = {row: self._leads(row, SUSPECTS[:asked]) for row in block}
             for row, (_, most) in leads.items():
                 if most + CONFIRMED - asked < lead:
-                    found[row] = SuspectState.VARIES if self._passed_in_base(row, asked) else SuspectState.NO_BASE
+                    passed = SideVerdict.GOOD in self._answers(row, BASE, (1, *SUSPECTS[:asked]))
+                    found[row] = SuspectState.VARIES if passed else SuspectState.NO_BASE
             block = [row for row in block if found[row] is SuspectState.UNCONFIRMED]
         found.update((row, SuspectState.BROKEN) for row in block if leads[row][0] >= lead)
 
     def _leads(self, row: int, places: Sequence[int]) -> tuple[int, int]:
         """Return by how many passes BASE leads at least, and at most."""
-        base, new = ([self.stored[AnswerKey(row, side, place)].answer for place in places] for side in SIDES)
+        base, new = (self._answers(row, side, places) for side in SIDES)
         lead = base.count(SideVerdict.GOOD) - new.count(SideVerdict.GOOD)
         return lead - new.count(SideVerdict.NONE), lead + base.count(SideVerdict.NONE)
-
-    def _passed_in_base(self, row: int, asked: int) -> bool:
-        places = (1, *SUSPECTS[:asked])
-        return any(self.stored[AnswerKey(row, BASE, place)].answer is SideVerdict.GOOD for place in places)
 
 
 def _is_whole(pair: Sequence[StoredAnswer]) -> bool:

@@ -9,6 +9,9 @@ from functools import cache
 from math import comb, fsum, isclose, sqrt
 from statistics import NormalDist
 
+from noxcli.render.text import amount
+
+MIN_SHARE = 0.01  # that is reported exactly
 MIN_DIFFERENT = 7  # scores that differ, for an interval
 SCREENED, CONFIRMED = 4, 12  # answers of NEW that may clear a suspect; answers of each side that may break it
 ENOUGH_TO_CLEAR = 3  # of the screened ones
@@ -21,6 +24,18 @@ SEEN_WITH_SCORE = 1.85  # after the last round
 def chance(broken: int, fixed: int) -> float:
     """Return how often chance breaks that number or more of all that break or are fixed: McNemar's exact, one-sided."""
     return ways_to_toss(broken + fixed, broken) / (1 << (broken + fixed))
+
+
+def counts_of(broken: int, fixed: int, noun: str) -> str:
+    """Return `16 rows broke and 1 was fixed`."""
+    return f"{amount(broken, noun)} broke and {fixed} {'was' if fixed == 1 else 'were'} fixed"
+
+
+def chance_of(broken: int, fixed: int) -> str:
+    """Return how often chance does that."""
+    share = chance(broken, fixed)
+    often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
+    return f"an unchanged workflow breaks {broken} or more of these {broken + fixed} in {often} of 100 comparisons"
 
 
 def ways_to_toss(tosses: int, least: int) -> int:

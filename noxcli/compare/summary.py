@@ -11,15 +11,17 @@ from typing import Any
 from noxcli.batchdir.header import command_to_continue
 from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
-from noxcli.compare.significance import Interval, chance, difference
+from noxcli.compare.significance import Interval, chance, chance_of, counts_of, difference
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.outputs.values import as_text
 from noxcli.render.text import amount, in_prose
+from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
 from noxcli.timing import within
 
 SHARES = {"median_s": 0.5, "p95_s": 0.95}
+RETRY = "repeat the command to retry"
 LEVEL = 0.01  # of what is worse as a whole, and of each side of the interval of a score
 
 
@@ -117,7 +119,7 @@ class ComparisonSummary:
             passed = [sum(answer_of(line) is SideVerdict.GOOD for line in lines) for lines in (pair.base, pair.new)]
             self.counted["less often"] += passed[1] < passed[0]
             self.counted["more often"] += passed[1] > passed[0]
-        self.counted["rerun in BASE"] += any(line.get("asked", 1) > 1 for line in pair.base)
+        self.counted["rerun in BASE"] += not self.is_gate and any(line.get("asked", 1) > 1 for line in pair.base)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
         self.counted["asked again"] += again and new is SideVerdict.GOOD
         self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
@@ -132,8 +134,15 @@ class ComparisonSummary:
         ]
         self.lacking[name].update(codes or [ExitCode.NOT_FINISHED])
 
+    @property
+    def is_gate(self) -> bool:
+        """True for the sides of a gate, whose rows are pairs by their numbers."""
+        return self.by == "row"
+
     def resume_hints(self) -> str:
         """Return how each side gets the answers that it lacks."""
+        if self.is_gate:
+            return f"{RETRY}, or add --allow-missing"
         ways = []
         for side in (self.base, self.new):
             codes, header = self.lacking[side.name.lower()], side.source.header
@@ -147,7 +156,7 @@ class ComparisonSummary:
 
     def require_partners(self, *, allow_missing: bool) -> None:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
-        there, hint = self.row_counts, self.new_alone
+        there, hint = self.row_counts, self.new_alone or RETRY
         if not self.counted["partners"]:
             what = "id and the input" if self.counted["other input"] else self.by
             raise UsageProblem(
@@ -163,8 +172,8 @@ class ComparisonSummary:
 
     @property
     def new_alone(self) -> str:
-        """How to judge NEW without BASE."""
-        return f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+        """How to judge NEW without BASE, which a gate does not do."""
+        return "" if self.is_gate else f"to judge NEW alone: noxcli results {self.new.named} --assert …"
 
     @property
     def nothing_could_break(self) -> bool:
@@ -190,8 +199,39 @@ class ComparisonSummary:
             "without": self.counted["without a score"],
         }
 
+    def why_worse(self) -> str | None:
+        """Return why NEW is worse as a whole, None if chance may explain it, or BASE was chosen by its answers."""
+        less, more, share = self.chance().values()
+        if self.counted["rerun in BASE"]:
+            return None
+        if share <= LEVEL and less > more:
+            return f"{WORSE}: {self._less_and_more()}"
+        score = self.score()
+        return f"{WORSE}: {self._means()}" if score is not None and (score["high"] or 0) < 0 else None
+
+    def _less_and_more(self) -> str:
+        less, more = self.counted["less often"], self.counted["more often"]
+        if self.rule.repeat == 1:
+            return counts_of(less, more, "row")
+        return f"{amount(less, 'row')} {'passes' if less == 1 else 'pass'} less often and {more} more often"
+
+    def _means(self) -> str:
+        """Return how the mean score differs, empty without scores."""
+        if (score := self.score()) is None:
+            return ""
+        low, high, without = score["low"], score["high"], score["without"]
+        rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if without else ''}"
+        bounds = "too few scores differ to tell" if low is None else f"98 % interval {low:+.3g} to {high:+.3g}"
+        change = f"score {score['base']:.3g}, now {score['new']:.3g}: {score['new'] - score['base']:+.3g}"
+        return f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
+
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
+        less, more = self.counted["less often"], self.counted["more often"]
+        if less and not self.is_gate:  # which says that of its answers
+            yield f"{self._less_and_more()}: {chance_of(less, more)}"
+        if means := self._means():
+            yield means
         sides = (self.base, self.new)
         parts = [header.omitted_rows(side.rows) if (header := side.source.header) else "" for side in sides]
         if parts[0] and parts[0] == parts[1]:
