@@ -37,7 +37,11 @@ class GitHub(ThreadingHTTPServer):
         self.store = store
         self.jobs: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = [
-            {"id": 1, "user": {"login": "a-reader"}, "body": "<!-- noxcli gate review -->\nlooks good"}
+            {
+                "id": 1,
+                "user": {"login": "a-reader"},
+                "body": "<!-- noxcli test-change test-change noxcli-report -->\nlooks good",
+            }
         ]
         self.broken: set[str] = set()  # last words of the paths that are answered with 500
 

@@ -28,6 +28,7 @@ from tests.release.conftest import built as built
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
 ROWS = 40
 RIGHT, BROKEN, WORSE = "noxcli gate passed", "1 broken", "NEW is worse as a whole"
+NO_VERDICT = "noxcli gate not judged: it has written no result"
 # What a pull request makes of the prompt, and the code and the words that its gate ends with.
 PULL_REQUESTS = (("curt", 1, BROKEN), ("hasty", 1, WORSE), ("polite", 0, RIGHT))
 
@@ -62,7 +63,13 @@ def write(project: Farm, prompt: str) -> None:
     path.write_text(text.replace("plain", prompt))
 
 
-@pytest.mark.long(90)
+def kill_gate(project: Farm, paid: int) -> None:
+    """Kill the gate in its middle, after this number of earlier runs."""
+    until(lambda: len(project.sandbox.runs("review")) > paid + 10, project.log, HUNG_INSTALLING)
+    os.kill(next(pid for pid, _ in project.processes("gate")), signal.SIGKILL)
+
+
+@pytest.mark.long(150)
 def test_github(project: Farm, tmp_path: Path) -> None:
     line = act_line(project, tmp_path, "pull_request", JOBS[0])
     (project.where / ".github/workflows").mkdir(parents=True)
@@ -75,10 +82,11 @@ def test_github(project: Farm, tmp_path: Path) -> None:
         line += ["-e", str(event), "-s", "GITHUB_TOKEN=ghs_of-act"]
         line += [f"--env={name}={value}" for name, value in environment.items()]
 
-        def run(attempt: int) -> int:
+        def run(attempt: int, meanwhile: Callable[[], object] = lambda: None) -> int:
             with project.started(
                 [*line, f"--env=GITHUB_RUN_ATTEMPT={attempt}"], XDG_CACHE_HOME=str(tmp_path / "cache")
             ) as engine:
+                meanwhile()
                 return engine.wait(HUNG_INSTALLING)
 
         for prompt, code, words in PULL_REQUESTS:
@@ -90,6 +98,16 @@ def test_github(project: Farm, tmp_path: Path) -> None:
             assert run(2) == code, project.log()
             assert len(project.sandbox.runs("review")) == paid, "another attempt has all answers"
             shutil.rmtree(tmp_path / "artifacts/noxcli-output")
+        write(project, "curt")
+        assert run(1, lambda: kill_gate(project, paid)) == 1, project.log()
+        assert NO_VERDICT in comment["body"], "not that of the right one before it"
+        assert run(2) == 1, project.log()
+        assert BROKEN in comment["body"], project.log()
+        shutil.rmtree(tmp_path / "artifacts/noxcli-output")
+        (project.where / "review.nx").write_text("no bundle")
+        assert run(1) == 1, project.log()
+        assert NO_VERDICT in comment["body"], project.log()
+        assert len(api.comments) == 2
     assert project.sandbox.key not in project.log()
 
 
@@ -165,9 +183,10 @@ def merge_request(project: Farm, built: dict[str, Path]) -> Callable[..., Abstra
     return started
 
 
-@pytest.mark.long(60)
+@pytest.mark.long(120)
 def test_gitlab(project: Farm, merge_request: Any) -> None:
     notes: list[dict[str, Any]] = [{"id": number, "body": "looks good"} for number in range(250)]
+    output = project.where / "noxcli-output"
     with gitlab(notes) as url:
         for prompt, code, words in PULL_REQUESTS:
             write(project, prompt)
@@ -175,8 +194,25 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
                 shutil.rmtree(project.where / name, ignore_errors=True)
             with merge_request(url) as engine:
                 assert engine.wait(HUNG_INSTALLING) == code, project.log()
-            assert len(notes) == 251, project.log()
-            assert words in str(notes[-1]["body"])
+            assert words in str(notes[-1]["body"]), project.log()
+        write(project, "curt")
+        shutil.rmtree(project.where / ".gitlab-ci-local")
+        shutil.rmtree(output / "answers")
+        (output / "version.txt").unlink()  # and the comment of the right one is left there
+        paid = len(project.sandbox.runs("review"))
+        with merge_request(url) as engine:
+            kill_gate(project, paid)
+            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
+        assert NO_VERDICT in str(notes[-1]["body"]), project.log()
+        with merge_request(url) as engine:
+            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
+        assert BROKEN in str(notes[-1]["body"]), project.log()
+        shutil.rmtree(output)
+        (project.where / "review.nx").write_text("no bundle")
+        with merge_request(url) as engine:
+            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
+        assert NO_VERDICT in str(notes[-1]["body"]), project.log()
+    assert len(notes) == 251
 
 
 @pytest.mark.long(60)
@@ -187,8 +223,7 @@ def test_a_killed_job_on_gitlab_continues_through_its_cache(project: Farm, merge
     write(project, "curt")
     with gitlab([]) as url:
         with merge_request(url, "--shell-isolation") as engine:
-            until(lambda: len(project.sandbox.runs("review")) > 10, project.log, HUNG_INSTALLING)
-            os.kill(next(pid for pid, _ in project.processes("gate")), signal.SIGKILL)
+            kill_gate(project, 0)
             assert engine.wait(HUNG_INSTALLING) == 1, project.log()
         paid = len(project.sandbox.runs("review"))
         assert paid < 2 * ROWS, "in its middle"
