@@ -25,7 +25,7 @@ LOCKS = {
     "requirements/release.txt": ["--group", "release", "--group", "docs", "--constraints", "requirements/dev.txt"],
     **{
         f"requirements/engines/{name}.txt": [f"requirements/engines/{name}.in", "--upgrade"]
-        for name in ("act", "airflow", "schemas", "snakemake")
+        for name in ("act", "airflow", "envoy", "schemas", "snakemake")
     },
 }
 # What no file of the project can have.
