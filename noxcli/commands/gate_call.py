@@ -100,7 +100,7 @@ def _never_safe_again(context: Context) -> Iterator[None]:
         if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
             raise
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
-        raise kind(error.message, resume_hint(context)) from None
+        raise kind(error.message.removeprefix("nothing was started: "), resume_hint(context)) from None
 
 
 class _Gate:

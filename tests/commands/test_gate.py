@@ -19,7 +19,7 @@ from noxcli.commands.gate_answers import GateAnswers
 from noxcli.compare.significance import loss_seen
 from noxcli.models import Run
 from noxcli.rows.columns import Row
-from noxcli.sandbox.faults import LostAnswer
+from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -253,6 +253,17 @@ def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
     noxcli.clock = Clock()
     result = gate(noxcli, answers(turns, script=[Sleep(10**9)]), table(turns), "--timeout", "6s")
     assert (result.code, result.err.count("may still be running")) == (124, 1), result.err
+
+
+def test_a_later_call_out_of_time_has_started_runs(noxcli: Noxcli, answers: Any) -> None:
+    faults = {"workflow": [Hold(300, repeat=True)]}
+    workflow, rows = answers({"one": ("g", "g")}, script=[Sleep(10**9)], faults=faults), table(["one"])
+    noxcli.clock = Clock()
+    assert gate(noxcli, workflow, rows, "--row-timeout", "0.1s").code == 8
+    # Half of it is over once the definitions were read, or else all of it.
+    late = gate(noxcli, workflow, rows, "--timeout", "1s", "--json")
+    assert (late.code, late.json["retry_safe"]) == (124, False), late.err
+    assert "nothing was started" not in late.err
 
 
 def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
