@@ -34,8 +34,7 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Repetitions", f"{compared['repeat']} of each row; a row passes if {compared['pass_each']} do"
     if (gate := totals["gate"]) is not None:
         yield "Runs", f"{gate['runs']:,} of at most {gate['max_runs']:,}, {amount(gate['rounds'], 'round')}"
-    if totals["notes"]:
-        yield "Notes", "; ".join(totals["notes"])
+    yield from (("Note", note) for note in totals["notes"])
     yield from group_facts(totals["groups"])
 
 
