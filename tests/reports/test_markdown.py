@@ -48,7 +48,8 @@ def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: 
         "--assert contains(output.Answer, 'good')",
         "by the table of NEW (t.csv)",
         "11: of 3 rows, 1 broken: 2",
-        "b <del>good</del> <ins>bad</ins>",
+        "<p>BASE <code>b <del>good</del></code></p>",
+        "<p>NEW <code>b <ins>bad</ins></code></p>",
     ):
         assert fact in text, fact
     page = Path("c.html").read_text()
@@ -119,7 +120,7 @@ def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> N
     assert int(left[1]) + text.count("<b><code>id") == 300
     assert "(parts of 10,003 characters before, and 10,003 now)" in text, "a cut text says its length"
     whole = compared(noxcli, base[:2], [row(n, f"{'word ' * 2000}new", 11) for n in (1, 2)])
-    assert whole.count("word " * 2000) == 2
+    assert whole.count("word " * 2000) == 4
     assert "parts of" not in whole
 
 

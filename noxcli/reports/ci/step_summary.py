@@ -70,13 +70,18 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
 
 
 def _broken(page: Page, row: "RowPair", most: int = MAX_PAGE) -> Iterator[Html]:
-    """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
+    """Yield a row that broke, with what was before and is now; of texts longer than `most` an excerpt.
+
+    In a paragraph, unlike in a `<pre>`, long lines are not cut off.
+    """
     inputs = [" ", _code(page, row.first_input)] if row.first_input else []
     yield page.tag("p", page.tag("b", _code(page, row.name)), *inputs, ": ", _code(page, row.what(), REASON_WIDTH))
     for key, pieces in row.differences():
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
-        yield page.tag("pre", page.tag("code", Html(mark_pieces(page, shown).replace("</del><ins>", "</del> <ins>"))))
+        for side, omitted in (("BASE", "+"), ("NEW", "-")):
+            text = mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
+            yield page.tag("p", f"{side} ", page.tag("code", Html(text.replace("\n", "<br>"))))
 
 
 def _run(page: Page, one: EndedRun) -> Iterator[Html]:
