@@ -2,19 +2,22 @@
 
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.rawserver import Request, answer, json_answer, raw_server
 
 RUN = "4711"
 # `gh` speaks plain HTTP to this host alone. Its name leads nowhere, so requests go to the proxy, which is our server.
 HOST = "github.localhost"
 STEPS = ("Run the batch", "Keep the journal")
+QUOTE = "<!-- noxcli test-change test-change noxcli-report -->\nlooks good"
+OF_A_READER = {"id": 1, "user": {"login": "a-reader"}, "body": QUOTE}
 UPLOAD = """\
 name: upload
 inputs: {{name: {{required: true}}, path: {{required: true}}}}
@@ -27,23 +30,15 @@ runs:
 """
 
 
-class GitHub(ThreadingHTTPServer):
-    """The jobs of each attempt, as `act` has logged them, and the artifacts."""
+@dataclass
+class GitHub:
+    """The jobs of each attempt, as `act` has logged them, the artifacts, and the comments of a pull request."""
 
-    daemon_threads = True
-
-    def __init__(self, store: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.store = store
-        self.jobs: list[dict[str, Any]] = []
-        self.comments: list[dict[str, Any]] = [
-            {
-                "id": 1,
-                "user": {"login": "a-reader"},
-                "body": "<!-- noxcli test-change test-change noxcli-report -->\nlooks good",
-            }
-        ]
-        self.broken: set[str] = set()  # last words of the paths that are answered with 500
+    store: Path
+    url: str = ""
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    comments: list[dict[str, Any]] = field(default_factory=lambda: [{**OF_A_READER}])
+    broken: set[str] = field(default_factory=set)  # last words of the paths that are answered with 500
 
     def begin(self, attempt: int, names: Sequence[str]) -> None:
         """List the jobs of an attempt as going on; the others, which are not run again, as they were before."""
@@ -72,71 +67,45 @@ class GitHub(ThreadingHTTPServer):
 
     def environment(self) -> dict[str, str]:
         """Return what leads `gh` here, and nothing else."""
-        proxy = f"http://127.0.0.1:{self.server_port}"
-        return {"GH_HOST": HOST, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1", "GITHUB_RUN_ID": RUN}
+        return {"GH_HOST": HOST, "HTTP_PROXY": self.url, "NO_PROXY": "127.0.0.1", "GITHUB_RUN_ID": RUN}
 
-
-class Answers(BaseHTTPRequestHandler):
-    server: GitHub
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
+    def answer(self, request: Request) -> bytes:
+        """Answer a request of `gh`."""
+        url = urlsplit(request.target)
         words = url.path.strip("/").split("/")
-        if words[-1] in self.server.broken:
-            self._send(500, "application/json", b'{"message": "Server Error"}')
-        elif words[-1] == "zip":
-            self._send(200, "application/zip", self._zipped(words[-2]))
-        elif words[-1] == "jobs":
-            self._send_json({"total_count": len(self.server.jobs), "jobs": self.server.jobs})
-        elif words[-1] == "comments":
-            self._send_json(self.server.comments)
-        else:
-            named = parse_qs(url.query).get("name")
-            listed = [path.name for path in self.server.store.iterdir() if named in (None, [path.name])]
-            base = f"http://api.{HOST}/repos/noxcli/batch/actions/artifacts"
-            found = [{"name": name, "expired": False, "archive_download_url": f"{base}/{name}/zip"} for name in listed]
-            self._send_json({"total_count": len(found), "artifacts": found})
-
-    def do_POST(self) -> None:
-        comment = {"id": len(self.server.comments) + 1, "user": {"login": "github-actions[bot]"}, **self._body()}
-        self.server.comments.append(comment)
-        self._send_json(comment)
-
-    def do_PATCH(self) -> None:
-        number = int(self.path.rpartition("/")[2])
-        [comment] = [each for each in self.server.comments if each["id"] == number]
-        comment |= self._body()
-        self._send_json(comment)
-
-    def _body(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        return body
+        if request.method == "POST":
+            self.comments.append({"id": len(self.comments) + 1, "user": {"login": "github-actions[bot]"}})
+        if request.method in ("POST", "PATCH"):
+            number = len(self.comments) if request.method == "POST" else int(words[-1])
+            [comment] = [each for each in self.comments if each["id"] == number]
+            comment |= json.loads(request.body)
+            return json_answer(comment)
+        if words[-1] in self.broken:
+            return json_answer({"message": "Server Error"}, 500)
+        if words[-1] == "zip":
+            return answer(200, self._zipped(words[-2]), Content_Type="application/zip")
+        if words[-1] == "jobs":
+            return json_answer({"total_count": len(self.jobs), "jobs": self.jobs})
+        if words[-1] == "comments":
+            return json_answer(self.comments)
+        named = parse_qs(url.query).get("name")
+        listed = [path.name for path in self.store.iterdir() if named in (None, [path.name])]
+        base = f"http://api.{HOST}/repos/noxcli/batch/actions/artifacts"
+        found = [{"name": name, "expired": False, "archive_download_url": f"{base}/{name}/zip"} for name in listed]
+        return json_answer({"total_count": len(found), "artifacts": found})
 
     def _zipped(self, name: str) -> bytes:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for path in (self.server.store / name).rglob("*"):
+            for path in (self.store / name).rglob("*"):
                 if path.is_file():
-                    archive.write(path, path.relative_to(self.server.store / name))
+                    archive.write(path, path.relative_to(self.store / name))
         return packed.getvalue()
-
-    def _send_json(self, answer: object) -> None:
-        self._send(200, "application/json", json.dumps(answer).encode())
-
-    def _send(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @contextmanager
 def serving(store: Path) -> Iterator[GitHub]:
-    with GitHub(store) as github:
-        threading.Thread(target=github.serve_forever, daemon=True).start()
+    github = GitHub(store)
+    with raw_server(by_request=github.answer) as server:
+        github.url = server.url
         yield github
-        github.shutdown()

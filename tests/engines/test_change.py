@@ -5,10 +5,8 @@ import os
 import re
 import shutil
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -23,6 +21,7 @@ from tests.engines.farm import ROOT, Farm, needs_engine
 from tests.engines.test_ci_systems import commit
 from tests.engines.test_components import PIP, act_line
 from tests.process import HUNG_INSTALLING, until
+from tests.rawserver import Request, json_answer, raw_server
 from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
@@ -111,49 +110,24 @@ def test_github(project: Farm, tmp_path: Path) -> None:
     assert project.sandbox.key not in project.log()
 
 
-class Notes(BaseHTTPRequestHandler):
-    """The notes of a merge request, as GitLab has them: a hundred on a page, the newest first."""
-
-    server: Any  # with its notes
-
-    def do_GET(self) -> None:
-        page = int(re.findall(r"[?&]page=(\d+)", self.path)[0])
-        self._send(list(reversed(self.server.notes))[100 * page - 100 : 100 * page])
-
-    def do_POST(self) -> None:
-        self.server.notes.append({"id": len(self.server.notes), **self._body()})
-        self._send(self.server.notes[-1])
-
-    def do_PUT(self) -> None:
-        note = self.server.notes[int(self.path.rpartition("/")[2])]
-        note.update(self._body())
-        self._send(note)
-
-    def _body(self) -> dict[str, Any]:
-        assert self.path.startswith("/api/v4/projects/11/merge_requests/7/notes")
-        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        return body
-
-    def _send(self, answer: object) -> None:
-        found = self.headers["PRIVATE-TOKEN"] == "glpat-of-a-bot"
-        body = json.dumps(answer).encode()
-        self.send_response(200 if found else 401)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
-    """Serve the notes, and yield the address of the API."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Notes) as server:
-        server.notes = notes  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/api/v4"
-        server.shutdown()
+    """Serve the notes of a merge request, a hundred on a page, the newest first; yield the address of the API."""
+
+    def turn(request: Request) -> bytes:
+        assert request.target.startswith("/api/v4/projects/11/merge_requests/7/notes")
+        if request.headers["private-token"] != "glpat-of-a-bot":
+            return json_answer(None, 401)
+        if request.method == "GET":
+            page = int(re.findall(r"[?&]page=(\d+)", request.target)[0])
+            return json_answer(list(reversed(notes))[100 * page - 100 : 100 * page])
+        number = len(notes) if request.method == "POST" else int(request.target.rpartition("/")[2])
+        notes[number:] = notes[number:] or [{"id": number}]
+        notes[number].update(json.loads(request.body))
+        return json_answer(notes[number])
+
+    with raw_server(by_request=turn) as server:
+        yield f"{server.url}/api/v4"
 
 
 @pytest.fixture
