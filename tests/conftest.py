@@ -238,32 +238,29 @@ def lively() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB, if this user may mount one."""
+    """A file system of 256 KiB, if this user may mount one."""
     directory = tmp_path / "small"
     directory.mkdir()
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=True, capture_output=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("may not mount")
     yield directory
     subprocess.run(["umount", "--lazy", directory], check=True)  # an error may still hold a file open
 
 
+def self_signed(path: Path, *options: str) -> Path:
+    """Write a self-signed certificate for 127.0.0.1, with its private key in the same file."""
+    needs("openssl")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"]
+    path.write_text(subprocess.run([*command, *subject, *options], check=True, capture_output=True, text=True).stdout)
+    return path
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its private key in the same file."""
-    needs("openssl")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [
-        subprocess.run(
-            [*command, *subject, "-keyout", "-", "-out", str(path)], check=True, capture_output=True, text=True
-        ).stdout,
-        path.read_text(),
-    ]
-    path.write_text("".join(made))
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "both.pem", "-days", "2")
 
 
 @pytest.fixture
@@ -378,6 +375,11 @@ def piped(text: str) -> io.TextIOWrapper:
 def posts(sandbox: Sandbox) -> list[str]:
     """Return the paths that were posted to: starts, uploads and stops."""
     return [request.path for request in sandbox.requests if request.method == "POST"]
+
+
+def asked(sandbox: Sandbox, workflow: str) -> Counter[str]:
+    """Return how many runs each input `Q` of a workflow has had."""
+    return Counter(run.input["Q"] for run in sandbox.runs(workflow))
 
 
 def write_rows(*rows: str | Mapping[str, Any], name: str = "rows.jsonl") -> str:

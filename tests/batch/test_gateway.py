@@ -16,7 +16,7 @@ from noxcli.rows.columns import Row
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, Result, WrongClock, write_rows
+from tests.conftest import Noxcli, Result, WrongClock, asked, write_rows
 from tests.faults.gateway import (
     ENVOY_503,
     NGINX_502,
@@ -58,10 +58,6 @@ def through(noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str) -> Calla
     return run
 
 
-def runs_by_input(sandbox: Sandbox, workflow: str) -> Counter[str]:
-    return Counter(run.input["Q"] for run in sandbox.runs(workflow))
-
-
 ONCE = Counter(f"row {number}" for number in range(1, ROWS + 1))
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"
@@ -81,7 +77,7 @@ def test_resume_takes_the_run_of_a_row_that_was_passed_on(
         result = noxcli("batch", workflow, rows, *FAST, "--max-failures", "0")
         resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
     assert (result.code, Counter(result.codes.values())) == (7, Counter({7: times, 0: ROWS - times}))
-    assert runs_by_input(sandbox, workflow) == ONCE
+    assert asked(sandbox, workflow) == ONCE
     doubts = [line["result"] for line in result.lines if line["result"]["exit_code"] == 7]
     assert all(len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts)
     ended = 7 if times == ROWS else 0  # without an answered start, no run shows the batch's version
@@ -100,7 +96,7 @@ def test_no_list_proves_that_nothing_was_started(
         assert (again.code, Counter(again.codes.values())) == (7, Counter({7: 3})), "nothing is started unasked"
         last = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
         assert (last.code, Counter(last.codes.values())) == (0, Counter({0: 3}))
-    assert runs_by_input(sandbox, workflow) == ONCE
+    assert asked(sandbox, workflow) == ONCE
 
 
 # Clocks.
@@ -126,7 +122,7 @@ def test_a_wrong_clock_starts_nothing_twice_and_delays_nothing(
     assert time.monotonic() - began < 20, "it would be minutes"
     again = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
     assert (again.code, list(again.codes.values())) == (0, [0])
-    assert runs_by_input(sandbox, workflow) == ONCE
+    assert asked(sandbox, workflow) == ONCE
 
 
 def without_server_times() -> None:
@@ -179,7 +175,7 @@ def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, workflow: str, 
     result = through(only_for(sandbox, workflow, "row 2", always(odd)), "--retry-for", "300ms")
     assert result.codes.keys() == set(range(1, ROWS + 1))
     assert {row for row, code in result.codes.items() if code != 0} <= {2}
-    assert runs_by_input(sandbox, workflow) == ONCE
+    assert asked(sandbox, workflow) == ONCE
 
 
 @pytest.mark.parametrize(
@@ -202,7 +198,7 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
         trouble.clear()
         last = noxcli(*argv, "--resume")
         assert (last.code, last.codes) == (0, {2: 0})
-    assert runs_by_input(sandbox, workflow) == ONCE
+    assert asked(sandbox, workflow) == ONCE
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9)])

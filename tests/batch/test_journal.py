@@ -36,7 +36,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.batch.test_reconcile import Listed
-from tests.conftest import Noxcli, write_rows
+from tests.conftest import Noxcli, asked, write_rows
 from tests.faults.fake import as_api
 from tests.process import NOXCLI, captured, environment, forked, in_bash
 from tests.texts import any_text
@@ -82,7 +82,7 @@ def test_resume_after_a_cut_repeats_nothing(
     results.write_text("".join(f"{line}\n" for line in lines))
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert result.code in {0, 7}
-    runs = Counter(run.input["Q"] for run in sandbox.runs(workflow))
+    runs = asked(sandbox, workflow)
     for row in told_in(kept, "sent"):
         assert runs[str(row)] == 1
     assert {line["row"] for line in result.lines} == set(range(1, ROWS + 1)) - told_in(kept, "finished")
@@ -268,11 +268,11 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
         r"can't write the (journal rows.jsonl.batch/batch|results rows.jsonl.batch/results)\.jsonl", full.stderr
     )
     assert "Traceback" not in full.stderr
-    before = Counter(run.input["Q"] for run in sandbox.runs(workflow))
+    before = asked(sandbox, workflow)
     assert 5 < before.total() < 100
     rest = captured([*forked(), "batch", workflow, "rows.jsonl", "--resume"], environment(sandbox.url))
     assert rest.returncode == 0, rest.stderr
-    runs = Counter(run.input["Q"] for run in sandbox.runs(workflow))
+    runs = asked(sandbox, workflow)
     assert runs == Counter(str(number) for number in range(1, 101))
 
 

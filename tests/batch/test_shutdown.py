@@ -5,7 +5,6 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, write_rows
+from tests.conftest import Noxcli, asked, write_rows
 from tests.faults.gateway import RECORD, Forward, Gateway, line_of
 from tests.process import HUNG, NOXCLI, call, environment, running, until
 from tests.rawserver import Request
@@ -28,10 +27,6 @@ LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
 @pytest.fixture(autouse=True)
 def _real_time(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
-
-
-def started_once(sandbox: Sandbox, workflow: str) -> Counter[str]:
-    return Counter(run.input["Q"] for run in sandbox.runs(workflow))
 
 
 # Rows that wait when starting ends.
@@ -128,41 +123,24 @@ def test_a_call_that_ends_before_its_rows_names_runs(sandbox: Sandbox, plays: An
 # A full disk.
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mounts a disk of so many KiB, which can be filled up."""
-    there = tmp_path / "disk"
-
-    def mount(size: int) -> Path:
-        there.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", there], check=False)
-        if done.returncode:
-            pytest.skip("only root may mount a disk")
-        return there
-
-    yield mount
-    subprocess.run(["umount", "-l", there], check=False, capture_output=True)
-
-
 @pytest.mark.parametrize("kept", range(1, 7))
 def test_on_a_full_disk_each_run_is_named_and_found_again(
-    sandbox: Sandbox, plays: Any, small_disk: Callable[[int], Path], kept: int
+    sandbox: Sandbox, plays: Any, small_disk: Path, kept: int
 ) -> None:
     outputs = lambda inputs: {"A": inputs["Q"] * 900}  # noqa: E731
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)], output=outputs)
-    disk, rows = small_disk(256), write_rows(*"123456")
-    (disk / "ballast").write_bytes(bytes(1024 * (256 - 4 * kept)))
-    argv = ("batch", workflow, rows, "--output-dir", f"{disk}/out", "--max-parallel", "3")
+    (small_disk / "ballast").write_bytes(bytes(1024 * (256 - 4 * kept)))
+    argv = ("batch", workflow, write_rows(*"123456"), "--output-dir", f"{small_disk}/out", "--max-parallel", "3")
     first = call(*argv, env=environment(sandbox.url))
     told = first.stdout.decode() + first.stderr.decode()
     assert first.returncode in {2, 9}, told
     assert all(run.id in told for run in sandbox.runs(workflow))
     assert b"Traceback" not in first.stderr
     until(lambda: all(run.status == "completed" for run in sandbox.runs(workflow)))
-    (disk / "ballast").unlink()
+    (small_disk / "ballast").unlink()
     again = call(*argv, "--resume", env=environment(sandbox.url))
     assert again.returncode == 0, again.stderr
-    assert started_once(sandbox, workflow) == Counter("123456")
+    assert asked(sandbox, workflow) == Counter("123456")
 
 
 # One row's time.
@@ -235,7 +213,7 @@ def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbo
         [*NOXCLI, *argv, "--resume"], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
     )
     assert (again.returncode, [json.loads(line)["row"] for line in again.stdout.splitlines()]) == (0, [3])
-    assert started_once(sandbox, workflow) == Counter("123")
+    assert asked(sandbox, workflow) == Counter("123")
 
 
 def test_a_bug_leaves_no_run_unnamed(

@@ -13,7 +13,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.conftest import write_rows
+from tests.conftest import asked, write_rows
 from tests.process import NOXCLI, environment, forked, in_bash
 
 ROWS = 12
@@ -80,4 +80,4 @@ def test_resume_prints_the_rows_that_stdout_did_not_take(sandbox: Sandbox, workf
     assert second.returncode == 0, second.stderr
     again = whole_lines(second.stdout)
     assert Counter([*printed, *again]) == Counter(range(1, ROWS + 1))
-    assert Counter(run.input["Q"] for run in sandbox.runs(workflow)) == Counter(map(str, range(1, ROWS + 1)))
+    assert asked(sandbox, workflow) == Counter(map(str, range(1, ROWS + 1)))

@@ -92,7 +92,7 @@ def test_a_state_file_that_cant_be_written_names_no_other_run(
 ) -> None:
     workflow, state = plays(output={"A": "x"}), small_disk / "run.state"
     assert noxcli("run", workflow, "--state-file", str(state)).code == 0
-    (small_disk / "full").write_bytes(b"x" * 60 * 1024)
+    (small_disk / "full").write_bytes(b"x" * 252 * 1024)
     result = noxcli("run", workflow, "--state-file", str(state))
     assert (result.code, result.text) == (9, "x\n")
     assert f"can't write {state}: no space left on device" in result.err

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, QuickClock, write_rows
-from tests.process import needs
+from tests.conftest import Noxcli, QuickClock, self_signed, write_rows
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 from tests.sample import one_in
 
@@ -139,15 +137,6 @@ def test_a_proxy_of_plain_http_asks_for_a_password(noxcli: Noxcli, monkeypatch: 
         assert_told(noxcli, ("workflows",), 2, said)
 
 
-def made(home: Path, *options: str) -> Path:
-    needs("openssl")
-    path = home / "made.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"]
-    path.write_text(subprocess.run([*command, *subject, *options], check=True, capture_output=True, text=True).stdout)
-    return path
-
-
 @contextmanager
 def with_certificate(path: Path) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -160,7 +149,7 @@ def with_certificate(path: Path) -> Iterator[str]:
 def test_an_expired_certificate_is_not_the_clients(
     noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
 ) -> None:
-    path = made(tmp_path, "-not_before", "20200101000000Z", "-not_after", "20200102000000Z")
+    path = self_signed(tmp_path / "made.pem", "-not_before", "20200101000000Z", "-not_after", "20200102000000Z")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with with_certificate(path) as url:
         noxcli.environ["NOXUS_BACKEND_URL"] = url
@@ -173,7 +162,7 @@ def test_an_unknown_certificate_names_what_trusts_it(
 ) -> None:
     if variable is not None:
         monkeypatch.setenv(variable, str(certificate))
-    with with_certificate(made(tmp_path)) as url:
+    with with_certificate(self_signed(tmp_path / "made.pem")) as url:
         noxcli.environ["NOXUS_BACKEND_URL"] = url
         named = "REQUESTS_CA_BUNDLE" if variable is None else "the file that CURL_CA_BUNDLE names"
         assert_told(noxcli, ("workflows",), 2, f"A private CA belongs in {named}")
