@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import io
 import json
 import os
 import platform
@@ -16,7 +15,7 @@ import pytest
 from noxcli.batchdir.journal import Journal
 from noxcli.errors import ReaderGone, Unavailable
 from noxcli.render.terminal import Terminal
-from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
+from noxcli.sandbox.faults import NO_EVENTS, Answer, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State
@@ -240,18 +239,6 @@ def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sa
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    workflow = echoes()
-    rows = write_rows("bad", *["a"] * 30)
-    result = noxcli("batch", workflow, rows, "--max-failures", "1", "--max-parallel", "2")
-    assert result.code == 1
-    assert len(sandbox.runs(workflow)) < 10
-    assert "not started" in result.err
-    rest = noxcli("batch", workflow, rows, "--resume")
-    assert rest.code == 1, "one row failed, whenever that was"
-    assert len(sandbox.runs(workflow)) == 31
-
-
 def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     refusal = Answer(422, {"detail": "not today"})
     workflow = echoes(faults={"start": [refusal]})
@@ -262,12 +249,6 @@ def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox:
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (second.code, second.codes) == (0, {1: 0})
     assert len(sandbox.runs(workflow)) == 2
-
-
-def test_refused_starts_stay_on_record(noxcli: Noxcli, echoes: Any) -> None:
-    workflow = echoes(faults={"start": [Answer(422, {"detail": "no"}, repeat=True)]})
-    assert noxcli("batch", workflow, write_rows("a", "b")).code == 2
-    assert noxcli("results", "rows.jsonl.batch").codes == {1: 2, 2: 2}
 
 
 def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
@@ -378,22 +359,6 @@ def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox
     assert len(ids) == 4
 
 
-@pytest.mark.long(10)
-def test_a_dropped_connection_before_the_request_is_tried_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    workflow = echoes(faults={"start": [Answer(429, {}, {"Retry-After": "0"})] * 2, "record": [Drop()] * 3})
-    result = noxcli("batch", workflow, write_rows("a", "b"))
-    assert (result.code, result.codes) == (0, {1: 0, 2: 0})
-    assert len(sandbox.runs(workflow)) == 2
-
-
-def test_a_row_whose_start_was_answered_503_is_in_doubt(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    workflow = echoes(faults={"start": [Answer(503, {"detail": "the queue is full"})]})
-    result = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "1")
-    assert (result.code, result.codes, len(sandbox.runs(workflow))) == (7, {1: 7, 2: 0}, 1)
-    again = noxcli("batch", workflow, write_rows("a", "b"), "--again", "doubtful")
-    assert (again.code, again.codes, len(sandbox.runs(workflow))) == (0, {1: 0}, 2)
-
-
 def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q"), fixed_input("tone", "kind")])
     result = noxcli("batch", workflow, write_rows(*[{"Q": "a", "tone": "rude"}] * 3))
@@ -402,14 +367,3 @@ def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any) -> None:
 
 def test_quiet_leaves_only_what_went_wrong(noxcli: Noxcli, echoes: Any) -> None:
     assert noxcli("batch", echoes(), write_rows("a"), "--quiet").err == ""
-
-
-def test_nothing_to_do_is_done(noxcli: Noxcli, echoes: Any) -> None:
-    result = noxcli("batch", echoes(), write_rows())
-    assert (result.code, result.text) == (0, "")
-
-
-def test_stdout_is_only_lines_of_json(noxcli: Noxcli, echoes: Any) -> None:
-    result = noxcli("batch", echoes(), write_rows("a\nb\u2028c"))
-    assert result.out.count(b"\n") == 1
-    assert io.BytesIO(result.out).readline() == result.out

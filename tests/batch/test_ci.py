@@ -34,8 +34,3 @@ def test_a_batch_that_does_not_begin_is_told_as_well(noxcli: Noxcli, workflow: s
     assert result.code == 2
     assert runner.outputs(Path("outputs")) == {"exit_code": "2"}
     assert "nope.jsonl" in Path("summary.md").read_text()
-
-
-def test_off_means_off(noxcli: Noxcli, workflow: str) -> None:
-    plain = noxcli("batch", workflow, write_rows("a"), environ={**ON_GITHUB, "NOXCLI_CI": "off"})
-    assert ("::" in plain.err, Path("outputs").exists()) == (False, False)

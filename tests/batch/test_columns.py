@@ -63,13 +63,6 @@ def test_columns_that_changed_are_stored_again_however_many(
     assert [line["columns"] for line in noxcli("results", "rows.csv.batch").lines] == [{"notes": "new"}] * 3
 
 
-def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -> None:
-    file = table("id,Country,expected\nfr,France,Paris\npe,Peru,\nke,Kenya,Nairobi\n")
-    line = ("batch", capitals, file, "--id", "id", "--keep", "expected")
-    result = noxcli(*line, "--assert", "contains(output.City, row.expected)")
-    assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 0, "ke": 11}), result.err
-
-
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
 @pytest.mark.parametrize(
     ("assertion", "said"),

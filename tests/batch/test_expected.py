@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from junitparser import Failure, JUnitXml, Skipped
+from junitparser import Failure, JUnitXml
 
 from noxcli.checks.row_checker import compared
 from noxcli.masking import Mask
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import State, Step
 from tests.conftest import Noxcli, write_rows
 
 Lines = list[dict[str, Any]]
@@ -61,23 +60,6 @@ def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squar
     assert noxcli("results", f"{rows}.batch").code == 0, "it has what the server gave"
 
 
-def test_a_failed_rows_assertions_are_skipped_cases(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed")] if inputs["N"] == "2" else []
-
-    workflow = plays(nodes=[input_node("N")], script=script, output={"A": "a"})
-    rows = write_rows({"N": "1"}, {"N": "2"})
-    told = noxcli("batch", workflow, rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
-    assert told.code == 1
-    (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
-    assert [(case.name, [type(each) for each in case.result]) for case in suite] == [
-        ("row 1", []),
-        ("row 1: --assert ok", []),
-        ("row 2", [Failure]),
-        ("row 2: --assert ok", [Skipped]),
-    ]
-
-
 def test_stored_results_are_judged_by_every_call(
     noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -99,16 +81,6 @@ def test_stored_results_are_judged_by_every_call(
     assert len(sandbox.runs(squares)) == 2
 
 
-def test_a_lost_result_is_read_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:
-    rows = write_rows({"N": 13}, {"N": 2})
-    noxcli("batch", squares, rows)
-    results = tmp_path / "rows.jsonl.batch/results.jsonl"
-    results.write_text(results.read_text().splitlines()[0] + "\n")
-    again = noxcli("batch", squares, rows, "--assert", "output.Square < `5`", "--resume")
-    assert (again.code, len(again.lines), len(results.read_text().splitlines())) == (11, 1, 2)
-    assert len(sandbox.runs(squares)) == 2
-
-
 def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
     rows = write_rows({"N": 1}, {"N": 2}, {"N": 3})
     expected = tmp_path / "expected.csv"
@@ -117,24 +89,6 @@ def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares:
     assert result.code == 0, result.err
     assert "warning: 1 of 3 rows has no expected output (--expect)" in result.err
     assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ([{"$id": "x", "Square": 1}], "--expect has 1 output without a row: 'x'"),
-        ([{"$id": "1", "Square": 2}, {"$id": 1, "Square": 2}], "row 2 (line 2): '1' appears twice"),
-        ([[1]], "row 1: it is not a JSON object"),
-    ],
-    ids=["no such row", "twice", "no object"],
-)
-def test_expected_outputs_of_no_row_are_refused_first(
-    noxcli: Noxcli, squares: str, sandbox: Sandbox, lines: Lines, said: str
-) -> None:
-    rows = write_rows({"N": 1}, {"N": 2})
-    result = noxcli("batch", squares, rows, "--expect", write_rows(*lines, name="e.jsonl"))
-    assert (result.code, sandbox.runs(squares)) == (2, [])
-    assert said in result.err
 
 
 def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
@@ -150,11 +104,6 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
     assert all("***" in text and " == 1" in text for text in left)
     kept = [path.read_text() for path in (tmp_path / "rows.jsonl.batch").iterdir()]
     assert all("tr0ub4dor" not in text for text in [*left, *kept])
-
-
-def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str) -> None:
-    told = noxcli("batch", squares, write_rows({"N": 1}), "--expect", "nowhere.jsonl").err
-    assert "nowhere.jsonl: no such file" in told
 
 
 @pytest.mark.parametrize("option", ["--expect", "$expect"])
@@ -225,16 +174,25 @@ def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, ho
             2,
             "lines with an id (row 1 (line 1)) and a row's number",
         ),
+        ([{"$id": "1", "Square": 2}, {"$id": 1, "Square": 2}], 2, "row 2 (line 2): '1' appears twice"),
+        ([[1]], 2, "row 1: it is not a JSON object"),
         ([{"$id": "a"}], 2, "row 1 (line 1): it names no output"),
-        ([{"$id": "a", "Sqare": 1}], 2, "--expect names 'Sqare' for 'a', but"),
         ([], 2, "--expect e.jsonl expects nothing"),
     ],
 )
-def test_a_line_of_expectations_is_for_a_row(noxcli: Noxcli, squares: str, lines: Lines, code: int, said: str) -> None:
+def test_a_line_of_expectations_is_for_a_row(
+    noxcli: Noxcli, sandbox: Sandbox, squares: str, lines: Lines, code: int, said: str
+) -> None:
     rows = write_rows({"$id": "a", "N": 1}, {"$id": "b", "N": 2})
-    write_rows(*lines, name="e.jsonl")
-    result = noxcli("batch", squares, rows, "--expect", "e.jsonl")
+    result = noxcli("batch", squares, rows, "--expect", write_rows(*lines, name="e.jsonl"))
     assert (result.code, said in result.err) == (code, True), result.err
+    assert len(sandbox.runs(squares)) == (0 if code == 2 else 2)
+
+
+def test_an_output_that_no_row_has_is_told_at_the_end(noxcli: Noxcli, squares: str) -> None:
+    expected = write_rows({"Sqare": 1}, name="e.jsonl")
+    result = noxcli("batch", squares, write_rows({"N": 1}), "--expect", expected)
+    assert (result.code, len(result.lines), "--expect names 'Sqare' for 1, but" in result.err) == (2, 1, True)
 
 
 def test_a_secret_is_hidden_before_its_words_are_compared() -> None:

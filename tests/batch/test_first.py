@@ -44,19 +44,6 @@ def test_the_slower_of_two_processes_starts_nothing(sandbox: Sandbox, workflow: 
     assert len(sandbox.runs(workflow)) == 3
 
 
-def test_without_a_start_there_is_no_directory(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], faults={"start": [LIMIT]})
-    result = noxcli("batch", workflow, write_rows(*"123"), "--timeout", "1s", "--max-parallel", "1")
-    assert result.code != 0
-    assert not Path("rows.jsonl.batch").exists()
-
-
-def test_a_refused_batch_makes_no_directory(noxcli: Noxcli, workflow: str) -> None:
-    rows = write_rows({"Q": "a"}, {"P": "b"})
-    assert noxcli("batch", workflow, rows).code == 2
-    assert not Path("rows.jsonl.batch").exists()
-
-
 def test_a_table_without_rows_leaves_its_directory(noxcli: Noxcli, workflow: str) -> None:
     assert noxcli("batch", workflow, write_rows()).code == 0
     assert Path("rows.jsonl.batch/batch.jsonl").exists()
@@ -76,11 +63,6 @@ def test_a_repeated_job_does_not_resume_an_empty_directory(noxcli: Noxcli, sandb
     assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": "1"}).code == 0
     assert noxcli("batch", workflow, rows, "--resume", environ=SECOND).code == 0, "now there is a journal"
     assert len(sandbox.runs(workflow)) == 2
-
-
-def test_the_first_attempt_resumes_an_empty_directory(noxcli: Noxcli, workflow: str) -> None:
-    first = {**SECOND, "GITHUB_RUN_ATTEMPT": "1"}
-    assert noxcli("batch", workflow, write_rows(*"12"), "--resume", environ=first).code == 0
 
 
 def test_a_repeated_job_without_resume_is_warned(noxcli: Noxcli, workflow: str) -> None:
@@ -113,8 +95,3 @@ def test_an_attempt_that_started_nothing_tells_the_next_one(
     again = noxcli(*argv, environ=SECOND)
     assert (again.code, "this is attempt" in again.err) == (75 if reason == "429" else 0, False)
     assert len(sandbox.runs(workflow)) == (0 if reason == "429" else 2)
-
-
-def test_an_attempt_that_is_refused_makes_no_later_one_safe(noxcli: Noxcli, workflow: str) -> None:
-    argv = ("batch", workflow, write_rows(*"12"), "--resume")
-    assert [noxcli(*argv, environ=SECOND).code for _ in range(2)] == [2, 2]

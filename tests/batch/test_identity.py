@@ -10,8 +10,7 @@ from noxcli.batchdir.header import BatchHeader, differences
 from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
-from noxcli.timing import Clock
+from noxcli.sandbox.steps import State, Step
 from tests.conftest import Noxcli, Result, write_rows
 
 BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
@@ -178,18 +177,6 @@ def test_another_definition_is_refused_by_its_nodes(
     assert len(result.err.splitlines()) == 1
     changed(plays, "one")
     assert noxcli("batch", workflow, file, "--resume").code == 0
-
-
-def test_a_refused_definition_names_the_runs_that_go_on(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    noxcli.clock = Clock()
-    nodes = [input_node("Q")]
-    workflow = plays(nodes=nodes, script=[Sleep(600_000)])
-    assert noxcli("batch", workflow, write_rows("a", "b"), "--timeout", "1s").code == 124
-    runs = [run.id for run in sandbox.runs(workflow)]
-    plays(nodes=[*nodes, input_node("Other", default="x")], script=[Sleep(600_000)])
-    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (result.code, len(result.err.splitlines()), len(runs)) == (2, 1, 2)
-    assert all(run in result.err for run in runs)
 
 
 def test_a_saved_version_with_the_first_definition_continues(noxcli: Noxcli, plays: Any) -> None:

@@ -1,7 +1,6 @@
 """`noxcli results`: one report from many journals, and `--junit` from one."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -135,14 +134,3 @@ def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     Path("empty/batch.jsonl").write_text("junk\n")
     result = noxcli("results", "empty")
     assert (result.code, "line 1 of the journal empty/batch.jsonl is not one" in result.err) == (2, True)
-
-
-def test_a_batch_writes_its_own_report_of_all_calls(noxcli: Noxcli, workflow: str) -> None:
-    noxcli("batch", workflow, "rows.jsonl", "--junit", "report.xml")
-    shutil.copy("report.xml", "first.xml")
-    noxcli("batch", workflow, "rows.jsonl", "--resume", "--junit", "report.xml")
-    for name in ("first.xml", "report.xml"):
-        suite = ElementTree.parse(name).getroot()
-        assert (suite.get("tests"), suite.get("failures")) == ("7", "1"), name
-    nowhere = noxcli("batch", workflow, "rows.jsonl", "--resume", "--junit", "rows.jsonl/report.xml")
-    assert (nowhere.code, "check --junit" in nowhere.err) == (2, True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 from tests.process import IN_SHELL, call, environment, forked, in_bash, until
@@ -17,25 +16,20 @@ ROWS = '{"$id": "a", "Q": "1"}\n{"$id": "b", "Q": "2"}\n'
 
 
 @pytest.fixture
-def echoing(plays: Any) -> str:
-    return str(plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]}))
-
-
-@pytest.fixture
-def batch(noxcli: Noxcli, echoing: str) -> Any:
+def batch(noxcli: Noxcli, workflow: str) -> Any:
     """Run the rows of a FIFO."""
     os.mkfifo("rows")
 
     def run(rows: str, *options: str) -> Result:
         writer = Thread(target=Path("rows").write_text, args=[rows], daemon=True)
         writer.start()
-        return noxcli("batch", echoing, "rows", "--output-dir", "out", *options)
+        return noxcli("batch", workflow, "rows", "--output-dir", "out", *options)
 
     return run
 
 
-def test_nothing_starts_before_the_last_row_is_read(sandbox: Sandbox, echoing: str) -> None:
-    argv = [*forked(), "batch", echoing, "-", "--output-dir", "out"]
+def test_nothing_starts_before_the_last_row_is_read(sandbox: Sandbox, workflow: str) -> None:
+    argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(sandbox.url)) as process:
         assert process.stdin is not None
         assert process.stderr is not None
@@ -46,10 +40,10 @@ def test_nothing_starts_before_the_last_row_is_read(sandbox: Sandbox, echoing: s
         process.stdin.close()
         told = process.stderr.read().decode()
     assert (process.returncode, "row 3 (line 3): 'bad' is not an input" in told) == (2, True), told
-    assert (sandbox.runs(echoing), Path("out").exists()) == ([], False)
+    assert (sandbox.runs(workflow), Path("out").exists()) == ([], False)
 
 
-def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: Sandbox, echoing: str) -> None:
+def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: Sandbox, workflow: str) -> None:
     assert batch(ROWS, "--dry-run").lines[0]["to_start"] == 2
     assert batch(ROWS).code == 0
     assert [line["id"] for line in batch(f'{ROWS}{{"$id": "c", "Q": "3"}}\n', "--resume").lines] == ["c"]
@@ -61,7 +55,7 @@ def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: San
     ]
     swapped = "".join(reversed(ROWS.replace('"2"', '"two"').splitlines(keepends=True)))
     assert batch(swapped, "--allow-changed-input", "--resume").out == b""
-    assert sorted(run.input["Q"] for run in sandbox.runs(echoing)) == ["1", "2", "3", "two"]
+    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["1", "2", "3", "two"]
 
 
 def test_what_is_kept_of_a_row_may_change(batch: Any) -> None:
@@ -84,38 +78,38 @@ def test_what_is_kept_of_a_row_may_change(batch: Any) -> None:
     ],
 )
 def test_a_mistake_in_a_pipe_starts_nothing(
-    batch: Any, sandbox: Sandbox, echoing: str, rows: str, options: list[str], code: int, said: str
+    batch: Any, sandbox: Sandbox, workflow: str, rows: str, options: list[str], code: int, said: str
 ) -> None:
     Path("expected").write_text('{"$id": "z", "A": "1"}\n')
     Path("ids").write_text("z\n")
     result = batch(rows, "--quiet", *options)
     assert (result.code, said in result.err, bool(result.err)) == (code, True, bool(said)), result.err
-    assert sandbox.runs(echoing) == []
+    assert sandbox.runs(workflow) == []
 
 
-def test_a_pipe_needs_a_place_for_the_journal(noxcli: Noxcli, echoing: str) -> None:
-    result = noxcli("batch", echoing, "-")
+def test_a_pipe_needs_a_place_for_the_journal(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, "-")
     assert (result.code, "add --output-dir DIR" in result.err) == (2, True)
 
 
-def test_expectations_and_ids_come_from_pipes_as_well(sandbox: Sandbox, echoing: str) -> None:
+def test_expectations_and_ids_come_from_pipes_as_well(sandbox: Sandbox, workflow: str) -> None:
     line = (
-        f"{forked()[0]} batch {echoing} - --output-dir out --only <(echo b) <<< $'Q,$id\\n1,a\\n2,b' "
+        f"{forked()[0]} batch {workflow} - --output-dir out --only <(echo b) <<< $'Q,$id\\n1,a\\n2,b' "
         f"""--input-format csv --expect <(echo '{{"$id": "b", "A": "3"}}')"""
     )
     done = in_bash(line, environment(sandbox.url))
     assert (done.returncode, '/A is "2" and not "3"' in done.stderr) == (11, True), done.stderr
-    assert [run.input["Q"] for run in sandbox.runs(echoing)] == ["2"]
+    assert [run.input["Q"] for run in sandbox.runs(workflow)] == ["2"]
 
 
-def test_no_directory_for_temporary_files_is_needed(sandbox: Sandbox, echoing: str) -> None:
+def test_no_directory_for_temporary_files_is_needed(sandbox: Sandbox, workflow: str) -> None:
     env = {**environment(sandbox.url), "TMPDIR": "/missing"}
-    assert call("batch", echoing, "-", "--output-dir", "out", env=env, stdin=ROWS).returncode == 0
+    assert call("batch", workflow, "-", "--output-dir", "out", env=env, stdin=ROWS).returncode == 0
 
 
 @pytest.mark.parametrize(("where", "why"), [("/proc/out", "can't write to the directory"), ("out", "file too large")])
-def test_a_disk_that_takes_no_copy_is_told(sandbox: Sandbox, echoing: str, where: str, why: str) -> None:
-    line = f"ulimit -f 8; yes '{{\"Q\": 1}}' | head -9999 | {IN_SHELL} batch {echoing} - --output-dir {where}"
+def test_a_disk_that_takes_no_copy_is_told(sandbox: Sandbox, workflow: str, where: str, why: str) -> None:
+    line = f"ulimit -f 8; yes '{{\"Q\": 1}}' | head -9999 | {IN_SHELL} batch {workflow} - --output-dir {where}"
     done = in_bash(line, {**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"})
     assert (done.returncode, done.stderr.count("\n"), why in done.stderr) == (2, 1, True), done.stderr
-    assert sandbox.runs(echoing) == []
+    assert sandbox.runs(workflow) == []

@@ -43,16 +43,6 @@ def test_they_are_the_lines_of_stdout(noxcli: Noxcli, workflow: str) -> None:
     assert [line["result"]["output"]["A"] for line in kept() if line["result"]["ok"]] != []
 
 
-def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: str, sandbox: Sandbox) -> None:
-    rows = write_rows("a", "bad")
-    noxcli("batch", workflow, rows)
-    first = {line["row"]: line["result"]["run"]["id"] for line in kept()}
-    noxcli("batch", workflow, rows, "--again", "failed")
-    second = {line["row"]: line["result"]["run"]["id"] for line in kept()}
-    assert (len(kept()), second[1], second[2] != first[2]) == (2, first[1], True)
-    assert len(sandbox.runs(workflow)) == 3
-
-
 def row(number: int, run: str = "r", text: str = "") -> RowResult:
     result = json.loads(line(number, run, text))["result"]
     return RowResult(Row(number, number, 0), result, ExitCode.OK, {}, {})

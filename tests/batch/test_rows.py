@@ -62,11 +62,6 @@ def test_csv_has_texts_and_leaves_empty_cells_out() -> None:
     assert second.inputs.texts == {"Q", "two\nlines"}
 
 
-def test_tsv_is_separated_by_tabs() -> None:
-    (row,) = rows_of("a\tb\n1,5\t2\n", "tsv")
-    assert values_of(row) == {"a": "1,5", "b": "2"}
-
-
 def test_csv_problems_are_told_by_row_and_column() -> None:
     short, torn, good = rows_of(b"a,b\n1\n\xff,2\n3,4\n", "csv")
     assert short.problem == "it has 1 cells, but the header has 2"

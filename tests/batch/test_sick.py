@@ -11,7 +11,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
 from tests.faults.gateway import NGINX_502, START, Forward, Gateway, Meddle, line_of
-from tests.rawserver import Request, json_answer
+from tests.rawserver import Request
 
 DEFINITION = re.compile(r"GET /v1/workflows/[^/?]+$")
 FAST = ("--poll-interval", "50ms", "--retry-for", "2s")
@@ -61,14 +61,6 @@ def test_a_half_dead_server_costs_few_rows(through: Any, sandbox: Sandbox, workf
     assert len(sandbox.runs(workflow)) == counts[0]
 
 
-def test_five_rows_in_doubt_are_enough(through: Any) -> None:
-    result, _ = through(Nth(3), 60, "--max-parallel", "4")
-    counts = Counter(result.codes.values())
-    assert (result.code, 5 <= counts[7] <= 6) == (7, True), (counts, result.err)
-    assert re.search(r"stopped starting rows: \d of the last \d+ starts are in doubt", result.err), result.err
-    assert "(--max-failures 0 starts them anyway)" in result.err
-
-
 def test_each_start_follows_a_read_until_one_is_answered(through: Any, sandbox: Sandbox, workflow: str) -> None:
     result, requests = through(Nth(40), 200, "--max-parallel", "16")
     counts = Counter(result.codes.values())
@@ -83,11 +75,7 @@ def test_no_start_is_sent_while_one_is_tested(through: Any) -> None:
     kinds = ["start" if START.match(line) else "read" for line in begun]
     assert kinds[kinds.index("start") :][:9] == ["start", *["read"] * 3, "start", *["read"] * 3, "start"]
     assert (result.code, kinds.count("start")) == (7, 5)
-
-
-def test_no_limit_starts_all(through: Any) -> None:
-    result, _ = through(Nth(1), 12, "--max-failures", "0")
-    assert Counter(result.codes.values()) == {7: 12}
+    assert "stopped starting rows: 5 of the last 5 starts are in doubt (--max-failures 0 starts them" in result.err
 
 
 def test_without_an_answered_read_no_more_rows_start(through: Any, sandbox: Sandbox, workflow: str) -> None:
@@ -95,13 +83,3 @@ def test_without_an_answered_read_no_more_rows_start(through: Any, sandbox: Sand
     assert (result.code, Counter(result.codes.values())[7]) == (7, 1), result.err
     assert "stopped starting rows: a start was not answered, and then not 3 reads" in result.err
     assert len(sandbox.runs(workflow)) == Counter(result.codes.values())[0] < 13
-
-
-def test_twenty_rejected_starts_are_enough(through: Any) -> None:
-    def rejects(request: Request, _: Forward) -> bytes | None:
-        return json_answer({"detail": "no such input"}, 422) if START.match(line_of(request)) else None
-
-    result, requests = through(rejects, 200, "--max-parallel", "4")
-    starts = sum(START.match(line) is not None for line in requests)
-    assert (result.code, 20 <= starts <= 24) == (2, True), (starts, result.err)
-    assert "the first 20 failed the same way" in result.err

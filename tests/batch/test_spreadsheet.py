@@ -134,15 +134,3 @@ def test_a_workbook_is_not_written(noxcli: Noxcli, asks: str) -> None:
     assert (lines.code, "-o o.csv would have JSON lines; for CSV, write --csv o.csv" in lines.err) == (2, True)
     assert noxcli("results", "q.csv.batch", "-o", "ids.csv", "--query", "row").code == 0
     assert noxcli("results", "q.csv.batch", "--csv", "dir/o.csv").code == 0
-
-
-def test_rows_that_never_started_have_their_renamed_inputs(noxcli: Noxcli, plays: Any) -> None:
-    workflow = str(plays(nodes=[input_node("Question"), output_node("Answer")], status="failed"))
-    table = saved(HEADER, *ROWS)
-    assert noxcli("batch", workflow, table, *RENAMED, "--max-failures", "1", "--max-parallel", "1").code == 1
-    lines = noxcli("results", "Fragen.csv.batch", "--csv", "out.csv").lines
-    assert [(line["id"], line["input"]["Question"], line["columns"]["Kunde"]) for line in lines] == [
-        ("7", 'Was heißt "Fluss"; und warum?', "Müller"),
-        ("8", "Ja, bitte", "=HYPERLINK(1)"),
-    ]
-    assert b"8;'=HYPERLINK(1);;Ja, bitte;" in Path("out.csv").read_bytes()

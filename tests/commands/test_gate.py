@@ -1,10 +1,13 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
 import json
+import random
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,14 +25,19 @@ from noxcli.rows.columns import Row
 from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.sandbox.steps import Sleep, State, Step, node_fails
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.process import ended_by, running, until
 
 BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
 GOOD = ("--assert", "output.A == 'good'")
-ENDS = {"f": "failed", "s": "stopped"}
+ENDS: Mapping[str, Sequence[Step]] = {
+    "f": [*node_fails("W", "no ink"), State("failed")],
+    "s": [State("stopped")],
+}
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+MOST_IN_FLIGHT = 8  # by default of --max-parallel
 ONE_RUN = r"runs with the same input: [0-9a-f-]{36} \(\w+\)\n"
 
 
@@ -44,24 +52,22 @@ def answers(plays: Any) -> Callable[..., str]:
     They are g(ood), b(ad), f(ailed) or s(topped).
     """
 
-    def add(turns: Mapping[str, tuple[str, str]], started: Callable[..., object] = dict, **more: Any) -> str:
+    def add(
+        turns: Mapping[str, Sequence[str]], started: Callable[..., object] = dict, takes: float = 0, **more: Any
+    ) -> str:
         def letter(inputs: dict[str, Any]) -> str:
-            of_version = turns[inputs["Q"]][inputs["P"] == "new"]
+            of_version: str = turns[inputs["Q"]][inputs["P"] == "new"]
             return of_version[min(inputs["$turn"], len(of_version)) - 1]
 
         def script(inputs: dict[str, Any]) -> Iterable[Step]:
             started(inputs)
-            ends = ENDS.get(letter(inputs))
-            return [State(ends), Sleep(60_000)] if ends else []
+            return [Sleep(takes), *ENDS.get(letter(inputs), ())]
 
         given = {
             "nodes": nodes("base"),
             "script": script,
             "output": lambda inputs: {"A": {"g": "good", "b": "bad"}.get(letter(inputs), "")},
-            "versions": [
-                Version("base", "", nodes("base"), id=BASE),
-                Version("new", "", nodes("new"), id=NEW),
-            ],
+            "versions": [Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("new"), id=NEW)],
         }
         return str(plays(**{**given, **more}))
 
@@ -201,23 +207,41 @@ def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox,
     assert len(sandbox.runs(workflow)) == 5
 
 
-def test_a_kill_costs_no_answer(sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any) -> None:
-    turns = {"worse": ("g", "b"), **{str(number): ("g", "g") for number in range(8)}}
-    workflow, rows = answers(turns), table(turns)
-    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--max-parallel", "2"]
-
-    def has_started(most: int) -> bool:
-        return len(sandbox.runs(workflow)) >= most
-
-    for most in (3, 12, 20, 30):
+@pytest.mark.parametrize(
+    "kills", [4, pytest.param(20, marks=pytest.mark.wide), pytest.param(300, marks=pytest.mark.nightly)]
+)
+def test_kills_at_random_moments_change_no_verdict(
+    sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any, kills: int
+) -> None:
+    turns = {"worse": "gb", "fails": "gf", "failed": "fb", "both": "ff", "fixed": "bg"} | {
+        f"r{n}": "gg" for n in "012345678"
+    }
+    workflow, rows = answers(turns, takes=50), table(turns)
+    undisturbed = gate(noxcli, workflow, rows, "--json", "--output-dir", "undisturbed")
+    assert undisturbed.code == 11, undisturbed.err
+    paid, chance = len(sandbox.runs(workflow)), random.Random(kills)
+    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--json"]
+    for _ in range(kills):
         with running(*argv, env=env) as process:
-            until(partial(has_started, most))
-            ended_by(process, signal.SIGKILL)
-    result = gate(noxcli, workflow, rows)
-    assert (result.code, classes(result.text)) == (11, [["broken", "id-worse"]])
-    doubts = result.err.count("has no known outcome")
-    assert len(sandbox.runs(workflow)) <= 18 + 4 + 24 + 2 * 4 + doubts
-    assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] >= 46
+            try:
+                process.wait(timeout=chance.uniform(0.3, 2.5))
+            except subprocess.TimeoutExpired:
+                ended_by(process, chance.choice(SIGNALS))
+    time.sleep(0.2)  # until the last runs have ended
+    killed = noxcli(*argv)
+    ended = [run for run in sandbox.runs(workflow)[paid:] if run.status in ("completed", "failed")]
+    assert killed.code == undisturbed.code, killed.err
+    assert [killed.json[key] for key in ("classes", "reason")] == [
+        undisturbed.json["classes"],
+        undisturbed.json["reason"].replace(f"({paid} runs)", f"({killed.json['gate']['runs']} runs)"),
+    ]
+    steps = Counter(json.loads(line).get("step") for line in Path(f"{rows}.gate/batch.jsonl").read_text().splitlines())
+    doubts = steps["sent"] - steps["started"]
+    assert len(ended) <= paid + doubts, "no answer is paid twice but for a start in doubt"
+    assert doubts <= kills * MOST_IN_FLIGHT
+    lines = Path(f"{rows}.gate/results.jsonl").read_text().splitlines()
+    numbers = [json.loads(line)["row"] for line in lines]
+    assert len(numbers) == len({*numbers})
 
 
 def test_a_run_that_an_earlier_call_started_counts_once(tmp_path: Path) -> None:
