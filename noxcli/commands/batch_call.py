@@ -70,14 +70,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
             validate_checks(context, checker, spec.rows, header, seen)
             if options.dry_run:
-                context.reports.clear()
+                context.reports.targets.clear()  # there is nothing to report
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(checker)
             work = row_work(noxus, pace, [workflow], batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
             batch.count_earlier(checker)
-            _plan_reports(batch, context, checker, options)
+            for name in ("junit", "report"):
+                batch.at_end(partial(context.reports.put, name, partial(_write_report, batch, context, checker, name)))
             spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
             output, began = _output(context, batch, checker), context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
@@ -240,14 +241,6 @@ def row_work(
     )
 
 
-def _plan_reports(batch: Batch, context: Context, checker: RowChecker, options: Options) -> None:
-    """Write the reports at the end, since there are rows to report."""
-    context.reports.clear()
-    for option, file in (("--junit", options.junit), ("--report", options.report)):
-        if file is not None:
-            batch.at_end(partial(_write_report, option, Path(file), batch, context, checker))
-
-
 def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter:
     query, terminal, paste = context.printing.query, context.terminal, partial(to_paste, context)
     table = RowTable() if terminal.stdout_is_tty and query is None else None
@@ -317,13 +310,13 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     summary.conclude(context.terminal, next_step, batch.named)
 
 
-def _write_report(option: str, target: Path, batch: Batch, context: Context, checker: RowChecker) -> None:
+def _write_report(batch: Batch, context: Context, checker: RowChecker, name: str, target: Path) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
     from noxcli.reports.junit import write_junit
 
     joined = MergedBatch.read([batch.spec.directory], of_last_call=True)
-    if option == "--junit":
+    if name == "junit":
         cases = joined.cases(checker, joined.shard)
         write_junit(target, joined.header.source, cases, context.terminal.mask)
     else:

@@ -85,12 +85,15 @@ class ComparisonReport:
     def _write_files(self, totals: dict[str, Any]) -> None:
         """Write the page and the test cases, and collect what a CI system gets. Raises OutputNotDelivered."""
         context, comparison = self.context, self.comparison
-        context.reports.clear()
-        if self.options.report is not None:
-            target = Path(self.options.report)
+
+        def write_page(target: Path) -> None:
             save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
-        if self.options.junit is not None:
-            write_junit(Path(self.options.junit), context.outcome.name, self._cases(totals), context.terminal.mask)
+
+        def write_cases(target: Path) -> None:
+            write_junit(target, context.outcome.name, self._cases(totals), context.terminal.mask)
+
+        context.reports.put("report", write_page)
+        context.reports.put("junit", write_cases)
         if context.reports.ci is not None or "markdown" in context.reports.targets:
             passing = (pair for pair in comparison.pairs() if not self.fails(pair))
             side = totals["new"]

@@ -80,7 +80,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             pace = api.pace_requests()
             gate.check()
             if options.dry_run:
-                context.reports.clear(comment=True)
+                context.reports.targets.clear()  # there is nothing to report
                 context.printing.print_document(gate.counts())
                 return
             batch.begin(gate.checker)

@@ -200,16 +200,18 @@ class _Rows:
         from noxcli.files import save  # as in execute
         from noxcli.reports.junit import write_junit
 
-        options, joined = self.options, self.joined
-        self.context.reports.clear()
-        if self.sheet is not None and options.csv is not None:
-            save(Path(options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(self.checker))))
-        if options.junit is not None:
-            cases = joined.cases(self.checker)
-            write_junit(Path(options.junit), joined.header.source, cases, self.context.terminal.mask)
-        if options.report is not None:
-            page = self.context.new_page(Path(options.report).parent)
-            save(Path(options.report), joined.page(page, self.checker, self.summary, self._measured()))
+        context, joined, checker = self.context, self.joined, self.checker
+        if self.sheet is not None and self.options.csv is not None:
+            save(Path(self.options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))))
+
+        def write_cases(target: Path) -> None:
+            write_junit(target, joined.header.source, joined.cases(checker), context.terminal.mask)
+
+        def write_page(target: Path) -> None:
+            save(target, joined.page(context.new_page(target.parent), checker, self.summary, self._measured()))
+
+        context.reports.put("junit", write_cases)
+        context.reports.put("report", write_page)
 
     def report(self) -> None:
         """Write to stderr what there is and what is missing, and collect what a CI system gets."""

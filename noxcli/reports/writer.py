@@ -44,13 +44,11 @@ class Reports:
     asserts: Sequence["Query"] = ()
     batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
 
-    def clear(self, *, comment: bool = False) -> None:
-        """Write neither page nor test cases at the end: the command writes them, or there is nothing to report.
-
-        With `comment`, write no comment either, which otherwise gets the exit code.
-        """
-        for name in ("report", "junit", *(["markdown"] if comment else [])):
-            self.targets.pop(name, None)
+    def put(self, name: str, write: "Callable[[Path], None]") -> None:
+        """Write the report now, if it has a file; if that fails, another says so at the end. Raises as `write`."""
+        if name in self.targets:
+            write(self.targets[name])
+            del self.targets[name]
 
     def keep_other_files(self) -> None:
         """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""

@@ -271,3 +271,14 @@ def test_scores_and_groups_are_measured(noxcli: Noxcli, plays: Any) -> None:
     assert "$team x" in Path("comment.md").read_text()
     odd = noxcli("results", f"{rows}.batch", "--score", "output.B")
     assert (odd.code, "--score output.B finds no number" in odd.err) == (8, True)
+
+
+def test_no_report_outlives_a_table_that_has_no_room(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
+    write_rows({"Question": "x" * 100_000})
+    noxcli("batch", plays(nodes=[input_node("Question")], output={"Answer": "yes"}), "rows.jsonl")
+    reports = ["--report", "page.html", "--junit", "cases.xml"]
+    assert noxcli("results", "rows.jsonl.batch", *reports).code == 0
+    result = noxcli("results", "rows.jsonl.batch", *reports, "--csv", str(small_disk / "table.csv"))
+    assert result.code == 9
+    for name in ("page.html", "cases.xml"):
+        assert "no space left on device" in Path(name).read_text(), name
