@@ -19,7 +19,7 @@ from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
-from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
+from noxcli.cli.options import RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session, begin
 from noxcli.codec import to_json
@@ -33,7 +33,6 @@ from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount
 from noxcli.reports.row_table import RowTable
-from noxcli.retry import RetryPolicy
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import IdFilter, Shard, choose_shard
@@ -66,7 +65,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             workflow = _read_definition(noxus, spec.rows, options)
             if spec.rows.is_pipe:
                 batch.at_end(spec.rows.copy_pipe(spec.directory).close)
-            header = header_of(context, workflow, spec, context.argv)
+            header = header_of(context, workflow, spec)
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
             validate_checks(context, checker, spec.rows, header, seen)
             if options.dry_run:
@@ -74,7 +73,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(checker)
-            work = row_work(noxus, pace, [workflow], batch, options.retry_for, saves=options.output_dir is not None)
+            work = row_work(noxus, pace, [workflow], batch)
             batch.adopt(work)
             batch.count_earlier(checker)
             for name in ("junit", "report"):
@@ -92,7 +91,9 @@ def read_rows(noxus: Session, options: Options, reader: Callable[..., R], repeat
     """Return the rows of the command line, each of them `repeat` times. Raises UsageProblem."""
     context = noxus.context
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
-    choice = _read_choice(context, options)
+    if options.only is not None and options.limit is not None:
+        raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
+    choice = options.limit if options.only is None else IdFilter.read(options.only, context.sources)
     rows = reader(options.file, options.input_format, columns, context.sources, choice, repeat)
     rows.share(parse_given_inputs(noxus, options))
     return rows
@@ -121,15 +122,6 @@ def read_spec(noxus: Session, options: Options, rows: RowReader, shard: Shard, *
         poll_interval=options.poll_interval,
         of_gate=of_gate,
     )
-
-
-def _read_choice(context: Context, options: Options) -> int | IdFilter | None:
-    """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
-    if options.only is None:
-        return options.limit
-    if options.limit is not None:
-        raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
-    return IdFilter.read(options.only, context.sources)
 
 
 def _directory(rows: RowReader, options: Options, kind: str) -> Path:
@@ -180,8 +172,8 @@ def validate_checks(
         coverage.require(context.terminal.warn, header.outputs or (), "the workflow", own=own, is_whole=True)
 
 
-def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Sequence[str]) -> BatchHeader:
-    """Return what makes the batch this one; `command` continues it. Raises UsageProblem for a mistake in the table."""
+def header_of(context: Context, workflow: Workflow, spec: BatchSpec) -> BatchHeader:
+    """Return what makes the batch this one. Raises UsageProblem for a mistake in the table."""
     rows = spec.rows
     sent = rows.sent()
     if rows.separated_oddly:
@@ -201,7 +193,7 @@ def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Se
         only=None if rows.only is None else [],
         separator=rows.separator,
         outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
-        command=list(command),
+        command=list(context.argv),
         definition=definition,
         nodes=nodes,
         workflow_name=workflow.name or "",
@@ -209,18 +201,10 @@ def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Se
     )
 
 
-def row_work(
-    noxus: Session,
-    pace: "RateLimiter",
-    workflows: Sequence[Workflow],
-    batch: Batch,
-    retry_for: float | None,
-    *,
-    saves: bool,
-) -> RowWorker:
-    """Return what the batch's threads do for each row; with `saves`, its outputs become files."""
-    context = noxus.context
-    if saves:
+def row_work(noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow], batch: Batch) -> RowWorker:
+    """Return what the batch's threads do for each row; in a directory that is named, its outputs become files."""
+    context, retry_for = noxus.context, noxus.common.retry_for
+    if batch.spec.named:
         import noxcli.outputs.file_texts  # here and not in several threads, of which one may fail
         import noxcli.outputs.save  # noqa: F401 - as above
     return RowWorker(
@@ -233,11 +217,11 @@ def row_work(
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
         mask=context.terminal.mask,
-        retries=RetryPolicy(noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None),
+        retries=replace(noxus.retries(out_of_time=TimedOut), say=lambda _: None),
         explain_unexpected=partial(explain_unexpected, context),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
-        place=batch.journal.place if saves else None,
+        place=batch.journal.place if batch.spec.named else None,
     )
 
 

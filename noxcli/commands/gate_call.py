@@ -135,7 +135,7 @@ class _Gate:
         if rows.is_pipe:
             batch.at_end(rows.copy_pipe(self.spec.directory).close)
         begun = batch.journaled.header
-        header = header_of(self.context, self.workflows[BASE], self.spec, self.context.argv)
+        header = header_of(self.context, self.workflows[BASE], self.spec)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
         if not (self.checker.has_checks or EXPECT in rows.names):
@@ -179,8 +179,7 @@ class _Gate:
     def decide(self, pace: "RateLimiter") -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.context
-        common, own, saves = self.spec.common, self.rows.own, self.options.output_dir is not None
-        work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
+        common, own, work = self.spec.common, self.rows.own, row_work(noxus, pace, self.workflows, batch)
         batch.count_earlier(self.checker)
         self.rows.share(replace(common, values=upload_files(noxus, common)))
         self.rows.own = replace(own, values=upload_files(noxus, own))
