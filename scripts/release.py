@@ -101,15 +101,11 @@ def lock(_: argparse.Namespace) -> Iterator[str]:
 def pex(wanted: argparse.Namespace) -> Iterator[str]:
     """Build the single file that runs noxcli, including the sandbox, on any machine with Python 3.11 or newer."""
     with tempfile.TemporaryDirectory() as scratch:
-        wheel = wanted.wheel
-        if wheel is None:
-            yield from run("-m", "hatchling", "build", "-t", "wheel", "-d", scratch, cwd=ROOT)
-            [wheel] = Path(scratch).glob("*.whl")
         needed = Path(scratch, "requirements.txt")
-        needed.write_text(pinned(wheel, "requirements/pex.txt"), encoding="utf-8")
+        needed.write_text(pinned(wanted.wheel, "requirements/pex.txt"), encoding="utf-8")
         # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         yield from run(
-            "-m", "pex", "--requirement", str(needed), "--find-links", str(wheel.parent),
+            "-m", "pex", "--requirement", str(needed), "--find-links", str(wanted.wheel.parent),
             "--complete-platform", json.dumps(ANY_MACHINE), "--console-script", "noxcli", "--venv", "--sh-boot",
             "--output-file", str(wanted.output),
         )  # fmt: skip
@@ -200,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.set_defaults(call=lock)
     verb = verbs.add_parser("pex", help=pex.__doc__)
     verb.set_defaults(call=pex)
-    verb.add_argument("wheel", nargs="?", type=Path, metavar="WHEEL", help="a wheel of noxcli [default: build one]")
+    verb.add_argument("wheel", type=Path, metavar="WHEEL", help="a wheel of noxcli")
     verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli", metavar="FILE")
     verb = verbs.add_parser("pin", help=pin.__doc__)
     verb.set_defaults(call=pin)

@@ -127,13 +127,10 @@ def is_common(record: tuple[str, str]) -> bool:
     return not COMMON.isdisjoint(record[0].replace(",", " ").split())
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
 def first_paragraph() -> str:
     """Return the first paragraph of README, without its links."""
-    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", readme().split("\n\n")[1]).replace("\n", " ")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", readme.split("\n\n")[1]).replace("\n", " ")
 
 
 def environment() -> Iterator[tuple[str, str]]:

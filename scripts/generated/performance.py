@@ -18,11 +18,6 @@ STYLE = (
 )
 
 
-def measured() -> str:
-    """Return the goals with what was measured, and on what."""
-    return goals_table(json.loads(FIGURES.read_text(encoding="utf-8")))
-
-
 def goals_table(figures: Mapping[str, Any]) -> str:
     """Return the goals of each kind of figures, and the machines."""
     rows = [goal_cells(goal) for kind in figures.values() for goal in kind["goals"]]

@@ -22,7 +22,8 @@ def documents_page() -> str:
         parts.append(f"\n## {schema['title']}\n\n{escaped(schema['description'])}\n")
         for name, form in forms(schema):
             rows = [
-                [code(place), kind(part, schema), escaped(meaning(part))] for place, part in fields_of(form, schema, "")
+                [code(place), kind(part, schema), escaped(part.get("description", ""))]
+                for place, part in fields_of(form, schema, "")
             ]
             parts.append(f"\n{name}{table(['field', 'type', 'meaning'], rows)}")
     return "".join(parts)
@@ -71,11 +72,6 @@ def resolved(part: Schema, schema: Schema) -> Schema:
         return part
     found: Schema = schema["$defs"][reference.removeprefix("#/$defs/")]
     return {**found, **{key: value for key, value in part.items() if key != "$ref"}}
-
-
-def meaning(part: Schema) -> str:
-    """Return what the schema says about a field."""
-    return str(part.get("description", ""))
 
 
 def kind(part: Schema, schema: Schema) -> str:
