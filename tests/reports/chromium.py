@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-pipe"),
-)
+from generated.report_pictures import FLAGS
+
 PATIENCE = 60  # seconds for one answer
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "/": 191}
 
@@ -135,7 +133,8 @@ def chromium() -> Iterator[Chromium]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # The pipe's ends must be descriptors 3 and 4.
         line = f'exec "$@" 3<&{to_read} 4>&{from_write}'
-        argv = ["bash", "-c", line, "bash", "chromium", *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        argv = ["bash", "-c", line, "bash", "chromium", *FLAGS, "--remote-debugging-pipe"]
+        argv += [f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(
             argv,
             pass_fds=(to_read, from_write),

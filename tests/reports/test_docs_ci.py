@@ -3,15 +3,16 @@
 import re
 import signal
 import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
+from tests import forks
 from tests.process import HUNG, captured, ended_by, environment, until
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
@@ -23,7 +24,6 @@ GITHUB, GITLAB = (
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     if block.startswith(("jobs:\n  summarise:", "summarise:"))
 )
-GITLAB_SHELL = ["bash", "-c"]
 RUNNER_SHELL = ["bash", "-e"]
 
 
@@ -35,54 +35,45 @@ def unhurried() -> Iterator[Sandbox]:
 
 
 def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"
     return {**environment(sandbox.url, sandbox.key), "PATH": path, "HOME": str(Path.cwd()), **more}
 
 
-class Step:
-    """A step of the job, run as GitHub's runner does it: in its own file, with its own files for outputs."""
-
-    def __init__(self, text: str) -> None:
-        self.id = (re.findall(r"^ +id: (.+)", text, re.MULTILINE) or [""])[0]
-        self.always = "if: always()" in text
-        self.env = dict(re.findall(r"^ +([A-Z_]+): (.+)", text, re.MULTILINE))
-        self.script = textwrap.dedent(text.partition("run: |\n")[2])
-
-    def start(self, sandbox: Sandbox, told: dict[str, str]) -> "subprocess.Popen[bytes]":
-        assert self.script.strip()
-        Path("script.sh").write_text(self.script)
-        Path("step_outputs").write_text("")
-        env = {
-            name: re.sub(r"\$\{\{ steps\.(\w+\.outputs\.\w+) \}\}", lambda match: told[match[1]], value)
-            for name, value in self.env.items()
-        }
-        files = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "step_outputs", "GITHUB_STEP_SUMMARY": "step_summary"}
-        return subprocess.Popen(
-            [*RUNNER_SHELL, "script.sh"],
-            env=machine(sandbox, **files, **env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def run(self, sandbox: Sandbox, told: dict[str, str]) -> tuple[int, str]:
-        with self.start(sandbox, told) as process:
-            log = process.communicate(timeout=HUNG)[0].decode()
-        told |= {f"{self.id}.outputs.{name}": value for name, value in outputs(Path("step_outputs")).items()}
-        return process.returncode, log
+def steps(workflow: str = "demo") -> list[dict[str, Any]]:
+    return list(yaml.safe_load(GITHUB.replace("run demo", f"run {workflow}"))["jobs"]["summarise"]["steps"])
 
 
-def steps(workflow: str = "demo") -> list[Step]:
-    parts = GITHUB.partition("steps:\n")[2].replace("run demo", f"run {workflow}")
-    return [Step(part) for part in re.split(r"^      - ", parts, flags=re.MULTILINE)[1:]]
+def start(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a step as GitHub's runner does it: in its own file, with its own files for outputs."""
+    Path("script.sh").write_text(step["run"])
+    Path("step_outputs").write_text("")
+    env = {
+        name: re.sub(r"\$\{\{ steps\.(\w+\.outputs\.\w+) \}\}", lambda match: told[match[1]], value)
+        for name, value in step.get("env", {}).items()
+    }
+    files = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "step_outputs", "GITHUB_STEP_SUMMARY": "step_summary"}
+    return subprocess.Popen(
+        [*RUNNER_SHELL, "script.sh"],
+        env=machine(sandbox, **files, **env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> tuple[int, str]:
+    with start(step, sandbox, told) as process:
+        log = process.communicate(timeout=HUNG)[0].decode()
+    told |= {f"{step.get('id')}.outputs.{name}": value for name, value in outputs(Path("step_outputs")).items()}
+    return process.returncode, log
 
 
 def test_the_github_job_runs(lively: Sandbox) -> None:
     told: dict[str, str] = {}
     first, use, clean_up = steps()
-    assert (first.id, [step.always for step in (first, use, clean_up)]) == ("noxus", [False, False, True])
+    assert (first["id"], [step.get("if") for step in (first, use, clean_up)]) == ("noxus", [None, None, "always()"])
     for step, shown in ((first, "completed"), (use, "You asked: hello"), (clean_up, "had already ended")):
-        code, log = step.run(lively, told)
+        code, log = run(step, lively, told)
         assert (code, shown in log) == (0, True), log
     assert told["noxus.outputs.outputs_path"] == "out"
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `.*", PAGE, re.MULTILINE))))
@@ -94,39 +85,33 @@ def test_the_github_job_runs(lively: Sandbox) -> None:
 def test_a_failing_github_job_still_tells_and_cleans_up(lively: Sandbox) -> None:
     told: dict[str, str] = {}
     first, _, clean_up = steps("fails")
-    assert first.run(lively, told)[0] == 2, "it takes no input, which is told before the start"
+    assert run(first, lively, told)[0] == 2, "it takes no input, which is told before the start"
     assert told == {"noxus.outputs.exit_code": "2"}
-    assert clean_up.run(lively, told)[0] == 0
+    assert run(clean_up, lively, told)[0] == 0
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["signal", "kill"])
 def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard: bool) -> None:
     first, _, clean_up = steps("slow")
-    first.script = first.script.replace("'User Input=hello'", "")
+    first["run"] = first["run"].replace("'User Input=hello'", "")
     before = len(unhurried.runs("slow"))
-    with first.start(unhurried, {}) as process:
+    with start(first, unhurried, {}) as process:
         until(lambda: "run_id" in outputs(Path("step_outputs")))
         assert Path("run.state").exists(), "it is written before the id is told, so that a job can always clean up"
         said, _ = ended_by(process, signal.SIGKILL if hard else signal.SIGINT)
-    run = unhurried.runs("slow")[before]
-    assert outputs(Path("step_outputs"))["run_id"] == run.id
-    assert (run.status == "stopped") is not hard, said.decode()
-    assert clean_up.run(unhurried, {})[0] == 0
-    assert run.status == "stopped"
-
-
-def gitlab(job: str, part: str) -> str:
-    """Return the lines of a job's script as GitLab's runner passes them to bash."""
-    text = GITLAB.partition(f"{job}:\n")[2].partition(f"  {part}:\n")[2]
-    lines = re.findall(r"\A(?:    - .*\n)+", text)[0]
-    return f"set -eo pipefail\n{lines.replace('    - ', '')}"
+    started = unhurried.runs("slow")[before]
+    assert outputs(Path("step_outputs"))["run_id"] == started.id
+    assert (started.status == "stopped") is not hard, said.decode()
+    assert run(clean_up, unhurried, {})[0] == 0
+    assert started.status == "stopped"
 
 
 def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
+    jobs = yaml.safe_load(GITLAB)
+
     def play(job: str, part: str, **more: str) -> str:
         env = machine(lively, GITLAB_CI="true", **more)
-        script = [*GITLAB_SHELL, gitlab(job, part)]
-        done = captured(script, env)
+        done = captured(["bash", "-c", "\n".join(["set -eo pipefail", *jobs[job][part]])], env)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
@@ -136,5 +121,5 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
     log = play("use", "script", **passed_on)
     assert f"run {passed_on['NOXCLI_RUN_ID']} of {passed_on['NOXCLI_WORKFLOW_ID']} ended with 0, completed" in log
     assert "You asked: hello" in log
-    for kind, file in re.findall(r"      (junit|dotenv): (.+)", GITLAB):
+    for kind, file in jobs["summarise"]["artifacts"]["reports"].items():
         assert Path(file).exists(), kind

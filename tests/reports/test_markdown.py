@@ -182,15 +182,16 @@ def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, ca
     write_rows({"Question": "x"})
     for directory in ("rows.jsonl.batch", "again"):
         assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", directory).code == 0
-    for option in options:
-        assert noxcli(*argv, option, "verdict").code == 0, option
-        verdict = Path("verdict").read_bytes()
-        for mistake in MISTAKES[: 2 if call == "results" else 3]:  # results asks no server
-            Path("verdict").write_bytes(verdict)
-            assert noxcli(*argv, option, "verdict", *mistake).code == 2, option
-            text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path("verdict").read_text())
+    reports = [word for option in options for word in (option, option[2:])]
+    assert noxcli(*argv, *reports).code == 0
+    verdicts = {option: Path(option[2:]).read_bytes() for option in options}
+    for mistake in MISTAKES[: 2 if call == "results" else 3]:  # results asks no server
+        for option, verdict in verdicts.items():
+            Path(option[2:]).write_bytes(verdict)
+        assert noxcli(*argv, *reports, *mistake).code == 2
+        for option in options:
+            text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path(option[2:]).read_text())
             assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
-        Path("verdict").unlink()
 
 
 def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.command import environment
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import HUNG, NOXCLI, captured, on_terminal
+from tests.process import HUNG, captured, forked, on_terminal
 from tests.process import environment as own_environment
 
 ROOT = Path(noxcli.__file__).parents[1]
@@ -38,10 +38,10 @@ def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _started(*arguments: str, program: Sequence[str] = MAIN) -> Iterator[subprocess.Popen[str]]:
     """A sandbox that keeps running; a test that fails ends it and its children."""
     with subprocess.Popen(
-        [*MAIN, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
+        [*program, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
     ) as child:
         try:
             yield child
@@ -115,7 +115,7 @@ def test_signals_are_passed_on(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -> None:
-    with _started("--port", "0") as server:
+    with _started("sandbox", "--port", "0", program=forked()) as server:
         assert server.stdout is not None
         lines = [server.stdout.readline() for _ in range(4 + len(BUILT_IN))]
         server.send_signal(number)
@@ -130,7 +130,7 @@ def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -
 
 @pytest.mark.parametrize("columns", [80, 64])
 def test_on_a_terminal_what_to_paste_is_on_the_screen(columns: int) -> None:
-    with on_terminal([*NOXCLI, "sandbox", "--port", "0"], own_environment(""), columns=columns) as seen:
+    with on_terminal([*forked(), "sandbox", "--port", "0"], own_environment(""), columns=columns) as seen:
         seen.wait_for(b"API_KEY=sandbox-")
         seen.wait_for(b"\r\n", after=seen.raw.index(b"API_KEY"))
         screen = pyte.Screen(columns, 24)
