@@ -244,11 +244,10 @@ def test_a_directory_that_is_gone_has_no_project(
         'base_url = "https://elsewhere"',
         'api_key_command = "curl https://elsewhere"',
         'api_key_file = "/etc/passwd"',
-        'api_key = "S3CRET"',
         'NOXUS_API_KEY = "S3CRET"',
+        'secret = "S3CRET"',
         'default_profile = "other"',
         "[profile.work]\nbase_url = 'https://elsewhere'",
-        'secret = "S3CRET"',
     ],
 )
 def test_a_project_has_no_say_in_where_keys_go(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str) -> None:

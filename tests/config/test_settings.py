@@ -33,9 +33,7 @@ def settings(url: str | None, key_file: str | None, environ: dict[str, str]) -> 
         (None, {"NOXUS_BACKEND_URL": ""}, DEFAULT_URL),
         ("https://h/", {}, "https://h"),
         (" https://h/api// ", {}, "https://h/api"),
-        ("https://h:8443/api/v", {}, "https://h:8443/api/v"),
         ("https://[::1]:8443", {}, "https://[::1]:8443"),
-        ("http://[::1]:8000", {}, "http://[::1]:8000"),
         ("http://LOCALHOST:1", {}, "http://LOCALHOST:1"),
         ("http://127.255.255.254", {}, "http://127.255.255.254"),
     ],
@@ -124,16 +122,11 @@ def test_the_key_is_named_by_flag_files_or_variables(flag: str | None, without: 
     assert settings(None, flag, environ).key == key
 
 
-@pytest.mark.parametrize("text", ["k", "k\n", "k\r\n", " \t k \n\n"])
-def test_white_space_around_a_key_is_no_part_of_it(text: str, tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(text.encode())
+@pytest.mark.parametrize("text", ["k", "k\r\n", " \t k \n\n"])
+def test_white_space_and_a_byte_order_mark_are_no_part_of_a_key(text: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"\ufeff{text}", newline="")
     assert load_key("key", {}) == "k"
     assert load_key(None, {"NOXUS_API_KEY": text}) == "k"
-
-
-def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfk\r\n")
-    assert load_key("key", {}) == "k"
 
 
 def refused(flag: str | None, environ: dict[str, str]) -> NoxError:

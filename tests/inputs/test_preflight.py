@@ -108,7 +108,6 @@ def type_of(value: Any) -> str:
     ("type", "item"),
     [
         ("str", "k=3"),
-        ("String", "k=true"),
         ("int", "k:=3"),
         ("int", "k:=3.0"),
         ("float", "k:=3"),
@@ -116,7 +115,6 @@ def type_of(value: Any) -> str:
         ("dict", "k:={}"),
         ("list", "k:=[]"),
         ("File", 'k:={"uri": "https://example.com/a.pdf", "name": "a.pdf"}'),
-        ("GoogleSheet", "k:=[1]"),
         ("Any", "k:=3"),
         (None, "k:={}"),
         ("str", "k:=null"),
@@ -131,7 +129,6 @@ def test_what_fits_is_sent_without_a_word(noxcli: Noxcli, plays: Any, type: str 
     ("type", "item", "told"),
     [
         ("str", "k:=3", "'k' takes text (k=TEXT)"),
-        ("str", "k:=true", "'k' takes text (k=TEXT)"),
         ("int", "k=three", "'k' takes an int (k:=3)"),
         ("int", "k=1.5", "takes an int"),
         ("int", "k=", "takes an int"),
@@ -140,7 +137,6 @@ def test_what_fits_is_sent_without_a_word(noxcli: Noxcli, plays: Any, type: str 
         ("int", "k:=3.5", "takes an int"),
         ("float", "k=NaN", "a number"),
         ("bool", "k:=1", "'k' takes true or false (k:=true)"),
-        ("bool", "k=yes", "takes true or false"),
         ("dict", "k:=[]", "'k' takes an object (k:=JSON)"),
         ("list", "k=a,b", "'k' takes a list"),
         ("File", "k=a.pdf", "'k' takes a file (k@FILE)"),
@@ -255,7 +251,6 @@ def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
     [
         Answer(403, {"detail": "no"}),
         Answer(500, {"detail": "no"}),
-        Answer(422, {"detail": "no"}),
         Answer(200, {"id": "w"}),
         Answer(200, definition("odd")),
         Answer(200, definition([1])),

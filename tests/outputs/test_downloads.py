@@ -186,7 +186,6 @@ NO_REST: dict[str, Turn] = {
     "the rest as a whole, in chunks": CHUNKED + b"5\r\nof it\r\n0\r\n\r\n",
     "416": answer(416, b"", Content_Range="bytes */9"),
     "403": answer(403),
-    "400": answer(400),
     "cut again": hang_up,
 }
 

@@ -94,9 +94,7 @@ def record(text: str = PREVIEW, **more: Any) -> bytes:
 
 NOT_THE_TEXT: dict[str, Turn] = {
     "empty": answer(200),
-    "empty chunks": chunked(b""),
     "202 pending": answer(202, b'{"status": "pending"}', Content_Type="application/json"),
-    "202 with the text": answer(202, WHOLE),
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "error JSON": json_answer({"detail": "not found"}),
     "less than the preview": answer(200, PREVIEW.encode()[:-1]),
@@ -192,7 +190,7 @@ def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.M
 # Files.
 
 FILE = {"id": "f-1", "uri": "spot://f-1", "name": "a.csv", "content_type": "text/csv"}
-NO_FILE: dict[str, Turn] = {name: NOT_THE_TEXT[name] for name in ("202 pending", "202 with the text", "204")}
+NO_FILE: dict[str, Turn] = {name: NOT_THE_TEXT[name] for name in ("202 pending", "204")}
 
 
 @pytest.mark.parametrize("wrong", [*NO_FILE.values(), answer(200)], ids=[*NO_FILE, "empty"])
@@ -219,13 +217,6 @@ def test_a_file_that_stays_empty_is_an_empty_file(noxcli: Noxcli) -> None:
     assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
     turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 0}}}), answer(200), answer(500)]
     assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 0
-
-
-@pytest.mark.parametrize("uri", ["https://bucket.example/f-1?sig=x", "s3://bucket/f-1", "gs://bucket/f-1"])
-def test_a_file_may_have_any_address_and_is_fetched_by_its_id(noxcli: Noxcli, uri: str) -> None:
-    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": {**FILE, "uri": uri}}}), answer(200, b"a,b\n")]
-    assert fetch_output(noxcli, "--output-dir", "out", turns=turns).code == 0
-    assert Path("out/A.csv").read_bytes() == b"a,b\n"
 
 
 def test_a_preview_inside_of_a_file_is_completed(noxcli: Noxcli) -> None:

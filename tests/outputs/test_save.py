@@ -1,5 +1,6 @@
 """`--output-dir`: what is written, what is left alone, what a second call does, and where nothing can be written."""
 
+import errno
 import json
 import os
 from collections import Counter
@@ -9,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from noxcli.errors import OutputNotDelivered
+from noxcli.outputs.save import read_manifest
+from noxcli.safe_dir import SafeDir
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli, write_rows
 from tests.outputs.test_files import left
-from tests.process import HUNG, environment, printed_by, running, until
+from tests.process import HUNG, environment, running, until
 
 LONG = "Grüße, 世界 🌱. " * 1500
 PDF = File("q3.pdf", b"%PDF 123", "application/pdf")
@@ -125,28 +129,15 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
     Path("out/manifest.json").unlink()  # it fits no schema of this version
 
 
-WITHOUT_HANDLES = """
-from pathlib import Path
-from noxcli.errors import OutputNotDelivered
-from noxcli.outputs.save import read_manifest
-from noxcli.safe_dir import SafeDir
-with SafeDir.open_named(Path("out")) as place:
-    starve()
-    try:
+def test_no_handle_for_the_manifest_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not seem that another program wrote the file."""
+
+    def full(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(SafeDir, "read", full)
+    with SafeDir.open_named(tmp_path) as place, pytest.raises(OutputNotDelivered, match="too many open files"):
         read_manifest(place)
-    except OutputNotDelivered as error:
-        print(error.message)
-"""
-
-
-def test_no_handle_for_the_manifest_is_told_as_such(noxcli: Noxcli, plays: Any) -> None:
-    """As under `ulimit -n 12`: it must not seem that another program wrote the file."""
-    run = noxcli.ended(plays(output={"A": LONG}))
-    assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
-    before = Path("out/manifest.json").read_bytes()
-    told = printed_by(WITHOUT_HANDLES)
-    assert told == "can't read out/manifest.json: too many open files\n"
-    assert Path("out/manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["../precious", "/precious", "a/../../precious", "a\0b", 7, None])
@@ -271,17 +262,17 @@ def test_what_a_killed_call_left_is_removed_by_the_next(plays: Any, sandbox: San
     assert left(Path("out")) == ["B.txt", "manifest.json"]
 
 
-def test_one_of_six_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
+def test_one_of_three_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
     workflow, argv = plays(script=[Sleep(1e6)]), ("--output-dir", "a/out", "--json")
     with ExitStack() as stack:
         env = environment(sandbox.url)
-        six = [stack.enter_context(running("run", workflow, *argv, env=env)) for _ in range(6)]
-        until(lambda: sum(process.poll() is not None for process in six) == 5 and sandbox.runs(workflow))
+        three = [stack.enter_context(running("run", workflow, *argv, env=env)) for _ in range(3)]
+        until(lambda: sum(process.poll() is not None for process in three) == 2 and sandbox.runs(workflow))
         [run] = sandbox.runs(workflow)
         assert noxcli("fetch-output", run.id, *argv).code == 75
         assert noxcli("stop", run.id).code == 0
-        ended = [(*process.communicate(timeout=HUNG), process.returncode) for process in six]
-    assert sorted(code for *_, code in ended) == [3, 75, 75, 75, 75, 75]
+        ended = [(*process.communicate(timeout=HUNG), process.returncode) for process in three]
+    assert sorted(code for *_, code in ended) == [3, 75, 75]
     for out, err, code in ended:
         document = json.loads(out)
         if code == 75:

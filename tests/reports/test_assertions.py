@@ -144,7 +144,6 @@ def test_what_an_assertion_may_name_is_what_a_result_has() -> None:
         ("contains(output.Answer, '')", "contains() finds the empty text in every text"),
         ("ok || matches(output.Answer, '')", "matches() finds the empty text in every text"),
         ("toLower(output.Answer) == 'x'", "there is no function toLower(); did you mean lower()?"),
-        ("lenght(output.Answer) > `1`", "did you mean length()?"),
         ("startsWith(output.Answer, 'x')", "did you mean starts_with()?"),
     ],
 )

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
@@ -21,7 +19,6 @@ from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
 from tests.process import HUNG, environment, running
 from tests.runner import Command, commands, outputs, page
-from tests.texts import any_text
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ci"
 OUT, SUMMARY = Path("github_output"), Path("step_summary")
@@ -250,22 +247,6 @@ def test_what_did_not_run_to_its_end_is_not_called_completed(
     assert noxcli("run", plays(), option, environ=GITHUB).code == 0
     assert SUMMARY.read_text().startswith(f"<h3>noxcli: {words}</h3>")
     assert outputs(OUT)["exit_code"] == "0"
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.floats() | any_text(max_size=50) | st.sampled_from([*HOSTILE, "\ud800"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text(max_size=9), inner, max_size=3),
-    max_leaves=9,
-)
-
-
-@given(output=ANYTHING, name=any_text(max_size=300))
-def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
-    run = Run(name, name, "completed", output=output)
-    ended = EndedRun(name, Outcome(name, run).document(ExitCode.OK))
-    tags, _, rest = page(summary_page([ended], Mask()))
-    assert tags <= TAGS
-    assert rest.startswith("noxcli: completed , run")
 
 
 def test_a_page_stays_within_its_size() -> None:

@@ -25,7 +25,7 @@ from noxcli.reports.result import EndedRun, Outcome
 from noxcli.reports.row_pair import RowClass, RowPair
 from noxcli.reports.text_diff import marked_diffs, word_diff
 from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
+from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
@@ -119,15 +119,6 @@ def test_secrets_are_in_no_page_even_where_the_run_repeats_them(noxcli: Noxcli, 
     assert "is it ***?" in page.text
     assert "<***>" in page.text
     assert result.lines[0]["data"]["inputs"] == {"Q": "is it ***?", "Token": "***"}
-
-
-def test_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
-    script = [*node_runs("Plan", seconds=150), *node_runs("Write", ["a"], seconds=150)]
-    workflow = plays(nodes=[Node("Plan"), Node("Write")], script=script, faults={"events": [Cut(2, "abort")]})
-    document = noxcli("run", workflow, "--format", "ndjson").lines[-1]["data"]
-    measured = [node for node in document["nodes"] if node["started_s"] is not None]
-    assert all(node["duration_s"] is not None for node in measured)
-    assert document["run"]["workflow_name"]
 
 
 def show_run(**parts: Any) -> None:
@@ -505,11 +496,3 @@ def test_a_saved_path_of_any_form_is_no_link_to_elsewhere() -> None:
     files = [{"pointer": "/a", "file_id": None, "path": path, "bytes": 1, "sha256": "0" * 64} for path in paths]
     show_run(files=files, output={"a": {"$file": "javascript:alert(2)"}})
     assert all(not re.match(r"[a-z]+:|/", link) for link in read("run.html").links)
-
-
-def test_a_run_that_was_never_started_has_a_page(noxcli: Noxcli, plays: Any) -> None:
-    refusing = plays(faults={"start": [Answer(422, {"detail": "<script>no</script>"})]})
-    assert noxcli("run", refusing, "--report", "run.html").code == 2
-    assert "<script>no</script>" in read("run.html").text
-    assert noxcli("run", plays(faults={"events": [NO_EVENTS]}), "--report", "polled.html").code == 0
-    read("polled.html")

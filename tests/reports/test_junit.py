@@ -1,17 +1,15 @@
 """The JUnit report: what CI systems' parsers expect, whatever its content, in memory that does not grow."""
 
-import resource
 import tracemalloc
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.errors import OutputNotDelivered
 from noxcli.masking import Mask
 from noxcli.reports.junit import Case, CaseVerdict, write_junit
 from noxcli.sandbox.faults import Answer
@@ -111,46 +109,17 @@ def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path, error:
     assert len(valid(path)) == 1 if error is None else path.read_text() == "old"
 
 
-@contextmanager
-def little_disk(size: int) -> Iterator[None]:
-    """No file may grow beyond that many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("count", [1, 2_000])
-def test_a_full_disk_leaves_the_old_report(tmp_path: Path, count: int) -> None:
-    path = tmp_path / "r.xml"
-    path.write_text("old")
-    cases = [Case(f"row {number}", "wf") for number in range(count)]
-    with little_disk(100), pytest.raises(OutputNotDelivered, match=r"can't write .*r\.xml: file too large"):
-        write_junit(path, "x", cases, Mask())
-    assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
-
-
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
     case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RUN_FAILED", "x" * 100, "y" * 500, "z" * 500)
     peak, tries = MOST_MEMORY, 0
     while peak >= MOST_MEMORY and tries < 3:  # other threads of the test process may take memory meanwhile
         tries += 1
         tracemalloc.start()
-        write_junit(tmp_path / "r.xml", "x", repeat(case, 1000), Mask())
+        write_junit(tmp_path / "r.xml", "x", repeat(case, 300), Mask())
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < MOST_MEMORY
-    assert (tmp_path / "r.xml").stat().st_size > 1_000_000
-
-
-def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
-    cases = [Case("row", "wf", 0.1, CaseVerdict.PASSED)]
-    write_junit(tmp_path / "gone" / "r.xml", "x", cases, Mask())
-    assert (tmp_path / "gone" / "r.xml").exists()
-    with pytest.raises(OutputNotDelivered, match="file exists"):
-        write_junit(tmp_path / "gone" / "r.xml" / "r.xml", "x", cases, Mask())
+    assert (tmp_path / "r.xml").stat().st_size > 3 * MOST_MEMORY
 
 
 def test_a_run_that_ended_before_it_began_took_no_time(noxcli: Noxcli) -> None:

@@ -133,7 +133,7 @@ def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: 
     assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n")
 
 
-# A known gap in the text on stdout.
+# Streams that break, and odd messages on them.
 
 
 CHUNKED = STREAM.replace(b"Connection: close", b"Transfer-Encoding: chunked")
@@ -173,6 +173,3 @@ def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
     assert [kind for kind in kinds if kind != "unknown"] == ["content"] * 3
     assert [one["data"] for one in result.events if one["type"] == "unknown"][:3] == ["", "ping", "[DONE]"]
     assert (text.code, text.text) == (0, "piece 0 piece 1 ")
-
-
-# An output that is one bare value.

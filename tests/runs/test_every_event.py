@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,24 +9,13 @@ import pytest
 from noxcli.sandbox.steps import Emit
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.otherside import RUN, STREAM, WORKFLOW, Streams, called, end, falls_silent, piece, record, sends, streams
+from tests.otherside import RUN, STREAM, WORKFLOW, Streams, called, end, falls_silent, piece, record, streams
 from tests.process import HUNG
 from tests.rawserver import answer
 
 START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson")
 COUNT = 51
-POSITIONS: dict[str, Callable[[int], Any]] = {
-    "good": lambda n: f"{n}-0",
-    "none": lambda _: None,
-    "empty": lambda _: "",
-    "some": lambda n: f"{n}-0" if n % 2 else None,
-}
-NOT_ALL = ["none", "empty", "some"]
-
-
-def log_of(kind: str) -> list[bytes]:
-    name = POSITIONS[kind]
-    return [*(piece(n, name(n)) for n in range(COUNT)), end(name(COUNT))]
+LOG = [*(piece(n, f"{n}-0") for n in range(COUNT)), end(f"{COUNT}-0")]
 
 
 def numbers(result: Result) -> list[int]:
@@ -44,32 +32,17 @@ def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Re
     return called(noxcli, *(argv or START), reads=record_reads, events=streams)[0]
 
 
-# Breaks.
-
-
-def test_a_short_memory_is_told_from_news(noxcli: Noxcli) -> None:
-    log = log_of("good")
-    result = followed(sends(log[:20], log[10:30], log[25:40], log[35:]), noxcli)
-    assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
-
-
-@pytest.mark.parametrize("kind", NOT_ALL)
-def test_a_stream_that_does_not_break_needs_no_positions(noxcli: Noxcli, kind: str) -> None:
-    result = followed(sends(log_of(kind)), noxcli)
-    assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "assumed")
-
-
 # A position that the server rejects.
 
 
 def test_a_page_of_a_gateway_rejects_no_position(noxcli: Noxcli) -> None:
-    log, page = log_of("good"), answer(404, b"<html>no route</html>", Content_Type="text/html")
-    result = followed(streams(STREAM + b"".join(log[:7]), page, STREAM + b"".join(log)), noxcli)
+    page = answer(404, b"<html>no route</html>", Content_Type="text/html")
+    result = followed(streams(STREAM + b"".join(LOG[:7]), page, STREAM + b"".join(LOG)), noxcli)
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
 
 
 def test_a_rejected_position_is_one_gap_and_not_sent_again(noxcli: Noxcli) -> None:
-    broken = streams(STREAM + b"".join(log_of("good")[:7]), answer(410))
+    broken = streams(STREAM + b"".join(LOG[:7]), answer(410))
     reads = [*[record("running")] * 5, record("completed")]
     result, side = called(noxcli, *START, reads=reads, events=broken)
     assert (result.code, numbers(result), label(result)) == (0, list(range(7)), "broken")
@@ -115,15 +88,15 @@ def test_an_endless_stream_does_not_hold_the_verdict_back(noxcli: Noxcli, monkey
 
 def test_what_arrives_during_a_read_after_a_silence_is_shown(noxcli: Noxcli) -> None:
     """Without a replay after the end, what the open stream has is all there is."""
-    log, silent, looked, sent = log_of("good"), threading.Event(), threading.Event(), threading.Event()
+    silent, looked, sent = threading.Event(), threading.Event(), threading.Event()
 
     def stream(number: int, peer: socket.socket) -> None:
         peer.sendall(STREAM)
         if number == 1:
-            peer.sendall(b"".join(log[:5]))
+            peer.sendall(b"".join(LOG[:5]))
             silent.set()
             looked.wait(HUNG)
-            peer.sendall(b"".join(log[5:]))
+            peer.sendall(b"".join(LOG[5:]))
             sent.set()
         falls_silent()(number, peer)
 

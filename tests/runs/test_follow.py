@@ -276,8 +276,6 @@ def test_only_a_new_event_starts_the_delays_anew(connections: list[list[Any]], d
 
 
 def test_the_delays_are_jittered() -> None:
-    delays = {followed(FakeServer([[(0, BROKEN)]], ends_at(0.01))).delays[0:1] == [] for _ in range(3)}
-    assert delays == {False}
     first = {followed(FakeServer([[(0, BROKEN)]], ends_at(0.6))).delays[0] for _ in range(8)}
     assert len(first) > 1
     assert all(0 <= delay <= 0.5 for delay in first)

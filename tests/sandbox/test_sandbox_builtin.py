@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN, REVIEW
-from noxcli.sandbox.scenario import Version
+from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep
 from noxcli.sandbox.switches import Switches, meanings, with_overrides
 
 from .api import Api
@@ -89,18 +87,6 @@ def test_the_versions_of_review_differ_in_some_rows(built_in: Api) -> None:
     varies = {question for question, (base, new) in found.items() if len(set(base)) == 2 and base == new}
     assert (len(found), len(differ), len(varies)) == (6, 3, 1)
     assert found["Do you ship to Norway?"][0] == ["Yes, we ship to all of Europe."] * 2
-
-
-def test_one_row_of_review_is_slower_with_the_new_version() -> None:
-    def seconds(question: str, version: Version) -> float:
-        (prompt,) = [node.config["value"] for node in version.nodes if "value" in node.config]
-        assert callable(REVIEW.script)
-        steps = REVIEW.script({"Question": question, "Prompt": prompt, "$turn": 1})
-        return sum(step.seconds for step in steps if isinstance(step, Sleep))
-
-    base, new = REVIEW.versions
-    slower = [question for question in QUESTIONS if seconds(question, new) > 2 + seconds(question, base)]
-    assert slower == ["What does express delivery cost?"]
 
 
 def test_every_default_is_a_value_that_can_be_parsed_and_set() -> None:

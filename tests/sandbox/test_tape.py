@@ -110,7 +110,6 @@ def test_a_saved_file_is_served_only_if_it_is_the_same(api: Api, tmp_path: Path)
         ("", "no row has an answer"),
         ("id,Question\n", "line 1: not a row of a batch"),
         ('{"row": 1}\n', "line 1: not a row of a batch"),
-        ('{"row": "x", "result": {}}\n', "line 1: not a row of a batch"),
         ('{"row": 1e999, "result": {}}\n', "line 1: not a row of a batch"),
         ('{"row": 1, "repetition": "x"}\n{"row": 1, "repetition": 2}\n', "line 1: not a row of a batch"),
         ('{"row": 1, "result": {"run": {"status": "completed"}, "complete": true}, "input": []}\n', "not an object"),
