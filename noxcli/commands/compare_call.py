@@ -1,7 +1,6 @@
 """One call of `noxcli compare`, and what it reports as `noxcli gate` does: on stdout, in files, to a CI system."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -69,9 +68,8 @@ class ComparisonReport:
 
         Raises OutputNotDelivered.
         """
-        code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
         notes = [*notes, *self.comparison.compared.notes()]
-        totals = self.comparison.totals(code, reason, {"gate": gate, "notes": notes})
+        totals = self.comparison.totals(ending, {"gate": gate, "notes": notes})
         self._print(totals)
         self._write_files(totals)
 
@@ -154,8 +152,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
     base, new = _open_sides(noxus, options, checker)
-    with ExitStack() as stack:
-        comparison = Comparison(base, new, checker, stack, options.pass_each)
+    with Comparison(base, new, checker, options.pass_each) as comparison:
         report = ComparisonReport(context, comparison, options, ["broken", *(options.fail_on or ())])
         ending = report.ending(_why_red(report), f"{comparison.compared.row_counts}, none of which passes")
         report.write(ending)
@@ -177,8 +174,8 @@ def _open_sides(noxus: Session, options: Options, checker: RowChecker) -> tuple[
     for side in (base, new):
         if checker.outputs and not side.outputs:
             noxus.context.terminal.note(f"the outputs of {side.name} {side.named} are not known, so none was checked")
-        alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
-        checker.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
+    alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
+    checker.require_outputs(base.outputs, f"BASE {base.named}", alone, known_elsewhere=new.outputs)
     checker.require_answers(new.outputs, f"NEW {new.named}")
     if not checker.check_names(own=new.expects) and base.asserted != new.asserted:
         warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")

@@ -1,7 +1,7 @@
 """One call of `noxcli gate`: it asks what the rules need until they decide, and reports what was found."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -227,9 +227,7 @@ class _Gate:
         """Report what was found, and return what the gate ends with."""
         options, runs = self.options, amount(self.answers.runs.total(), "run")
         base, new = self._sides()
-        with ExitStack() as stack:
-            suspects = self.answers.confirmed(verdict)
-            comparison = Comparison(base, new, self.checker, stack, suspects=suspects)
+        with Comparison(base, new, self.checker, suspects=self.answers.confirmed(verdict)) as comparison:
             report = ComparisonReport(self.context, comparison, options, [RowClass.BROKEN])
             red = self._why_red(verdict, report.name_failing(), runs) if verdict.is_red else None
             ending = report.ending(red, f"no row passes in either version ({runs})")

@@ -14,7 +14,7 @@ from noxcli.checks.batch_summary import enough_of
 from noxcli.checks.row_checker import RowChecker, without_verdict
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import NoxError, UsageProblem
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
 from noxcli.rows.columns import EXPECT
@@ -26,23 +26,25 @@ Matched = tuple[int | None, int | None]  # a row of BASE, and one of NEW
 NO_ROW = -1  # a side that has no row
 
 
-class Comparison:
-    """The rows of both sides in pairs: the number of each class, and those that differ in order."""
+class Comparison(ExitStack):
+    """The rows of both sides in pairs: the number of each class, and those that differ in order.
+
+    The files stay open until its end.
+    """
 
     def __init__(
         self,
         base: Side,
         new: Side,
         checker: RowChecker,
-        stack: ExitStack,
         each: int | None = None,
         suspects: Mapping[int, Confirmed] | None = None,
     ) -> None:
-        """Pair, judge and count all rows; the files stay open for as long as the stack.
+        """Pair, judge and count all rows; the `suspects` of a gate are by row, as its pairs.
 
-        The `suspects` of a gate are by row, as its pairs. Raises UsageProblem if nothing fits together, or it is not
-        clear what does.
+        Raises UsageProblem if nothing fits together, or it is not clear what does.
         """
+        super().__init__()
         require_comparable(base, new)
         self.base, self.new, self._checker = base, new, checker
         differ = differing_constants(base, new)
@@ -56,7 +58,7 @@ class Comparison:
         self.slower = 0  # of any class
         self._suspects = suspects or {}
         self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
-        self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
+        self._reads = [self.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
         self._classify_all()
@@ -84,8 +86,7 @@ class Comparison:
 
     def _at(self, place: int) -> RowPair:
         base, new = self._rows[2 * place : 2 * place + 2]
-        known = CHANGES[self._ranks[place] >> NUMBER_BITS]
-        return self._pair((None if base == NO_ROW else base, None if new == NO_ROW else new), known)
+        return self._pair((None if base == NO_ROW else base, None if new == NO_ROW else new))
 
     @property
     def listed(self) -> int:
@@ -96,8 +97,8 @@ class Comparison:
         """Return the number of rows of each class."""
         return ", ".join(change.counted(count) for change in RowClass if (count := self.counts[change])) or "no rows"
 
-    def _pair(self, matched: Matched, known: RowClass | None = None) -> RowPair:
-        """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
+    def _pair(self, matched: Matched) -> RowPair:
+        """Return a pair of rows, of which NEW's judges both."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = ([] if row is None else side.read_row(row, read) for side, read, row in sides)
         if not self.keeps_verdicts:
@@ -107,17 +108,16 @@ class Comparison:
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
         suspect = self._suspects.get((base or new)[0]["row"])
-        known = known or (suspect and suspect.change)
-        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, suspect, self.compared.is_gate)
+        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, suspect, self.compared.is_gate)
 
-    def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""
+    def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `noxcli.comparison/1` without its rows, and with `more`."""
         sides = {side.name.lower(): self.compared.side_document(side) for side in (self.base, self.new)}
         return {
             "schema": COMPARISON_SCHEMA,
-            "ok": code == ExitCode.OK,
-            "exit_code": int(code),
-            "reason": reason,
+            "ok": ending is None,
+            "exit_code": 0 if ending is None else int(ending.exit_code),
+            "reason": None if ending is None else ending.message,
             **sides,
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in RowClass},

@@ -44,9 +44,6 @@ class RowClass(StrEnum):
         return f"{count:,} {'vary' if self is RowClass.VARIES and count > 1 else self}"
 
 
-WITHOUT_REASON = frozenset({RowClass.BROKEN, RowClass.CHANGED, RowClass.SLOWER, RowClass.FIXED, RowClass.VARIES})
-
-
 class SideVerdict(StrEnum):
     """What one side says of a row."""
 
@@ -122,7 +119,7 @@ class RowPair:
     """The judged lines of one row in BASE and in NEW, one for each repetition.
 
     A side without lines has a gap that says why, or None if its whole table lacks the row. `other_input` names an input
-    that differs, so that the two answers are not to one question. A pair that is read again has a `known` class.
+    that differs, so that the two answers are not to one question.
     """
 
     base: Sequence[ResultLine]
@@ -131,7 +128,6 @@ class RowPair:
     base_gap: str | None = None
     new_gap: str | None = None
     other_input: str | None = None
-    known: RowClass | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
     of_gate: bool = False  # which needs an answer on both sides
 
@@ -173,8 +169,8 @@ class RowPair:
     @cached_property
     def verdict(self) -> Classification:
         """The class of the row, by the table in docs/compare.md."""
-        if self.known in WITHOUT_REASON:
-            return Classification(self.known)
+        if self.confirmed is not None and self.confirmed.change is not None:
+            return Classification(self.confirmed.change)
         base, new = self.answers
         if new is SideVerdict.ABSENT:
             return Classification(RowClass.REMOVED, "not in NEW")
