@@ -6,7 +6,7 @@ from itertools import chain
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import RETRY_FOLLOWING, CommonOptions, FollowOptions
-from noxcli.cli.session import Session
+from noxcli.cli.session import NAMES_WITHIN, Session
 from noxcli.errors import NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Renderer
@@ -14,8 +14,6 @@ from noxcli.render.renderers import play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
-
-NAMES_WITHIN = 5.0
 
 
 def policy_of(context: Context, options: CommonOptions) -> Policy:

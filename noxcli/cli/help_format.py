@@ -164,7 +164,8 @@ class Verb(HelpOnStdout, TyperCommand):
         page.write("\n")
         page.write_text((self.help or "").partition("\n\n")[0])
         arguments = [param for param in self.params if _heading(param) == ARGUMENTS]
-        options = sorted(filter(_is_known, self.params), key=lambda param: _place(param, USED, len(USED)))[:MAX_USED]
+        known = [param for param in self.params if _heading(param) == OWN or any(name in USED for name in param.opts)]
+        options = sorted(known, key=lambda param: _place(param, USED, len(USED)))[:MAX_USED]
         for params in filter(None, (arguments, options)):
             records = [record for param in params if (record := param.get_help_record(ctx))]
             width = max(len(names) for names, _ in records)
@@ -238,11 +239,6 @@ def shortened(text: str, width: int) -> str:
     if len(text) > width:
         text = f"{re.split('[;:(,]', text)[0].rstrip()}."
     return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
-def _is_known(param: Any) -> bool:
-    """True for an option that people use, of this verb alone or of several."""
-    return _heading(param) == OWN or any(name in USED for name in param.opts)
 
 
 def _place(param: Any, among: Sequence[str], other: int) -> int:

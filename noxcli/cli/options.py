@@ -126,8 +126,6 @@ RunOrNone = Annotated[str | None, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID,
 RunsArgument = Annotated[list[str] | None, argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
 RunOrLast = Annotated[str, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 VersionId = Annotated[str | None, option("--version-id", "VERSION", "Use this saved version, by id or exact name.")]
-JsonOption = Annotated[bool, flag("--json", "Print one JSON document.")]
-QueryOption = Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds; implies --json.")]
 Timeout = Annotated[
     float | None, option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", parser=_duration)
 ]
@@ -139,9 +137,6 @@ OnInterrupt = Annotated[
 OutputOption = Annotated[str | None, option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.")]
 Junit = Annotated[str | None, option("--junit", "FILE", "Write JUnit XML.")]
 StatusOption = Annotated[list[str] | None, option("--status", "STATUS", "Print only runs in this status; repeatable.")]
-Quiet = Annotated[bool, flag("--quiet -q", "Same as --progress none.")]
-Verbose = Annotated[bool, flag("--verbose -v", "Show requests and retries, but no keys or values.")]
-Color = Annotated[WhenColored, option("--color", "WHEN", "Color stderr: auto, always or never.")]
 
 
 @declared
@@ -161,15 +156,21 @@ class Printed:
 
 
 @declared
-class CommonOptions(Printed):
+class ShownOptions(Printed):
+    """What stderr shows: options of nearly every verb."""
+
+    quiet: Annotated[bool, flag("--quiet -q", "Same as --progress none.")] = False
+    verbose: Annotated[bool, flag("--verbose -v", "Show requests and retries, but no keys or values.")] = False
+    color: Annotated[WhenColored, option("--color", "WHEN", "Color stderr: auto, always or never.")] = "auto"
+
+
+@declared
+class CommonOptions(ShownOptions):
     """Where to connect, and what to show: options of every verb that calls the server."""
 
-    quiet: Quiet = False
     progress: Annotated[
         ProgressShown, option("--progress", "MODE", "Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]")
     ] = "auto"
-    verbose: Verbose = False
-    color: Color = "auto"
     base_url: Annotated[
         str | None,
         option("--base-url", "URL", "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"),
@@ -212,8 +213,8 @@ class LimitOptions(CommonOptions):
 class DocumentOptions:
     """A document instead of text, or a part of it."""
 
-    as_json: JsonOption = False
-    query: QueryOption = None
+    as_json: Annotated[bool, flag("--json", "Print one JSON document.")] = False
+    query: Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds; implies --json.")] = None
 
 
 @declared
@@ -224,36 +225,17 @@ class ListOptions(DocumentOptions):
 
 
 @declared
-class PreflightOptions:
-    """What to check before a start, and against which version of the workflow."""
-
-    dry_run: Annotated[bool, flag("--dry-run", "Check inputs and print the request; start nothing.")] = False
-    no_check: Annotated[bool, flag("--no-check", "Skip local input validation.")] = False
-    version_id: VersionId = None
-
-
-@declared
 class InputOptions:
-    """The inputs of one run on the command line, or those that all rows of a batch have."""
+    """The inputs of one run on the command line, or those that all rows of a batch have, and how they are checked."""
 
     inputs: Annotated[list[str] | None, argument("[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.")] = None
     whole: Annotated[str | None, option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.")] = None
     secrets: Annotated[
         list[str] | None, option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.")
     ] = None
-
-
-@declared
-class StartOptions(InputOptions, PreflightOptions):
-    """How to start one run."""
-
-    callback_url: Annotated[
-        str | None, option("--callback-url", "URL", "Have the platform POST the result to this URL.")
-    ] = None
-    detach: Annotated[bool, flag("--detach", "Start the run, print its id and exit.")] = False
-    state_file: Annotated[
-        str | None, option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.")
-    ] = None
+    dry_run: Annotated[bool, flag("--dry-run", "Check inputs and print the request; start nothing.")] = False
+    no_check: Annotated[bool, flag("--no-check", "Skip local input validation.")] = False
+    version_id: VersionId = None
 
 
 @declared
@@ -353,7 +335,14 @@ class FollowOptions(LimitOptions):
 
 
 @declared
-class RunOptions(StartOptions, DeliverOptions, FollowOptions):
+class RunOptions(InputOptions, DeliverOptions, FollowOptions):
     """How to start one run, follow it, and deliver its output."""
 
+    callback_url: Annotated[
+        str | None, option("--callback-url", "URL", "Have the platform POST the result to this URL.")
+    ] = None
+    detach: Annotated[bool, flag("--detach", "Start the run, print its id and exit.")] = False
+    state_file: Annotated[
+        str | None, option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.")
+    ] = None
     on_interrupt: OnInterrupt = None

@@ -8,7 +8,6 @@ from noxcli.cli.options import (
     LimitOptions,
     OnInterrupt,
     PollInterval,
-    PreflightOptions,
     RowsOptions,
     WorkflowArgument,
     argument,
@@ -31,7 +30,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(InputOptions, PreflightOptions, RowsOptions, LimitOptions):
+class Options(InputOptions, RowsOptions, LimitOptions):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it.

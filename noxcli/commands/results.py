@@ -9,14 +9,11 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
-    Color,
     MeasureOptions,
     OutputOption,
-    Printed,
-    Quiet,
     RowsOptions,
+    ShownOptions,
     StatusOption,
-    Verbose,
     argument,
     declared,
     flag,
@@ -38,7 +35,7 @@ JUDGING = "status", "asserts", "expect", "min_pass", "pass_each", "csv", "report
 
 
 @declared
-class Options(RowsOptions, MeasureOptions, Printed):
+class Options(RowsOptions, MeasureOptions, ShownOptions):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
@@ -61,9 +58,6 @@ class Options(RowsOptions, MeasureOptions, Printed):
     csv: Annotated[str | None, option("--csv", "FILE", "Write a table for spreadsheets.")] = None
     csv_raw: Annotated[bool, flag("--csv-raw", "In --csv, leave texts that look like formulas.")] = False
     output: OutputOption = None
-    quiet: Quiet = False
-    verbose: Verbose = False
-    color: Color = "auto"
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
