@@ -3,9 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
-from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, declared, option
+from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, argument, declared, option
 
 
 class FailOn(StrEnum):
@@ -35,15 +33,8 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions):
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
     """
 
-    base: Annotated[
-        str,
-        typer.Argument(
-            metavar="BASE",
-            help="The results before: a batch's directory, a file of results, or a run.",
-            show_default=False,
-        ),
-    ]
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
+    base: Annotated[str, argument("BASE", "The results before: a batch's directory, a file of results, or a run.")]
+    new: Annotated[str, argument("NEW", "The results after, in the same forms.")]
     fail_on: Annotated[
         list[FailOn] | None,
         option("--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse."),

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
-from noxcli.cli.options import ComparisonOptions, DocumentOptions, declared, fixed_at, option
+from noxcli.cli.options import ComparisonOptions, DocumentOptions, declared, fixed_at, flag, option
 from noxcli.commands import batch
 from noxcli.commands.batch import Again
 
@@ -41,7 +39,7 @@ class Options(ComparisonOptions, DocumentOptions, batch.Options):
         ),
     ] = None
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the least and the most runs that it may start, and start none.")
+        bool, flag("--dry-run", "Print the least and the most runs that it may start, and start none.")
     ] = False
     resume: bool = fixed_at(False)
     again: list[Again] | None = fixed_at(None)

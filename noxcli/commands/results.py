@@ -149,8 +149,7 @@ class _Rows:
         from noxcli.compare.summary import Groups, SideTotals
         from noxcli.reports.spreadsheet import Sheet  # as in execute
 
-        is_table, separator = self.options.csv is not None, self.joined.header.separator
-        self.sheet = Sheet(raw=self.options.csv_raw, separator=separator) if is_table else None
+        self.sheet = Sheet(raw=self.options.csv_raw, separator=self.joined.header.separator)
         self.totals, self.groups = SideTotals(), Groups(self.options.by)
 
     def _is_wanted(self, line: "ResultLine") -> bool:
@@ -165,7 +164,7 @@ class _Rows:
             self.totals.count([line], answer_of(line))
             self.groups.add(line, "new", [line], answer_of(line))
             if self._is_wanted(line):
-                if self.sheet is not None:
+                if self.options.csv is not None:
                     self.sheet.add(line)
                 yield line
 
@@ -195,7 +194,7 @@ class _Rows:
         from noxcli.reports.junit import write_junit
 
         context, joined, checker = self.context, self.joined, self.checker
-        if self.sheet is not None and self.options.csv is not None:
+        if self.options.csv is not None:
             save(Path(self.options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))))
 
         def write_cases(target: Path) -> None:
