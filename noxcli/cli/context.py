@@ -1,6 +1,6 @@
 """The surroundings of a command: its streams, what stdout carries, its clock, and the outcome that it fills in."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -108,6 +108,10 @@ class Printing:
         line = as_line(found, indent=indent)
         self._concluded = True
         self.terminal.write(line)
+
+    def print_named(self, name: str, fields: Mapping[str, Any], code: ExitCode = ExitCode.OK) -> None:
+        """Print the document `noxcli.NAME/1` with these fields. Raises as `print_result`."""
+        self.print_document({"schema": f"noxcli.{name}/1", "ok": code == ExitCode.OK, "exit_code": int(code), **fields})
 
     def print_long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
         """Print a document that ends in a long list, item by item unless a query needs all. Raises as above."""

@@ -203,8 +203,7 @@ class Session:
         if self.context.printing.format.is_text:
             show_table(terminal, listing.layout, listing.rows(entries))
         else:
-            head = {"schema": f"noxcli.{name}/1", "ok": True, "exit_code": 0, "limit": limit}
-            self.context.printing.print_document({**head, name: entries})
+            self.context.printing.print_named(name, {"limit": limit, name: entries})
         if not entries:
             terminal.note(f"no {name}")
         elif len(entries) == limit == LISTED:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
-from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
+from noxcli.errors import NoxError, StreamUnsupported, worst
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 from noxcli.timing import show_seconds
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.urls import Url
 
-DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
 # Seconds to watch a stream, until it is looked at again, and that it must stay open after its first bytes.
 WATCHED, CHECK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
@@ -79,8 +78,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         rows = [(each["verdict"], each["name"], visible(line, None)) for each, line in zip(found, lines, strict=True)]
         show_table(terminal, CHECK_COLUMNS, rows)
     else:
-        head = {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code)}
-        printing.print_document({**head, "checks": found})
+        printing.print_named("doctor", {"checks": found}, code)
     raise typer.Exit(code)
 
 

@@ -13,8 +13,6 @@ from noxcli.errors import Phase, UsageProblem
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
 
-IMPORT_SCHEMA = "noxcli.import/1"
-
 
 @declared
 class Options(DocumentOptions, LimitOptions):
@@ -119,9 +117,6 @@ def _show(
     context, terminal = noxus.context, noxus.context.terminal
     document = terminal.mask.whole(
         {
-            "schema": IMPORT_SCHEMA,
-            "ok": True,
-            "exit_code": 0,
             "retry_safe": not options.apply,
             "server": context.base_url,
             "mode": options.mode,
@@ -133,7 +128,7 @@ def _show(
         }
     )
     if not context.printing.format.is_text:
-        context.printing.print_document(document)
+        context.printing.print_named("import", document)
         return
     if options.apply:
         replaced = document["targets"] if options.mode == "replace" else []

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from noxcli.runs.progress import Node, Progress
 
 T = TypeVar("T")
-INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
     ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
     cut=("ERROR", "NODE"),
@@ -64,19 +63,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
         io = _read_node(noxus, inside, options.node) if options.node is not None else None
     run, progress = inside.run, inside.progress
     if not printing.format.is_text:
-        printing.print_document(
-            {
-                "schema": INSPECT_SCHEMA,
-                "ok": True,
-                "exit_code": 0,
-                "run": Outcome(run=run, confirmed=True, progress=progress).document_of_run(),
-                "error": progress.why.removeprefix(": ").strip() or None,
-                "inputs": inside.inputs,
-                "nodes": inside.nodes,
-                "io": io,
-                "data": inside.data,
-            }
-        )
+        document = {
+            "run": Outcome(run=run, confirmed=True, progress=progress).document_of_run(),
+            "error": progress.why.removeprefix(": ").strip() or None,
+            "inputs": inside.inputs,
+            "nodes": inside.nodes,
+            "io": io,
+            "data": inside.data,
+        }
+        printing.print_named("inspect", document)
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:

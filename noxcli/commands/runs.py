@@ -1,19 +1,14 @@
 """`noxcli runs`: past and current runs, newest first."""
 
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noxcli.cli.options import LimitOptions, ListOptions, StatusOption, argument, declared, read_statuses
 from noxcli.errors import Phase
-from noxcli.models import Run
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
 
 RUN_FIELDS = ("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s")
 RUN_LISTING = Listing(
@@ -47,18 +42,17 @@ class Options(ListOptions, LimitOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the runs. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a list needs
-    from noxcli.runs.resolve import newest_first
+    from noxcli.runs.resolve import newest
 
     noxus = begin(ctx, options)
     wanted = read_statuses(options.status or [])
     with noxus.connect(Phase.DELIVER):
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
-
-        def read(api: "NoxusApi") -> list[Run]:
-            listed = newest_first(api.list_runs(of.id if of else None))
-            return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
-
-        found = noxus.keep_trying(read)
+        found = noxus.keep_trying(
+            lambda api: newest(
+                api.list_runs(of.id if of else None), options.limit, lambda run: not wanted or run.status in wanted
+            )
+        )
     # A workflow given by its id has no name, unless the list says it.
     named = (Outcome(run=replace(run, workflow=run.workflow or of)).document_of_run() or {} for run in found)
     entries = [{name: each[name] for name in RUN_FIELDS} for each in named]

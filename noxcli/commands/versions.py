@@ -1,7 +1,5 @@
 """`noxcli versions`: the values for `--version-id`."""
 
-from itertools import islice
-
 import typer
 
 from noxcli.cli.options import LimitOptions, ListOptions, WorkflowArgument, declared
@@ -32,12 +30,12 @@ class Options(ListOptions, LimitOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the versions. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a list needs
-    from noxcli.runs.resolve import newest_first
+    from noxcli.runs.resolve import newest
 
     noxus = begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
-        shown = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
+        shown = noxus.keep_trying(lambda api: newest(api.list_versions(found.id), options.limit))
     entries = [
         {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}} for each in shown
     ]

@@ -1,7 +1,5 @@
 """`noxcli workflows`: the workflows that can be run."""
 
-from itertools import islice
-
 import typer
 
 from noxcli.cli.options import LimitOptions, ListOptions, declared
@@ -29,11 +27,11 @@ class Options(ListOptions, LimitOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the workflows. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a list needs
-    from noxcli.runs.resolve import newest_first
+    from noxcli.runs.resolve import newest
 
     noxus = begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
-        found = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_workflows()), options.limit)))
+        found = noxus.keep_trying(lambda api: newest(api.list_workflows(), options.limit))
         if len(found) < options.limit:
             noxus.context.cache.save_workflows(found)
     entries = [{name: getattr(each, name) for name in WORKFLOW_FIELDS} for each in found]

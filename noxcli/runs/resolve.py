@@ -1,9 +1,9 @@
 """Finding runs and workflows: those that users name, the newest first, and runs that a lost start may have begun."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import (
@@ -200,19 +200,16 @@ def _require_unique(name: str, kind: str, ids: Sequence[str]) -> None:
         raise UsageProblem(f"{len(ids)} {kind} are named {name!r}", f"give one of their ids: {', '.join(ids)}")
 
 
-def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
-    """Yield runs and versions by their creation and workflows by their last change, the newest first.
+def newest(items: Iterable[Listed], most: int, wanted: Callable[[Listed], bool] = lambda _: True) -> list[Listed]:
+    """Return `most` of the wanted runs and versions by their creation and workflows by their last change, newest first.
 
-    If the list begins in that order, items are passed on as they arrive, and pages are read only on demand; otherwise
-    the whole list is read and sorted.
+    If the list begins in that order, pages are read only on demand; otherwise the whole list is read and sorted.
     """
     rest = iter(items)
     first = list(islice(rest, EVIDENCE))
-    if first == sorted(first, key=moment_of, reverse=True):
-        yield from first
-        yield from rest
-    else:
-        yield from sorted([*first, *rest], key=moment_of, reverse=True)
+    in_order = first == sorted(first, key=moment_of, reverse=True)
+    ordered = chain(first, rest) if in_order else sorted([*first, *rest], key=moment_of, reverse=True)
+    return list(islice(filter(wanted, ordered), most))
 
 
 def moment_of(item: Run | Workflow | Version) -> datetime:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noxcli.models import Run
 from noxcli.render.table import Layout, age, format_table
 from noxcli.render.terminal import Terminal
-from noxcli.runs.resolve import EVIDENCE, newest_first
+from noxcli.runs.resolve import EVIDENCE, newest
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
@@ -217,13 +217,13 @@ def runs_of(ages: list[int | None]) -> list[Run]:
 @given(st.lists(st.integers(0, 9), max_size=EVIDENCE))
 def test_any_order_becomes_newest_first(ages: list[int | None]) -> None:
     runs = runs_of(ages)
-    listed = [run.created_at or "" for run in newest_first(runs)]
+    listed = [run.created_at or "" for run in newest(runs, len(runs))]
     assert listed == sorted((run.created_at or "" for run in runs), reverse=True)
 
 
 def test_what_has_no_time_comes_last() -> None:
-    assert [run.id for run in newest_first(runs_of([None, 5, 1]))] == ["r2", "r1", "r0"]
-    assert json.dumps([run.created_at for run in newest_first(runs_of([None, None]))]) == "[null, null]"
+    assert [run.id for run in newest(runs_of([None, 5, 1]), 3)] == ["r2", "r1", "r0"]
+    assert json.dumps([run.created_at for run in newest(runs_of([None, None]), 2)]) == "[null, null]"
 
 
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:

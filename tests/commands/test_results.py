@@ -274,7 +274,7 @@ def test_scores_and_groups_are_measured(noxcli: Noxcli, plays: Any) -> None:
 
 
 def test_no_report_outlives_a_table_that_has_no_room(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
-    write_rows({"Question": "x" * 100_000})
+    write_rows({"Question": "x" * 300_000})
     noxcli("batch", plays(nodes=[input_node("Question")], output={"Answer": "yes"}), "rows.jsonl")
     reports = ["--report", "page.html", "--junit", "cases.xml"]
     assert noxcli("results", "rows.jsonl.batch", *reports).code == 0
