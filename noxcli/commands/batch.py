@@ -18,15 +18,7 @@ from noxcli.cli.options import (
     some_time,
 )
 
-
-class Again(StrEnum):
-    """Rows to start again."""
-
-    FAILED = "failed"
-    STOPPED = "stopped"
-    DOUBTFUL = "doubtful"
-    RED = "red"
-    EDITED = "edited"
+Again = StrEnum("Again", "FAILED STOPPED DOUBTFUL RED EDITED")  # rows to start again, each by its name in lower case
 
 
 @declared

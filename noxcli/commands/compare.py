@@ -5,14 +5,7 @@ from typing import Annotated
 
 from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, argument, declared, option
 
-
-class FailOn(StrEnum):
-    """What else counts as a regression."""
-
-    CHANGED = "changed"
-    NEW = "new"
-    REMOVED = "removed"
-    WORSE = "worse"
+FailOn = StrEnum("FailOn", "CHANGED NEW REMOVED WORSE")  # what else counts as a regression, each in lower case
 
 
 @declared
