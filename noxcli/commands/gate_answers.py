@@ -29,12 +29,7 @@ from noxcli.rows.reader import RowReader
 
 NEW_INPUT = "--new-input"
 TRIES = 2  # in one call, for an answer that has no result
-CLASSES = {
-    SuspectState.BROKEN: RowClass.BROKEN,
-    SuspectState.UNCONFIRMED: RowClass.BROKEN,
-    SuspectState.VARIES: RowClass.VARIES,
-    SuspectState.NO_BASE: None,
-}
+CLASSES = {SuspectState.VARIES: RowClass.VARIES, SuspectState.NO_BASE: None}  # other suspects are broken
 
 
 class GateRows(RowReader):
@@ -135,7 +130,7 @@ class GateAnswers(BatchSummary):
         places = (*SCREEN, *SUSPECTS)
         again = [[self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)]
         base, new = ((each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE)) for each in again)
-        return Confirmed(str(state), CLASSES[state], base, new)
+        return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
 
 
 def with_own(inputs: Inputs, own: Inputs) -> Inputs:

@@ -194,12 +194,10 @@ class _Reading:
         self._suspect(verdict.suspects)
         if verdict.is_red:
             return verdict
-        while (
-            verdict.looks[-1].color is Color.GRAY
-            and len(verdict.looks) < MAX_ROUNDS
-            and self.left >= self.gate.round_runs
-        ):
-            verdict.looks.append(self._look(len(verdict.looks) + 1))
+        for rounds in range(2, MAX_ROUNDS + 1):
+            if verdict.looks[-1].color is not Color.GRAY or self.left < self.gate.round_runs:
+                break
+            verdict.looks.append(self._look(rounds))
         return verdict
 
     def _need(self, places: Iterable[AnswerKey]) -> None:
@@ -212,27 +210,32 @@ class _Reading:
     def _answers(self, row: int, side: int, places: Iterable[int]) -> list[SideVerdict]:
         return [self.stored[AnswerKey(row, side, place)].answer for place in places]
 
+    def _pair(self, row: int, place: int) -> list[SideVerdict]:
+        return [self.stored[AnswerKey(row, side, place)].answer for side in SIDES]
+
     # NEW as a whole.
 
     def _look(self, rounds: int) -> Look:
         """Ask the last round, and look at all."""
-        numbers = self.gate.rows
+        numbers, places = self.gate.rows, range(1, rounds + 1)
         self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
-        pairs = [
-            [[self.stored[AnswerKey(row, side, place)] for side in SIDES] for place in range(1, rounds + 1)]
-            for row in numbers
-        ]
-        passes = [
-            [each.answer is SideVerdict.GOOD for each in pair] for row in pairs for pair in row if _is_whole(pair)
-        ]
+        pairs = [self._pair(row, place) for row in numbers for place in places]
+        passes = [[each is SideVerdict.GOOD for each in pair] for pair in pairs if SideVerdict.NONE not in pair]
         broken, fixed = passes.count([True, False]), passes.count([False, True])
         share = chance(broken, fixed)
         colors = {Color.RED if share <= self.level else Color.GRAY if share <= GRAY else Color.GREEN}
         interval = None
         if self.gate.scored:
-            interval = Interval.of([mean for row in pairs if (mean := _mean(row)) is not None], self.level)
+            means = (self._mean(row, places) for row in numbers)
+            interval = Interval.of([mean for mean in means if mean is not None], self.level)
             colors.add(Color.GREEN if interval is None else _color_of(interval))
         return Look(rounds, broken, fixed, interval, next(color for color in Color if color in colors))
+
+    def _mean(self, row: int, places: Iterable[int]) -> float | None:
+        """Return how much higher NEW's score is over these rounds of a row, None if none of them has both scores."""
+        pairs = ([self.stored[AnswerKey(row, side, place)].score for side in SIDES] for place in places)
+        found = [difference(base, new) for base, new in pairs if base is not None and new is not None]
+        return fsum(found) / len(found) if found else None
 
     # Single rows.
 
@@ -241,30 +244,21 @@ class _Reading:
         suspects = [row for row in self.gate.rows if self._seems_broken(row)]
         found.update(dict.fromkeys(suspects, SuspectState.UNCONFIRMED))
         screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]
-        passes = self._screen(screened, found)
-        lead = needed_lead(len(passes))
-        serious = sorted(passes, key=passes.__getitem__)
-        while serious:
-            size = max(0, self.left // BLOCK)
-            block, serious = serious[:size], serious[size:]
-            if not block:
-                return
-            self._confirm(block, lead, found)
-            if SuspectState.BROKEN in found.values():
-                return
+        self._need(AnswerKey(row, NEW, place) for row in screened for place in SCREEN)
+        passes = {row: self._answers(row, NEW, SCREEN).count(SideVerdict.GOOD) for row in screened}
+        found.update((row, SuspectState.VARIES) for row in screened if passes[row] >= ENOUGH_TO_CLEAR)
+        serious = sorted((row for row in screened if passes[row] < ENOUGH_TO_CLEAR), key=passes.__getitem__)
+        lead = needed_lead(len(serious))
+        while serious and self.left >= BLOCK and SuspectState.BROKEN not in found.values():
+            size = self.left // BLOCK
+            self._confirm(serious[:size], lead, found)
+            serious = serious[size:]
 
     def _seems_broken(self, row: int) -> bool:
-        (base,), (new,) = (self._answers(row, side, [1]) for side in SIDES)
+        base, new = self._pair(row, 1)
         if base is SideVerdict.GOOD:
             return new in (SideVerdict.BAD, SideVerdict.FAILED)
         return base is SideVerdict.FAILED and new is SideVerdict.BAD
-
-    def _screen(self, rows: Sequence[int], found: dict[int, SuspectState]) -> dict[int, int]:
-        """Ask NEW alone, and return how often the rows pass that this does not clear."""
-        self._need(AnswerKey(row, NEW, place) for row in rows for place in SCREEN)
-        passes = {row: self._answers(row, NEW, SCREEN).count(SideVerdict.GOOD) for row in rows}
-        found.update((row, SuspectState.VARIES) for row, count in passes.items() if count >= ENOUGH_TO_CLEAR)
-        return {row: count for row, count in passes.items() if count < ENOUGH_TO_CLEAR}
 
     def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> None:
         """Ask both sides for as long as a row of the block can reach the lead; answers without a result may be any."""
@@ -284,18 +278,6 @@ class _Reading:
         base, new = (self._answers(row, side, places) for side in SIDES)
         lead = base.count(SideVerdict.GOOD) - new.count(SideVerdict.GOOD)
         return lead - new.count(SideVerdict.NONE), lead + base.count(SideVerdict.NONE)
-
-
-def _is_whole(pair: Sequence[StoredAnswer]) -> bool:
-    return all(each.answer is not SideVerdict.NONE for each in pair)
-
-
-def _mean(pairs: Sequence[Sequence[StoredAnswer]]) -> float | None:
-    """Return how much higher NEW's score is, over all rounds of a row, None if no round has both scores."""
-    found = [
-        difference(base.score, new.score) for base, new in pairs if base.score is not None and new.score is not None
-    ]
-    return fsum(found) / len(found) if found else None
 
 
 def _color_of(interval: Interval) -> Color:
