@@ -115,12 +115,9 @@ class ComparisonReport:
             whole, workflow = (totals["reason"] or "").partition(";")[0], totals["new"]["workflow_id"]
             yield Case("NEW as a whole", workflow, None, verdict, "worse", whole, whole)
         for pair in self.comparison.pairs(same=True):
-            yield case_of_pair(pair, self._case_verdict(pair))
-
-    def _case_verdict(self, pair: RowPair) -> CaseVerdict:
-        if self.fails(pair):
-            return CaseVerdict.FAILURE
-        return CaseVerdict.ERROR if pair.verdict.unjudged and not self.options.allow_missing else CaseVerdict.PASSED
+            lacks = pair.verdict.unjudged and not self.options.allow_missing
+            without = CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
+            yield case_of_pair(pair, CaseVerdict.FAILURE if self.fails(pair) else without)
 
     def _print(self, totals: dict[str, Any]) -> None:
         terminal, comparison = self.context.terminal, self.comparison

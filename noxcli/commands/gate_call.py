@@ -81,7 +81,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
             gate.check()
             if options.dry_run:
                 context.reports.targets.clear()  # there is nothing to report
-                context.printing.print_document(gate.counts())
+                rules, started = answers.rules, answers.runs.total()
+                counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
+                context.printing.print_document({**counts, "started": started})
                 return
             batch.begin(gate.checker)
             verdict = gate.decide(pace)
@@ -150,12 +152,6 @@ class _Gate:
         if most < (least := min_max_runs(len(numbers))):
             raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
         self.answers.rules = GateRules(numbers, most, scored=self.checker.score is not None)
-
-    def counts(self) -> Mapping[str, int]:
-        """Return what --dry-run prints."""
-        rules, started = self.answers.rules, self.answers.runs.total()
-        least, most = rules.round_runs, rules.max_runs
-        return {"rows": len(rules.rows), "least_runs": least, "most_runs": most, "started": started}
 
     def _read_versions(self, workflow: Workflow, *names: str) -> list[Workflow]:
         """Return the workflow in both versions. Raises UsageProblem if nothing can differ, and what reading raises."""
