@@ -11,6 +11,7 @@ import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.errors import NoxError, StreamUnsupported, worst
+from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 from noxcli.timing import show_seconds
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.api.event_stream import EventFeed
     from noxcli.cli.session import Session
-    from noxcli.models import Run
     from noxcli.urls import Url
 
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
@@ -169,7 +169,7 @@ def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe
         return Probe("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
-def _check_buffering(feed: "EventFeed", run: "Run") -> Probe:
+def _check_buffering(feed: "EventFeed", run: Run) -> Probe:
     """Say whether the events of a run come as they are sent; `run` is its record from before the stream was opened."""
     ended = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers

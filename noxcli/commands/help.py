@@ -122,6 +122,6 @@ def _switches() -> str:
     for name, meaning in meanings().items():
         default = str(getattr(defaults, name))
         default = default.lower() if default in ("True", "False") else default
-        parts.append(f"{name}={'|'.join(choices(name))}  [default: {default}]\n")
-        parts.append(indent(fill(meaning.replace("`", ""), width=76), "    ") + "\n\n")
-    return "".join(parts).rstrip("\n") + "\n"
+        text = indent(fill(meaning.replace("`", ""), width=76), "    ")
+        parts.append(f"{name}={'|'.join(choices(name))}  [default: {default}]\n{text}")
+    return "\n\n".join(parts)

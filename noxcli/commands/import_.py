@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from noxcli.cli.ending import to_paste
 from noxcli.cli.options import DocumentOptions, LimitOptions, argument, declared, flag
 from noxcli.codec import to_json
 from noxcli.errors import Phase, UsageProblem
+from noxcli.render.table import with_tabs
+from noxcli.render.text import visible
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -39,8 +42,7 @@ class Options(DocumentOptions, LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
-    from noxcli.cli.ending import to_paste  # the help loads none of these
-    from noxcli.cli.session import begin
+    from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.runs.start import ImportAttempt, ImportRequest, send_once
 
     noxus = begin(ctx, options)
@@ -85,8 +87,6 @@ def _read_bundle(noxus: "Session", file: str) -> str:
 
 def _require_consent(noxus: "Session", options: Options, targets: Mapping[str, str]) -> None:
     """Ask on a terminal before something current changes. Raises UsageProblem without a yes."""
-    from noxcli.render.text import visible
-
     terminal = noxus.context.terminal
     if not terminal.interactive or (options.mode != "replace" and not options.activate):
         return
@@ -112,8 +112,6 @@ def _show(
     noxus: "Session", options: Options, targets: Mapping[str, str], answer: list[Any], created: list[dict[str, str]]
 ) -> None:
     """Print the document about an import, or of what it would do, or a line for each thing in it."""
-    from noxcli.render.table import with_tabs  # as above
-
     context, terminal = noxus.context, noxus.context.terminal
     document = terminal.mask.whole(
         {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noxcli.cli.ending import print_hint
 from noxcli.cli.options import DocumentOptions, LimitOptions, VersionId, WorkflowArgument, declared, flag
 from noxcli.codec import to_json
 from noxcli.errors import Phase
@@ -41,12 +42,10 @@ class Options(DocumentOptions, LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
-    from noxcli.cli import prepare
-    from noxcli.cli.ending import print_hint
-    from noxcli.cli.session import begin  # the help loads none of these
+    from noxcli.cli import prepare, session  # the help loads none of these
     from noxcli.inputs.definition import inputs_of, outputs_of, schema_of
 
-    noxus = begin(ctx, options)
+    noxus = session.begin(ctx, options)
     context = noxus.context
     with noxus.connect(Phase.PREFLIGHT):
         known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)

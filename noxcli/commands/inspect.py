@@ -10,7 +10,8 @@ from noxcli.cli.options import LAST, DocumentOptions, LimitOptions, RunOrLast, d
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
 from noxcli.masking import HIDDEN
-from noxcli.outputs.values import as_text
+from noxcli.models import Finished, Run
+from noxcli.outputs.values import as_text, require_whole
 from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
 from noxcli.render.text import shorten
 from noxcli.reports.result import Outcome
@@ -18,7 +19,6 @@ from noxcli.reports.result import Outcome
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.cli.session import Session
-    from noxcli.models import Run
     from noxcli.runs.node_data import NodeData
     from noxcli.runs.progress import Node, Progress
 
@@ -89,7 +89,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 class Inside:
     """What is known about the nodes of a run. `data` is the server's, unchanged; `inputs` are without known secrets."""
 
-    run: "Run"
+    run: Run
     progress: "Progress"
     nodes: list[dict[str, Any]]
     data: Any
@@ -99,7 +99,6 @@ class Inside:
 def inspect_run(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
     from noxcli.cli.follow import explain_failure, progress_of  # as above
-    from noxcli.models import Finished
     from noxcli.runs.node_data import NodeData, data_by_node
 
     context = noxus.context
@@ -150,7 +149,6 @@ def _entry(node: "Node", data: "NodeData") -> dict[str, Any]:
 def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     from noxcli.outputs.expand import complete_inline  # loaded only with --node
-    from noxcli.outputs.values import require_whole
     from noxcli.runs.resolve import resolve_node
 
     names = inside.progress.names

@@ -6,7 +6,7 @@ import typer
 
 from noxcli.cli.options import LAST, LimitOptions, OutputOption, RunOrLast, declared
 from noxcli.errors import ExitCode, Phase
-from noxcli.reports.result import Outcome, verdict_of
+from noxcli.reports.result import EndedRun, Outcome, verdict_of
 from noxcli.timing import seconds_between
 
 
@@ -32,7 +32,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import begin  # the help loads none of what a page needs
     from noxcli.commands.inspect import inspect_run
     from noxcli.reports.html.run_page import run_page
-    from noxcli.reports.result import EndedRun
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal

@@ -9,12 +9,12 @@ import typer
 
 from noxcli.cli.options import RunArgument, RunOptions, declared, option
 from noxcli.errors import Phase, UsageProblem
+from noxcli.models import Run, Workflow
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.inputs.definition import InputNode
     from noxcli.inputs.parse import Inputs
-    from noxcli.models import Run, Workflow
 
 
 @declared
@@ -45,7 +45,6 @@ class Options(RunOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, prepare, session, start  # the help loads none of what a run needs
-    from noxcli.models import Workflow
 
     noxus = session.begin(ctx, options, subject=options.run)
     prepare.require_startable(ctx, options)
@@ -77,7 +76,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             deliver.deliver(noxus, ended, options, workflow=workflow)
 
 
-def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
+def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Workflow) -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
     from noxcli.outputs.expand import complete_inline  # as above

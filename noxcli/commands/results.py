@@ -22,6 +22,9 @@ from noxcli.cli.options import (
     read_statuses,
 )
 from noxcli.errors import ExitCode, UsageProblem
+from noxcli.files import save
+from noxcli.outputs.values import by_name
+from noxcli.render.text import amount, in_prose
 
 if TYPE_CHECKING:
     from noxcli.checks.batch_summary import BatchSummary
@@ -111,8 +114,6 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
 
 def _validate_checks(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
     """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
-    from noxcli.outputs.values import by_name
-    from noxcli.render.text import in_prose
     from noxcli.rows.columns import EXPECT  # as in execute
     from noxcli.rows.selection import Shard
 
@@ -190,8 +191,7 @@ class _Rows:
 
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
-        from noxcli.files import save  # as in execute
-        from noxcli.reports.junit import write_junit
+        from noxcli.reports.junit import write_junit  # as in execute
 
         context, joined, checker = self.context, self.joined, self.checker
         if self.options.csv is not None:
@@ -208,8 +208,6 @@ class _Rows:
 
     def report(self) -> None:
         """Write to stderr what there is and what is missing, and collect what a CI system gets."""
-        from noxcli.render.text import amount  # as in execute
-
         terminal, joined, summary, header = self.context.terminal, self.joined, self.summary, self.joined.header
         places = len(joined.directories)
         where = f"{places} {'directory' if places == 1 else 'directories'}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noxcli.cli.ending import complain
 from noxcli.cli.options import CommonOptions, DocumentOptions, RunsArgument, Timeout, declared, option
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
@@ -38,8 +39,7 @@ class Options(DocumentOptions, CommonOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Stop each run. Raises the worst error, after all of them."""
-    from noxcli.cli.ending import complain  # the help loads none of these
-    from noxcli.cli.session import begin
+    from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.runs.resolve import parse_runs
     from noxcli.state.history import read_state
 
