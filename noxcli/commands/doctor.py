@@ -157,7 +157,7 @@ def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) ->
 def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     if named is not None:
-        recent = [noxus.resolve_run(named, noxus.retries(0.0))]
+        recent = [noxus.read_run(named, noxus.retries(0.0))]
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
     if not recent:

@@ -68,6 +68,7 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
         ([], {"NOXUS_API_KEY": LIMITED_KEY}, 0, {"key": "warning"}, "give the key the permission flows_run"),
         (["--base-url", "http://127.0.0.1:9"], {}, 75, {"host": "failed"}, "connection refused"),
         (["--run", "00000000-0000-4000-8000-000000000000"], {}, 5, {"events": "failed"}, "404"),
+        (["--run", "nope"], {}, 2, {"events": "failed"}, "'nope' is not a run id"),
     ],
 )
 def test_a_finding_has_its_code_and_ends_what_depends_on_it(
