@@ -18,11 +18,6 @@ def capitals(plays: Any) -> str:
     return str(plays(nodes=[input_node("Country")], output=lambda inputs: {"City": known[inputs["Country"]]}))
 
 
-@pytest.fixture
-def two_outputs(plays: Any) -> str:
-    return str(plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"], "B": 2}))
-
-
 def table(text: str, name: str = "rows.csv") -> str:
     Path(name).write_text(text)
     return name
@@ -111,9 +106,9 @@ def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
         ({}, 2, "row 1 expects no output: its $expect is {}"),
     ],
 )
-def test_an_expectation_is_by_output(noxcli: Noxcli, two_outputs: str, expect: Any, code: int, said: str) -> None:
-    file = table(json.dumps({"Q": "x", "$expect": expect}), "rows.jsonl")
-    result = noxcli("batch", two_outputs, file)
+def test_an_expectation_is_by_output(noxcli: Noxcli, plays: Any, expect: Any, code: int, said: str) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "x", "B": 2})
+    result = noxcli("batch", workflow, table(json.dumps({"Q": "x", "$expect": expect}), "rows.jsonl"))
     assert (result.code, said in result.err) == (code, True)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -95,6 +95,14 @@ def row(number: int, digest: int = 0) -> Row:
     return Row(number, number, digest)
 
 
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal that has begun."""
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, JournalState())
+        yield journal
+
+
 def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(HEADER, JournalState())
@@ -118,32 +126,21 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "discarded"), [(Unavailable("busy", sent=False), True), (RequestRejected("no"), False)]
 )
-def test_a_journal_of_rejected_starts_is_kept(tmp_path: Path, error: NoxError, *, discarded: bool) -> None:
-    with Journal(tmp_path / "new", Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        journal.note_sent(row(1), "digest", None)
-        journal.withdraw(row(1), error)
-        assert journal.discard() == discarded
+def test_a_journal_of_rejected_starts_is_kept(journal: Journal, error: NoxError, *, discarded: bool) -> None:
+    journal.note_sent(row(1), "digest", None)
+    journal.withdraw(row(1), error)
+    assert journal.discard() == discarded
     assert journal.path.exists() != discarded
 
 
-def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        for number in (1, 2, 3):
-            journal.note_sent(row(number, number), "digest", None)
-        journal.note_stopping([(row(2), Run("r", "w", "running"))])
-        size = journal.path.stat().st_size
-        journal.renumber([(2, 1, 11), (5, 2, 12)])
-        journaled = JournalState.read(journal.path)
-    assert {number: journaled.state(number) for number in range(1, 7)} == {
-        1: NEW,
-        2: SENT,
-        3: NEW,
-        4: NEW,
-        5: SENT,
-        6: NEW,
-    }
+def test_rows_get_new_numbers_all_at_once(journal: Journal) -> None:
+    for number in (1, 2, 3):
+        journal.note_sent(row(number, number), "digest", None)
+    journal.note_stopping([(row(2), Run("r", "w", "running"))])
+    size = journal.path.stat().st_size
+    journal.renumber([(2, 1, 11), (5, 2, 12)])
+    journaled = JournalState.read(journal.path)
+    assert [journaled.state(number) for number in range(1, 7)] == [NEW, SENT, NEW, NEW, SENT, NEW]
     assert (journaled.digests[2], journaled.digests[5], journaled.stopping) == (11, 12, {5})
     assert {number: pending.number for number, pending in journaled.pending.items()} == {2: 2, 5: 5}
     content = journal.path.read_bytes()
@@ -154,49 +151,43 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         assert [journaled.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
 
 
-def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        for number in (1, 2):
-            journal.note_sent(row(number, number), "digest", None)
-        journal.renumber([(4, 1, 11), (5, 2, 12)])
-        content = journal.path.read_text().splitlines(keepends=True)
-        journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
-        journal.note_sent(row(3, 3), "digest", None)
-        journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
-        journaled = JournalState.read(journal.path)
-    assert {number: journaled.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
+def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
+    for number in (1, 2):
+        journal.note_sent(row(number, number), "digest", None)
+    journal.renumber([(4, 1, 11), (5, 2, 12)])
+    content = journal.path.read_text().splitlines(keepends=True)
+    journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
+    journal.note_sent(row(3, 3), "digest", None)
+    journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
+    journaled = JournalState.read(journal.path)
+    assert [journaled.state(number) for number in range(1, 6)] == [SENT, SENT, SENT, NEW, NEW]
     assert [journaled.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
 
 
-def finish(journal: Journal, number: int) -> None:
+def finish(journal: Journal, number: int, *, confirmed: bool = True) -> None:
     """Write the journal of a row that has its result."""
     journal.note_sent(row(number), "d", None)
     journal.note_started(row(number), run := Run(f"r{number}", "w", "completed"))
-    result = {"run": {"id": run.id, "confirmed": True}, "error": None}
+    result = {"run": {"id": run.id, "confirmed": confirmed}, "error": None}
     journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
 
 
-def test_a_choice_whose_writer_was_killed_is_void(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        for number in (1, 2):
-            finish(journal, number)
-        journal.choose([(1, None)])
-        content = journal.path.read_text().splitlines(keepends=True)
-        journal.path.write_text("".join(content[:-1]))  # without the last line
-        finish(journal, 3)
-        journal.choose([(2, None)])
-        journaled = JournalState.read(journal.path)
+def test_a_choice_whose_writer_was_killed_is_void(journal: Journal) -> None:
+    for number in (1, 2):
+        finish(journal, number)
+    journal.choose([(1, None)])
+    content = journal.path.read_text().splitlines(keepends=True)
+    journal.path.write_text("".join(content[:-1]))  # without the last line
+    finish(journal, 3)
+    journal.choose([(2, None)])
+    journaled = JournalState.read(journal.path)
     assert [journaled.state(number) for number in (1, 2, 3)] == [FINISHED, NEW, FINISHED]
 
 
-def test_the_first_and_the_last_run_are_a_batchs_own(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        for number in (1, 2, 3):
-            finish(journal, number)
-        assert JournalState.read(journal.path).own_runs(journal.path) == ["r1", "r3"]
+def test_the_first_and_the_last_run_are_a_batchs_own(journal: Journal) -> None:
+    for number in (1, 2, 3):
+        finish(journal, number)
+    assert JournalState.read(journal.path).own_runs(journal.path) == ["r1", "r3"]
 
 
 def test_a_journal_that_was_moved_before_its_lock_is_left_alone(
@@ -242,16 +233,10 @@ def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: p
     assert flushes[(tmp_path / "batch.jsonl.torn").stat().st_ino] == 1, "before it is gone from the journal"
 
 
-def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
-    run = Run("r", "w", "completed")
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        for number, confirmed in ((1, True), (2, False)):
-            journal.note_sent(row(number), "d", None)
-            journal.note_started(row(number), run)
-            result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
-            journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
-        journaled = JournalState.read(journal.path)
+def test_only_a_confirmed_verdict_is_final(journal: Journal) -> None:
+    finish(journal, 1)
+    finish(journal, 2, confirmed=False)
+    journaled = JournalState.read(journal.path)
     assert journaled.count_finished() == 1
     assert list(journaled.pending) == [2]
 
@@ -280,6 +265,7 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
 
 
 TIME = "2026-01-01T00:00:00.000+00:00"
+WITHDRAWN = b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": 75}\n'
 HEAD = {"batch": "noxcli.batch/1", **asdict(HEADER)}
 LINES: list[dict[str, Any]] = [
     {**HEAD, "at": TIME},
@@ -343,11 +329,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
 )
 def test_a_line_that_is_not_understood_is_refused_and_kept(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
-    path.write_bytes(
-        b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": 75}\n'
-        + line
-        + b'\n{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n'
-    )
+    path.write_bytes(WITHDRAWN + line + b"\n" + WITHDRAWN)
     before = path.read_bytes()
     with (
         Journal(tmp_path, Clock()) as journal,
@@ -375,7 +357,7 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("noxcli.batchdir.journal_state.MAX_LINE", 1000)
     monkeypatch.setattr("noxcli.batchdir.journal.MAX_LINE", 1000)
     path = tmp_path / "batch.jsonl"
-    path.write_bytes(b"x" * 10_000 + b'{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n')
+    path.write_bytes(b"x" * 10_000 + WITHDRAWN)
     with pytest.raises(UsageProblem, match="line 1 of the journal"):
         JournalState.read(path)
     path.unlink()
@@ -387,13 +369,11 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
             journal.note_sent(row(10**9), "d", None)
 
 
-def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> None:
+def test_a_run_is_known_whose_start_the_disk_did_not_record(journal: Journal) -> None:
     """Of a row that is `sent`, the line that says how it was left names the run."""
     row, run = Row(1, 1, 7), {"id": "r", "status": "running", "confirmed": True}
     result = {"run": run, "error": {"message": "still running"}, "retry_safe": False}
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, JournalState())
-        journal.note_sent(row, "d", None)
-        journal.note_ended([RowResult(row, result, ExitCode.TIMED_OUT, {}, {})])
-        journaled = JournalState.read(journal.path)
+    journal.note_sent(row, "d", None)
+    journal.note_ended([RowResult(row, result, ExitCode.TIMED_OUT, {}, {})])
+    journaled = JournalState.read(journal.path)
     assert (journaled.state(1), journaled.running_runs, journaled.doubtful) == (STARTED, ["r"], [])

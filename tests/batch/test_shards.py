@@ -100,11 +100,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
             {"JOB_COMPLETION_INDEX": "0"},
             "Kubernetes does not say how many tasks there are; write --shard auto/8",
         ),
-        (
-            "auto/2",
-            {"JOB_COMPLETION_INDEX": "2"},
-            "JOB_COMPLETION_INDEX is 2, but must be 0 to 1",
-        ),
+        ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX is x, but must be a number"),
         ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set, but"),
@@ -112,17 +108,9 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ("auto/4", {"PBS_ARRAY_INDEX": "0"}, "PBS_ARRAY_INDEX is 0, but must be 1 to 4"),
         ("auto", {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"}, "finds no task number of Slurm, GitLab"),
         ("auto", {"SGE_TASK_ID": "2", **SGE, "SGE_TASK_FIRST": "2"}, "are not those from 1 to 4; write --shard auto/8"),
-        (
-            "auto",
-            {"SGE_TASK_ID": "1", **SGE, "SGE_TASK_STEPSIZE": "3"},
-            "the tasks of the array are not those from 1 to 4",
-        ),
+        ("auto", {"SGE_TASK_ID": "1", **SGE, "SGE_TASK_STEPSIZE": "3"}, "the array are not those from 1 to 4"),
         ("auto", {"LSB_JOBINDEX": "2", "LSB_JOBINDEX_END": "4", "LSB_JOBINDEX_STEP": "2"}, "are not those from 1 to 4"),
-        (
-            "auto/4",
-            {"SLURM_ARRAY_TASK_ID": "0"},
-            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4",
-        ),
+        ("auto/4", {"SLURM_ARRAY_TASK_ID": "0"}, "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4"),
         (
             "auto",
             {**ARRAY, "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3"},

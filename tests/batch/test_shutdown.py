@@ -197,21 +197,17 @@ def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sand
 
 
 @pytest.mark.engine("strace")
-@pytest.mark.parametrize("call", ["write", "fsync"])
-def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbox, plays: Any, call: str) -> None:
+@pytest.mark.parametrize("step", ["write", "fsync"])
+def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbox, plays: Any, step: str) -> None:
     workflow, results = plays(nodes=[input_node("Q")]), Path("rows.jsonl.batch/results.jsonl").absolute()
-    fails = ["-e", f"trace={call}", "-e", f"inject={call}:error=ENOSPC:when=3"]
+    fails = ["-e", f"trace={step}", "-e", f"inject={step}:error=ENOSPC:when=3"]
     traced = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(results), *fails, *NOXCLI]
     argv = ("batch", workflow, write_rows(*"123"), "--max-parallel", "1")
-    first = subprocess.run(
-        [*traced, *argv], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
-    )
+    first = call(*argv, env=environment(sandbox.url), program=traced, limit=HUNG)
     assert (first.returncode, len(first.stdout.splitlines())) == (9, 2), first.stderr
     (last,) = (run.id for run in sandbox.runs(workflow) if run.input["Q"] == "3")
     assert f"runs whose result was not saved and printed: {last}" in first.stderr.decode()
-    again = subprocess.run(
-        [*NOXCLI, *argv, "--resume"], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
-    )
+    again = call(*argv, "--resume", env=environment(sandbox.url))
     assert (again.returncode, [json.loads(line)["row"] for line in again.stdout.splitlines()]) == (0, [3])
     assert asked(sandbox, workflow) == Counter("123")
 

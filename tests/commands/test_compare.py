@@ -208,27 +208,31 @@ def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
     assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "no answer in NEW (not in this file)"]])
 
 
-@pytest.mark.parametrize("common", [{"Tone": "kind"}, {}])
-def test_an_input_that_one_side_gives_to_all_rows_is_a_note(noxcli: Noxcli, common: dict[str, str]) -> None:
-    base = [line(row, input={"Q": row, **common}) for row in range(1, 6)]
-    new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]
+SHARED, NO_PAIR = (
+    "an input that all rows share differs: 'Tone'",
+    "no row of new.jsonl has the id and the input of a row",
+)
+
+
+@pytest.mark.parametrize(
+    ("tones", "times", "code", "said"),
+    [
+        ([{"Tone": "kind"}] * 5, 1, 0, SHARED),
+        ([{}] * 5, 1, 0, SHARED),
+        ([{"Tone": each} for each in "12345"], 1, 2, NO_PAIR),
+        ([{"Tone": "kind"}] * 3, 2, 2, NO_PAIR),  # repetitions do not make more rows
+    ],
+)
+def test_only_an_input_of_all_rows_may_differ(
+    noxcli: Noxcli, tones: list[dict[str, str]], times: int, code: int, said: str
+) -> None:
+    base, new = list[Line](), list[Line]()
+    for row, tone in enumerate(tones, 1):
+        for each in repeated(row, *[GOOD] * times):
+            base.append({**each, "input": {"Q": row, **tone}})
+            new.append({**each, "input": {"Q": row, "Tone": "curt"}})
     result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
-    assert result.code == 0
-    assert "an input that all rows share differs: 'Tone'" in result.err
-
-
-def test_repetitions_do_not_make_an_input_one_of_all_rows(noxcli: Noxcli) -> None:
-    base = [{**each, "input": {"Q": row, "Tone": "kind"}} for row in (1, 2, 3) for each in repeated(row, GOOD, GOOD)]
-    new = [{**each, "input": {**each["input"], "Tone": "curt"}} for each in base]
-    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
-    assert (result.code, "no row of new.jsonl has the id and the input of a row" in result.err) == (2, True)
-
-
-def test_an_input_that_differs_by_row_is_another_question(noxcli: Noxcli) -> None:
-    base = [line(row, input={"Q": row, "Tone": str(row)}) for row in range(1, 6)]
-    new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]
-    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
-    assert (result.code, "no row of new.jsonl has the id and the input of a row" in result.err) == (2, True)
+    assert (result.code, said in result.err) == (code, True), result.err
 
 
 def scored(*scores: Any) -> list[Line]:

@@ -187,16 +187,15 @@ def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: P
     assert not any(key.encode() in text for text in texts), texts
 
 
-FILES: dict[str, tuple[bytes, str]] = {
-    "empty": (b" \n", "is empty"),
-    "binary": (b"\xff\xfe\x00", "is not UTF-8 text"),
-    "definition": (b'{"nodes": []}', "is a definition alone, not a bundle"),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_wrong_file_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, name: str) -> None:
-    content, said = FILES[name]
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b" \n", "is empty"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b'{"nodes": []}', "is a definition alone, not a bundle"),
+    ],
+)
+def test_a_wrong_file_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "x.json").write_bytes(content)
     done = noxcli("import", str(tmp_path / "x.json"), "--mode", "clone", "--apply")
     assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1)

@@ -2,9 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +9,9 @@ import pytest
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
+from tests import forks
 from tests.conftest import Noxcli
-from tests.process import environment
+from tests.process import environment, in_bash
 
 EVERYTHING = [
     input_node("Question"),
@@ -66,13 +64,11 @@ def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, play
     assert "xxx" in lines[2]
 
 
-def test_the_line_can_be_pasted_and_runs(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_line_can_be_pasted_and_runs(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=EVERYTHING, output={"A": "done"}, switches={"missing_input": "accept"})
     line = sample_of(noxcli("inputs", workflow).err)
-    script = 'noxcli() { python -m noxcli "$@"; }\n' + line
-    env = {**environment(sandbox.url), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b"done\n"), done.stderr
+    done = in_bash(line, {**environment(sandbox.url), "PATH": f"{forks.directory()}:/usr/bin:/bin"})
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     given = sandbox.runs(workflow)[0].input
     assert (given["Question"], given["Count"], given["Ratio"], given["Flag"]) == ("hello", 3, 0.5, True)
     assert (given["Data"], given["Tags"], given["-x"]) == ({"key": "value"}, ["one", "two"], "hello")

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -158,15 +159,13 @@ def test_a_terminal_gets_its_lines_alone(noxcli: Noxcli, plays: Any, sandbox: Sa
     assert len(bytes(seen.raw).splitlines()) == count, "nothing was drawn meanwhile"
 
 
-def ended_record(request: Request) -> bytes:
-    run = request.target.rpartition("/")[2]
-    times = {"created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:02Z"}
-    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": "completed", **times})
+def record(request: Request, status: str, **more: str) -> bytes:
+    run, created = request.target.rpartition("/")[2], "2026-01-01T00:00:00Z"
+    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": status, "created_at": created, **more})
 
 
-def running_record(request: Request) -> bytes:
-    run = request.target.rpartition("/")[2]
-    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": "running", "created_at": "2026-01-01T00:00:00Z"})
+running_record = partial(record, status="running")
+ended_record = partial(record, status="completed", finished_at="2026-01-01T00:00:02Z")
 
 
 def ids(count: int) -> list[str]:
