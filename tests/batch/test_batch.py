@@ -257,7 +257,7 @@ def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     withdraw = Journal.withdraw
 
     def slowly(*given: Any) -> None:
-        time.sleep(2)
+        time.sleep(0.5)
         withdraw(*given)
 
     def gone(*_: object) -> None:

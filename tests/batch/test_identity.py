@@ -132,16 +132,6 @@ def test_rows_that_are_all_new_start_anew(noxcli: Noxcli, sandbox: Sandbox, work
     assert len(sandbox.runs(workflow)) == 3
 
 
-def test_changed_rows_without_ids_are_matched_by_their_numbers(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = write_rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
-    noxcli("batch", workflow, file)
-    write_rows({"Q": "A"}, {"Q": "b"})
-    changed = noxcli("batch", workflow, file, "--resume", "--allow-changed-input")
-    assert (changed.code, "row 1: its input in rows.jsonl is not that of its run" in changed.err) == (8, True)
-    assert len(sandbox.runs(workflow)) == 3
-    assert [line["row"] for line in noxcli("results", "rows.jsonl.batch").lines] == [1, 2]
-
-
 def test_rows_do_not_move_to_other_shards(noxcli: Noxcli, workflow: str) -> None:
     file = write_rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
     noxcli("batch", workflow, file, "--shard", "1/2")

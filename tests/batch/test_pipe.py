@@ -58,11 +58,6 @@ def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: San
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["1", "2", "3", "two"]
 
 
-def test_what_is_kept_of_a_row_may_change(batch: Any) -> None:
-    for expect, code in (("1", 0), ("2", 11), ("1", 0)):
-        assert batch(f'{{"Q": "1", "$expect": "{expect}"}}', "--resume").code == code
-
-
 @pytest.mark.parametrize(
     ("rows", "options", "code", "said"),
     [

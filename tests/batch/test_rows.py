@@ -134,20 +134,6 @@ def test_columns_work_on_json_texts_only() -> None:
     assert bad.problem == "'n' must be text, since --column reads it as n:=@"
 
 
-@pytest.mark.parametrize(
-    ("column", "what"),
-    [
-        (("doc@x",), "text after @"),
-        (("doc",), "names no input"),
-        (("doc@", "doc:="), "names 'doc' twice"),
-        (("nope@",), "the file has no such column"),
-    ],
-)
-def test_a_column_option_that_means_nothing_is_refused(column: tuple[str, ...], what: str) -> None:
-    with pytest.raises(UsageProblem, match=what.replace("(", "\\(")):
-        rows_of("doc\nx\n", "csv", column)
-
-
 def test_inputs_of_the_command_line_are_every_rows() -> None:
     first, second = rows_of('{"a": 1}\n{"b": 2}\n', common=("b:=3",))
     assert values_of(first) == {"a": 1, "b": 3}

@@ -64,6 +64,8 @@ def test_a_header_in_other_words_names_the_option_that_renames(noxcli: Noxcli, a
     ("options", "said"),
     [
         ("--column Question=Frag", "--column names 'Frag', but the file has no such column; did you mean 'Frage'?"),
+        ("--column Nope@", "--column names 'Nope', but the file has no such column; it has 'Frage', 'Kunde'"),
+        ("--column Kunde@ --column Kunde:=", "--column names 'Kunde' twice; remove one of them"),
         ("--column Question=Frage --column Answer=Frage", "--column names 'Frage' twice; remove one of them"),
         ("--column Question=Frage --column Question=Kunde", "--column names 'Kunde' twice; remove one of them"),
         ("--column Frage=Question", "; INPUT comes first: --column Question=Frage"),
@@ -73,7 +75,7 @@ def test_a_header_in_other_words_names_the_option_that_renames(noxcli: Noxcli, a
         ),
         ("--column Kunde=Frage", "--column sends 'Frage' as 'Kunde', which the file has as well; remove one of them"),
         ("--column Frage", "--column 'Frage' names no input; write INPUT=COLUMN, INPUT@ or INPUT:="),
-        ("--column Question@Frage", "write --column 'Question@', and --column Question=COLUMN if the column has an"),
+        ("--column Question@Frage", "has text after @; write --column 'Question@', and --column Question=COLUMN if"),
         ("--column Question=Kunde --keep Kunde", "--keep and --column both name 'Kunde'; remove one of them"),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_terminal_gets_a_table(noxcli: Noxcli, batch: str) -> None:
 def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
     Path("two.jsonl").write_text('{"$id": "b", "Question": "one"}\n{"$id": "a", "Question": "two"}\n')
     argv = [*forked(), "batch", "qa", "two.jsonl", "--color", "never"]
-    for columns, rows in ((80, 24), (60, 20), (0, 0)):
+    for columns, rows in ((60, 20), (0, 0)):
         seen = watched([*argv, "--fresh"], environment(sandbox.url), columns=columns, rows=rows)
         lines = [line.split() for line in scrolled(seen, columns or 80, rows or 24)]
         first = next(place for place, line in enumerate(lines) if line[0] == "ROW")
