@@ -81,8 +81,9 @@ class Shutdown:
                 self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
 
     def _end_starts(self, why: str) -> None:
-        """Start no more rows for a reason that --max-failures turns off; the code is that of the rows."""
-        what = f"stopped starting rows: {why} (--max-failures 0 starts them anyway)"
+        """Start no more rows for a reason that --max-failures of a batch turns off; the code is that of the rows."""
+        anyway = "" if self._spec.of_gate else " (--max-failures 0 starts them anyway)"
+        what = f"stopped starting rows: {why}{anyway}"
         self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), unless_done=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, unless_done: bool = False) -> None:

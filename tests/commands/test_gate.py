@@ -187,6 +187,15 @@ def test_a_late_answer_of_base_is_as_good_as_any(noxcli: Noxcli, answers: Any) -
     assert (result.code, "re-run" in result.err) == (0, False), result.err
 
 
+def test_first_runs_that_all_fail_alike_end_it(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {str(number): ("f", "f") for number in range(22)}
+    result = gate(noxcli, workflow := answers(turns), table(turns), "--max-parallel", "1", "--json")
+    assert (result.code, result.json["retry_safe"], len(sandbox.runs(workflow))) == (1, False, 39), result.err
+    assert "stopped starting rows: the first 20 failed the same way" in result.err
+    assert "--max-failures" not in result.err
+    assert "continue with: noxcli gate" in result.err
+
+
 def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     answered = Event()
 
