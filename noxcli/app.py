@@ -20,8 +20,7 @@ from noxcli.errors import Interruption, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 
-HELP_OPTIONS = ("-h", "--help")
-HELP = {"help_option_names": [*HELP_OPTIONS]}
+HELP = {"help_option_names": ["-h", "--help"]}
 REPORTING = ("--junit", "--report", "--dotenv", "--markdown")  # the options that say where an error is also reported
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {

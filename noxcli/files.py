@@ -1,5 +1,6 @@
 """Files that appear complete or not at all, the places for them, and the versions of noxcli's own."""
 
+import os
 import re
 import stat
 import tempfile
@@ -56,10 +57,7 @@ def open_scratch(directory: Path) -> BinaryIO:
 
 def expanded(name: str) -> Path:
     """Return a path with ~ replaced; the ~ of an unknown user is an ordinary name."""
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:
-        return Path(name)
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - pathlib raises for such a name
 
 
 def check_target(target: Path, option: str) -> None:

@@ -34,7 +34,8 @@ class Awake:
 
 def sleep(seconds: float) -> None:
     """Wait that long. Raises Interrupted."""
-    _wait(time.sleep, seconds)  # noqa: TID251 - in slices
+    for within in _slices(seconds):
+        time.sleep(within)  # noqa: TID251 - in slices
     SIGNALS.check()
 
 
@@ -43,36 +44,32 @@ def next_item(queue: "Queue[T]", seconds: float) -> T:
 
     Raises Empty if none comes within `seconds`, and Interrupted.
     """
-    items: list[T] = []
-
-    def took(within: float) -> bool:
+    for within in _slices(seconds):
         with suppress(Empty):
-            items.append(queue.get(timeout=within))
-        return bool(items)
-
-    if not _wait(took, seconds):
-        raise Empty
-    return items[0]
+            return queue.get(timeout=within)
+    raise Empty
 
 
 def wait_for(event: threading.Event, seconds: float) -> bool:
     """Return whether the event is set, at the latest after `seconds`. Raises Interrupted."""
-    return _wait(event.wait, seconds)
+    return any(event.wait(within) for within in _slices(seconds))
 
 
-def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
-    """Return true once `wait` does, false at the latest after `seconds`; it waits for a slice. Raises Interrupted."""
+def _slices(seconds: float) -> Iterator[float]:
+    """Yield how long to wait now, until the `seconds` are over. Raises Interrupted."""
     end = time.monotonic() + seconds
     while True:
         SIGNALS.check()
         began = time.monotonic()
         within = max(0.0, min(SLICE, end - began))
-        done = wait(within)
-        over = time.monotonic() - began - within
-        if over > MIN_PAUSE and threading.current_thread() is threading.main_thread():
-            Awake.lost += over
-        if done or end - began <= SLICE:
-            return bool(done)
+        try:
+            yield within
+        finally:  # also if what it waits for has come
+            over = time.monotonic() - began - within
+            if over > MIN_PAUSE and threading.current_thread() is threading.main_thread():
+                Awake.lost += over
+        if end - began <= SLICE:
+            return
 
 
 def write(file: BinaryIO, data: bytes, waited: Callable[[float], None]) -> None:
@@ -223,15 +220,17 @@ def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: in
 
     It is an Unavailable for those not done in time, and not `sent` for those that had not even begun.
     """
-    workers, begun = Workers[tuple[int, Result[T]]](at_once), set[int]()
+    never = Unavailable("out of time before the request", sent=False)
+    late = Unavailable(f"no answer within {seconds:.1f} s")
+    results: list[Result[T]] = [(None, never)] * len(calls)
+    workers = Workers[None](at_once)
 
-    def call(place: int) -> tuple[int, Result[T]]:
-        begun.add(place)
-        return place, result_of(calls[place])
+    def call(place: int) -> None:
+        results[place] = None, late
+        results[place] = result_of(calls[place])
 
     for place in range(len(calls)):
         workers.call(partial(call, place))
-    results = dict(map(value_of, workers.all_outcomes(seconds)))
-    late = Unavailable(f"no answer within {seconds:.1f} s")
-    never = Unavailable("out of time before the request", sent=False)
-    return [results.get(place) or (None, late if place in begun else never) for place in range(len(calls))]
+    for _ in workers.all_outcomes(seconds):
+        pass
+    return results.copy()
