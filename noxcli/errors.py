@@ -295,18 +295,6 @@ class StartUnknown(NoxError, code=ExitCode.START_UNKNOWN, phase=Phase.START):
     """The start was sent, but no usable answer arrived: a run may exist."""
 
 
-class RunFailed(NoxError, code=ExitCode.RUN_FAILED, phase=Phase.RUN):
-    """The run's record says failed."""
-
-
-class RunStopped(NoxError, code=ExitCode.RUN_STOPPED, phase=Phase.RUN):
-    """The run's record says stopped."""
-
-
-class RunPaused(NoxError, code=ExitCode.PAUSED, phase=Phase.RUN):
-    """The run waits for human input."""
-
-
 class NotFinished(NoxError, code=ExitCode.NOT_FINISHED, phase=Phase.RUN):
     """The run is still running, and the user did not ask to wait."""
 
@@ -336,7 +324,7 @@ class Unfitting(OutputNotDelivered):
 
 
 class Incomplete(NoxError, phase=Phase.RUN):
-    """A row that did not complete, or several; the code is that of the worst one."""
+    """A run that did not complete, a row, or several; the code says how the worst one ended."""
 
     def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
         super().__init__(message, hint)

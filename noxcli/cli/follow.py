@@ -131,7 +131,7 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
 def require_completed(noxus: Session, run: Run, seen: Progress | None = None) -> None:
     """Do nothing for a completed run; `seen` is what its events showed, unless the outcome has it.
 
-    Raises RunFailed with the reason if it can be found, RunStopped, RunPaused or NotFinished for the others.
+    Raises Incomplete, with the reason of a failure if it can be found, and NotFinished for one that is running.
     """
     outcome, why = noxus.context.outcome, ""
     outcome.phase = Phase.RUN

@@ -49,7 +49,7 @@ def note_pause(terminal: Terminal, run: Run) -> None:
 def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     """Follow the run to its end, and print it.
 
-    Raises what it ended with; RunPaused, NotFinished and TimedOut if it has not ended.
+    Raises what it ended with; Incomplete, NotFinished and TimedOut if it has not ended.
     """
     context, outcome = noxus.context, noxus.context.outcome
     run = outcome.run = resolve_and_read(noxus, text, noxus.retries(gave_up=LostContact))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ExitCode, NotFinished, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
+from noxcli.errors import ExitCode, Incomplete, NotFinished, NoxError, Phase, worst
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 from noxcli.value_class import value_class
@@ -185,19 +185,17 @@ def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxE
         case "completed":
             return None
         case "stopped":
-            return RunStopped(f"run {run.id} was stopped", if_stopped)
+            return Incomplete(f"run {run.id} was stopped", if_stopped, ExitCode.RUN_STOPPED)
         case "failed":
-            return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
+            return Incomplete(f"run failed{why}", f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED)
         case _ if not (run.settled or run.paused):
             return NotFinished(f"run {run.id} is still {run.word}", f"wait for it: noxcli wait {run.id}")
         case _ if not run.paused:
-            return RunFailed(
-                f"run ended as {run.status!r}, which is not a known status", f"details: noxcli inspect {run.id}"
-            )
+            what = f"run ended as {run.status!r}, which is not a known status"
+            return Incomplete(what, f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED)
         case _:
-            return RunPaused(
-                f"run {run.id} is paused for human input", f"give it in Noxus, then continue with: noxcli wait {run.id}"
-            )
+            hint = f"give it in Noxus, then continue with: noxcli wait {run.id}"
+            return Incomplete(f"run {run.id} is paused for human input", hint, ExitCode.PAUSED)
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:

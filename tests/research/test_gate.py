@@ -14,7 +14,7 @@ import pytest
 
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import BATCH_SCHEMA
-from noxcli.errors import ExitCode, Phase, RunFailed
+from noxcli.errors import ExitCode, Incomplete, Phase
 from noxcli.models import Run
 from noxcli.outputs.values import Delivered
 from noxcli.reports.result import Outcome
@@ -77,7 +77,7 @@ def write_directory(name: str, rows: Sequence[Row], repeat: int) -> str:
 def result_of(run_id: str, answer: str) -> dict[str, Any]:
     failed, output = answer == "failed", {"Answer": "right" if answer == "good" else "wrong"}
     run = Run(run_id, "w", "failed" if failed else "completed", output=output, created_at=AT, finished_at=AT)
-    error = RunFailed(f"run {run_id} failed") if failed else None
+    error = Incomplete(f"run {run_id} failed", None, ExitCode.RUN_FAILED) if failed else None
     outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=error)
     outcome.delivered = None if failed else Delivered(output)
     return outcome.document(ExitCode(CODES[answer]))
