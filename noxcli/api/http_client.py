@@ -21,7 +21,7 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import EXCHANGE, Body, new_session, proxy_for, proxy_passwords, trust
+from noxcli.api.transport import EXCHANGE, Body, Slot, new_session, proxy_for, proxy_passwords, trust
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
@@ -29,7 +29,7 @@ from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, same_origin, shown_url, to_url
 
 if TYPE_CHECKING:
-    from noxcli.api.rate_limit import RateLimiter, Slot
+    from noxcli.api.rate_limit import RateLimiter
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -188,16 +188,15 @@ class Http:
         requests gets the `parts` (params, data, headers) unchanged.
         """
         starts = isinstance(parts.get("data"), Body)
-        turn: AbstractContextManager[Slot | None] = nullcontext()
+        turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
         if self.pace is not None and url.origin == self._home.origin:
             turn = self.pace.slot(method, urlsplit(str(url)).path, limit.until)
-        with turn as slot, self._watched(method, url, parts.get("data")) as answers:
-            if slot is not None:
-                limit.restart()  # the wait for its turn does not count
+        with turn as slot, self._watched(method, url, parts.get("data"), slot):
+            limit.restart()  # the wait for its turn does not count
             each, EXCHANGE.limit = limit.for_a_read(), limit
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
             with new_session() if starts else nullcontext(self.session) as session:
-                response = session.request(
+                response = slot.answer = session.request(
                     method,
                     str(url),
                     **parts,
@@ -207,9 +206,6 @@ class Http:
                     stream=True,
                     allow_redirects=False,
                 )
-            answers.append(response)
-            if slot is not None:
-                slot.answer = response
         return response
 
     def _add_key(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -219,17 +215,17 @@ class Http:
         return request
 
     @contextmanager
-    def _watched(self, method: str, url: Url, body: Any) -> Iterator[list[requests.Response]]:
-        """Log a request, whose answer is put into the list, and raise what the libraries raise as ours."""
-        began, outcome, known_as = time.monotonic(), "no answer", ""
-        answers: list[requests.Response] = []
+    def _watched(self, method: str, url: Url, body: Any, slot: Slot) -> Iterator[None]:
+        """Log a request and its answer, and raise what the libraries raise as ours."""
+        outcome, known_as = "no answer", ""
         try:
-            yield answers
-            headers, request_id = answers[0].headers, request_id_of(answers[0])
+            yield
+            assert slot.answer is not None
+            headers, request_id = slot.answer.headers, request_id_of(slot.answer)
             date = parse_date(headers.get("Date")) if url.origin == self._home.origin else None
             if date is not None:
                 self._server_time = date, time.monotonic()
-            outcome, known_as = str(answers[0].status_code), f" (request id {request_id})" if request_id else ""
+            outcome, known_as = str(slot.answer.status_code), f" (request id {request_id})" if request_id else ""
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
@@ -242,7 +238,7 @@ class Http:
             late.lasts = isinstance(late, ConnectionRejected) and not self.saw_json
             raise late from error
         finally:
-            took = (time.monotonic() - began) * 1000
+            took = (time.monotonic() - slot.at) * 1000
             self._log(f"{method} {urlsplit(str(url)).path} {outcome} {took:.0f} ms{known_as}")
 
     def _redirect_target(

@@ -15,12 +15,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 
-import requests
-
 from noxcli.api.error_mapping import is_of_json, retry_after_of
+from noxcli.api.transport import Slot
 from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, ReadFirst, RequestAborted, Unavailable
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock
@@ -59,11 +57,10 @@ class Kind(StrEnum):
 class KindLimit:
     """One limit. Seconds by one clock, requests a second; a request is known by when it was sent. Not thread-safe."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self) -> None:
         self.rate: float | None = None  # None while no limit is known
         self.in_flight = 0
         self.stopped = False  # one request at a time tests the server
-        self._chance = chance
         self._granted: deque[float] = deque(maxlen=2048)  # requests that were served
         self._learns = False  # the rate, from this stop
         self._was_refused = False  # in an earlier stop
@@ -120,7 +117,7 @@ class KindLimit:
         self._cut_at = now
         # The longer the server has refused, the longer the ceiling; short draws don't raise it.
         ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self._stopped_at))
-        self._not_before = now + max(requested, self._chance.uniform(0, ceiling))
+        self._not_before = now + max(requested, random.uniform(0, ceiling))  # noqa: S311 - it keeps no secret
 
     def join(self, others: "Iterable[KindLimit]") -> None:
         """Learn one limit instead of those of other kinds as well, from this stop."""
@@ -131,21 +128,12 @@ class KindLimit:
         self.rate = None
 
 
-@dataclass(slots=True)
-class Slot:
-    """One request: when it left, and its answer, which its sender notes."""
-
-    at: float
-    answer: requests.Response | None = None
-
-
 class RateLimiter:
     """The pace of one command; thread-safe."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self) -> None:
         self._change = threading.Condition()
-        chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
-        self._limits = {kind: KindLimit(chance) for kind in Kind}
+        self._limits = {kind: KindLimit() for kind in Kind}
         self._starts_no_more = self._hurries = False
         self._failures = FailureTracker(Clock())
         self._start_failed_at: float | None = None  # since then, no start was answered

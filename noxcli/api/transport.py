@@ -81,6 +81,15 @@ class FileBody:
         return b""
 
 
+class Slot:
+    """The turn of one request: when it left, and its answer, which its sender notes."""
+
+    answer: requests.Response | None = None
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
 class Exchange(threading.local):
     """The request that this thread has in flight."""
 

@@ -18,6 +18,11 @@ LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thr
 PARALLEL = 32
 
 
+@pytest.fixture(autouse=True)
+def _same_delays() -> None:
+    random.seed(1)
+
+
 class Limited:
     """A server with a limit of one of three kinds, by the clock of a test."""
 
@@ -49,7 +54,7 @@ class Limited:
 
 def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[int, int]:
     """Let many threads send requests for that long; return how many were served, and how many refused."""
-    limit, now, served, refused = KindLimit(random.Random(1)), 0.0, 0, 0
+    limit, now, served, refused = KindLimit(), 0.0, 0, 0
     answers: deque[tuple[float, float, bool]] = deque()
     while now < seconds:
         if answers and answers[0][0] <= now:
@@ -70,7 +75,7 @@ def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[i
 
 
 def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
-    limit = KindLimit(random.Random(1))
+    limit = KindLimit()
     for at in (9.0, 9.1):
         limit.sent(at)
     limit.stop(9.1, 10.0, 0.0, learns=True)
@@ -83,7 +88,7 @@ def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
 
 def test_the_first_refusal_among_few_requests_shows_no_rate() -> None:
     """Else a batch whose first read gets a 429 would crawl for minutes."""
-    limit, rates = KindLimit(random.Random(1)), list[bool]()
+    limit, rates = KindLimit(), list[bool]()
     for at in (0.0, 10.0):
         limit.sent(at)
         limit.stop(at, at + 0.1, 0.2, learns=True)
@@ -123,7 +128,7 @@ def miss(pace: RateLimiter, kind: Kind) -> None:
 
 
 def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
-    pace = RateLimiter(seed=1)
+    pace = RateLimiter()
     ask(pace, Kind.START, 429, {"Retry-After": "60"})
     began = time.monotonic()
     for _ in range(100):
@@ -133,7 +138,7 @@ def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
 
 
 def test_a_limit_on_everything_is_found_as_one() -> None:
-    pace = RateLimiter(seed=1)
+    pace = RateLimiter()
     ask(pace, Kind.START, 429, {"Retry-After": "1"})
     ask(pace, Kind.READ, 429)
     began = time.monotonic()
@@ -142,7 +147,7 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
 
 
 def test_a_request_gives_up_its_turn_in_time() -> None:
-    pace, began = RateLimiter(seed=1), time.monotonic()
+    pace, began = RateLimiter(), time.monotonic()
     ask(pace, Kind.READ, 429, {"Retry-After": "60"})
     with pytest.raises(NoSlotInTime), pace.slot(*REQUESTS[Kind.READ], began + 0.2):
         pytest.fail("it was sent")
@@ -150,7 +155,7 @@ def test_a_request_gives_up_its_turn_in_time() -> None:
 
 
 def test_an_outage_is_no_limit() -> None:
-    pace = RateLimiter(seed=1)
+    pace = RateLimiter()
     for _ in range(3):
         miss(pace, Kind.READ)
     ask(pace, Kind.READ, 200)
@@ -158,7 +163,7 @@ def test_an_outage_is_no_limit() -> None:
 
 
 def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
-    pace, took = RateLimiter(seed=3), []
+    pace, took = RateLimiter(), []
     for _ in range(FAILURES_IN_A_ROW + 1):
         began = time.monotonic()
         ask(pace, Kind.READ, 502)
@@ -175,7 +180,7 @@ def test_a_refusal_by_content_is_an_answer() -> None:
 
 
 def test_a_gateways_page_is_no_answer() -> None:
-    pace = RateLimiter(seed=1)
+    pace = RateLimiter()
     for _ in range(2):
         ask(pace, Kind.START, 404, {"Content-Type": "text/plain"})
         time.sleep(0.01)
@@ -194,7 +199,7 @@ def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
 
 
 def test_after_an_outage_one_goes_ahead() -> None:
-    pace, sent = RateLimiter(seed=1), Counter[str]()
+    pace, sent = RateLimiter(), Counter[str]()
     miss(pace, Kind.START)
 
     def send() -> None:
@@ -215,7 +220,7 @@ def test_after_an_outage_one_goes_ahead() -> None:
 
 
 def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
-    pace, ended = RateLimiter(seed=1), list[str]()
+    pace, ended = RateLimiter(), list[str]()
     for kind in (Kind.START, Kind.READ):
         ask(pace, kind, 429, {"Retry-After": "60"})
 
