@@ -1,6 +1,5 @@
 """The input language: what each form sends, and the error for a mistake in it."""
 
-import io
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,12 +16,8 @@ from noxcli.inputs.parse import split_item
 from noxcli.inputs.sources import Sources
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, piped
 from tests.texts import any_text
-
-
-def as_stdin(text: str) -> Any:
-    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")))
 
 
 def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = None) -> dict[str, Any]:
@@ -32,7 +27,7 @@ def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = Non
 
 def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProblem:
     with pytest.raises(UsageProblem) as caught:
-        read_inputs(items, whole, as_stdin(stdin))
+        read_inputs(items, whole, piped(stdin))
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.USAGE, Phase.USAGE)
     return caught.value
 
@@ -221,11 +216,11 @@ def test_the_whole_comes_from_the_command_line_a_file_or_stdin(tmp_path: Path) -
     text = '{"q": "Grüße", "n": 12345678901234567890}'
     (tmp_path / "in.json").write_text(text)
     sources = [text, "@in.json", "@~/in.json", f"@{tmp_path}/in.json", "-"]
-    assert [read_inputs([], source, as_stdin(text)) for source in sources] == [json.loads(text)] * 5
+    assert [read_inputs([], source, piped(text)) for source in sources] == [json.loads(text)] * 5
 
 
 def test_only_a_dash_reads_stdin() -> None:
-    stdin = as_stdin("{}")
+    stdin = piped("{}")
     read_inputs(["k=-", "l:=1"], '{"m": "-"}', stdin)
     read_inputs(["k=v"], None, stdin)
     assert stdin.tell() == 0
@@ -253,7 +248,7 @@ def test_a_whole_that_is_no_text_is_told(tmp_path: Path) -> None:
 @given(any_text(), st.none() | any_text().filter(lambda text: not text.startswith("@")))
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):
-        read_inputs([item], whole, as_stdin(item))
+        read_inputs([item], whole, piped(item))
 
 
 @pytest.mark.parametrize(("depth", "code"), [(490, 0), (501, 2)])
@@ -301,7 +296,7 @@ def test_a_byte_order_mark_is_no_part_of_json(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("v.json").write_bytes(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}')
-    monkeypatch.setattr("sys.stdin", as_stdin('\ufeff{"a": "\ufeff"}'))
+    monkeypatch.setattr("sys.stdin", piped('\ufeff{"a": "\ufeff"}'))
     whole = {"a": "\ufeff"}
     given = sent(noxcli, sandbox, plays(output={"A": "x"}), source, "--no-check")
     assert given == json.dumps(whole if "inputs" in source else {"k": whole})

@@ -5,12 +5,14 @@ import json
 import os
 from collections import Counter
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.errors import OutputNotDelivered
+from noxcli.outputs import file_texts
 from noxcli.outputs.save import read_manifest
 from noxcli.safe_dir import SafeDir
 from noxcli.sandbox.faults import Answer
@@ -333,3 +335,21 @@ def test_a_manifest_that_a_power_cut_emptied_is_none(noxcli: Noxcli, plays: Any)
     Path("out/manifest.json").touch()
     assert noxcli("run", workflow, "--output-dir", "out").code == 0
     assert [entry["name"] for entry in manifest()["files"]] == ["A.txt"]
+
+
+# Texts that became files, read back.
+
+
+def test_a_text_that_is_too_large_stays_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_texts, "MAX_TEXTS", 12)
+    output, files = dict[str, object](), list[dict[str, object]]()
+    for key, text in (("fits", "123456"), ("large", "1234567")):  # each may have half of the limit
+        path = tmp_path / key
+        path.write_text(text)
+        output[key] = {"$file": str(path)}
+        digest = sha256(text.encode()).hexdigest()
+        files.append({"pointer": f"/{key}", "path": str(path), "bytes": len(text), "sha256": digest, "text": True})
+    read, wrong = file_texts.read_whole_output(output, files)
+    assert (read, wrong) == ({"fits": "123456", "large": output["large"]}, [])
+    alone, wrong = file_texts.read_whole_output(output, files[1:])
+    assert (alone["large"], wrong) == ("1234567", [])

@@ -29,14 +29,6 @@ SHARED = {
 CONTAINERFILE = ROOT / "Containerfile"
 
 
-def says(*argv: str) -> str:
-    """Run a tool of this environment, which must succeed, and return what it prints."""
-    tool = Path(sys.executable).with_name(argv[0])
-    done = subprocess.run([tool, *argv[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def metadata(built: dict[str, Path]) -> "Message[str, str]":
     with ZipFile(built["wheel"]) as wheel:
@@ -44,19 +36,10 @@ def metadata(built: dict[str, Path]) -> "Message[str, str]":
         return message_from_bytes(wheel.read(name))
 
 
-@pytest.mark.wide
-def test_twine_would_upload_them(built: dict[str, Path]) -> None:
-    told = says("twine", "--no-color", "check", "--strict", str(built["sdist"]), str(built["wheel"]))
-    assert told.count("PASSED") == 2
-
-
-@pytest.mark.wide
-def test_the_wheel_has_what_a_wheel_should_have(built: dict[str, Path]) -> None:
-    assert says("check-wheel-contents", str(built["wheel"])).rstrip().endswith("OK")
-
-
 def test_pyproject_is_valid() -> None:
-    assert says("validate-pyproject", "pyproject.toml").startswith("Valid file")
+    tool = Path(sys.executable).with_name("validate-pyproject")
+    done = subprocess.run([tool, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, (done.stdout + done.stderr)[:10]) == (0, "Valid file"), done.stderr
 
 
 @pytest.mark.wide

@@ -21,6 +21,7 @@ from noxcli.render.renderers import play, run_progress
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.timing import Clock
+from tests.conftest import Turning
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 QUEUED = Run("run-1", "wf-1", "queued", 0, "2026-01-01T00:00:00Z")
@@ -58,15 +59,10 @@ RECORDING: list[list[Update]] = [
 ]
 
 
-class Still(Clock):
-    """Two seconds into the run, forever."""
-
-    def __init__(self) -> None:
-        self._calls = 0
-
-    def monotonic(self) -> float:
-        self._calls += 1
-        return 100.0 if self._calls == 1 else 102.0
+def two_seconds_in() -> Progress:
+    progress = Progress(QUEUED, clock := Turning(), WORKFLOW)
+    clock.now_is += 2
+    return progress
 
 
 def terminal() -> Terminal:
@@ -85,7 +81,7 @@ def said(shown: Terminal) -> str:
 
 def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
     shown = terminal()
-    progress = Progress(QUEUED, Still(), WORKFLOW)
+    progress = two_seconds_in()
     renderers: dict[str, Renderer] = {
         "ndjson": Ndjson(shown),
         "content": Content(shown, only_text),
@@ -118,7 +114,7 @@ def test_one_recording_through_each_renderer(kind: str) -> None:
 def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:
     shown = terminal()
     shown.quiet = True
-    progress = Progress(QUEUED, Still(), WORKFLOW)
+    progress = two_seconds_in()
     play(RECORDING, progress, [run_progress(shown, progress)])
     assert said(shown) == "noxcli: gap: the server no longer knows the position\n"
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
 from tests.engines.farm import ENGINES
+from tests.rawserver import answer, raw_server
 from tests.reports.chromium import Chromium, Tab, chromium
 from tests.reports.test_html import many
 
@@ -114,9 +113,8 @@ def test_the_page_of_a_run(browser: Chromium, noxcli: Noxcli, plays: Any) -> Non
 
 def assert_intruders_ask_for_nothing(tab: Tab) -> None:
     """What got into a page could still neither send a request nor run a script."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        server.settimeout(0.2)
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+    with raw_server(answer(200)) as server:
+        address = f"{server.url}/"
         tab.evaluate(
             f"""document.body.insertAdjacentHTML("beforeend", `<img src="{address}" onerror="window.ran = 1">
             <iframe src="{address}"></iframe><style>@import "{address}"; body {{background: url({address})}}</style>
@@ -127,19 +125,7 @@ def assert_intruders_ask_for_nothing(tab: Tab) -> None:
         )
         assert tab.requests()[0] == tab.url
         assert tab.evaluate("typeof window.ran") == "undefined"
-        assert arrived(server) == b"", "Chromium may connect early, but sends nothing"
-
-
-def arrived(server: socket.socket) -> bytes:
-    """Return what was sent to the server on all connections."""
-    found = b""
-    with suppress(TimeoutError):
-        while True:
-            connection, _ = server.accept()
-            with closing(connection), suppress(TimeoutError):
-                connection.settimeout(0.2)
-                found += connection.recv(1000)
-    return found
+        assert server.requests == [], "Chromium may connect early, but sends nothing"
 
 
 def test_the_page_of_a_batch(browser: Chromium) -> None:
