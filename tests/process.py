@@ -42,11 +42,11 @@ def forked() -> list[str]:
 
 
 def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
-    """What a process needs to find the sandbox, and the package."""
+    """What a process needs to find the sandbox, and noxcli: the command that is forked."""
     return {
         "NOXUS_BACKEND_URL": url,
         "NOXUS_API_KEY": key,
-        "PATH": os.environ["PATH"],
+        "PATH": f"{forks.directory()}:{os.environ['PATH']}",
         "HOME": os.environ["HOME"],
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",

@@ -26,9 +26,6 @@ def settings(url: str | None, key_file: str | None, environ: dict[str, str]) -> 
     ("flag", "environ", "url"),
     [
         (None, {}, DEFAULT_URL),
-        (None, {"NOXUS_BACKEND_URL": "https://sdk"}, "https://sdk"),
-        (None, {"NOXUS_BACKEND_URL": "https://sdk", "NOXCLI_BASE_URL": "https://own"}, "https://own"),
-        ("https://flag", {"NOXUS_BACKEND_URL": "https://sdk", "NOXCLI_BASE_URL": "https://own"}, "https://flag"),
         (None, {"NOXUS_BACKEND_URL": "https://sdk", "NOXCLI_BASE_URL": ""}, "https://sdk"),
         (None, {"NOXUS_BACKEND_URL": ""}, DEFAULT_URL),
         ("https://h/", {}, "https://h"),

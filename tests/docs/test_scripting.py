@@ -11,7 +11,6 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests import forks
 from tests.process import HUNG, captured, environment, needs, until
 
 PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
@@ -23,8 +22,7 @@ STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
 def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "script.sh").write_text(SCRIPT)
     (tmp_path / "tmp").mkdir()
-    env = environment(sandbox.url)
-    return {**env, "PATH": f"{forks.directory()}:{env['PATH']}", "TMPDIR": str(tmp_path / "tmp")}
+    return {**environment(sandbox.url), "TMPDIR": str(tmp_path / "tmp")}
 
 
 @pytest.mark.parametrize("shell", STRICT)

@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 from noxcli.sandbox.server import Sandbox
-from tests import forks
 from tests.docs.test_readme import shell
-from tests.process import HUNG, environment, needs
+from tests.process import captured, environment, needs
 from tests.rawserver import raw_server
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,16 +33,9 @@ def test_a_comparison_names_the_row_that_broke(lively: Sandbox, tmp_path: Path) 
     assert [cells[:2] for cells in tabbed if cells[0] == "broken"] == [["broken", "open"]]
 
 
-def test_the_python_program_prints_the_answer(lively: Sandbox, tmp_path: Path) -> None:
+def test_the_python_program_prints_the_answer(lively: Sandbox) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
-    env = {
-        **environment(lively.url, lively.key),
-        "HOME": str(tmp_path),
-        "PATH": f"{forks.directory()}:{os.environ['PATH']}",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=HUNG, check=False
-    )
+    done = captured([sys.executable, "-c", program], environment(lively.url, lively.key))
     assert (done.stderr, "You asked: hello" in done.stdout) == ("", True)
 
 

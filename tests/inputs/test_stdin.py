@@ -13,7 +13,6 @@ import pytest
 
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
-from tests import forks
 from tests.process import HUNG, IN_SHELL, NOXCLI, environment, in_bash
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
@@ -25,12 +24,7 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 def shell(sandbox: Sandbox) -> Shell:
     """Runs a line of bash in which `noxcli` is the real command."""
 
-    def run(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        env = environment(sandbox.url)
-        path = f"{forks.directory()}:{env['PATH']}"
-        return in_bash(line, {**env, "PATH": path, **environ})
-
-    return run
+    return lambda line, **environ: in_bash(line, {**environment(sandbox.url), **environ})
 
 
 def sent(shell: Shell, line: str) -> Any:

@@ -12,7 +12,6 @@ import yaml
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests import forks
 from tests.process import HUNG, captured, ended_by, environment, until
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
@@ -34,11 +33,6 @@ def unhurried() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
-    path = f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"
-    return {**environment(sandbox.url, sandbox.key), "PATH": path, "HOME": str(Path.cwd()), **more}
-
-
 def steps(workflow: str = "demo") -> list[dict[str, Any]]:
     return list(yaml.safe_load(GITHUB.replace("run demo", f"run {workflow}"))["jobs"]["summarise"]["steps"])
 
@@ -54,7 +48,7 @@ def start(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> "subp
     files = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "step_outputs", "GITHUB_STEP_SUMMARY": "step_summary"}
     return subprocess.Popen(
         [*RUNNER_SHELL, "script.sh"],
-        env=machine(sandbox, **files, **env),
+        env=environment(sandbox.url, sandbox.key) | files | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,7 +104,7 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
     jobs = yaml.safe_load(GITLAB)
 
     def play(job: str, part: str, **more: str) -> str:
-        env = machine(lively, GITLAB_CI="true", **more)
+        env = environment(lively.url, lively.key) | {"GITLAB_CI": "true"} | more
         done = captured(["bash", "-c", "\n".join(["set -eo pipefail", *jobs[job][part]])], env)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
