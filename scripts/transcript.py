@@ -93,8 +93,9 @@ class Server:
         self._writing = threading.Lock()  # a text stream is not safe with two threads
 
     def part(self, title: str) -> None:
-        sys.stdout.write(f"\n== {title}\n")
-        self._began = time.monotonic()
+        with self._writing:
+            sys.stdout.write(f"\n== {title}\n")
+            self._began = time.monotonic()
 
     def say(self, line: str, at: float | None = None) -> None:
         with self._writing:
