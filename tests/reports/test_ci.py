@@ -250,7 +250,7 @@ def test_what_did_not_run_to_its_end_is_not_called_completed(
 
 
 def test_a_page_stays_within_its_size() -> None:
-    run = Run("r", "w", "failed", output={"<" * 99: "&" * 99_999})
+    run = Run("r", "w", "failed", output={"<" * 99: "&" * 9_999})
     failed = Outcome("w", run, error=Incomplete("&" * 10_000, None, ExitCode.RUN_FAILED)).document(ExitCode.RUN_FAILED)
     runs = [EndedRun(str(number), failed) for number in range(100)]
     text = summary_page(runs, Mask())

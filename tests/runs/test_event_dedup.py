@@ -118,12 +118,12 @@ def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> Non
     dedup = EventDeduplicator()
     tracemalloc.start()
     try:
-        for start in range(0, 20_000, 1000):
+        for start in range(0, 10_000, 1000):
             dedup.accept(events(1000, start))
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert grown < 24 * 20_000
+    assert grown < 24 * 10_000
 
 
 # In short: `1` is an event with a position, `1.` the same without one; what comes out has `!` where a gap was told.
