@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -209,3 +209,22 @@ def printed_by(script: str, **environ: str) -> str:
         [sys.executable, "-c", STARVE + script], env=environ, capture_output=True, text=True, check=True
     )
     return done.stdout
+
+
+MEASURE = """
+import os, subprocess, sys, hashlib
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+digest = hashlib.sha256()
+while piece := process.stdout.read(1 << 20):
+    digest.update(piece)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss // 1024, os.waitstatus_to_exitcode(status), digest.hexdigest())
+"""  # a small process: until exec, its child counts as large as itself
+
+
+def measured(*argv: str, env: Mapping[str, str], stdin: IO[bytes] | None = None) -> tuple[int, int, str]:
+    """Run noxcli; return its peak memory in MiB, its exit code and the hash of its stdout."""
+    line = [sys.executable, "-S", "-c", MEASURE, *NOXCLI, *argv]
+    done = subprocess.run(line, env=env, stdin=stdin, capture_output=True, check=True, timeout=HUNG)
+    memory, code, digest = done.stdout.split()
+    return int(memory), int(code), digest.decode()

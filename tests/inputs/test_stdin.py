@@ -3,7 +3,6 @@
 import json
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment, in_bash
+from tests.process import IN_SHELL, environment, in_bash, measured
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
 DOC = Node("d", "FileInputNode", {"label": "Doc"})
@@ -142,30 +141,14 @@ def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str
     assert len(sandbox.requests) == before
 
 
-FEED = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-for _ in range(int(sys.argv[1])):
-    process.stdin.write(os.urandom(1 << 20))
-process.stdin.close()
-_, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_maxrss // 1024, os.waitstatus_to_exitcode(status))
-"""  # a small process: until exec, its child counts as large as itself
-
-
 def test_a_large_pipe_is_uploaded_in_constant_memory(sandbox: Sandbox, plays: Any, tmp_path: Path) -> None:
     megabytes = 150  # the sandbox accepts at most 256
     place = tmp_path / "tmp"
     place.mkdir()
-    argv = [*NOXCLI, "run", plays(nodes=[DOC], output={"A": "x"}), "Doc@-;name=big.bin", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", FEED, str(megabytes), *argv],
-        env={**environment(sandbox.url), "TMPDIR": str(place)},
-        capture_output=True,
-        check=True,
-        timeout=HUNG,
-    )
-    memory, code = map(int, done.stdout.split())
+    env = {**environment(sandbox.url), "TMPDIR": str(place)}
+    line = ("run", plays(nodes=[DOC], output={"A": "x"}), "Doc@-;name=big.bin", "--quiet")
+    with subprocess.Popen(["head", "-c", f"{megabytes}M", "/dev/urandom"], stdout=subprocess.PIPE) as source:
+        memory, code, _ = measured(*line, env=env, stdin=source.stdout)
     assert (code, memory < 110) == (0, True)
     (file,) = sandbox._workspace.files.values()
     assert len(file.content.content) == megabytes << 20

@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 from tests.outputs.test_files import left
-from tests.process import NOXCLI, environment
+from tests.process import environment, measured
 from tests.sample import one_in
 
 EDGES = ["x", "é", "世", "🌱", "\n", "\r\n", "e\u0301"]
@@ -68,26 +67,6 @@ def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monke
     result = noxcli("run", plays(output={"A": "x" * 20_000}), "--raw", "A")
     assert (result.code, result.out) == (9, b"")
     assert "can't make a temporary file: no such file or directory; set TMPDIR" in result.err
-
-
-MEASURE = """
-import os, subprocess, sys, hashlib
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
-digest = hashlib.sha256()
-while piece := process.stdout.read(1 << 20):
-    digest.update(piece)
-_, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_maxrss // 1024, os.waitstatus_to_exitcode(status), digest.hexdigest())
-"""
-
-
-def measured(*argv: str, env: dict[str, str]) -> tuple[int, int, str]:
-    """Return peak memory in MiB, the exit code and the hash of stdout."""
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", MEASURE, *NOXCLI, *argv], env=env, capture_output=True, check=True
-    )
-    memory, code, digest = done.stdout.split()
-    return int(memory), int(code), digest.decode()
 
 
 def test_memory_does_not_grow_with_the_size(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
