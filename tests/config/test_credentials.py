@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from noxcli.config import settings as keys
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import call, forked, in_bash
+from tests.process import NOXCLI, call, captured, ended_by, forked, in_bash, running
 
 SECRET = "noxus_K3Y-nobody-may-see"
 
@@ -127,18 +125,12 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
         "NOXCLI_PROFILE": "p",
         "NOXCLI_STATE_DIR": str(tmp_path / "state"),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "noxcli", "run", "pauses", "--on-pause", "wait", "--verbose", "--json"],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    listed = ""
-    while process.poll() is None and not list((tmp_path / "state").glob("*.json")):
-        listed += subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
+    line, listed = ("run", "pauses", "--on-pause", "wait", "--verbose", "--json"), ""
+    with running(*line, env=env, program=NOXCLI) as process:
+        while process.poll() is None and not list((tmp_path / "state").glob("*.json")):
+            listed += captured(["ps", "axww", "-o", "args"], env).stdout
+            time.sleep(0.02)
+        out, err = ended_by(process, signal.SIGINT)
     others = [call(*argv, env=env) for argv in (["doctor"], ["doctor", "--json"], ["wait", "no-such-run"])]
     said = [out, err, *(stream for done in others for stream in (done.stdout, done.stderr))]
     written = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
