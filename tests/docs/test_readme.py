@@ -23,8 +23,8 @@ TABLE = SDK.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem not in {"engines", "slack"})
 BLOCKS = {page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
 GUIDE = {name for name, blocks in BLOCKS.items() if blocks}
-# What test_snippets.py and test_change.py run once, too, to see what it prints.
-SEEN = {"batch.md", "compare.md", "pull-request.md", "test-a-change.md"}
+# What test_snippets.py, test_change.py and test_scripting.py run once, too, to see what it prints.
+SEEN = {"batch.md", "compare.md", "pull-request.md", "scripting.md", "test-a-change.md"}
 ONCE_OR_TWICE = [
     pytest.param(
         page, again, id=f"{page}-{'twice' if again else 'once'}", marks=[pytest.mark.wide] * (again or page in SEEN)
