@@ -104,7 +104,8 @@ class JournalState:
             hint = suggestion(str(near) if near.is_dir() else None, "give the --output-dir of a batch")
             raise UsageProblem(f"{path.parent} is not a batch's directory", hint) from None
         except OSError as error:
-            raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
+            what_fits = "give the --output-dir of a batch" if isinstance(error, FileNotFoundError) else None
+            raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}", what_fits) from None
         return journaled
 
     @classmethod

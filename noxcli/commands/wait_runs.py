@@ -108,8 +108,7 @@ class ManyRuns:
         Raises the worst error of those that are over.
         """
         pace = self._noxus.api.pace_requests()
-        # "Check once" needs one read, which a limit of 0 would not allow.
-        is_enough = not self._once and self._poll()
+        is_enough = self._poll()
         pace.hurry()
         going = [] if is_enough else [one for one in self._all if not one.over]
         reads = run_all_within(

@@ -127,7 +127,8 @@ def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str
 
 def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     Path("empty").mkdir()
-    assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("results", "empty").err
+    told = "can't read the journal empty/batch.jsonl: no such file or directory; give the --output-dir of a batch"
+    assert told in noxcli("results", "empty").err
     Path("empty/batch.jsonl").write_text('{"step":"answered"}\n')
     result = noxcli("results", "empty")
     assert (result.code, "empty contains no batch" in result.err) == (2, True)
