@@ -196,6 +196,13 @@ def test_first_runs_that_all_fail_alike_end_it(noxcli: Noxcli, sandbox: Sandbox,
     assert "continue with: noxcli gate" in result.err
 
 
+def test_a_page_with_a_limit_names_the_command(noxcli: Noxcli, answers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.reports.html.comparison_page.MAX_ROWS", 10)
+    turns = {"one": ("g", "bg"), "two": ("bg", "g")}
+    assert gate(noxcli, answers(turns), table(turns), "--report", "c.html").code == 0
+    assert "2 more rows are not on this page; noxcli gate lists them all." in Path("c.html").read_text()
+
+
 def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     answered = Event()
 

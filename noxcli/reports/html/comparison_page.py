@@ -58,17 +58,18 @@ def _body(
     yield parts.facts(
         page, [("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"), *compared_facts(totals)]
     )
-    if any(totals["classes"][change] for change in RowClass if change is not RowClass.SAME):
-        yield from _rows(page, totals["classes"], pairs)
+    yield from _rows(page, totals, pairs)
 
 
-def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> Iterator[Html]:
-    listed = sum(counts[change] for change in RowClass if change is not RowClass.SAME)
+def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[Html]:
+    counts = {change: count for change in RowClass if (count := totals["classes"][change]) and change != RowClass.SAME}
+    if not (listed := sum(counts.values())):
+        return
     yield page.heading("Rows that differ", f"{listed:,}")
-    named = [(str(change), f"{change} {counts[change]:,}") for change in RowClass if counts[change]]
-    yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[RowClass.SAME])]], "all")
+    named = [(str(change), f"{change} {count:,}") for change, count in counts.items()]
+    yield parts.choice(page, [("all", f"All {listed:,}"), *named], "all")
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
-    whole = max(most, _text_of_each(MAX_ROWS // 2, counts[RowClass.BROKEN]))
+    whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"][RowClass.BROKEN]))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
     shown, remaining = 0, MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
@@ -80,7 +81,8 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> It
         yield row
     yield Html("</div>")
     if shown < listed:
-        yield page.dim(f"{listed - shown:,} more rows are not on this page; noxcli compare lists them all.")
+        verb = "compare" if totals["gate"] is None else "gate"
+        yield page.dim(f"{listed - shown:,} more rows are not on this page; noxcli {verb} lists them all.")
 
 
 def _text_of_each(room: int, rows: int) -> int:
