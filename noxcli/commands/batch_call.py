@@ -69,7 +69,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
             validate_checks(context, checker, spec.rows, header, seen)
             if options.dry_run:
-                context.reports.targets.clear()  # there is nothing to report
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(checker)

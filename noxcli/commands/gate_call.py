@@ -80,7 +80,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
             pace = api.pace_requests()
             gate.check()
             if options.dry_run:
-                context.reports.targets.clear()  # there is nothing to report
                 rules, started = answers.rules, answers.runs.total()
                 counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
                 context.printing.print_document({**counts, "started": started})

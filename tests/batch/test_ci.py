@@ -34,3 +34,10 @@ def test_a_batch_that_does_not_begin_is_told_as_well(noxcli: Noxcli, workflow: s
     assert result.code == 2
     assert runner.outputs(Path("outputs")) == {"exit_code": "2"}
     assert "nope.jsonl" in Path("summary.md").read_text()
+
+
+def test_a_dry_run_replaces_the_page_of_an_earlier_call(noxcli: Noxcli, workflow: str) -> None:
+    rows = write_rows("a")
+    for more, said in ((["--fresh"], False), (["--resume", "--dry-run"], True)):
+        assert noxcli("batch", workflow, rows, "--report", "page.html", *more).code == 0
+        assert ("checked, not started" in Path("page.html").read_text()) is said
