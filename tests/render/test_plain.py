@@ -118,7 +118,7 @@ def test_a_reconnect_storm_is_told_once() -> None:
 
 
 def test_a_run_is_told_when_it_changes_but_not_its_past() -> None:
-    statuses = ("running", "queued", "reviewing", "running", "running")
+    statuses = ("running", "queued", "reviewing", "reviewing", "running", "running")
     assert log([(0, [Polled(Run("run-1", "wf-1", status)) for status in statuses])]) == [
         "run running",
         "run reviewing (unknown to noxcli, which keeps waiting)",

@@ -27,3 +27,10 @@ BY_MEANING = InputDigests(NODES)
 )
 def test_inputs_are_the_same_by_what_their_keys_mean(one: Any, other: Any, same: bool) -> None:
     assert (BY_MEANING.of(one) == BY_MEANING.of(other)) is same
+
+
+@pytest.mark.parametrize("secret", ["Text", "a", "a::input"])
+def test_inputs_are_the_same_whatever_their_secrets(secret: str) -> None:
+    digests = InputDigests(NODES, [secret])
+    assert digests.of({"Text": 1, "b": 2}) == digests.of({"a": "***", "b": 2})
+    assert digests.of({"Text": 1, "b": 2}) != digests.of({"Text": 1, "b": 3})
