@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -35,13 +35,7 @@ def workflow(plays: Any) -> str:
     return str(plays(nodes=[input_node("Q")], script=[Sleep(60_000)]))
 
 
-@pytest.fixture
-def _pipe() -> None:
-    os.mkfifo("pipe")
-    write_rows("a")
-
-
-def until_read(path: str) -> int:
+def until_read(path: Path) -> int:
     """Return the writing end of a FIFO once noxcli has opened the other one."""
     end = time.monotonic() + HUNG
     while True:
@@ -89,16 +83,23 @@ def require_end(process: subprocess.Popen[bytes], code: int, *, after: float) ->
     assert process.returncode == code
 
 
+def named_way_on(process: subprocess.Popen[bytes], run: str) -> bool:
+    """Return whether the message has a command that prints the rest."""
+    assert process.stderr is not None
+    told = process.stderr.read().decode()
+    return f"noxcli fetch-output {run}" in told or f"noxcli stream {run} --resume" in told
+
+
 LOCAL = {
-    "an upload": ["run", "{workflow}", "Q@pipe", "--no-check"],
-    "an input": ["run", "{workflow}", "Q=@pipe"],
-    "--inputs": ["run", "{workflow}", "--inputs", "@pipe"],
+    "an upload": ["run", "{workflow}", "Q@{pipe}", "--no-check"],
+    "an input": ["run", "{workflow}", "Q=@{pipe}"],
+    "--inputs": ["run", "{workflow}", "--inputs", "@{pipe}"],
     "--inputs -": ["run", "{workflow}", "--inputs", "-"],
-    "the key": ["run", "{workflow}", "Q=x", "--api-key-file", "pipe"],
+    "the key": ["run", "{workflow}", "Q=x", "--api-key-file", "{pipe}"],
     "a key command": ["run", "{workflow}", "Q=x"],
-    "rows": ["batch", "{workflow}", "pipe", "--output-dir", "out"],
-    "ids of rows": ["batch", "{workflow}", "rows.jsonl", "--only", "pipe"],
-    "expectations": ["batch", "{workflow}", "rows.jsonl", "--expect", "pipe"],
+    "rows": ["batch", "{workflow}", "{pipe}", "--output-dir", "out"],
+    "ids of rows": ["batch", "{workflow}", "rows.jsonl", "--only", "{pipe}"],
+    "expectations": ["batch", "{workflow}", "rows.jsonl", "--expect", "{pipe}"],
     "run ids": ["wait", "-"],
 }
 
@@ -106,13 +107,15 @@ LOCAL = {
 @contextmanager
 def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start noxcli, and continue once it waits for something that does not come."""
-    env = environment(sandbox.url)
+    env, pipe = environment(sandbox.url), Path(what).absolute()
+    os.mkfifo(pipe)
+    write_rows("a")
     if what == "a key command":
-        command = f"api_key_command = ['cat', '{Path('pipe').absolute()}']"
+        command = f"api_key_command = ['cat', '{pipe}']"
         Path("config.toml").write_text(f"[profile.p]\nbase_url = '{sandbox.url}'\n{command}\n")
         env = {name: value for name, value in env.items() if not name.startswith("NOXUS_")}
         env |= {"NOXCLI_CONFIG": "config.toml", "NOXCLI_PROFILE": "p"}
-    argv = [word.format(workflow=workflow) for word in LOCAL[what]]
+    argv = [word.format(workflow=workflow, pipe=pipe) for word in LOCAL[what]]
     with started(*argv, *options, env=env) as process:
         if "-" in argv:
             assert process.stdin is not None
@@ -121,12 +124,11 @@ def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterat
             until(lambda: not waiting_in(given))
             yield process
             return
-        writer = until_read("pipe")
+        writer = until_read(pipe)
         yield process
         os.close(writer)
 
 
-@pytest.mark.usefixtures("_pipe")
 @pytest.mark.parametrize(("what", "number"), one_in(2, LOCAL, SIGNALS))
 def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number: int) -> None:
     with blocked(what, sandbox, workflow) as process:
@@ -135,16 +137,22 @@ def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number
     assert not sandbox.runs(workflow)
 
 
-@pytest.mark.usefixtures("_pipe")
-@pytest.mark.parametrize("what", LOCAL)
-def test_the_timeout_ends_a_read(sandbox: Sandbox, workflow: str, what: str) -> None:
-    with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
-        require_end(process, 75, after=LIMIT)
+def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
+    """All of them wait at the same time."""
+    began, processes, ended = dict[str, float](), dict[str, subprocess.Popen[bytes]](), dict[str, tuple[int, bool]]()
+    with ExitStack() as stack:
+        for what in LOCAL:
+            began[what] = time.monotonic()
+            processes[what] = stack.enter_context(blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s"))
+        for what, process in processes.items():
+            code, took = process.wait(HUNG), time.monotonic() - began[what]
+            ended[what] = code, LIMIT < took < LIMIT + AT_MOST + 1  # the start of Python
+    assert ended == dict.fromkeys(LOCAL, (75, True))
     assert not sandbox.runs(workflow)
 
 
-@pytest.mark.usefixtures("_pipe")
 def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str) -> None:
+    os.mkfifo("pipe")
     with started("run", workflow, "Q@pipe", "--no-check", env=environment(sandbox.url)) as process:
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
@@ -159,18 +167,20 @@ def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form:
         until_full(process.stdout.fileno())
         process.send_signal(number)
         require_end(process, 128 + number, after=0)
+        (run,) = sandbox.runs(workflow)
+        assert named_way_on(process, run.id)
 
 
 @pytest.mark.parametrize(("form", "then"), one_in(2, ["ndjson", "text"], ["stop", "detach"]))
 def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, then: str) -> None:
     more = [Sleep(60_000)] if form == "ndjson" else []
     workflow = plays(script=[*LINES, *more], output={"A": "y" * 5_000_000})
-    options = ["--format", form, "--timeout", "4s", "--on-timeout", then]
+    options = ["--format", form, "--timeout", "3s", "--on-timeout", then]
     began = time.monotonic()
     with started("run", workflow, *options, env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
-    assert 4 < time.monotonic() - began < 4 + AT_MOST + 1  # the start of Python
+    assert 3 < time.monotonic() - began < 3 + AT_MOST + 1  # the start of Python
     (run,) = sandbox.runs(workflow)
     assert run.status == ("completed" if not more else "stopped" if then == "stop" else "running")
 
@@ -190,54 +200,25 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, plays: Any, form: str) 
     assert (process.returncode, document["output"]["A"]) == (0, "y" * 500_000)
 
 
-@contextmanager
-def read_slowly(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Read about 100 KB a second, as somebody does over a bad line, to the end of the process."""
-    assert process.stdout is not None
-    end = os.dup(process.stdout.fileno())
-
-    def read() -> None:
-        while os.read(end, 4096):
-            time.sleep(0.04)
-        os.close(end)
-
-    thread = Thread(target=read)
-    thread.start()
-    try:
-        yield
-    finally:
-        process.kill()
-        thread.join()
-
-
-@pytest.mark.parametrize(("form", "number"), one_in(2, Format, SIGNALS))
-def test_a_signal_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
-    workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
-    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
-        assert process.stdout is not None
-        until_full(process.stdout.fileno())
-        with read_slowly(process):
-            time.sleep(0.5)
-            process.send_signal(number)
-            require_end(process, 128 + number, after=0)
-        assert process.stderr is not None
-        (run,) = sandbox.runs(workflow)
-        assert f"noxcli fetch-output {run.id}" in process.stderr.read().decode()
+def read_slowly(end: int) -> None:
+    """Read about 100 KB a second, as somebody does over a bad line."""
+    while os.read(end, 4096):
+        time.sleep(0.04)
+    os.close(end)
 
 
 @pytest.mark.parametrize("form", ["content", pytest.param("text", marks=pytest.mark.wide)])
 def test_the_timeout_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     began = time.monotonic()
-    with started("run", workflow, "--format", form, "--timeout", "4s", env=environment(sandbox.url)) as process:
-        with read_slowly(process):
-            process.wait(HUNG)
-        assert 4 < time.monotonic() - began < 4 + AT_MOST + 1  # the start of Python
+    with started("run", workflow, "--format", form, "--timeout", "3s", env=environment(sandbox.url)) as process:
+        assert process.stdout is not None
+        Thread(target=read_slowly, args=[os.dup(process.stdout.fileno())], daemon=True).start()
+        process.wait(HUNG)
+        assert 3 < time.monotonic() - began < 3 + AT_MOST + 1  # the start of Python
         assert process.returncode in ({9, 124} if form == "content" else {124})  # between two pieces, or in one
-        assert process.stderr is not None
         (run,) = sandbox.runs(workflow)
-        told = process.stderr.read().decode()
-        assert f"noxcli fetch-output {run.id}" in told or f"noxcli stream {run.id} --resume" in told
+        assert named_way_on(process, run.id)
 
 
 def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
@@ -258,10 +239,10 @@ def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, pla
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
     write_rows(*map(str, range(100)))
     began = time.monotonic()
-    with started("batch", workflow, "rows.jsonl", "--timeout", "4s", env=environment(sandbox.url)) as process:
+    with started("batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
-    assert time.monotonic() - began < 4 + AT_MOST + 1
+    assert time.monotonic() - began < 3 + AT_MOST + 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (None, 124)])

@@ -137,7 +137,7 @@ def test_a_truncated_output_is_compared_whole(noxcli: Noxcli, plays: Any) -> Non
 def test_what_is_held_is_written_at_the_limit(noxcli: Noxcli, plays: Any) -> None:
     script = [Emit("Write", "ha"), Emit("Write", "ha"), Raw("state", {"status": "running"}, "z")]
     workflow = plays(script=script, status="running")
-    done = noxcli("run", workflow, "--format", "content", "--quiet", "--timeout", "3s")
+    done = noxcli("run", workflow, "--format", "content", "--quiet", "--timeout", "1500ms")
     assert (done.code, done.text) == (124, "haha")
 
 

@@ -74,7 +74,7 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
 ) -> None:
     workflow = plays(script=FOREVER)
     named = workflow if verb == "run" else noxcli.start(workflow)
-    result = noxcli(verb, named, "--timeout", "3s", "--on-timeout", "stop", "--json")
+    result = noxcli(verb, named, "--timeout", "1500ms", "--on-timeout", "stop", "--json")
     assert result.code == 124, result.err
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
     assert "; stopped run " in result.err
@@ -87,12 +87,6 @@ def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox:
     result = noxcli("wait", *runs, "--timeout", "1s", "--on-timeout", "stop")
     assert (result.code, result.text) == (124, "".join(f"{run}\tstopped\n" for run in runs))
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"] * 2
-
-
-def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
-    result = noxcli("run", workflow, "--timeout", "3s", "--on-timeout", "stop")
-    assert (result.code, "was asked to stop, but is still running" in result.err) == (124, True), result.err
 
 
 # A directory of the user's own for outputs.

@@ -33,7 +33,7 @@ CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
     ExitCode.PAUSED: ({"status": "awaiting_human_feedback"}, ["run", "WF"]),
     ExitCode.NOT_AS_ASSERTED: ({"output": {"A": "x"}}, ["run", "WF", "--assert", "output.A == 'y'"]),
     ExitCode.TEMPORARY: ({}, ["run", "WF", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
-    ExitCode.TIMED_OUT: ({"script": FOREVER}, ["run", "WF", "--timeout", "2s"]),
+    ExitCode.TIMED_OUT: ({"script": FOREVER}, ["run", "WF", "--timeout", "1500ms"]),
 }
 
 

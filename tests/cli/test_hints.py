@@ -74,9 +74,9 @@ CASES = {
     "a run completes before eyes": Case("run qa Question=x", "fetch-output", tty=True),
     "a run is started only": Case("run qa Question=x --detach", "stream"),
     "a run pauses": Case("run pauses", "wait"),
-    "a limit is reached": Case("run W --timeout 3s", "wait", FOREVER),
-    "a run will not stop at its limit": Case("run W --timeout 3s --on-timeout stop", "stop", STUBBORN),
-    "a run cannot be stopped at its limit": Case("run W --timeout 3s --on-timeout stop", "stop", UNSTOPPABLE),
+    "a limit is reached": Case("run W --timeout 1500ms", "wait", FOREVER),
+    "a run will not stop at its limit": Case("run W --timeout 1500ms --on-timeout stop", "stop", STUBBORN),
+    "a run cannot be stopped at its limit": Case("run W --timeout 1500ms --on-timeout stop", "stop", UNSTOPPABLE),
     "a run will not stop": Case("stop R", "stop", STUBBORN),
     "a stop has no answer": Case(
         "stop R --timeout 0.3s", "stop", {**FOREVER, "faults": {"stop": [LostAnswer("hold")]}}
@@ -126,10 +126,10 @@ CASES = {
 # Pages that others read: the server is the reader's.
 PAGES = {
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
-    "a run that goes on": Case("run W --timeout 3s --report p.html", "wait", FOREVER, page="p.html"),
+    "a run that goes on": Case("run W --timeout 1500ms --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
     "a summary on GitHub": Case(
-        "run W --timeout 3s",
+        "run W --timeout 1500ms",
         "wait",
         FOREVER,
         environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": "summary.md"},

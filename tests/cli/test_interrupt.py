@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pyte
@@ -13,7 +15,7 @@ import pytest
 
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, Sleep
+from noxcli.sandbox.steps import Emit, Sleep, Step
 from tests.process import HUNG, NOXCLI, ended_by, forked, on_terminal, running, until
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
@@ -191,8 +193,14 @@ def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any)
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
     env: dict[str, str], plays: Any, sandbox: Sandbox, name: str
 ) -> None:
-    workflow = plays(script=[Emit("Write", "hello "), Sleep(2000)], output={"A": "x"})
-    command = [*NOXCLI, "run", workflow]
+    sent = threading.Event()
+
+    def script(_: dict[str, Any]) -> Iterator[Step]:
+        yield Emit("Write", "hello ")
+        while not sent.is_set():
+            yield Sleep(2)
+
+    command = [*NOXCLI, "run", plays(script=script, output={"A": "x"})]
     ignoring = (
         f"import os, signal; signal.signal(signal.{name}, signal.SIG_IGN); os.execv({sys.executable!r}, {command!r})"
     )
@@ -200,5 +208,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
         [sys.executable, "-c", ignoring], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         until_asked(sandbox, "/events")
-        out, _ = ended_by(process, getattr(signal, name))
+        process.send_signal(getattr(signal, name))
+        sent.set()
+        out, _ = process.communicate(timeout=HUNG)
     assert (process.returncode, out) == (0, b"x\n")

@@ -26,7 +26,8 @@ WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39
 GONE = "noxcli: the reader of stdout closed the pipe"
 FULL = "noxcli: can't write to stdout: no space left on device"
 CLOSED = "noxcli: can't write to stdout: it is closed"
-UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), ("| true", 141, GONE)]
+TO_NOBODY = ">&3"  # a pipe whose reader has exited
+UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), (TO_NOBODY, 141, GONE)]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -35,10 +36,9 @@ def shell(sandbox: Sandbox) -> Shell:
     """Runs one noxcli command line in bash, and returns its exit code."""
 
     def run(line: str, rest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        program = forks.directory() / "noxcli"
-        # The sleep gives the reader of a pipe time to exit.
-        held = f"{{ sleep 0.2; {program} {line}; }}" if rest.startswith("|") else f"{program} {line}"
-        return in_bash(f"{held} {rest}; exit ${{PIPESTATUS[0]}}", {**environment(sandbox.url), **environ})
+        before = "mkfifo pipe; true <pipe & exec 3>pipe; wait;" if rest == TO_NOBODY else ""
+        command = f"{before} {forks.directory() / 'noxcli'} {line} {rest}"
+        return in_bash(command, {**environment(sandbox.url), **environ})
 
     return run
 
@@ -87,7 +87,7 @@ def only_error() -> str:
     return str(next(iter(case)).attrib["type"])
 
 
-@pytest.mark.parametrize("rest", [">/dev/full", "| true"])
+@pytest.mark.parametrize("rest", [">/dev/full", TO_NOBODY])
 def test_github_gets_the_exit_code_of_a_lost_document(shell: Shell, plays: Any, rest: str) -> None:
     github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "page"}
     done = shell(f"run {plays(output={'A': 'x'})} --json --quiet", rest, **github)
@@ -99,7 +99,7 @@ def test_github_gets_the_exit_code_of_a_lost_document(shell: Shell, plays: Any, 
     assert done.stderr.count("::error") == 1
 
 
-@pytest.mark.parametrize(("rest", "code"), [(">/dev/full", 1), ("| true", 141)])
+@pytest.mark.parametrize(("rest", "code"), [(">/dev/full", 1), (TO_NOBODY, 141)])
 def test_a_run_that_failed_is_not_a_run_that_was_not_delivered(shell: Shell, rest: str, code: int) -> None:
     done = shell("run fails --json --quiet --junit r.xml --dotenv d.env", rest)
     assert done.returncode == code
@@ -133,7 +133,7 @@ def test_a_full_disk_under_stderr_leaves_the_code_as_it_is(shell: Shell, line: s
 def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
     assert shell("sandbox -- true", ">/dev/full").returncode == 0
     assert shell("sandbox -- false", ">&- 2>&-").returncode == 1
-    assert shell("sandbox --port 0", "| true").returncode == 141
+    assert shell("sandbox --port 0", TO_NOBODY).returncode == 141
 
 
 BROKEN_REPORT = """

@@ -16,14 +16,14 @@ NAMED = f"{WORKFLOW}/{RUN}"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 
 
-@pytest.mark.long(8)
+@pytest.mark.long(5)
 def test_a_pause_of_the_process_is_no_outage() -> None:
     with raw_server(record("running"), BROKEN, BROKEN, record("completed")) as server:
-        options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "3s"]
+        options = ["--no-stream", "--poll-interval", "500ms", "--retry-for", "2s"]
         with running("wait", NAMED, *options, env=environment(server.url), program=NOXCLI) as process:
             until(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGSTOP)
-            time.sleep(5)
+            time.sleep(3)
             out, err = ended_by(process, signal.SIGCONT)
     assert (process.returncode, out) == (0, f"{RUN}\tcompleted\n".encode()), err
 
