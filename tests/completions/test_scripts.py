@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ import typer
 from generated.completions import table
 
 from tests import forks
-from tests.completions.tab import SCRIPTS, start
+from tests.completions.tab import SCRIPTS, Typed, start
 from tests.conftest import Noxcli
 from tests.process import captured, environment, needs
 
@@ -48,11 +49,15 @@ def nasty_app() -> typer.Typer:
     return app
 
 
-@pytest.fixture
-def nasty_table(tmp_path: Path) -> Path:
-    path = tmp_path / "complete.tsv"
+@pytest.fixture(scope="module", params=["bash", "zsh", "fish"])
+def nasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
+    """A shell that completes that program, in a directory with one file."""
+    home = tmp_path_factory.mktemp(request.param)
+    path = home / "complete.tsv"
     path.write_text(table(nasty_app()), encoding="utf-8")
-    return path
+    with closing(start(request.param, home, table=path)) as shell:
+        (home / "work" / "needed.txt").touch()
+        yield shell
 
 
 @pytest.mark.parametrize(("shell", "script"), [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")])
@@ -67,26 +72,20 @@ def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
     assert all(shell in result.err for shell in ["bash", "zsh", "fish"])
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_help_arrives_as_it_was_written(name: str, tmp_path: Path, nasty_table: Path) -> None:
-    with closing(start(name, tmp_path, table=nasty_table)) as shell:
-        assert set(shell.offers("noxcli ")) == {"nasty", "plain"}
-        said = [shell.offers("noxcli na")["nasty"]]
-        said += [shell.offers(f"noxcli nasty {option}")[option] for option in ["--option", "--flag", "--no-flag"]]
+def test_help_arrives_as_it_was_written(nasty: Typed) -> None:
+    assert set(nasty.offers("noxcli ")) == {"nasty", "plain"}
+    said = [nasty.offers("noxcli na")["nasty"]]
+    said += [nasty.offers(f"noxcli nasty {option}")[option] for option in ["--option", "--flag", "--no-flag"]]
 
-    if name != "bash":  # which shows none
+    if nasty.name != "bash":  # which shows none
         assert [text.partition(" -- ")[2] or text for text in said] == [NASTY] * 4
-    assert not list(tmp_path.rglob("pwned"))
+    assert not list(nasty.screen.parent.rglob("pwned"))
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_table: Path) -> None:
-    with closing(start(name, tmp_path, table=nasty_table)) as shell:
-        (tmp_path / "work" / "needed.txt").touch()
-
-        assert set(shell.offers("noxcli plain ")) == {"bash", "zsh"}
-        assert set(shell.offers("noxcli plain bash n")) == {"needed.txt", "none"}
-        assert {word.rpartition("=")[2] for word in shell.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
+def test_fixed_words_and_files_side_by_side(nasty: Typed) -> None:
+    assert set(nasty.offers("noxcli plain ")) == {"bash", "zsh"}
+    assert set(nasty.offers("noxcli plain bash n")) == {"needed.txt", "none"}
+    assert {word.rpartition("=")[2] for word in nasty.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
 
 
 @pytest.mark.parametrize(
