@@ -8,11 +8,8 @@ from typing import Any
 
 import pyte
 import pytest
-from rich.cells import cell_len
 
-from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_runs
 from tests.process import captured, environment, forked, in_bash, on_terminal, watched
 from tests.render.test_sharing import scrolled
 from tests.sample import one_in
@@ -137,11 +134,3 @@ def test_how_a_run_has_ended_is_last_on_the_screen(
     else:
         assert re.search(r"mpletedin\d\.\ds;3nodescompleted(output:)?$", above)
         assert last.removeprefix("output: ") == f"noxcli fetch-output {run_id}"
-
-
-def test_a_terminal_without_a_size_is_taken_for_eighty_columns(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(nodes=[Node("Write")], script=node_runs("Write", seconds=300), output={"A": "x " * 60, "B": "y"})
-    seen = watched([*forked(), "run", workflow, "--color", "never"], env, columns=0, rows=0)
-    lines = bytes(seen.raw).decode().splitlines()
-    assert max(cell_len(line) for line in lines if line.startswith("── ")) == 79
-    assert f"{'x ' * 40}".strip() in [line.strip() for line in lines]
