@@ -164,26 +164,6 @@ def test_without_ids_other_rows_have_to_stay(noxcli: Noxcli, sandbox: Sandbox, p
     assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 3)
 
 
-def test_a_kill_while_edits_are_accepted_loses_none(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
-    batch = ("batch", workflow, write_rows({"$id": "a", "Q": "a"}, {"$id": "b", "Q": "b"}))
-    assert noxcli(*batch).code == 0
-    directory, journal = Path("rows.jsonl.batch"), Path("rows.jsonl.batch/batch.jsonl")
-    shutil.copytree(directory, "before")
-    before = len(journal.read_text().splitlines())
-    write_rows({"$id": "a", "Q": "a"}, {"$id": "b", "Q": "new"})
-    assert noxcli(*batch, "--again", "edited").code == 0
-    lines = journal.read_text().splitlines(keepends=True)
-    sent = next(at for at in range(before, len(lines)) if '"step":"sent"' in lines[at])
-    for kept in range(before, sent + 1):
-        shutil.rmtree(directory)
-        shutil.copytree("before", directory)
-        journal.write_text("".join(lines[:kept]))
-        began = len(sandbox.runs(workflow))
-        assert noxcli(*batch, "--again", "edited").code == 0
-        assert (len(sandbox.runs(workflow)) - began, stored()["new"]) == (1, (1, "new")), lines[before:kept]
-
-
 def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
     rows = [{"$id": row, "Q": row} for row in "abc"]

@@ -22,6 +22,7 @@ from noxcli.sandbox.steps import Sleep, State
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.process import environment, running, until
+from tests.sample import one_in
 
 
 def numbers(result: Result) -> list[int]:
@@ -142,27 +143,26 @@ def test_all_mistakes_are_told_before_anything_starts(noxcli: Noxcli, sandbox: S
     assert unchecked.codes[5] == 2, "only what can't be sent at all is refused"
 
 
+ONE_ID_TWICE = [
+    ("r.jsonl", '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n', "row 3 (line 4)", "row 1 (line 1)"),
+    ("r.jsonl", '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n', "row 2 (line 2)", "row 1 (line 1)"),
+    ("r.csv", "$id,Q\nb,1\na,2\nb,3\n", "row 3 (line 4)", "row 1 (line 2)"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "content", "places"),
-    [
-        (
-            "r.jsonl",
-            '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n',
-            ("row 3 (line 4)", "row 1 (line 1)"),
-        ),
-        ("r.jsonl", '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n', ("row 2 (line 2)", "row 1 (line 1)")),
-        ("r.csv", "$id,Q\nb,1\na,2\nb,3\n", ("row 3 (line 4)", "row 1 (line 2)")),
-    ],
+    ("table", "more"),
+    one_in(3, ONE_ID_TWICE, [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]]),
 )
-@pytest.mark.parametrize("more", [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]])
 def test_an_id_belongs_to_one_row(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, name: str, content: str, places: tuple[str, str], more: list[str]
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, table: tuple[str, str, str, str], more: list[str]
 ) -> None:
+    name, content, second, first = table
     workflow = echoes()
     Path(name).write_text(content)
     result = noxcli("batch", workflow, name, *more)
     assert (result.code, result.text, sandbox.runs(workflow)) == (2, "", [])
-    said = f"{places[0]} has the id of {places[1]}; nothing was started; give each row its own id\n"
+    said = f"{second} has the id of {first}; nothing was started; give each row its own id\n"
     assert result.err == f"noxcli: {said}"
     assert not Path(f"{name}.batch").exists()
 
@@ -305,15 +305,6 @@ def test_a_file_system_without_locks_is_refused(
     told = "can't write the journal rows.jsonl.batch/batch.jsonl: no locks available; check --output-dir"
     assert (result.code, told in result.err) == (2, True)
     assert not sandbox.runs(workflow)
-
-
-def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    workflow, rows = echoes(), write_rows("a", "long", "long")
-    noxcli.clock = Clock()
-    result = noxcli("batch", workflow, rows, "--timeout", "2s", "--max-parallel", "2")
-    assert (result.code, result.codes) == (124, {1: 0, 2: 124, 3: 124})
-    assert [run.status for run in sandbox.runs(workflow)] == ["completed", "running", "running"]
-    assert "--resume" in result.err
 
 
 @pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])

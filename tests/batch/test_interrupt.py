@@ -14,7 +14,7 @@ from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, call, ended_by, environment, forked, in_bash, on_terminal, running, until
+from tests.process import HUNG, call, ended_by, environment, forked, on_terminal, running, until
 
 
 @pytest.fixture
@@ -81,17 +81,6 @@ def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, play
     assert b"1 in doubt" in err
 
 
-def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
-    argv = [*forked(), "batch", workflow, write_rows(*"123456")]
-    shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
-    done = in_bash(shell, environment(sandbox.url))
-    assert done.returncode == 141
-    assert "--resume" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "stopped" not in {run.status for run in sandbox.runs(workflow)}
-
-
 @pytest.mark.parametrize("ci", [{}, {"CI": "false"}])
 def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, workflow: str, ci: dict[str, str]) -> None:
     argv = [*forked(), "batch", workflow, write_rows(*"123456789"), "--max-parallel", "3"]
@@ -110,7 +99,10 @@ def answered(out: bytes) -> dict[int, Any]:
     return {line["row"]: line["result"] for line in map(json.loads, out.splitlines())}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.wide) for each in (signal.SIGINT, signal.SIGHUP))],
+)
 def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any, number: int) -> None:
     waits = [60_000] * 4
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])

@@ -41,16 +41,6 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
     assert "row 1: its start was sent, but the outcome is unknown" in result.err
 
 
-@pytest.mark.long(5)
-def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    holds = [Hold(1.5 * A_SECOND, repeat=True)]
-    workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"start": holds})
-    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "4", "--timeout", "4s")
-    assert set(result.codes.values()) == {124}
-    assert len(sandbox.runs(workflow)) == len(result.lines) > 0
-    assert "in doubt" not in result.err
-
-
 def test_a_wait_at_the_pace_is_no_lost_contact(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "MIN_ATTEMPT", 0.2)
     workflow = plays(nodes=[input_node("Q")], faults={"record": [Answer(429, {}, headers={"Retry-After": "1"})]})

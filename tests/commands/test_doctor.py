@@ -21,6 +21,7 @@ from tests.conftest import Noxcli, Result
 from tests.faults.gate import forwarded, relayed
 from tests.otherside import STREAM
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
+from tests.sample import one_in
 
 FOR_EVER = [Sleep(600_000)]
 ALL = ["host", "tls", "clock", "key", "events"]
@@ -149,9 +150,13 @@ def test_tls_is_told(tls: ssl.SSLContext) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [("doctor",), ("run", "demo"), ("wait", "w/r-000001"), ("workflows",)], ids=lambda verb: verb[0]
+    ("verb", "variable"),
+    one_in(
+        2,
+        [("doctor",), ("run", "demo"), ("wait", "w/r-000001"), ("workflows",)],
+        ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"],
+    ),
 )
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_bundle_that_is_missing_or_empty_ends_at_once(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], variable: str
 ) -> None:
