@@ -18,7 +18,8 @@ MAX_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting ha
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FENCE = "```"
 MAX_FOUND = 300  # characters of one value in a message
-LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
+GUARD, CONDITION = "guard", "condition"  # our own nodes, around the part that they are about
+LOGIC = frozenset({"and_expression", "or_expression", "not_expression", GUARD})
 CHAINS = frozenset(
     {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
 )
@@ -114,65 +115,37 @@ class Interpreter(TreeInterpreter):
         return value
 
     def visit_comparator(self, node: Tree, value: Any) -> Any:
-        left, right = node["children"]
-        sign = node["value"]
+        sign, sides = node["value"], [self.visit(side, value) for side in node["children"]]
         if sign in ("eq", "ne"):
-            against_null = is_null(left) or is_null(right)
-            sides = [
-                self._maybe(side, value) if is_null(other) else self.visit(side, value)
-                for side, other in ((left, right), (right, left))
-            ]
+            against_null = any(side["type"] == GUARD for side in node["children"])
             if self._outputs is None or against_null or kind_of(sides[0]) == kind_of(sides[1]):
                 return self.COMPARATOR_FUNC[sign](*sides)
             if self._filters:
                 return sign == "ne"
             raise Incomparable(_why_unlike(sides, sign))
-        before, after = sides = [self.visit(left, value), self.visit(right, value)]
-        alike = _are_numbers(*sides) or (isinstance(before, str) and isinstance(after, str))
+        alike = _are_numbers(*sides) or all(isinstance(side, str) for side in sides)
         are_numbers = all(isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides)
         if self._outputs is not None and (not alike or are_numbers):
             raise Incomparable(_why_unlike(sides, sign))
         return self.COMPARATOR_FUNC[sign](*sides) if alike else None  # as the specification has it
 
-    def visit_or_expression(self, node: Tree, value: Any) -> Any:
-        left = self._maybe(node["children"][0], value)
-        return self.visit(node["children"][1], value) if is_false(left) else left
-
-    def visit_and_expression(self, node: Tree, value: Any) -> Any:
-        left = self._maybe(node["children"][0], value)
-        return left if is_false(left) else self.visit(node["children"][1], value)
-
-    def visit_not_expression(self, node: Tree, value: Any) -> Any:
-        negated = self._maybe(node["children"][0], value)
-        return not negated and not _are_numbers(negated)
-
-    def visit_function_expression(self, node: Tree, value: Any) -> Any:
-        read = self._maybe if node["value"] == "type" else self.visit
-        return FUNCTIONS.call_function(node["value"], [read(child, value) for child in node["children"]])
-
-    def visit_filter_projection(self, node: Tree, value: Any) -> Any:
-        listed, then, condition = node["children"]
-        elements = self.visit(listed, value)
-        if not isinstance(elements, list):
-            return None
-        found = (self.visit(then, element) for element in elements if self._selects(condition, element))
-        return [each for each in found if each is not None]
-
-    def _selects(self, condition: Tree, element: Any) -> bool:
+    def visit_condition(self, node: Tree, value: Any) -> Any:
+        """Return whether a filter selects an element, False if its condition can't be applied to that."""
         self._filters += 1
         try:
-            return not is_false(self.visit(condition, element))
+            return self.visit(node["children"][0], value)
         except Incomparable:
             return False
         finally:
             self._filters -= 1
 
-    def _maybe(self, node: Tree, value: Any) -> Any:
+    def visit_guard(self, node: Tree, value: Any) -> Any:
         """Return what a part selects, None for a missing output."""
+        part = node["children"][0]
         try:
-            return self.visit(node, value)
+            return self.visit(part, value)
         except Absent:
-            if self._output_in(node, value) is None:
+            if self._output_in(part, value) is None:
                 raise
             return None
 
@@ -244,6 +217,23 @@ def as_meant(tree: Any) -> Any:
     return {**tree, "children": children}
 
 
+def with_guards(tree: Any) -> Any:
+    """Return the tree with a `guard` around what may be a missing output, and a `condition` around that of a filter."""
+    if not isinstance(tree, Mapping):
+        return tree
+    kind, children = tree["type"], [with_guards(child) for child in tree["children"]]
+    marks: dict[int, str] = {}
+    if kind in LOGIC or (kind == "function_expression" and tree["value"] == "type"):
+        marks = {0: GUARD}
+    elif kind == "filter_projection":
+        marks = {2: CONDITION}
+    elif kind == "comparator" and tree["value"] in ("eq", "ne"):
+        marks = {place: GUARD for place, other in enumerate(reversed(children)) if is_null(other)}
+    for place, mark in marks.items():
+        children[place] = {"type": mark, "children": [children[place]]}
+    return {**tree, "children": children}
+
+
 def check_call(call: Tree) -> None:
     """Raise ValueError for an unknown function, or one with another number of arguments."""
     from noxcli.errors import ALIKE, nearest, suggestion  # after a mistake
@@ -271,11 +261,6 @@ def shown_json(value: Any) -> str:
 def cut_text(text: str) -> str:
     """Return a text cut to the room of a message."""
     return text if len(text) <= MAX_FOUND else f"{text[: MAX_FOUND - 1]}…"
-
-
-def is_false(value: Any) -> bool:
-    """True for what JMESPath takes for false: nothing, and what is empty; 0 is not."""
-    return value is None or value is False or value in ("", [], {})
 
 
 def is_null(tree: Tree) -> bool:

@@ -92,15 +92,16 @@ def _parse(text: str) -> Mapping[str, Any]:
     """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
     import jmespath
 
-    from noxcli.expressions.interpreter import as_meant, calls_in, check_call
+    from noxcli.expressions.interpreter import as_meant, calls_in, check_call, with_guards
 
     with warnings.catch_warnings():
         # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
-        tree: Mapping[str, Any] = as_meant(jmespath.compile(text).parsed)
+        tree = as_meant(jmespath.compile(text).parsed)
     for call in calls_in(tree):
         check_call(call)
-    return tree
+    guarded: Mapping[str, Any] = with_guards(tree)
+    return guarded
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
