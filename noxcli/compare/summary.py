@@ -94,9 +94,8 @@ class ComparisonSummary:
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that checks read."""
         base, new = pair.answers
-        self.totals["base"].count(pair.base, base)
-        self.totals["new"].count(pair.new, new)
         for name, lines, answer in (("base", pair.base, base), ("new", pair.new, new)):
+            self.totals[name].count(lines, answer)
             self.groups.add((pair.new or pair.base)[0], name, lines, answer)
         partners = bool(pair.base and pair.new) and pair.other_input is None
         both = partners and SideVerdict.NONE not in pair.answers
@@ -107,9 +106,9 @@ class ComparisonSummary:
         self.counted["still fail"] += pair.verdict.reason == "still fails"
         self.counted["unjudged"] += pair.verdict.unjudged
         if pair.change is RowClass.MISSING:
-            self._lacks("new", pair)
+            self._lacks("new", pair.new)
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
-            self._lacks("base", pair)
+            self._lacks("base", pair.base)
         if both:
             sides = ([line.get("score") for line in lines] for lines in (pair.base, pair.new))
             known = [[score for score in scores if score is not None] for scores in sides]
@@ -126,13 +125,10 @@ class ComparisonSummary:
         columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
         self.counted["other columns"] += None not in columns and columns[:1] != columns[1:]
 
-    def _lacks(self, name: str, pair: RowPair) -> None:
+    def _lacks(self, name: str, lines: Sequence[ResultLine]) -> None:
         """Count the lines of a side that are no answer to judge, by code."""
-        lines = pair.new if name == "new" else pair.base
-        codes = [
-            line["result"]["exit_code"] for line in lines if answer_of(line) in (SideVerdict.NONE, SideVerdict.FAILED)
-        ]
-        self.lacking[name].update(codes or [ExitCode.NOT_FINISHED])
+        none = [line for line in lines if answer_of(line) in (SideVerdict.NONE, SideVerdict.FAILED)]
+        self.lacking[name].update([line["result"]["exit_code"] for line in none] or [ExitCode.NOT_FINISHED])
 
     @property
     def is_gate(self) -> bool:
