@@ -62,6 +62,8 @@ def source_of(ctx: typer.Context, field_name: str) -> str:
 
 def option_of(field_name: str) -> str:
     """Return an option by the name of its field."""
+    if field_name == "asserts":  # `assert` is a keyword
+        return "--assert"
     return f"--{field_name.replace('_', '-')}"
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import (
@@ -92,6 +93,8 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
         hint = suggestion(near, quoted=True) or None
+        if Path(text).is_file():
+            hint = f"save the file as one: noxcli import {text!r} --mode version --apply"
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 

@@ -288,6 +288,14 @@ def test_a_signal_ends_it_and_the_same_line_continues(
     assert gate(noxcli, workflow, rows).code == 0
 
 
+def test_a_file_is_no_version_yet(noxcli: Noxcli, answers: Any) -> None:
+    Path("review.nx").write_text("")
+    result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", "review.nx", *GOOD)
+    assert (result.code, "; save the file as one: noxcli import 'review.nx' --mode" in result.err) == (5, True), (
+        result.err
+    )
+
+
 def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
     turns = {"one": ("g", "g")}
     noxcli.clock = Clock()
@@ -485,6 +493,7 @@ def test_results_and_batch_know_a_gate(noxcli: Noxcli, answers: Any) -> None:
     for argv in (["results", f"{rows}.gate", *GOOD], ["compare", f"{rows}.gate", f"{rows}.gate"]):
         refused = noxcli(*argv)
         assert (refused.code, "noxcli gate" in refused.err) == (2, True), refused.err
+    assert "noxcli: --assert is not for" in noxcli("results", f"{rows}.gate", *GOOD).err
     batch = noxcli("batch", workflow, rows, "--output-dir", f"{rows}.gate", "--resume")
     assert (batch.code, "has a gate" in batch.err) == (2, True), batch.err
     assert noxcli("batch", workflow, rows).code == 0
