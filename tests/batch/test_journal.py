@@ -41,7 +41,7 @@ from tests.faults.fake import as_api
 from tests.process import NOXCLI, captured, environment, forked, in_bash
 from tests.texts import any_text
 
-ROWS = 6
+ROWS = 4
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -166,22 +168,20 @@ def test_other_failures_start_all_rows(noxcli: Noxcli, sandbox: Sandbox, workflo
     assert len(sandbox.runs(workflow)) == len(texts)
 
 
-@pytest.mark.long(7)
-def test_a_row_that_takes_too_long_is_given_up(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [Sleep(6000)] if inputs["Q"] == "long" else []
+def test_a_row_that_takes_too_long_is_given_up(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    noxcli.clock, ended = Clock(), Event()
 
-    noxcli.clock = Clock()
-    workflow = str(plays(nodes=[input_node("Q")], script=script, output={"A": "a"}))
+    def script(inputs: dict[str, Any]) -> Iterator[Step]:
+        while inputs["Q"] == "long" and not ended.is_set():
+            yield Sleep(100)
+
+    workflow, began = echoes(script=script), time.monotonic()
     batch = ("batch", workflow, write_rows("a", "long", "c"))
-    began = time.monotonic()
     result = noxcli(*batch, "--row-timeout", "1s")
     assert time.monotonic() - began < 5
-    assert (result.code, result.codes) == (
-        124,
-        {1: 0, 2: 124, 3: 0},
-    )
+    assert (result.code, result.codes) == (124, {1: 0, 2: 124, 3: 0})
     assert "was still running at --row-timeout; --resume waits for it again" in result.err
+    ended.set()
     again = noxcli(*batch, "--resume")
     assert (again.code, [line["row"] for line in again.lines], len(sandbox.runs(workflow))) == (0, [2], 3)
     assert noxcli("batch", workflow, "rows.jsonl", "--row-timeout", "0").code == 2

@@ -210,7 +210,7 @@ def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox,
         if inputs["Q"] == "waits" and inputs["P"] == "new":
             yield State("awaiting_human_feedback")
             while not answered.is_set():
-                yield Sleep(10_000)
+                yield Sleep(100)
 
     turns = {"waits": ("g", "g"), "fine": ("g", "g")}
     workflow, rows = answers(turns, script=script), table(turns)
@@ -299,7 +299,7 @@ def test_a_file_is_no_version_yet(noxcli: Noxcli, answers: Any) -> None:
 def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
     turns = {"one": ("g", "g")}
     noxcli.clock = Clock()
-    result = gate(noxcli, answers(turns, script=[Sleep(10**9)]), table(turns), "--timeout", "6s")
+    result = gate(noxcli, answers(turns, script=[Sleep(10**9)]), table(turns), "--timeout", "3s")
     assert (result.code, result.err.count("may still be running")) == (124, 1), result.err
 
 
