@@ -201,12 +201,11 @@ def in_our_words(error: typer.TyperException) -> str:
 
 def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
     """Return the error without any word of the command line that looks like a key."""
-    from noxcli.masking import HIDDEN_KEY, looks_like_key
+    from noxcli.masking import HIDDEN_KEY, Mask, looks_like_key
 
-    for word in argv:
-        key = word.rpartition("=")[2] or word
-        if looks_like_key(key):
-            error.hide(lambda text, key=key: text.replace(key, HIDDEN_KEY))  # type: ignore[misc]
+    mask = Mask()
+    mask.learn(filter(looks_like_key, (word.rpartition("=")[2] or word for word in argv)), HIDDEN_KEY)
+    error.hide(mask)
     return error
 
 
