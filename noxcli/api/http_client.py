@@ -39,9 +39,9 @@ MAX_REDIRECTS = 5
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-# TypeError is what requests raises for a proxy with a user and without a host.
+# TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one of SOCKS.
 ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
-CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; SOCKS needs the package PySocks"
+CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 

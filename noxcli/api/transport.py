@@ -11,7 +11,7 @@ from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 from urllib.parse import unquote
 from urllib.request import getproxies
 
@@ -201,18 +201,6 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
         self.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
 
 
-class PlainPool(urllib3.HTTPConnectionPool):
-    """Connections of plain http."""
-
-    ConnectionCls = NotingConnection
-
-
-class TlsPool(urllib3.HTTPSConnectionPool):
-    """Connections of https."""
-
-    ConnectionCls = TlsConnection
-
-
 class OneOriginSession(requests.Session):
     """A session that does not follow redirects: requests would read their bodies, and resend the key to any server."""
 
@@ -223,16 +211,10 @@ class OneOriginSession(requests.Session):
 class Adapter(HTTPAdapter):
     """Makes our own connections, also to a proxy."""
 
-    _pools: ClassVar = {"http": PlainPool, "https": TlsPool}
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = TlsConnection if pool.scheme == "https" else NotingConnection
+        return pool
 
 
 def new_session() -> OneOriginSession:
