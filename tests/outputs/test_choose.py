@@ -49,14 +49,6 @@ def test_without_checks_a_wrong_key_meets_the_output(noxcli: Noxcli, plays: Any,
     assert noxcli(*shlex.split(line)).out == b"y"
 
 
-@pytest.mark.parametrize("verb", ["stream", "fetch-output"])
-def test_a_run_that_exists_ends_in_undelivered(noxcli: Noxcli, plays: Any, verb: str) -> None:
-    run = noxcli.ended(plays(output={"Answer": "x", "B": "y"}))
-    result = noxcli(verb, run, "--raw", "answer")
-    assert (result.code, result.out) == (9, b"")
-    assert f"; fetch it with: noxcli fetch-output {run} --raw Answer\n" in result.err
-
-
 # Keys, and how a server names outputs.
 
 

@@ -54,12 +54,6 @@ def test_a_second_call_fetches_and_writes_all_anew(noxcli: Noxcli, plays: Any, s
     assert "saved 5 files in out\n" in again.err
 
 
-def test_the_next_run_replaces_what_the_last_one_wrote(noxcli: Noxcli, plays: Any) -> None:
-    assert noxcli("run", plays(output={"A": LONG, "B": "one"}), "--output-dir", "out").code == 0
-    assert noxcli("run", plays(output={"A": LONG + "!", "B": "two"}), "--output-dir", "out").code == 0
-    assert (Path("out/A.txt").read_text(), Path("out/B.txt").read_text()) == (LONG + "!", "two")
-
-
 def test_a_call_without_a_manifest_takes_over_the_same_bytes(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.ended(plays(output={"A": LONG, "B": "short"}))
     noxcli("fetch-output", run, "--output-dir", "out")

@@ -128,13 +128,6 @@ def test_a_mistaken_command_line_overwrites_no_input(noxcli: Noxcli) -> None:
     assert Path("key").read_text() == "the key"
 
 
-@pytest.mark.parametrize("line", ["batch demo rows.jsonl", "compare rows.jsonl.batch new"])
-def test_a_batch_that_does_not_begin_is_a_case(noxcli: Noxcli, line: str) -> None:
-    Path("rows.jsonl").write_text('{"nope": 1}\n')
-    assert noxcli(*line.split(), "--junit", "report/r.xml").code == 2
-    assert [child.tag for child in only_case()] == ["error"]
-
-
 def test_an_unknown_workflow_is_told_by_its_name(noxcli: Noxcli) -> None:
     result, case, told = run(noxcli, "nope")
     assert (result.code, case.attrib["name"], case.attrib["classname"]) == (5, "nope", "noxcli")
