@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conftest import Noxcli, Result
-from tests.faults.gate import kind_of
+from tests.faults.gateway import kind_of
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 WORKFLOW = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968"

@@ -18,7 +18,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
 from tests.conftest import Noxcli, Result
-from tests.faults.gate import forwarded, relayed
+from tests.faults.gateway import forwarded, relayed
 from tests.otherside import STREAM
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
 from tests.sample import one_in

@@ -2,10 +2,12 @@
 
 import re
 import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import urlsplit
 
-from tests.faults.gate import forwarded, relayed, whole_of
 from tests.rawserver import Request, Turn, answer, raw_server
 
 Forward = Callable[[], bytes]
@@ -13,6 +15,8 @@ Meddle = Callable[[Request, Forward], bytes | None]
 
 RECORD = re.compile(r"GET /v1/workflows/[^/]+/runs/[^/?]+(\?|$)")
 START = re.compile(r"POST /v1/workflows/[^/]+/runs$")
+PIECE = 64 * 1024
+OWN_HEADERS = {"connection", "host"}
 
 # The answers of Envoy and nginx, which both also give for requests that they had forwarded.
 ENVOY_503 = answer(
@@ -81,3 +85,63 @@ def loses_starts(times: int, with_answer: bytes, *, forwarded: bool) -> Meddle:
         return with_answer
 
     return meddle
+
+
+def kind_of(request: Request) -> str:
+    """What a request is for, in the sandbox's terms."""
+    parts = request.target.partition("?")[0].strip("/").split("/")[1:]
+    match request.method, parts:
+        case "GET", ["workflows", _]:
+            return "definition"
+        case "POST", ["workflows", _, "runs"]:
+            return "start"
+        case "GET", ["workflows", _, "runs", _]:
+            return "record"
+        case "GET", ["runs", _]:
+            return "lookup"
+        case "GET", ["runs", _, "events"]:
+            return "events"
+        case "GET", ["file", _]:
+            return "file"
+    return "other"
+
+
+def relayed(request: Request, url: str) -> Callable[[socket.socket], None]:
+    """Return what passes a request on, and its answer back."""
+
+    def turn(peer: socket.socket) -> None:
+        with forwarded(request, url) as server:
+            # If one side disconnects, close the other.
+            threading.Thread(target=_watch, args=(peer, server), daemon=True).start()
+            while piece := server.recv(PIECE):
+                peer.sendall(piece)
+            with suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+
+    return turn
+
+
+def forwarded(request: Request, url: str) -> socket.socket:
+    """Send the request to a server, and return the connection."""
+    server = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+    server.sendall(rewritten(request))
+    return server
+
+
+def whole_of(server: socket.socket) -> bytes:
+    return b"".join(iter(lambda: server.recv(PIECE), b""))
+
+
+def _watch(peer: socket.socket, server: socket.socket) -> None:
+    with suppress(OSError):
+        while peer.recv(PIECE):
+            pass
+    with suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def rewritten(request: Request) -> bytes:
+    """Return the request, changed to close its connection."""
+    kept = {name: value for name, value in request.headers.items() if name not in OWN_HEADERS}
+    lines = [f"{name}: {value}\r\n" for name, value in {**kept, "host": "127.0.0.1", "connection": "close"}.items()]
+    return f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + request.body
