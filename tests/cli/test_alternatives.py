@@ -21,23 +21,6 @@ def test_a_wrong_key_is_told_as_one_whatever_the_status(noxcli: Noxcli, plays: A
     assert "for this host?" in done.err
 
 
-@pytest.mark.parametrize("form", ["detail", "list", "message", "error", "empty", "html"])
-def test_an_error_is_one_line_with_its_code_in_any_form(noxcli: Noxcli, plays: Any, form: str) -> None:
-    workflow = plays(output={"A": "x"}, switches={"error_body": form, "unknown_input": "422"})
-    nowhere = f"{workflow}/00000000-0000-4000-8000-000000000000"
-    for argv, code in (
-        (("run", workflow, "Nope=1", "--no-check"), 2),
-        (("fetch-output", nowhere), 2 if form == "html" else 5),  # a web page as the first answer is not the API
-    ):
-        done = noxcli(*argv)
-        # A 404 without JSON, as the first answer, is asked for again.
-        lines = [line for line in done.err.splitlines() if not line.endswith("retrying for up to 10s")]
-        assert (done.code, len(lines)) == (code, 1), done.err
-        assert ("<" in done.err) is False
-    told = {"html": "answered 422: a web page", "empty": "answered 422"}.get(form, "Nope")
-    assert told in noxcli("run", workflow, "Nope=1", "--no-check").err
-
-
 @pytest.mark.parametrize("words", ["plain", "upper", "synonym", "foreign"])
 def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays: Any, words: str) -> None:
     script = [*node_runs("Read"), *node_fails("Write", "no luck")]

@@ -22,8 +22,6 @@ def test_a_base_url_with_the_version_is_told(noxcli: Noxcli, sandbox: Sandbox) -
 
 
 def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    result = noxcli("runs", environ={"NOXUS_API_KEY": "wrong-key-123"})
-    assert (result.code, "is the key from NOXUS_API_KEY for this host?" in result.err) == (4, True)
     Path("c.toml").write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n')
     without = {key: value for key, value in noxcli.environ.items() if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}}
     result = Noxcli({**without, "NOXCLI_CONFIG": "c.toml"})("runs", "--profile", "p")

@@ -23,6 +23,7 @@ PAGES = {
     "sign in": answer(401, b"<html>Sign in</html>", Content_Type="text/html"),
     "empty": answer(404),
     "bad JSON": answer(404, b"404 page", Content_Type="application/json"),
+    "JSON as text": answer(404, b'{"detail": "no route"}', Content_Type="text/plain"),
 }
 REFUSED = {
     "401": (json_answer({"detail": "Invalid key"}, 401), 4),

@@ -28,20 +28,25 @@ def test_a_pause_of_the_process_is_no_outage() -> None:
     assert (process.returncode, out) == (0, f"{RUN}\tcompleted\n".encode()), err
 
 
-@pytest.mark.parametrize(("verb", "code"), [("inputs", 75), ("wait", 6), ("runs", 75), ("wait for two", 6)])
+@pytest.mark.parametrize(
+    ("verb", "requests", "code"),
+    [("inputs", 2, 75), ("wait", 2, 6), ("wait on", 3, 6), ("runs", 2, 75), ("wait for two", 4, 6)],
+)
 def test_an_answer_that_trickles_in_is_a_failure(
-    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, requests: int, code: int
 ) -> None:
     monkeypatch.setattr("noxcli.retry.MIN_ATTEMPT", 0.3)
     noxcli.clock = Clock()
     argv = {
         "inputs": ["inputs", WORKFLOW],
         "wait": ["wait", NAMED, "--no-stream"],
+        "wait on": ["wait", NAMED, "--no-stream", "--poll-interval", "100ms"],
         "runs": ["runs"],
         "wait for two": ["wait", NAMED, f"{WORKFLOW}/{OTHER}", "--poll-interval", "100ms"],
     }[verb]
     began = time.monotonic()
-    with raw_server(trickle(HEAD)) as server:
+    before = [record("running")] if verb == "wait on" else []
+    with raw_server(*before, trickle(HEAD)) as server:
         assert noxcli(*argv, "--retry-for", "100ms", "--base-url", server.url).code == code
-        assert len(server.requests) == (4 if verb == "wait for two" else 2), "never one failure alone"
+        assert len(server.requests) == requests, "never one failure alone"
     assert time.monotonic() - began < 10

@@ -45,11 +45,14 @@ HOSTILE = [
     "x" * 119 + ". . .",
     "manifest.json",
     "\u0301",
+    "--checkpoint-action=exec=sh x",
+    "- x",
 ]
 
 
 def check_stem(stem: str) -> None:
     assert stem
+    assert not stem.startswith("-"), "an option"
     assert len(stem.encode()) <= MAX_STEM
     assert not set(stem) & set('/\\:*?"<>|')
     assert not [letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]

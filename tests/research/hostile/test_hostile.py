@@ -74,14 +74,6 @@ def test_on_a_pipe_values_are_the_very_bytes(theatre: Theatre) -> None:
         assert (document["output"] if argv else document) == dict(zip(all_marked("g"), all_marked("h"), strict=True))
 
 
-def test_a_document_copied_from_the_screen_is_the_same_document(theatre: Theatre) -> None:
-    changed = ("github", "azure", "teamcity")  # `##[` gets a blank
-    outputs = [(marked("g", name), marked("h", name)) for name in NAMES if not name.startswith(changed)]
-    workflow = theatre.add("copied", output=outputs)
-    _, out, _ = theatre.call("run", workflow, "--format", "text")
-    assert json.loads(out) == dict(outputs)
-
-
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_no_name_tears_the_picture(columns: int) -> None:
     names = {f"n{number}": text for number, text in enumerate(all_marked("b"))}
@@ -136,9 +128,3 @@ def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: p
     assert b"Traceback" in err
     assert {name for _, name in shown(err)} == set(NAMES)
     assert not [leak for leak in leaks(err) if "line of its own" not in leak.what]
-
-
-@pytest.mark.parametrize("key", ["--checkpoint-action=exec=sh x", "-rf", "- x"])
-def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
-    theatre.call("run", theatre.add("dash", output=[(key, "x")]), "--output-dir", "out")
-    assert not [path.name for path in Path("out").iterdir() if path.name.startswith("-")]
