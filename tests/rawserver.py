@@ -123,17 +123,17 @@ def accepting(server: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def full_queue() -> Iterator[str]:
+def full_queue(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[str]:
     """A port whose queue of connections is full: the next handshake hangs."""
     with socket.socket() as listener, ExitStack() as waiting:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(address)
         listener.listen(0)
         for _ in range(3):
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             with suppress(BlockingIOError):
                 one.connect(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield "http://{}:{}".format(*listener.getsockname())
 
 
 def read_request(incoming: BufferedReader, number: int = 1) -> Request | None:

@@ -11,29 +11,28 @@ from noxcli.api import transport
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
+from tests.rawserver import full_queue
 
 NAME = "localhost"
 
 
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let the name have these addresses, in this order; IPv6 would be refused where there is none."""
+    resolve = socket.getaddrinfo
+
+    def found(host: Any, *rest: Any, **more: Any) -> Any:
+        return [each for one in (addresses if host == NAME else (host,)) for each in resolve(one, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
 @pytest.fixture
 def behind_a_dead_address(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Iterator[str]:
-    """The sandbox by a name, whose first address takes no connection; IPv6 would be refused where there is none."""
+    """The sandbox by a name, whose first address takes no connection."""
     port = int(sandbox.url.rpartition(":")[2])
-    resolve = socket.getaddrinfo
-    with socket.socket() as dead, socket.socket() as one, socket.socket() as other, socket.socket() as third:
-        dead.bind(("127.0.0.2", port))
-        dead.listen(0)
-        for waiting in (one, other, third):
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.2", port))
-
-        def found(host: Any, *rest: Any, **more: Any) -> Any:
-            if host != NAME:
-                return resolve(host, *rest, **more)
-            return [*resolve("127.0.0.2", *rest, **more), *resolve("127.0.0.1", *rest, **more)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", found)
-        transport.ANSWERED.clear()
+    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+    transport.ANSWERED.clear()
+    with full_queue(("127.0.0.2", port)):
         yield f"http://{NAME}:{port}"
     transport.ANSWERED.clear()
 
@@ -52,12 +51,6 @@ def test_a_dead_address_costs_seconds_once(noxcli: Noxcli, workflow: str, behind
 
 
 def test_a_refused_address_costs_nothing(noxcli: Noxcli, workflow: str, sandbox: Sandbox, monkeypatch: Any) -> None:
-    resolve = socket.getaddrinfo
-
-    def found(host: Any, *rest: Any, **more: Any) -> Any:
-        both = ("127.0.0.9", "127.0.0.1") if host == NAME else (host,)
-        return [each for address in both for each in resolve(address, *rest, **more)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", found)
+    resolve_to(monkeypatch, "127.0.0.9", "127.0.0.1")
     noxcli.environ["NOXUS_BACKEND_URL"] = sandbox.url.replace("127.0.0.1", NAME)
     assert noxcli("run", workflow, "Q=a", "--json").code == 0

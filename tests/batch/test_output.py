@@ -3,8 +3,6 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -40,54 +38,29 @@ def result(number: int) -> RowResult:
 HEADER = BatchHeader("w", None, "h", "s", "1/1", {}, [], None)
 
 
-@dataclass
-class Batch:
-    """The parts of a batch that know its results; what it prints is noted."""
+def test_the_first_line_is_printed_at_once_later_ones_together(tmp_path: Path) -> None:
+    printed: list[int] = []
 
-    directory: Path
-    journal: Journal
-    results: ResultsFile
-    printed: list[int] = field(default_factory=list)
+    def write(text: str) -> None:
+        kept = (tmp_path / "results.jsonl").read_text().splitlines()
+        assert {*text.splitlines()} <= {*kept}, "first on disk"
+        printed.extend(json.loads(line)["row"] for line in text.splitlines())
 
-    def __post_init__(self) -> None:
-        self.summary = BatchSummary()
-        checker = RowChecker((), None, Mask())
-        self.output = ResultWriter(HEADER, self.journal, self.results, checker, self.summary, self._write, str)
-
-    def _write(self, text: str) -> None:
-        rows = [json.loads(line)["row"] for line in text.splitlines()]
-        assert set(rows) <= set(self.kept), "first on disk"
-        self.printed += rows
-
-    @property
-    def kept(self) -> list[int]:
-        return [json.loads(line)["row"] for line in (self.directory / "results.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture
-def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(HEADER, JournalState())
-        results = ResultsFile(journal.place)
-        yield lambda: Batch(tmp_path, journal, results)
+        checker, results = RowChecker((), None, Mask()), ResultsFile(journal.place)
+        output = ResultWriter(HEADER, journal, results, checker, BatchSummary(), write, str)
+        for number, seen in ((1, [1]), (2, [1]), (3, [1])):
+            output.report(result(number))
+            output.flush_due()
+            assert printed == seen
+        assert 0 < output.until_due(1.0) <= FLUSHES_APART
+        time.sleep(FLUSHES_APART)
+        output.flush_due()
+        assert printed == [1, 2, 3]
+        assert (JournalState.read(journal.path).count_finished(), output.summary.done) == (3, 3)
+        assert output.until_due(1.0) == 1.0
         results.close()
-
-
-def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[..., Batch]) -> None:
-    this = batch()
-    this.output.report(result(1))
-    this.output.flush_due()
-    assert this.printed == [1]
-    for number in (2, 3):
-        this.output.report(result(number))
-        this.output.flush_due()
-    assert this.printed == [1]
-    assert 0 < this.output.until_due(1.0) <= FLUSHES_APART
-    time.sleep(FLUSHES_APART)
-    this.output.flush_due()
-    assert this.printed == [1, 2, 3]
-    assert (JournalState.read(this.journal.path).count_finished(), this.summary.done) == (3, 3)
-    assert this.output.until_due(1.0) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -133,15 +133,15 @@ def test_the_first_twenty_are_those_that_started_first() -> None:
 
 
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = write_rows(*["bad"] * 60)
+    file = write_rows(*["bad"] * 40)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
     why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts them anyway)")
     said = "noxcli: stopped starting rows: the first 20 failed the same way"
-    assert re.search(rf"{said}: {why} {more}; 2\d of 60 rows did not complete", result.err), result.err
+    assert re.search(rf"{said}: {why} {more}; 2\d of 40 rows did not complete", result.err), result.err
     assert "not started" in result.err
     assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1
-    assert len(sandbox.runs(workflow)) == 60
+    assert len(sandbox.runs(workflow)) == 40
     assert noxcli("batch", workflow, file, "--fresh", "--min-pass", "0%").code == 0
 
 

@@ -345,7 +345,7 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
 
 
 def test_each_stored_line_is_parsed_once(noxcli: Noxcli) -> None:
-    rows = 50
+    rows = 10
     written("rows.jsonl", [{"Question": f"question {number}"} for number in range(rows)])
     for directory in ("base", "new"):
         noxcli("batch", "qa", "rows.jsonl", "--output-dir", directory)
