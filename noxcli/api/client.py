@@ -74,7 +74,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         return run_apart(partial(self.http.read_json, method, path, limit, **parts), limit.remaining)
 
     def __exit__(self, *_: object) -> None:
-        self.http.session.close()
+        self.http.adapter.close()
 
     def pace_requests(self) -> "RateLimiter":
         """Let all requests keep one pace from now on, for a command with many of them; return it."""

@@ -1,8 +1,9 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +22,18 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import EXCHANGE, Body, Slot, new_session, proxy_for, proxy_passwords, trust
+from noxcli.api.transport import (
+    EXCHANGE,
+    HEADERS,
+    MAX_KEPT,
+    Adapter,
+    Body,
+    Slot,
+    bundle_variable,
+    proxy_for,
+    proxy_passwords,
+    trust,
+)
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
@@ -37,8 +49,6 @@ NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not
 MAX_REDIRECTS = 5
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
-# None keeps requests from reading one from the environment.
-NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 # TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one of SOCKS.
 ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
 CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
@@ -74,7 +84,7 @@ class Http:
         self._met_cache = False
         if self._home.scheme == "https":
             trust()
-        self.session = new_session()
+        self.adapter = Adapter(pool_maxsize=MAX_KEPT)
 
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
@@ -145,7 +155,9 @@ class Http:
             raise self._not_api
         url = to_url(self.settings.url + path)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
+            response = self.exchange(
+                method, url, limit, params=params, data=body, headers={**HEADERS, **(headers or {})}
+            )
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -195,21 +207,18 @@ class Http:
             limit.restart()  # the wait for its turn does not count
             each, EXCHANGE.limit = limit.for_a_read(), limit
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
-            with new_session() if starts else nullcontext(self.session) as session:
-                response = slot.answer = session.request(
-                    method,
-                    str(url),
-                    **parts,
-                    auth=self._add_key,
-                    proxies=NO_PROXY if is_loopback(url.host) else None,
+            with closing(Adapter()) if starts else nullcontext(self.adapter) as adapter:
+                response = slot.answer = adapter.send(
+                    requests.Request(method, str(url), **parts, auth=self._add_key).prepare(),
                     timeout=(min(self._connect_timeout, each), each),
+                    proxies={"all": proxy} if (proxy := proxy_for(url)) else None,
+                    verify=os.environ.get(bundle_variable() or "", True),
                     stream=True,
-                    allow_redirects=False,
                 )
         return response
 
     def _add_key(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the key to a request to its own server, by the URL that will be sent. As `auth`, it rules out .netrc."""
+        """Add the key to a request to its own server, by the URL that will be sent."""
         if same_origin(request.url or "", self.settings.url):
             request.headers["X-API-Key"] = self.settings.key
         return request

@@ -18,7 +18,7 @@ from urllib.request import getproxies
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers, get_environ_proxies, select_proxy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
@@ -34,6 +34,7 @@ from noxcli.urls import Url, is_loopback
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set counts, as in requests
 MAX_KEPT = 32  # idle connections to one server
+HEADERS = {**default_headers(), "User-Agent": f"noxcli/{__version__}", "Accept": "application/json"}
 SWITCHING_PROTOCOLS = 101
 EACH_ADDRESS = 3.0  # seconds to connect to one address of a host while others remain
 ANSWERED: dict[str, str] = {}  # the address of each host that answered last
@@ -201,30 +202,13 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
         self.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
 
 
-class OneOriginSession(requests.Session):
-    """A session that does not follow redirects: requests would read their bodies, and resend the key to any server."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is theirs
-        return None
-
-
 class Adapter(HTTPAdapter):
-    """Makes our own connections, also to a proxy."""
+    """Makes our own connections, also to a proxy. A session would read the bodies of redirects, and resend the key."""
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         pool.ConnectionCls = TlsConnection if pool.scheme == "https" else NotingConnection
         return pool
-
-
-def new_session() -> OneOriginSession:
-    """Return a session, which keeps connections for later requests."""
-    session = OneOriginSession()
-    session.headers["User-Agent"] = f"noxcli/{__version__}"
-    session.headers["Accept"] = "application/json"
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter(pool_maxsize=MAX_KEPT))
-    return session
 
 
 def proxy_passwords() -> Iterator[str]:

@@ -63,7 +63,8 @@ def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command
 
 def test_the_web_app_of_noxus_is_told_from_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "requests.Session.request", lambda *_, **__: made(200, "https://app.noxus.ai/v1/runs/r", "text/html")
+        "requests.adapters.HTTPAdapter.send",
+        lambda *_, **__: made(200, "https://app.noxus.ai/v1/runs/r", "text/html"),
     )
     for url, hint in (
         ("https://app.noxus.ai", "set the base URL to https://app.noxus.ai/api/backend"),
