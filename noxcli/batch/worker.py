@@ -247,7 +247,7 @@ class RowWorker:
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
-        took = None if active.found else _duration(run, polled_at - active.began)
+        took = None if active.found else duration_of(run, polled_at - active.began)
         if outcome.error is None:
             self._deliver(active.row, run, outcome)
         elif run.status == "failed" and within is None:
@@ -320,11 +320,14 @@ class RowWorker:
         return finished
 
 
-def _duration(run: Run, measured: float) -> float:
-    """Return how long the run took: by its record if that is exact, since it may have ended before it was read."""
+def duration_of(run: Run, measured: float) -> float:
+    """Return how long the run took: by its record if that is exact, since it may have ended before it was read.
+
+    That may be longer than was measured, from the answer to its start.
+    """
     exact = "." in (run.created_at or "") and "." in (run.finished_at or "")
     recorded = seconds_between(run.created_at, run.finished_at) if exact else None
-    return recorded if recorded is not None and measured / 2 < recorded < measured else measured
+    return recorded if recorded is not None and measured / 2 < recorded < measured * 2 else measured
 
 
 def as_nox_error(error: BaseException) -> NoxError:

@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 
 from noxcli.batch.in_flight import FIRST_APART, FIRST_POLL, MIN_APART, PollSchedule
+from noxcli.batch.worker import duration_of
+from noxcli.models import Run
 
 
 def looks(schedule: PollSchedule, most: float) -> list[float]:
@@ -28,6 +30,13 @@ def test_runs_are_read_from_the_shortest_time_on() -> None:
     for seconds in (4.0, 10.0, 12.0):
         schedule.note(seconds)
     assert looks(schedule, 6.0)[:4] == pytest.approx([4.0, 4.5, 5.0, 5.5])
+
+
+@pytest.mark.parametrize(("measured", "taken"), [(1.996, 2.0), (2.1, 2.0), (0.5, 0.5), (9.0, 9.0)])
+def test_an_exact_record_says_how_long_a_run_took(measured: float, taken: float) -> None:
+    began, ended = "2026-05-01T10:00:00.250", "2026-05-01T10:00:02.250"
+    assert duration_of(Run("r", "w", "completed", created_at=began, finished_at=ended), measured) == taken
+    assert duration_of(Run("r", "w", "completed", created_at=began[:-4], finished_at=ended[:-4]), measured) == measured
 
 
 def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
