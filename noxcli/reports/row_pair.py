@@ -16,6 +16,7 @@ from noxcli.render.text import amount, shorten
 from noxcli.reports.failure_groups import ResultLine, brief_reason_in
 from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
+from noxcli.value_class import value_class
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
@@ -114,7 +115,7 @@ class Classification(NamedTuple):
     unjudged: bool = False
 
 
-@dataclass(frozen=True, eq=False)  # without slots: it keeps what is computed from it
+@value_class(frozen=True, slots=False)  # without slots: it keeps what is computed from it
 class RowPair:
     """The judged lines of one row in BASE and in NEW, one for each repetition.
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs, item_start, parse_json, parse_value, split_item
 from noxcli.render.text import in_prose
+from noxcli.value_class import value_class
 
 ID, EXPECT = "$id", "$expect"
 RESERVED = "$"  # a column that begins with it is kept, unless it is an input
@@ -16,7 +17,7 @@ MAX_ROWS = 20_000_000
 MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines.
 
