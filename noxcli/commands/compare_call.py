@@ -93,6 +93,7 @@ class ComparisonReport:
         context.reports.put("report", write_page)
         context.reports.put("junit", write_cases)
         if context.reports.ci is not None or "markdown" in context.reports.targets:
+            broken = list(islice(filter(self.fails, comparison.pairs()), MAX_LISTED))
             passing = (pair for pair in comparison.pairs() if not self.fails(pair))
             side = totals["new"]
             context.reports.batch = BatchReport(
@@ -100,10 +101,13 @@ class ComparisonReport:
                 side["passed"],
                 side["rows"],
                 [(count, str(change)) for change in RowClass if (count := comparison.counts[change])],
-                [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)],
+                [
+                    f"{pair.change} {_with_input(pair)}: {pair.what()}"
+                    for pair in islice(passing, MAX_LISTED - len(broken))
+                ],
                 command=context.reports.command,
                 facts=list(compared_facts(totals)),
-                broken=list(islice(filter(self.fails, comparison.pairs()), MAX_LISTED)),
+                broken=broken,
                 listed=comparison.listed,
                 headline=", ".join(filter(None, [worse_headline(totals), comparison.summary_line()])),
             )
@@ -225,6 +229,11 @@ def _name_some(pairs: Iterator[RowPair]) -> str:
     """Return the names of the first rows."""
     names = [shorten(pair.name, MAX_ID) for pair in islice(pairs, MAX_NAMED + 1)]
     return ", ".join([*names[:MAX_NAMED], *(["…"] if len(names) > MAX_NAMED else [])])
+
+
+def _with_input(pair: RowPair) -> str:
+    """Return the name of a row, and its first input if it has one."""
+    return f"{pair.name} ({shorten(pair.first_input, MAX_WHAT)})" if pair.first_input else pair.name
 
 
 def _in_brief(pair: RowPair) -> str:

@@ -162,7 +162,7 @@ def test_a_ci_system_gets_the_rows_that_fail(noxcli: Noxcli) -> None:
     assert summary.count("<h3>") == 1
     assert "<h3>noxcli compare failed: 4 broken, 1 changed, 1 missing, 1 same</h3>" in summary
     assert "<p>BASE <code><del>a</del></code></p>\n\n<p>NEW <code><ins>x<br>y</ins></code></p>" in summary
-    assert "changed id1: Answer: [-a-]{+b+}" in summary
+    assert "changed id1 (1): Answer: [-a-]{+b+}" in summary
     assert "11: of 7 rows, 4 broken: id3, id4, id5, …" in summary
 
     suite = ElementTree.parse("report.xml").getroot()[0]

@@ -124,6 +124,14 @@ def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> N
     assert "parts of" not in whole
 
 
+def test_it_lists_ten_rows_with_their_inputs(noxcli: Noxcli) -> None:
+    new = [row(n, "other", 11 if n in (20, 30) else 0) for n in range(1, 41)]
+    text = compared(noxcli, [row(n, "old") for n in range(1, 41)], new)
+    assert "<p><b><code>id20</code></b> <code>q20</code>: " in text
+    assert re.findall(r"<code>changed (\w+) \((\w+)\): Answer: ", text) == [(f"id{n}", f"q{n}") for n in range(1, 9)]
+    assert "<p>and 30 more rows</p>" in text
+
+
 def test_texts_of_a_server_are_text_in_it(noxcli: Noxcli) -> None:
     hostile = "<script>alert(1)</script> --> @everyone ![x](https://example.com) " + "".join(PAYLOADS.values())
     text = compared(noxcli, [row(1, f"good {hostile}")], [row(1, f"bad {hostile}", 11)])
