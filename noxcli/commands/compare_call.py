@@ -55,13 +55,13 @@ class ComparisonReport:
             return red
         if not compared.counted["answered"] and not compared.is_gate:  # which names its rows
             what = f"{compared.row_counts}, but no row has an answer on both sides"
-            return NotFinished(what, compared.resume_hints())
-        if (unjudged := compared.counted["unjudged"]) and not allow_missing:
+        elif (unjudged := compared.counted["unjudged"]) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)
             rows, has = amount(self.comparison.counts.total(), "row"), "has" if unjudged == 1 else "have"
             what = f"of {rows}, {unjudged:,} {has} no answer to judge: {named}"
-            return NotFinished(what, compared.resume_hints())
-        return None
+        else:
+            return None
+        return NotFinished(what, compared.resume_hints())
 
     def write(self, ending: NoxError | None, notes: Iterable[str] = (), gate: Mapping[str, Any] | None = None) -> None:
         """Print what differs, and write the files; `notes` are more than each comparison has.

@@ -213,7 +213,7 @@ class _Gate:
         ids = [each.version_id or "" for each in self.workflows]
         base, new = map(_about, self._read_versions(self.workflows[BASE], *ids))
         header = self.batch.header
-        now = replace(header, definition=base["definition"], nodes=base["nodes"], gate={**(header.gate or {}), **new})
+        now = replace(header, **base, gate={**(header.gate or {}), **new})
         _require_same_gate(header, now, str(self.spec.directory))
 
     # The report.
