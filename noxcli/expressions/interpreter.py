@@ -160,20 +160,11 @@ class Interpreter(TreeInterpreter):
         return key["value"] if is_field([step], OUTPUT) and key["type"] == "field" else None
 
 
-def names_in(tree: Tree) -> list[tuple[str, str]]:
-    """Return the names that an expression has of the DOCUMENT, of its `output` and of its `row`, each after its owner.
+def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
+    """Find the names that a part which is applied to the owner has of the DOCUMENT, of its `output` and of its `row`.
 
-    They are found in every part whose value is one of these; `*` is the whole document.
-    """
-    found: list[tuple[str, str]] = []
-    _find_names(tree, DOCUMENT, found)
-    return found
-
-
-def _find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
-    """Find the names in a part that is applied to the owner, and return the owner of what is applied to its value.
-
-    An owner is None for all other values, and those of an object's members for an object that the expression makes.
+    Each is found after its owner; `*` is the whole document. Return the owner of what is applied to the part's value:
+    None for all other values, and those of an object's members for an object that the expression makes.
     """
     kind, parts = tree["type"], [part for part in tree["children"] if isinstance(part, Mapping)]
     match kind:
@@ -188,12 +179,12 @@ def _find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
             return None  # about elements
         case "subexpression" | "pipe":
             for part in parts:
-                owner = _find_names(part, owner, found)
+                owner = find_names(part, owner, found)
             return owner
         case "multi_select_dict":
-            return {part["value"]: _find_names(part["children"][0], owner, found) for part in parts}
+            return {part["value"]: find_names(part["children"][0], owner, found) for part in parts}
     is_chain = kind in CHAINS  # whose first part has the elements that the others are about
-    owners = [_find_names(part, None if is_chain and place else owner, found) for place, part in enumerate(parts)]
+    owners = [find_names(part, None if is_chain and place else owner, found) for place, part in enumerate(parts)]
     return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
 
 

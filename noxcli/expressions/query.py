@@ -66,9 +66,11 @@ class Query:
 
     def keys_of(self, name: str) -> list[str]:
         """Return the names that the expression has of the document's `output` or `row`, or, for "", of itself."""
-        from noxcli.expressions.interpreter import names_in
+        from noxcli.expressions.interpreter import DOCUMENT, find_names
 
-        return list(dict.fromkeys(key for owner, key in names_in(self.tree) if owner == name))
+        found: list[tuple[str, str]] = []
+        find_names(self.tree, DOCUMENT, found)
+        return list(dict.fromkeys(key for owner, key in found if owner == name))
 
     def operands(self, document: Mapping[str, Any]) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
