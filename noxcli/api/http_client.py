@@ -153,11 +153,9 @@ class Http:
         """
         if self._not_api is not None:
             raise self._not_api
-        url = to_url(self.settings.url + path)
+        url, headers = to_url(self.settings.url + path), {**HEADERS, **(headers or {})}
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(
-                method, url, limit, params=params, data=body, headers={**HEADERS, **(headers or {})}
-            )
+            response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -174,7 +172,7 @@ class Http:
             error = failure_of(response, self.mask, self.settings, ours=ours, saw_json=self.saw_json and not elsewhere)
             self.saw_json |= ours and error.in_json
             raise error
-        require_framing(response, part="Range" in (headers or {}))
+        require_framing(response, part="Range" in headers)
         return response
 
     def _require_api(self, response: requests.Response, *, starts: bool) -> None:
