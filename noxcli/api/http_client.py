@@ -204,22 +204,19 @@ class Http:
         with turn as slot, self._watched(method, url, parts.get("data"), slot):
             limit.restart()  # the wait for its turn does not count
             each, EXCHANGE.limit = limit.for_a_read(), limit
+            request = requests.Request(method, str(url), **parts).prepare()
+            if same_origin(request.url or "", self.settings.url):  # by the URL that will be sent
+                request.headers["X-API-Key"] = self.settings.key
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
             with closing(Adapter()) if starts else nullcontext(self.adapter) as adapter:
                 response = slot.answer = adapter.send(
-                    requests.Request(method, str(url), **parts, auth=self._add_key).prepare(),
+                    request,
                     timeout=(min(self._connect_timeout, each), each),
                     proxies={"all": proxy} if (proxy := proxy_for(url)) else None,
                     verify=os.environ.get(bundle_variable() or "", True),
                     stream=True,
                 )
         return response
-
-    def _add_key(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the key to a request to its own server, by the URL that will be sent."""
-        if same_origin(request.url or "", self.settings.url):
-            request.headers["X-API-Key"] = self.settings.key
-        return request
 
     @contextmanager
     def _watched(self, method: str, url: Url, body: Any, slot: Slot) -> Iterator[None]:
