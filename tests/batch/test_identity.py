@@ -270,14 +270,6 @@ def test_shards_that_differ_are_not_joined(
     assert (result.code, result.out, said in result.err) == (2, b"", True), result.err
 
 
-def test_shards_of_two_definitions_are_not_joined(noxcli: Noxcli, plays: Any) -> None:
-    for number, prompt in enumerate(("one", "two"), 1):
-        workflow = changed(plays, prompt)
-        noxcli("batch", workflow, write_rows("a", "b"), "--shard", f"{number}/2", "--output-dir", f"s{number}")
-    result = noxcli("results", "s1", "s2")
-    assert (result.code, "the definition differs" in result.err) == (2, True)
-
-
 @pytest.mark.parametrize("unread", [1, 2])
 def test_shards_of_which_one_read_no_definition_are_not_joined(noxcli: Noxcli, plays: Any, unread: int) -> None:
     file = write_rows("a", "b", "c")
