@@ -53,11 +53,7 @@ def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox
     assert (last.code, luck in last.err) == (0, True), last.err
     assert len(sandbox.runs(moody)) == 7, "nothing is red any more"
     asked = noxcli("results", "rows.jsonl.batch", *ASKED)
-    assert (asked.code, luck in asked.err, "re-run" in noxcli("results", "rows.jsonl.batch").err) == (
-        0,
-        True,
-        False,
-    )
+    assert (asked.code, luck in asked.err, "re-run" in noxcli("results", "rows.jsonl.batch").err) == (0, True, False)
     shutil.copytree("rows.jsonl.batch", "base")
     noxcli(*batch, "--output-dir", "base", "--fresh", "--max-parallel", "1")
     assert "3 rows of NEW passed only after a re-run" in noxcli("compare", "base", "rows.jsonl.batch").err

@@ -62,10 +62,7 @@ def test_columns_that_changed_are_stored_again_however_many(
 @pytest.mark.parametrize(
     ("assertion", "said"),
     [
-        (
-            "row.expectd == output.City",
-            "--assert names row.expectd, but no row has such a column; did you mean 'exp",
-        ),
+        ("row.expectd == output.City", "--assert names row.expectd, but no row has such a column; did you mean 'exp"),
         ("output.Citty == row.expected", "the workflow has no output 'Citty'; did you mean 'City'?"),
         ("contains(output.City, row.expected) && row.\"$id\" == null && row.Note == 'x'", ""),
     ],
@@ -202,10 +199,7 @@ def test_what_was_printed_can_be_expected(noxcli: Noxcli, capitals: str, plays: 
     assert (same.code, [len(line["result"]["assertions"]) for line in same.lines]) == (0, [1, 1, 1])
     other = str(plays(nodes=[input_node("Country")], output={"City": "Paris"}))
     result = noxcli("batch", other, file, "--output-dir", "other", "--expect", "base.jsonl")
-    assert (result.code, result.codes) == (
-        11,
-        {1: 0, 2: 11, 3: 11},
-    )
+    assert (result.code, result.codes) == (11, {1: 0, 2: 11, 3: 11})
     failing = str(plays(nodes=[input_node("Country")], status="failed"))
     Path("failed.jsonl").write_bytes(noxcli("batch", failing, file, "--output-dir", "failing").out)
     unknown = noxcli("batch", capitals, file, "--output-dir", "again", "--resume", "--expect", "failed.jsonl")

@@ -445,11 +445,7 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
             "next.jsonl --expect answr.jsonl",
             "--expect names 'Answr' for 1, but NEW next.jsonl has no such",
         ),
-        (
-            "base.jsonl",
-            "kept.jsonl --assert contains(output.Answer,row.e)",
-            "each row has an empty 'e', which",
-        ),
+        ("base.jsonl", "kept.jsonl --assert contains(output.Answer,row.e)", "each row has an empty 'e', which"),
         ("unnamed.jsonl", "base.jsonl", "unnamed.jsonl has a result with neither an id nor inputs"),
         ("runs.jsonl", "runs.jsonl", "BASE runs.jsonl has several lines for row 1"),
         ("runs.jsonl", "base.jsonl", "BASE runs.jsonl has several lines for row 1"),
