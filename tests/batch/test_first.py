@@ -15,7 +15,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
-from tests.process import HUNG, call, environment, running, until
+from tests.process import HUNG, running, until
 
 HEADER = BatchHeader("w", None, "h", "rows.jsonl", "1/1", {}, [], None)
 LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
@@ -30,13 +30,14 @@ def test_a_batch_that_began_before_the_lock_is_not_begun_again(tmp_path: Path) -
         late.begin(HEADER, JournalState())
 
 
-def test_the_slower_of_two_processes_starts_nothing(sandbox: Sandbox, workflow: str) -> None:
+def test_the_slower_of_two_processes_starts_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, env: dict[str, str]
+) -> None:
     many, few = write_rows(*map(str, range(40_000)), name="many.jsonl"), write_rows(*"123")
-    env = environment(sandbox.url)
     with running("batch", workflow, many, "--output-dir", "out", env=env) as slow:
         until(lambda: any(request.path.endswith(workflow) for request in sandbox.requests))
         slow.send_signal(signal.SIGSTOP)  # while it reads its rows, before it has the lock
-        assert call("batch", workflow, few, "--output-dir", "out", env=env).returncode == 0
+        assert noxcli("batch", workflow, few, "--output-dir", "out").code == 0
         slow.send_signal(signal.SIGCONT)
         _, err = slow.communicate(timeout=HUNG)
     assert slow.returncode == 75, err

@@ -13,8 +13,8 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.conftest import write_rows
-from tests.process import HUNG, call, ended_by, environment, forked, on_terminal, running, until
+from tests.conftest import Noxcli, write_rows
+from tests.process import HUNG, ended_by, environment, forked, on_terminal, running, until
 
 
 @pytest.fixture
@@ -35,28 +35,26 @@ def wait_for_a_start(sandbox: Sandbox) -> None:
     until(lambda: any(request.method == "POST" for request in sandbox.requests))
 
 
-def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
+def test_detached_rows_are_followed_again(noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(2_000)])
     rows = write_rows(*"123456")
     options = ["--max-parallel", "4", "--on-interrupt", "detach"]
-    with running("batch", workflow, rows, *options, env=environment(sandbox.url)) as process:
+    with running("batch", workflow, rows, *options, env=env) as process:
         wait_for_runs(sandbox, workflow, 4)
         out, err = ended_by(process, signal.SIGINT)
     assert process.returncode == 130
     assert b"4 runs still running" in err
     assert out == b""
     begun = {run.id for run in sandbox.runs(workflow)}
-    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
-    assert resumed.returncode == 0
-    told = {json.loads(line)["row"]: json.loads(line)["result"] for line in resumed.stdout.splitlines()}
-    assert sorted(told) == [1, 2, 3, 4, 5, 6]
-    assert {result["run"]["id"] for result in told.values()} > begun
+    resumed = noxcli("batch", workflow, rows, "--resume")
+    assert (resumed.code, sorted(resumed.codes)) == (0, [1, 2, 3, 4, 5, 6])
+    assert {line["result"]["run"]["id"] for line in resumed.lines} > begun
     assert len(sandbox.runs(workflow)) == 6
 
 
-def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) -> None:
+def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
-    with running("batch", workflow, write_rows(*"1234"), env=environment(sandbox.url)) as process:
+    with running("batch", workflow, write_rows(*"1234"), env=env) as process:
         wait_for_a_start(sandbox)
         ended_by(process, signal.SIGINT)
     runs = sandbox.runs(workflow)
@@ -67,11 +65,9 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
 
 
 @pytest.mark.long(7)
-def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, plays: Any) -> None:
+def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(60_000)]})
-    with running(
-        "batch", workflow, write_rows(*"1234"), "--max-parallel", "2", env=environment(sandbox.url)
-    ) as process:
+    with running("batch", workflow, write_rows(*"1234"), "--max-parallel", "2", env=env) as process:
         wait_for_a_start(sandbox)
         time.sleep(0.2)  # in the meantime, the request has left
         out, err = ended_by(process, signal.SIGTERM)
@@ -103,44 +99,49 @@ def answered(out: bytes) -> dict[int, Any]:
     "number",
     [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.wide) for each in (signal.SIGINT, signal.SIGHUP))],
 )
-def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any, number: int) -> None:
+def test_rows_that_noxcli_stopped_are_started_again(
+    noxcli: Noxcli, sandbox: Sandbox, env: dict[str, str], plays: Any, number: int
+) -> None:
     waits = [60_000] * 4
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
     rows = write_rows(*"123456")
-    with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
+    with running("batch", workflow, rows, "--max-parallel", "4", env=env) as process:
         wait_for_runs(sandbox, workflow, 4)
         out, err = ended_by(process, number)
     assert (process.returncode, b"4 stopped, 0 runs still running" in err) == (128 + number, True)
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
     assert out == b""
-    merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
-    told = [json.loads(line)["result"] for line in merged.stdout.splitlines()]
-    assert (merged.returncode, [result["exit_code"] for result in told]) == (8, [8] * 6)
-    assert "--resume starts the row again" in told[0]["error"]["message"]
-    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
-    assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2, 3, 4, 5, 6])
+    stored = noxcli("results", "rows.jsonl.batch")
+    assert (stored.code, [*stored.codes.values()]) == (8, [8] * 6)
+    assert "--resume starts the row again" in stored.lines[0]["result"]["error"]["message"]
+    resumed = noxcli("batch", workflow, rows, "--resume")
+    assert (resumed.code, sorted(resumed.codes)) == (0, [1, 2, 3, 4, 5, 6])
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4
 
 
-def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workflow: str) -> None:
+def test_a_row_that_somebody_else_stopped_stays_stopped(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, env: dict[str, str]
+) -> None:
     rows = write_rows(*"123")
-    with running("batch", workflow, rows, env=environment(sandbox.url)) as process:
+    with running("batch", workflow, rows, env=env) as process:
         wait_for_runs(sandbox, workflow, 3)
         (run,) = [run for run in sandbox.runs(workflow) if run.input["Q"] == "3"]
-        assert call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url)).returncode == 0
+        assert noxcli("stop", f"{workflow}/{run.id}").code == 0
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
     assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --again stopped" in err.decode()
-    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
-    assert (resumed.returncode, resumed.stdout, len(sandbox.runs(workflow))) == (3, b"", 3)
+    resumed = noxcli("batch", workflow, rows, "--resume")
+    assert (resumed.code, resumed.out, len(sandbox.runs(workflow))) == (3, b"", 3)
 
 
-def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays: Any) -> None:
+def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
     """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal does not know their end."""
     waits = [60_000] * 2
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
     rows = write_rows(*"12")
-    with running("batch", workflow, rows, "--on-interrupt", "stop", env=environment(sandbox.url)) as process:
+    with running("batch", workflow, rows, "--on-interrupt", "stop", env=env) as process:
         wait_for_runs(sandbox, workflow, 2)
         process.send_signal(signal.SIGTERM)
         journal = Path("rows.jsonl.batch/batch.jsonl")
@@ -148,9 +149,9 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
         process.kill()
         process.communicate(timeout=HUNG)
     for run in sandbox.runs(workflow):
-        call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url))
-    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
-    assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2])
+        noxcli("stop", f"{workflow}/{run.id}")
+    resumed = noxcli("batch", workflow, rows, "--resume")
+    assert (resumed.code, sorted(resumed.codes)) == (0, [1, 2])
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 2
 
 
@@ -167,14 +168,14 @@ def test_a_ci_system_is_no_terminal(sandbox: Sandbox, workflow: str) -> None:
     assert b"\x1b" not in seen.raw, "neither a bar nor color"
 
 
-def test_a_signal_leaves_no_partial_files(sandbox: Sandbox, plays: Any) -> None:
+def test_a_signal_leaves_no_partial_files(noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
     output = {"A": "x", "B": File("b.csv", b"a,b", "text/csv")}
     workflow = plays(nodes=[input_node("Q")], output=output, faults={"file": [Hold(600_000)] * 4})
     batch = ("batch", workflow, write_rows(*"1234"), "--output-dir", "out")
-    with running(*batch, env=environment(sandbox.url)) as process:
+    with running(*batch, env=env) as process:
         until(lambda: len([*Path("out").glob("*/.noxcli-*.part")]) == 4)
         ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
     assert sorted(path.name for path in Path("out").rglob("*") if path.is_file()) == ["batch.jsonl", "results.jsonl"]
-    assert call(*batch, "--resume", env=environment(sandbox.url)).returncode == 0
+    assert noxcli(*batch, "--resume").code == 0
     assert len(sandbox.runs(workflow)) == 4

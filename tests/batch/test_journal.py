@@ -38,7 +38,7 @@ from noxcli.timing import Clock
 from tests.batch.test_reconcile import Listed
 from tests.conftest import Noxcli, asked, write_rows
 from tests.faults.fake import as_api
-from tests.process import NOXCLI, captured, environment, forked, in_bash
+from tests.process import NOXCLI, environment, in_bash
 from tests.texts import any_text
 
 ROWS = 4
@@ -241,7 +241,7 @@ def test_only_a_confirmed_verdict_is_final(journal: Journal) -> None:
     assert list(journaled.pending) == [2]
 
 
-def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:
+def test_a_full_disk_starts_nothing_more_and_loses_nothing(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(100)])
     write_rows(*map(str, range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
@@ -255,8 +255,8 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     assert "Traceback" not in full.stderr
     before = asked(sandbox, workflow)
     assert 5 < before.total() < 100
-    rest = captured([*forked(), "batch", workflow, "rows.jsonl", "--resume"], environment(sandbox.url))
-    assert rest.returncode == 0, rest.stderr
+    rest = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert rest.code == 0, rest.err
     runs = asked(sandbox, workflow)
     assert runs == Counter(str(number) for number in range(1, 101))
 

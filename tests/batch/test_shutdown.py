@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -77,39 +76,31 @@ def test_rows_before_one_that_changed_meanwhile_run_to_their_end(sandbox: Sandbo
     assert {line["result"]["exit_code"] for line in lines} == {0}
 
 
-def test_rows_that_differ_name_the_runs_that_go_on(sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)])
-
-    def batch(rows: str, *options: str) -> subprocess.CompletedProcess[bytes]:
-        argv = ("batch", workflow, "-", "--input-format", "csv", "--output-dir", "out", *options)
-        return call(*argv, env=environment(sandbox.url), stdin=rows)
-
-    first = batch("Q\n1\n2\n3\n", "--timeout", "2s")
-    assert first.returncode == 124
-    runs = {run.input["Q"]: run.id for run in sandbox.runs(workflow)}
-    assert all(run in first.stderr.decode() for run in runs.values())
-    again = batch("Q\n1\nother\n3\n", "--resume", "--timeout", "2s")
-    assert again.returncode == 2
-    assert b"row 2 (line 3) differs from the row that was started" in again.stderr
-    assert all(run in again.stderr.decode() for run in runs.values())
-    assert len(sandbox.runs(workflow)) == 3
-
-
-def test_a_call_that_ends_before_its_rows_names_runs(sandbox: Sandbox, plays: Any) -> None:
-    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), write_rows(*"12")
-    assert call("batch", workflow, rows, "--timeout", "2s", env=environment(sandbox.url)).returncode == 124
-    argv = ("batch", workflow, rows, "--resume", "--retry-for", "0")
-    again = call(*argv, env=environment("http://127.0.0.1:9"))
-    assert (again.returncode, len(again.stderr.splitlines())) == (75, 1), again.stderr
+def test_rows_that_differ_name_the_runs_that_go_on(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), Path("rows.csv")
+    batch = ("batch", workflow, "rows.csv", "--timeout", "2s")
+    rows.write_text("Q\n1\n2\n3\n")
+    first = noxcli(*batch)
     runs = [run.id for run in sandbox.runs(workflow)]
-    assert len(runs) == 2
-    assert all(run in again.stderr.decode() for run in runs)
-    other = call("batch", workflow, rows, env=environment(sandbox.url))
-    assert (other.returncode, b"already has a batch" in other.stderr, runs[0] in other.stderr.decode()) == (
-        2,
-        True,
-        False,
-    )
+    assert (first.code, len(runs)) == (124, 3)
+    assert all(run in first.err for run in runs)
+    rows.write_text("Q\n1\nother\n3\n")
+    again = noxcli(*batch, "--resume")
+    assert (again.code, len(sandbox.runs(workflow))) == (2, 3)
+    assert "row 2 (line 3) differs from the row that was started" in again.err
+    assert all(run in again.err for run in runs)
+
+
+def test_a_call_that_ends_before_its_rows_names_runs(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), write_rows(*"12")
+    assert noxcli("batch", workflow, rows, "--timeout", "2s").code == 124
+    nowhere = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
+    again = noxcli("batch", workflow, rows, "--resume", "--retry-for", "0", environ=nowhere)
+    runs = [run.id for run in sandbox.runs(workflow)]
+    assert (again.code, len(again.err.splitlines()), len(runs)) == (75, 1, 2), again.err
+    assert all(run in again.err for run in runs)
+    other = noxcli("batch", workflow, rows)
+    assert (other.code, "already has a batch" in other.err, runs[0] in other.err) == (2, True, False)
 
 
 # A full disk.
@@ -117,21 +108,21 @@ def test_a_call_that_ends_before_its_rows_names_runs(sandbox: Sandbox, plays: An
 
 @pytest.mark.parametrize("kept", [1, 3, 5, *(pytest.param(kept, marks=pytest.mark.wide) for kept in (2, 4, 6))])
 def test_on_a_full_disk_each_run_is_named_and_found_again(
-    sandbox: Sandbox, plays: Any, small_disk: Path, kept: int
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, small_disk: Path, kept: int
 ) -> None:
     outputs = lambda inputs: {"A": inputs["Q"] * 900}  # noqa: E731
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)], output=outputs)
     (small_disk / "ballast").write_bytes(bytes(1024 * (256 - 4 * kept)))
     argv = ("batch", workflow, write_rows(*"123456"), "--output-dir", f"{small_disk}/out", "--max-parallel", "3")
-    first = call(*argv, env=environment(sandbox.url))
-    told = first.stdout.decode() + first.stderr.decode()
-    assert first.returncode in {2, 9}, told
+    first = noxcli(*argv)
+    told = first.text + first.err
+    assert first.code in {2, 9}, told
     assert all(run.id in told for run in sandbox.runs(workflow))
-    assert b"Traceback" not in first.stderr
+    assert "Traceback" not in first.err
     until(lambda: all(run.status == "completed" for run in sandbox.runs(workflow)))
     (small_disk / "ballast").unlink()
-    again = call(*argv, "--resume", env=environment(sandbox.url))
-    assert again.returncode == 0, again.stderr
+    again = noxcli(*argv, "--resume")
+    assert again.code == 0, again.err
     assert asked(sandbox, workflow) == Counter("123456")
 
 
@@ -190,7 +181,9 @@ def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sand
 
 @pytest.mark.engine("strace")
 @pytest.mark.parametrize("step", ["write", "fsync"])
-def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbox, plays: Any, step: str) -> None:
+def test_the_last_result_that_the_disk_does_not_take_is_an_error(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, step: str
+) -> None:
     workflow, results = plays(nodes=[input_node("Q")]), Path("rows.jsonl.batch/results.jsonl").absolute()
     fails = ["-e", f"trace={step}", "-e", f"inject={step}:error=ENOSPC:when=3"]
     traced = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(results), *fails, *NOXCLI]
@@ -199,8 +192,8 @@ def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbo
     assert (first.returncode, len(first.stdout.splitlines())) == (9, 2), first.stderr
     (last,) = (run.id for run in sandbox.runs(workflow) if run.input["Q"] == "3")
     assert f"runs whose result was not saved and printed: {last}" in first.stderr.decode()
-    again = call(*argv, "--resume", env=environment(sandbox.url))
-    assert (again.returncode, [json.loads(line)["row"] for line in again.stdout.splitlines()]) == (0, [3])
+    again = noxcli(*argv, "--resume")
+    assert (again.code, again.codes) == (0, {3: 0})
     assert asked(sandbox, workflow) == Counter("123")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.conftest import asked, write_rows
+from tests.conftest import Noxcli, asked, write_rows
 from tests.process import NOXCLI, environment, forked, in_bash
 
 ROWS = 12
@@ -34,17 +33,6 @@ def workflow(plays: Any) -> str:
     )
 
 
-def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
-    program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
-    command = rest.replace("NOXCLI", f"{shlex.join(program)} batch {line} --quiet")
-    return in_bash(f"{command}; exit ${{PIPESTATUS[0]}}", environment(sandbox.url))
-
-
-def whole_lines(text: str) -> list[int]:
-    """The rows whose lines are complete."""
-    return [json.loads(line)["row"] for line in text.split("\n")[:-1]]
-
-
 def steps() -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for line in map(json.loads, JOURNAL.read_text().splitlines()):
@@ -62,8 +50,12 @@ def steps() -> dict[str, set[int]]:
         ("(ulimit -f 16; exec NOXCLI) > results.jsonl", 9),  # 1,024 bytes each: like a disk that fills up meanwhile
     ],
 )
-def test_resume_prints_the_rows_that_stdout_did_not_take(sandbox: Sandbox, workflow: str, rest: str, code: int) -> None:
-    first = batch(sandbox, f"{workflow} rows.jsonl", rest)
+def test_resume_prints_the_rows_that_stdout_did_not_take(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rest: str, code: int
+) -> None:
+    program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
+    command = rest.replace("NOXCLI", f"{shlex.join(program)} batch {workflow} rows.jsonl --quiet")
+    first = in_bash(f"{command}; exit ${{PIPESTATUS[0]}}", environment(sandbox.url))
     assert (first.returncode, len(first.stderr.splitlines())) == (code, 1), first.stderr
     assert "--resume" in first.stderr
     before = steps()
@@ -73,11 +65,10 @@ def test_resume_prints_the_rows_that_stdout_did_not_take(sandbox: Sandbox, workf
     unprinted = [run.id for run in sandbox.runs(workflow) if int(run.input["Q"]) not in printed]
     assert [first.stderr.count(run) for run in unprinted] == [1] * len(unprinted), "each is named, once"
     if Path("results.jsonl").exists():
-        torn = Path("results.jsonl").read_text()
-        assert set(whole_lines(torn)) == printed
+        *whole, _ = Path("results.jsonl").read_text().split("\n")
+        assert {json.loads(line)["row"] for line in whole} == printed
         assert printed
-    second = batch(sandbox, f"{workflow} rows.jsonl --resume", "NOXCLI")
-    assert second.returncode == 0, second.stderr
-    again = whole_lines(second.stdout)
-    assert Counter([*printed, *again]) == Counter(range(1, ROWS + 1))
+    second = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert second.code == 0, second.err
+    assert Counter([*printed, *(line["row"] for line in second.lines)]) == Counter(range(1, ROWS + 1))
     assert asked(sandbox, workflow) == Counter(map(str, range(1, ROWS + 1)))
