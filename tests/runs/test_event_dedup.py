@@ -186,16 +186,6 @@ def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
     assert (dedup.accepted, dedup.label) == (6, Continuity.PROVEN)
 
 
-def test_once_broken_is_broken_for_good() -> None:
-    dedup = EventDeduplicator(from_start=True)
-    shown(dedup, [events(3)])
-    dedup.gap("why")
-    assert dedup.label is Continuity.BROKEN
-    shown(dedup, [events(3, 2), events(3, 4)])
-    dedup.ended_unannounced()
-    assert dedup.label is Continuity.BROKEN
-
-
 # Any pattern of cuts and replays.
 
 
@@ -209,19 +199,3 @@ def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool
         start = 0 if at is None or data.draw(st.booleans()) else at if inclusive else at + 1
         got += dedup.accept(log[start : start + length] if length < count else log[start:])
     assert (got, dedup.accepted, dedup.label) == (log, count, Continuity.PROVEN)
-
-
-@given(count=st.integers(1, 40), data=st.data())
-def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
-    """A server that goes back as far as it likes, and sends some of it twice."""
-    log, dedup, got, reached = events(count), EventDeduplicator(), list[Update](), 0
-    while reached < count:
-        start, stop = data.draw(st.integers(0, max(0, reached - 1))), data.draw(st.integers(reached, count))
-        again = data.draw(st.lists(st.sampled_from(log[:reached]), max_size=3)) if reached else []
-        dedup.opened()
-        got += dedup.accept([*again, *log[start:stop]])
-        reached = stop if data.draw(st.booleans()) else max(stop, min(count, reached + 1))
-        if reached > stop:
-            got += dedup.accept(log[stop:reached])
-    assert got == log
-    assert len({one.redis_id for one in only_events(got)}) == count
