@@ -168,7 +168,7 @@ def test_delimiters_are_new_each_time(noxcli: Noxcli, plays: Any) -> None:
     assert all(re.fullmatch("noxcli_[0-9a-f]{32}", delimiter) for delimiter in delimiters)
 
 
-@pytest.mark.parametrize("count", [3, 10, 13])
+@pytest.mark.parametrize("count", [10, 11])
 def test_annotations_stay_within_the_limit(noxcli: Noxcli, plays: Any, count: int) -> None:
     workflow = plays(status="failed")
     runs = [noxcli.start(workflow) for _ in range(count)]

@@ -82,7 +82,7 @@ def failing(
     return called(noxcli, *argv, reads=reads, lookup=lookup, data=told, **{"workflow": DEFINED, **parts})
 
 
-@pytest.mark.parametrize(("verb", "source"), one_in(2, VERBS, SOURCES))
+@pytest.mark.parametrize(("verb", "source"), one_in(3, VERBS, SOURCES))
 def test_every_verb_tells_node_and_reason(noxcli: Noxcli, verb: str, source: str) -> None:
     result, _ = failing(noxcli, *VERBS[verb], **SOURCES[source])
     assert result.code == 1
