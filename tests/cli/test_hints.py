@@ -41,7 +41,7 @@ MISUNDERSTOOD = {2, 4, 5, 70, 75, 126, 127}
 # What a command that may run forever gets.
 LIMITS = {
     **{verb: ["--timeout", "0.2s"] for verb in ("wait", "stream", "stop")},
-    "batch": ["--timeout", "3s"],  # time to start its row, also on a busy machine
+    "batch": ["--timeout", "2s"],  # time to start its row, also on a busy machine
     "sandbox": ["--", "true"],
 }
 # How noxcli learns of the server, and the shell that the lines are then for.
@@ -109,7 +109,7 @@ CASES = {
         "inspect",
         {"nodes": [input_node("Q")], "script": node_fails("Work", "no ink"), "status": "failed"},
     ),
-    "a batch is late": Case("batch W rows.jsonl --timeout 4s", "batch", ROWS),
+    "a batch is late": Case("batch W rows.jsonl --timeout 2s", "batch", ROWS),
     "a batch is wrong": Case("batch qa rows.jsonl", "inputs"),
     "a batch loses a run": Case("batch W rows.jsonl --retry-for 1s --timeout 20s", "", {**ROWS, "faults": UNREAD}),
     "a batch is interrupted": Case(

@@ -136,12 +136,19 @@ def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize(("then", "statuses"), [("detach", {"queued", "running"}), ("stop", {"stopped"})])
+@pytest.mark.parametrize(
+    ("options", "statuses"),
+    [
+        ("--on-interrupt detach", {"queued", "running"}),
+        ("--on-interrupt stop", {"stopped"}),
+        ("--detach", {"queued", "running"}),
+    ],
+)
 def test_a_signal_waits_for_the_answer_to_the_start(
-    env: dict[str, str], plays: Any, sandbox: Sandbox, then: str, statuses: set[str]
+    env: dict[str, str], plays: Any, sandbox: Sandbox, options: str, statuses: set[str]
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
-    with running("run", workflow, "--json", "--on-interrupt", then, env=env) as process:
+    with running("run", workflow, "--json", *options.split(), env=env) as process:
         until_asked(sandbox, "/runs")
         out, _ = ended_by(process, signal.SIGINT)
     document = json.loads(out)

@@ -102,7 +102,7 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("text, failed", out, "")
     for columns in (40, 80, 200):
         # Every node has its own line, and the last picture before the end shows all texts.
-        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(2000)], status="failed")
+        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(700)], status="failed")
         with size(columns, 3 * len(theatre.names)):
             _, _, err = theatre.call("run", slow, err_tty=True)
         yield View(f"live, {columns} columns", err, "bc", columns)
@@ -133,7 +133,7 @@ def statuses(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("statuses", script=script)
     yield View("plain", theatre.call("run", workflow)[2], "e")
     stuck = theatre.add("stuck", script=script, status=marked("e", "lf-error-line"))
-    _, out, err = theatre.call("run", stuck, "--timeout", "2")
+    _, out, err = theatre.call("run", stuck, "--timeout", "1")
     yield View("error line", err, "")
     run_id = theatre.sandbox.runs(stuck)[0].id
     lines = []
