@@ -78,19 +78,17 @@ class Verbs(HelpOnStdout, TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        return verb_named(cmd_name) if cmd_name in VERBS else None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the verb that is called.
+        """Return the verb; None for an option.
 
         Raises UsageProblem for an unknown verb, with the one that the user probably meant.
         """
-        word = args[0]
-        if word not in VERBS and not word.startswith("-"):
-            from noxcli.cli.suggestions import verb_hint  # loaded only after a mistake
+        if cmd_name in VERBS:
+            return verb_named(cmd_name)
+        if cmd_name.startswith("-"):
+            return None
+        from noxcli.cli.suggestions import verb_hint  # loaded only after a mistake
 
-            raise UsageProblem(f"no such command {word!r}", verb_hint(word, VERBS))
-        return super().resolve_command(ctx, args)
+        raise UsageProblem(f"no such command {cmd_name!r}", verb_hint(cmd_name, VERBS))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the verbs under their headings, from the table, without loading any."""

@@ -8,7 +8,6 @@ from urllib.parse import quote, urljoin
 from noxcli.errors import ConfigProblem
 from noxcli.value_class import value_class
 
-EXAMPLE = "https://host.example"
 PORTS = {"http": 80, "https": 443}
 CREDENTIALS = r"//.*@"
 # Characters that every parser reads alike. Parsers differ most about backslashes, blanks and control characters.
@@ -84,7 +83,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     try:
         parts = to_url(text)
     except ValueError:
-        hint = f"write it like {EXAMPLE}" if text.isascii() else f"write it like {EXAMPLE}, in ASCII only (xn--...)"
+        hint = "write it like https://host.example" + ("" if text.isascii() else ", in ASCII only (xn--...)")
         raise ConfigProblem(f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint) from None
     if parts.scheme == "http" and not (allow_http or is_loopback(parts.host)):
         raise ConfigProblem(

@@ -53,22 +53,16 @@ class Framer:
 
         Line ends become LF. Raises StreamUnsupported for a frame over the limit.
         """
-        if self._after_cr and piece.startswith(b"\n"):
-            piece = piece[1:]
-            self._after_cr = False
-        if piece:
-            self._after_cr = piece.endswith(b"\r")
-        self._buffer += piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
+        rest = piece.removeprefix(b"\n") if self._after_cr else piece
+        self._after_cr = piece.endswith(b"\r") if piece else self._after_cr
+        self._buffer += rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in rest else rest
         end = self._buffer.rfind(b"\n\n", self._scanned)
-        if end < 0:
-            self._scanned = max(0, len(self._buffer) - 1)
-            if len(self._buffer) > self._limit:
-                raise StreamUnsupported(f"one event is longer than {self._limit >> 20} MiB")
-            return b""
-        frames = bytes(self._buffer[: end + 2])
-        del self._buffer[: end + 2]
+        frames = b"" if end < 0 else bytes(self._buffer[: end + 2])
+        del self._buffer[: len(frames)]
         self._scanned = max(0, len(self._buffer) - 1)
-        if self._at_start:
+        if not frames and len(self._buffer) > self._limit:
+            raise StreamUnsupported(f"one event is longer than {self._limit >> 20} MiB")
+        if frames and self._at_start:
             frames, self._at_start = frames.removeprefix(BOM), False
         return frames
 
