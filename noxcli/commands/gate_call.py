@@ -43,6 +43,7 @@ from noxcli.compare.gate_rules import (
 )
 from noxcli.compare.side import GateSide, Side
 from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
+from noxcli.compare.summary import RETRY
 from noxcli.errors import (
     ExitCode,
     LostContact,
@@ -249,7 +250,7 @@ class _Gate:
         hint, rules = None, self.answers.rules
         if unconfirmed := len(verdict.rows(SuspectState.UNCONFIRMED)):
             each, spent = BLOCK + len(SCREEN), self.answers.runs.total()
-            hint = "the server gave too few answers to decide; start over with --fresh"
+            hint = f"the server gave too few answers to decide; {RETRY}"
             if spent + each > rules.max_runs:
                 hint = f"--max-runs {max(rules.max_runs, spent) + unconfirmed * each} decides them"
         return NotAsAsserted(f"{verdict.words()} ({runs}): {names}", hint)
@@ -277,10 +278,11 @@ class _Gate:
         if is_open:
             green = "; green" if ending is None else ""
             yield f"not decided after {amount(look.rounds, 'round')}: {look.words()}{green}"
-        if look.broken and (verdict.is_worse or not verdict.is_red):
+        by_rows = verdict.is_red and not verdict.is_worse  # the error says what is known of these
+        if look.broken and not by_rows:
             what, often = counts_of(look.broken, look.fixed, "answer"), chance_of(look.broken, look.fixed)
             yield often if is_open else f"{what}: {often}"
-        if len(verdict.rows(SuspectState.BROKEN)) < len(verdict.suspects):
+        if verdict.suspects and not by_rows:
             yield f"seemed broken: {verdict.words()}"
         if ending is None:
             seen = "no loss everywhere could be seen; this gate would have seen"

@@ -145,6 +145,27 @@ def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox:
     assert classes(result.text) == [["varies", "id-0"], ["varies", "id-1"]]
 
 
+def test_a_larger_budget_decides_what_is_open(noxcli: Noxcli, answers: Any) -> None:
+    suspects = {f"{number:02}": ("g", "b" + "bbgg" + "bbbb" + "bbgg" + "gggg") for number in range(11)}
+    turns = {**suspects, **{f"fixed {number}": ("b", "g") for number in range(3)}}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows, "--max-runs", "328")
+    assert result.code == 11, result.err
+    assert "noxcli: 10 rows vary, 1 is not confirmed (312 runs): id-10; --max-runs 356 decides them\n" in result.err
+    assert "broken\tid-10\tnot confirmed; re-run: NEW passed 2 of 4; --assert" in result.text
+    decided = gate(noxcli, workflow, rows, "--max-runs", "356")
+    assert (decided.code, "seemed broken: 11 rows vary" in decided.err) == (0, True), decided.err
+
+
+def test_a_repeat_decides_what_the_server_left_open(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"open": ("g", "b" + "s" * 32 + "g"), "fine": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows)
+    why = "1 row is not confirmed (48 runs): id-open; the server gave too few answers to decide; repeat the command to"
+    assert (result.code, why in result.err) == (11, True), result.err
+    assert gate(noxcli, workflow, rows).code == 0
+
+
 def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: Any) -> None:
     turns = {"once": ("fg", "b"), "ever": ("f", "b"), "both": ("f", "f"), "fine": ("g", "g")}
     result = gate(noxcli, answers(turns), table(turns))
