@@ -90,19 +90,21 @@ def in_bash(line: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[st
 
 @contextmanager
 def running(
-    *argv: str, env: Mapping[str, str], program: Sequence[str] | None = None
+    *argv: str, env: Mapping[str, str], program: Sequence[str] | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start noxcli; it is gone after the block."""
-    command = [*(program or forked()), *argv]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
+    """Start noxcli, with Popen's options; it is gone after the block."""
+    command, options = (
+        [*(program or forked()), *argv],
+        {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+    process = subprocess.Popen(command, env=dict(env), **options)
     try:
         yield process
     finally:
         process.kill()
         process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+            stream.close()
 
 
 def ended_by(process: subprocess.Popen[bytes], number: int) -> tuple[bytes, bytes]:

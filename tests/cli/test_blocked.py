@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, call, environment, forked, until
+from tests.process import HUNG, call, environment, running, until
 from tests.sample import one_in
 
 AT_MOST = 1.0  # seconds
@@ -60,19 +60,6 @@ def until_full(end: int) -> None:
         if there != before:
             before, since = there, time.monotonic()
         time.sleep(0.01)
-
-
-@contextmanager
-def started(*argv: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start noxcli with an open stdin that never has anything, and a stdout that nobody reads until the end."""
-    process = subprocess.Popen(
-        [*forked(), *argv], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def require_end(process: subprocess.Popen[bytes], code: int, *, after: float) -> None:
@@ -116,7 +103,7 @@ def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterat
         env = {name: value for name, value in env.items() if not name.startswith("NOXUS_")}
         env |= {"NOXCLI_CONFIG": "config.toml", "NOXCLI_PROFILE": "p"}
     argv = [word.format(workflow=workflow, pipe=pipe) for word in LOCAL[what]]
-    with started(*argv, *options, env=env) as process:
+    with running(*argv, *options, env=env, stdin=subprocess.PIPE) as process:
         if "-" in argv:
             assert process.stdin is not None
             given = process.stdin.fileno()
@@ -153,7 +140,7 @@ def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
 
 def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str) -> None:
     os.mkfifo("pipe")
-    with started("run", workflow, "Q@pipe", "--no-check", env=environment(sandbox.url)) as process:
+    with running("run", workflow, "Q@pipe", "--no-check", env=environment(sandbox.url)) as process:
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
         require_end(process, 143, after=0)
@@ -162,7 +149,7 @@ def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str
 @pytest.mark.parametrize(("form", "number"), one_in(2, Format, SIGNALS))
 def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
-    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
+    with running("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
         assert process.stdout is not None
         until_full(process.stdout.fileno())
         process.send_signal(number)
@@ -177,7 +164,7 @@ def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, fo
     workflow = plays(script=[*LINES, *more], output={"A": "y" * 5_000_000})
     options = ["--format", form, "--timeout", "3s", "--on-timeout", then]
     began = time.monotonic()
-    with started("run", workflow, *options, env=environment(sandbox.url)) as process:
+    with running("run", workflow, *options, env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
     assert 3 < time.monotonic() - began < 3 + AT_MOST + 1  # the start of Python
@@ -188,7 +175,7 @@ def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, fo
 @pytest.mark.parametrize("form", ["ndjson", "json"])
 def test_a_slow_reader_gets_everything(sandbox: Sandbox, plays: Any, form: str) -> None:
     workflow = plays(script=LINES[:500], output={"A": "y" * 500_000})
-    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
+    with running("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
         assert process.stdout is not None
         out = b""
         while piece := os.read(process.stdout.fileno(), 30_000):
@@ -211,7 +198,7 @@ def read_slowly(end: int) -> None:
 def test_the_timeout_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     began = time.monotonic()
-    with started("run", workflow, "--format", form, "--timeout", "3s", env=environment(sandbox.url)) as process:
+    with running("run", workflow, "--format", form, "--timeout", "3s", env=environment(sandbox.url)) as process:
         assert process.stdout is not None
         Thread(target=read_slowly, args=[os.dup(process.stdout.fileno())], daemon=True).start()
         process.wait(HUNG)
@@ -225,7 +212,7 @@ def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays:
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
     write_rows(*map(str, range(100)))
     env = environment(sandbox.url)
-    with started("batch", workflow, "rows.jsonl", env=env) as process:
+    with running("batch", workflow, "rows.jsonl", env=env) as process:
         assert process.stdout is not None
         until_full(process.stdout.fileno())
         process.send_signal(signal.SIGTERM)
@@ -239,7 +226,7 @@ def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, pla
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
     write_rows(*map(str, range(100)))
     began = time.monotonic()
-    with started("batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)) as process:
+    with running("batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
     assert time.monotonic() - began < 3 + AT_MOST + 1
@@ -256,8 +243,8 @@ def test_messages_that_nobody_reads_outlast_nothing(
         while True:
             os.write(theirs, b"x" * 4096)
     os.set_blocking(theirs, True)
-    argv = [*forked(), "run", workflow, *([] if number else ["--timeout", "3s"])]
-    with subprocess.Popen(argv, env=environment(sandbox.url), stdout=subprocess.PIPE, stderr=theirs) as process:
+    argv = ["run", workflow, *([] if number else ["--timeout", "3s"])]
+    with running(*argv, env=environment(sandbox.url), stderr=theirs) as process:
         until(lambda: sandbox.runs(workflow))
         if number is not None:
             process.send_signal(number)

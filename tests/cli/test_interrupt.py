@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -211,9 +210,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
     ignoring = (
         f"import os, signal; signal.signal(signal.{name}, signal.SIG_IGN); os.execv({sys.executable!r}, {command!r})"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", ignoring], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with running(env=env, program=[sys.executable, "-c", ignoring]) as process:
         until_asked(sandbox, "/events")
         process.send_signal(getattr(signal, name))
         sent.set()

@@ -15,7 +15,7 @@ from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, QuickClock
 from tests.process import ended_by, environment, forked, on_terminal, running, until, watched
 
 FLOW = Scenario(
@@ -138,11 +138,13 @@ def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> N
 def test_an_import_is_sent_once(
     noxcli: Noxcli, tmp_path: Path, fault: Fault, code: int, sent: int, *, safe: bool
 ) -> None:
+    clock = noxcli.clock = QuickClock()
     with serving(noxcli, PASSES, fault) as sandbox:
         done = noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json")
         assert (done.code, done.json["retry_safe"]) == (code, safe)
         assert len(imports(sandbox)) == sent
         if code == 7:
+            assert clock.slept == [], "no list has what it did"
             assert "check before you import it again: noxcli versions" in done.err
             assert done.json["error"]["phase"] == "start"
         versions = noxcli("versions", "asked").text.splitlines()
