@@ -1,4 +1,4 @@
-"""The lock and the first call of a batch: one process at a time, no directory without a start, repeated jobs."""
+"""The first call of a batch: one process at a time, no directory without a start, repeated jobs."""
 
 import signal
 from pathlib import Path
@@ -6,28 +6,14 @@ from typing import Any
 
 import pytest
 
-from noxcli.batchdir.header import BatchHeader
-from noxcli.batchdir.journal import Journal
-from noxcli.batchdir.journal_state import JournalState
-from noxcli.errors import Unavailable
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, running, until
 
-HEADER = BatchHeader("w", None, "h", "rows.jsonl", "1/1", {}, [], None)
 LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
 SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
-
-
-def test_a_batch_that_began_before_the_lock_is_not_begun_again(tmp_path: Path) -> None:
-    late = Journal(tmp_path / "out", Clock())
-    with Journal(tmp_path / "out", Clock()) as early:
-        early.begin(HEADER, JournalState())
-    with pytest.raises(Unavailable, match="another batch has begun in "):
-        late.begin(HEADER, JournalState())
 
 
 def test_the_slower_of_two_processes_starts_nothing(

@@ -6,9 +6,10 @@ import json
 import os
 import re
 import shlex
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.reconcile import find_candidates_of_batch
+from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
-from noxcli.batchdir.results_file import RowResult
+from noxcli.batchdir.results_file import ResultsFile, RowResult
+from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, RequestRejected, Unavailable, UsageProblem
@@ -164,12 +167,17 @@ def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
     assert [journaled.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
 
 
+def ended(number: int, *, confirmed: bool = True) -> RowResult:
+    run = {"id": f"r{number}", "confirmed": confirmed}
+    result = {"exit_code": 0, "retry_safe": False, "run": run, "output": {}, "files": [], "error": None}
+    return RowResult(row(number), result, ExitCode.OK, {}, {})
+
+
 def finish(journal: Journal, number: int, *, confirmed: bool = True) -> None:
     """Write the journal of a row that has its result."""
     journal.note_sent(row(number), "d", None)
-    journal.note_started(row(number), run := Run(f"r{number}", "w", "completed"))
-    result = {"run": {"id": run.id, "confirmed": confirmed}, "error": None}
-    journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
+    journal.note_started(row(number), Run(f"r{number}", "w", "completed"))
+    journal.note_ended([ended(number, confirmed=confirmed)])
 
 
 def test_a_choice_whose_writer_was_killed_is_void(journal: Journal) -> None:
@@ -188,6 +196,14 @@ def test_the_first_and_the_last_run_are_a_batchs_own(journal: Journal) -> None:
     for number in (1, 2, 3):
         finish(journal, number)
     assert JournalState.read(journal.path).own_runs(journal.path) == ["r1", "r3"]
+
+
+def test_a_batch_that_began_before_the_lock_is_not_begun_again(tmp_path: Path) -> None:
+    late = Journal(tmp_path / "out", Clock())
+    with Journal(tmp_path / "out", Clock()) as early:
+        early.begin(HEADER, JournalState())
+    with pytest.raises(Unavailable, match="another batch has begun in "):
+        late.begin(HEADER, JournalState())
 
 
 def test_a_journal_that_was_moved_before_its_lock_is_left_alone(
@@ -239,6 +255,28 @@ def test_only_a_confirmed_verdict_is_final(journal: Journal) -> None:
     journaled = JournalState.read(journal.path)
     assert journaled.count_finished() == 1
     assert list(journaled.pending) == [2]
+
+
+def test_the_first_line_is_printed_at_once_later_ones_together(journal: Journal) -> None:
+    printed: list[int] = []
+
+    def write(text: str) -> None:
+        kept = (journal.path.parent / "results.jsonl").read_text().splitlines()
+        assert {*text.splitlines()} <= {*kept}, "first on disk"
+        printed.extend(json.loads(line)["row"] for line in text.splitlines())
+
+    with closing(ResultsFile(journal.place)) as results:
+        output = ResultWriter(HEADER, journal, results, RowChecker((), None, Mask()), BatchSummary(), write, str)
+        for number in (1, 2, 3):
+            output.report(ended(number))
+            output.flush_due()
+            assert printed == [1]
+        assert 0 < output.until_due(1.0) <= FLUSHES_APART
+        time.sleep(FLUSHES_APART)
+        output.flush_due()
+        assert printed == [1, 2, 3]
+        assert (JournalState.read(journal.path).count_finished(), output.summary.done) == (3, 3)
+        assert output.until_due(1.0) == 1.0
 
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -130,6 +131,31 @@ def test_the_first_twenty_are_those_that_started_first() -> None:
     assert summary.stuck is None, "29 failed, but not the one that began first"
     summary.count({"row": 1, "id": None, "result": failed})
     assert summary.stuck is not None
+
+
+@pytest.mark.parametrize(
+    ("summary", "without", "seconds", "told"),
+    [
+        (BatchSummary(), (0, 0), 2.0, (None, "0 of 0 rows", "2.0s so far")),
+        (
+            BatchSummary(total=120, codes=Counter({0: 10, 1: 2})),
+            (8, 0),
+            4.0,
+            (0.1, "12 of 120 rows, 8 running, 2 not completed", "3.0 rows/s, 36.0s left"),
+        ),
+        (
+            BatchSummary(total=20, before=Counter({0: 4}), codes=Counter({0: 1})),
+            (0, 1),
+            60.0,
+            (0.25, "5 of 20 rows, 1 in doubt", "1.0 rows/min, 15m00s left"),
+        ),
+    ],
+)
+def test_a_line_tells_rows_rate_and_time_left(
+    summary: BatchSummary, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
+) -> None:
+    assert summary.how_far(*without, "", seconds) == told
+    assert summary.how_far(*without, "slow", seconds)[1] == f"{told[1]}, slow"
 
 
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
