@@ -7,7 +7,7 @@ from typing import Self
 
 import requests
 
-from noxcli.errors import Unavailable, Unreadable
+from noxcli.errors import Unavailable
 from noxcli.timing import READ_TIMEOUT
 
 JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
@@ -81,15 +81,3 @@ def pieces_of(response: requests.Response, size: int = AT_ONCE) -> Iterator[byte
     # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
     while piece := response.raw.read1(size, decode_content=True):
         yield piece
-
-
-def read_at_most(response: requests.Response, most: int) -> bytes:
-    """Return the decoded body. Raises Unreadable for one that is longer than `most` bytes."""
-    pieces: list[bytes] = []
-    size = 0
-    for piece in pieces_of(response):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            raise Unreadable(f"the answer is larger than {most >> 20} MiB")
-    return b"".join(pieces)

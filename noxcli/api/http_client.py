@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from noxcli.api.body import AnswerLimit, read_at_most, require_framing
+from noxcli.api.body import AnswerLimit, pieces_of, require_framing
 from noxcli.api.error_mapping import (
     BROKEN,
     cause_of,
@@ -125,15 +125,19 @@ class Http:
         return self._read_body(self.send(method, path, limit=limit, **parts), limit, JSON_LIMIT)
 
     def _read_body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:
+        body = bytearray()
         try:
             with response:
-                body = read_at_most(response, largest)
+                for piece in pieces_of(response):
+                    body += piece
+                    if len(body) > largest:
+                        raise Unreadable(f"the answer is larger than {largest >> 20} MiB")
             # Parsing can't be interrupted, and blocks all threads in the meantime.
             if len(body) / PARSED_PER_SECOND > limit.remaining():
                 raise Unavailable("the answer came too late")
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
-        return body
+        return bytes(body)
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,

@@ -116,14 +116,15 @@ class Interpreter(TreeInterpreter):
 
     def visit_comparator(self, node: Tree, value: Any) -> Any:
         sign, sides = node["value"], [self.visit(side, value) for side in node["children"]]
+        kinds = [kind_of(side) for side in sides]
         if sign in ("eq", "ne"):
             against_null = any(side["type"] == GUARD for side in node["children"])
-            if self._outputs is None or against_null or kind_of(sides[0]) == kind_of(sides[1]):
+            if self._outputs is None or against_null or kinds[0] == kinds[1]:
                 return self.COMPARATOR_FUNC[sign](*sides)
             if self._filters:
                 return sign == "ne"
             raise Incomparable(_why_unlike(sides, sign))
-        alike = _are_numbers(*sides) or all(isinstance(side, str) for side in sides)
+        alike = kinds[0] == kinds[1] and kinds[0] in ("number", "string")
         are_numbers = all(isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides)
         if self._outputs is not None and (not alike or are_numbers):
             raise Incomparable(_why_unlike(sides, sign))
@@ -261,7 +262,7 @@ def is_null(tree: Tree) -> bool:
 
 def kind_of(value: Any) -> str:
     """Return what a value is, as JSON has it."""
-    return "number" if _are_numbers(value) else TYPES_MAP[type(value).__name__]
+    return TYPES_MAP.get(type(value).__name__, "object")
 
 
 def _why_unlike(sides: Sequence[Any], sign: str) -> str:
@@ -273,7 +274,3 @@ def _why_unlike(sides: Sequence[Any], sign: str) -> str:
         hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
         return f"{shown} compares {kinds}{hint}"
     return f"{shown} compares neither two numbers nor two texts"
-
-
-def _are_numbers(*values: Any) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
