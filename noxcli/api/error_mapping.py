@@ -64,14 +64,10 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 ADDRESSES = ("https://backend.noxus.ai", "https://api.app.noxus.ai", "https://app.noxus.ai/api/backend")
 
 
-def request_id_of(response: requests.Response) -> str | None:
-    """Return the id of the request in the server's logs."""
-    return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
-
-
 def facts_of(response: requests.Response) -> dict[str, Any]:
-    """Return the details of an answer for an error about it."""
-    return {"http_status": response.status_code, "request_id": request_id_of(response)}
+    """Return the details of an answer for an error about it: its status, and the request's id in the server's logs."""
+    request_id = next(filter(None, map(response.headers.get, REQUEST_ID_HEADERS)), None)
+    return {"http_status": response.status_code, "request_id": request_id}
 
 
 def answer_type(response: requests.Response) -> str:

@@ -19,7 +19,6 @@ from noxcli.api.error_mapping import (
     is_page,
     never_connected,
     parse_date,
-    request_id_of,
     unavailable,
 )
 from noxcli.api.transport import (
@@ -229,7 +228,7 @@ class Http:
         try:
             yield
             assert slot.answer is not None
-            headers, request_id = slot.answer.headers, request_id_of(slot.answer)
+            headers, request_id = slot.answer.headers, facts_of(slot.answer)["request_id"]
             date = parse_date(headers.get("Date")) if url.origin == self._home.origin else None
             if date is not None:
                 self._server_time = date, time.monotonic()
