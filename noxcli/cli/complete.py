@@ -12,7 +12,6 @@ from noxcli.state.known_names import KnownNames
 
 TABLE = f"{os.path.dirname(__file__)}/complete.tsv"
 UNQUOTED = "_-./,:=@+%"  # characters that bash takes as they are, like letters and digits
-Proposal = tuple[str, str]  # a word and its description
 
 
 def complete(argv: list[str]) -> None:
@@ -39,7 +38,7 @@ class Offer:
     """What fits at the end of a command line: candidates, and what the shell itself has to add."""
 
     def __init__(self, words: list[str], begun: str) -> None:
-        self.action, self.lines = "words", list[Proposal]()
+        self.action, self.lines = "words", list[tuple[str, str]]()  # each candidate with its description
         self.prefix = ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
         self._words, self._begun = words, begun
         with open(TABLE, encoding="utf-8") as file:

@@ -123,7 +123,6 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
 
 WorkflowArgument = Annotated[str, argument("WORKFLOW", "Workflow id, alias or exact name.")]
-RunArgument = Annotated[str, argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 RunOrNone = Annotated[str | None, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 RunsArgument = Annotated[list[str] | None, argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
 RunOrLast = Annotated[str, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]

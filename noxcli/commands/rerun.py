@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import RunArgument, RunOptions, declared, option
+from noxcli.cli.options import RunOptions, argument, declared, option
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import Run, Workflow
 
@@ -31,7 +31,7 @@ class Options(RunOptions):
         noxcli rerun @last 'Analysis Type=long' --dry-run
     """
 
-    run: RunArgument
+    run: Annotated[str, argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
     version_id: Annotated[
         str | None,
         option(
