@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import Http, NoxusApi
-from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy
 from noxcli.timing import Clock, Deadline
+from tests.api.test_client import connect
 from tests.faults.fake import FakeClock
 from tests.rawserver import Request, Turn, json_answer, raw_server, stay_silent
 
@@ -147,7 +146,7 @@ def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Reque
     began = time.monotonic()
     with (
         raw_server(by_request=turn) as server,
-        NoxusApi(Http(Settings(server.url, "key"))) as api,
+        connect(server) as api,
         pytest.raises(TimedOut),
     ):
         patient(Clock(), limit=0.2)[0].keep_trying(lambda within: list(api.within(within).list_runs()))

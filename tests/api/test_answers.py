@@ -13,32 +13,23 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import Http, NoxusApi, body, client
+from noxcli.api import NoxusApi, body, client
 from noxcli.codec import MAX_INT, MAX_LEVELS
-from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, OutputNotDelivered, RequestRejected, Unavailable
 from noxcli.models import Run
+from tests.api.test_client import Call, connect, start
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
-from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
+from tests.rawserver import Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
 from tests.sample import one_in
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
 EVENT = b'data: {"type": "state", "data": {}, "redisId": "1-0"}\n\n'
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-Call = Callable[[NoxusApi], Any]
-
-
-def connect(server: RawServer) -> NoxusApi:
-    return NoxusApi(Http(Settings(server.url, "key")))
 
 
 def find(api: NoxusApi) -> Run:
     return api.find_run("x")
-
-
-def start(api: NoxusApi) -> Run:
-    return api.create_run("w", {"q": "?"})
 
 
 def read_file(api: NoxusApi) -> bytes:
@@ -104,16 +95,10 @@ def test_a_head_without_end_ends_by_the_time(turn: Turn, monkeypatch: pytest.Mon
     assert (error.sent, "timed out while reading" in error.message) == (True, True)
 
 
-# Redirects as the answer to a start.
-
-
 def test_a_stop_follows_to_another_path_of_its_server() -> None:
     with raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server, connect(server) as api:
         assert api.stop_run("x").id == "x"
     assert [(request.method, request.target) for request in server.requests][1:] == [("POST", "/v1/elsewhere")]
-
-
-# What is known of a start: whether a byte of it may have left.
 
 
 # Odd heads and bodies.

@@ -444,10 +444,7 @@ def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
 def test_an_old_answer_of_a_cache_is_told_once() -> None:
     said: list[str] = []
     old = json_answer(RECORD, Age="120")
-    with (
-        raw_server(json_answer(RECORD, Age="0"), old, old) as server,
-        NoxusApi(Http(Settings(server.url, KEY), warn=said.append)) as api,
-    ):
+    with raw_server(json_answer(RECORD, Age="0"), old, old) as server, connect(server, warn=said.append) as api:
         for _ in range(3):
             find(api)
     assert {request.headers["cache-control"] for request in server.requests} == {"no-cache"}

@@ -9,7 +9,7 @@ import pytest
 
 from noxcli.api.transport import trust
 from noxcli.errors import Unavailable
-from tests.api.test_answers import connect
+from tests.api.test_client import connect
 from tests.rawserver import hang_up, json_answer, raw_server, reset, sending
 
 RECORD = 16 * 1024  # bytes; TLS decrypts one record of at most this size at a time (RFC 8446, 5.1)

@@ -15,11 +15,6 @@ from tests.process import environment, forked, running, watched
 OLD = b"what was there"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def left() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path().iterdir()}
 
