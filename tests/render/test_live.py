@@ -247,7 +247,7 @@ def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, 
 def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str], plays: Any) -> None:
     text = "Every piece comes once. " * 5
     workflow = plays(
-        script=[*node_runs("Write", words(text), seconds=1500)],
+        script=[*node_runs("Write", words(text), seconds=2500)],
         output={"A": "the end"},
         faults={"events": [Cut(3), Cut(3, "torn"), Cut(2, "abort")]},
     )

@@ -75,7 +75,7 @@ ENDINGS: list[tuple[str, dict[str, Any], tuple[str, ...], int, str]] = [
     ("failed", {"script": node_fails("W", "too long"), "status": "failed"}, (), 1, "failure"),
     ("stopped", {"status": "stopped"}, (), 3, "failure"),
     ("paused", {"status": "awaiting_human_feedback"}, (), 10, "error"),
-    ("timeout", {"script": FOREVER}, ("--timeout", "500ms"), 124, "error"),
+    ("timeout", {"script": FOREVER}, ("--timeout", "1s"), 124, "error"),
     ("no such output", {"output": {"A": "x"}}, ("--raw", "B"), 2, "error"),
     ("refused", {"faults": {"start": [REFUSED]}}, (), 2, "error"),
     ("unknown start", {"faults": {"start": [LostAnswer()]}}, (), 7, "error"),
