@@ -1,4 +1,4 @@
-"""docs/fidelity.md: each assumption has a source and a consequence, each switch a row, and each link a target."""
+"""docs/fidelity.md: each assumption has a source and a consequence, each switch a row."""
 
 import re
 from dataclasses import fields
@@ -26,12 +26,9 @@ def test_each_switch_is_in_one_row() -> None:
     assert sorted(named) == sorted(each.name for each in fields(Switches))
 
 
-def test_each_link_leads_somewhere() -> None:
+def test_each_link_to_the_docs_shows_its_page() -> None:
     links = re.findall(r"\]\(([^)]+)\)", TEXT)
     docs = {link for link in links if link.startswith("https://docs.noxus.ai")}
-    local = [link for link in links if link not in docs]
-    assert local
-    assert all((PAGE.parent / link).is_file() for link in local)
     pages = re.findall(r"docs: \[([^]]+)\]\(https://docs\.noxus\.ai/([^)]+)\)", TEXT)
     assert docs == {"https://docs.noxus.ai", *(f"https://docs.noxus.ai/{page}" for _, page in pages)}
     assert all(shown == page for shown, page in pages)
