@@ -530,6 +530,13 @@ def test_lost_contact_is_told_when_retries_end() -> None:
     assert not result.of(Finished)
 
 
+def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
+    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [RequestRejected("no", http_status=418)])
+    result = followed(server)
+    assert isinstance(result.error, LostContact)
+    assert (result.error.http_status, result.error.exit_code) == (418, 6)
+
+
 def test_any_answer_is_contact() -> None:
     reads: list[Read] = [BROKEN, BROKEN, RUN] * 20
     server = FakeServer([[(0, BROKEN)]], [*reads, COMPLETED])
