@@ -1,27 +1,27 @@
 """Switches from a file: a whole server's behavior, written down."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Noxcli
-from tests.process import captured, forked
+from tests.process import forked
 
 HEAD = 'format = "noxcli.switches/1"\n'
 
 
-def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
+def test_the_sandbox_behaves_as_the_file_says(
+    noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "switches.toml"
     path.write_text(HEAD + '[switches]\noutput_keys = "node_id"\ntimestamps = "offset"\nkeepalive_seconds = 2\n')
-    shell = "noxcli run qa Question=x --json --quiet"
-    command = [*forked(), "sandbox", "--speed", "100", "--switches", str(path), "--switch", "timestamps=naive"]
-    done = captured([*command, "--", "sh", "-c", shell], os.environ)
+    options = ["--speed", "100", "--switches", str(path), "--switch", "timestamps=naive"]
+    assert noxcli("sandbox", *options, "--", *forked(), "run", "qa", "Question=x", "--json").code == 0
 
-    assert done.returncode == 0, done.stderr
-    assert '"output":{"Answer":' not in done.stdout
-    assert "+00:00" not in done.stdout
-    assert '"created_at":"' in done.stdout
+    told = capfd.readouterr().out
+    assert '"output":{"Answer":' not in told
+    assert "+00:00" not in told
+    assert '"created_at":"' in told
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.tape import load_tapes
-from tests.process import captured, environment, forked
+from tests.conftest import Noxcli
+from tests.process import forked
 
 from .api import Api
 
@@ -130,18 +129,10 @@ def test_a_damaged_journal_is_explained(tmp_path: Path) -> None:
         load_tapes([tape])
 
 
-def test_a_batch_is_repeated_offline_from_its_directory(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("id,Question\n1,When do you open?\n2,Which tea do you recommend?\n")
-
-    def batch(directory: str) -> list[str]:
-        return ["batch", "review", "t.csv", "--id", "id", "--version-id", "new", "--output-dir", directory, "-q"]
-
-    with Sandbox(BUILT_IN, speed=100) as sandbox:
-        env = environment(sandbox.url)
-        first = captured([*forked(), *batch("base"), "--repeat", "2"], env, cwd=tmp_path)
-        assert first.returncode == 0, first.stderr
-    again = [*forked(), *batch("again"), "--repeat", "2"]
-    offline = captured([*forked(), "sandbox", "--tape", "base", "--", *again], env, cwd=tmp_path)
-    assert offline.returncode == 0, offline.stderr
-    compared = captured([*forked(), "compare", "base", "again", "--json"], env, cwd=tmp_path)
-    assert compared.returncode == 0, compared.stdout + compared.stderr
+def test_a_batch_is_repeated_offline_from_its_directory(noxcli: Noxcli) -> None:
+    Path("t.csv").write_text("id,Question\n1,When do you open?\n2,Which tea do you recommend?\n")
+    batch = ["batch", "review", "t.csv", "--id", "id", "--version-id", "new", "--repeat", "2", "-q", "--output-dir"]
+    assert noxcli(*batch, "base").code == 0
+    assert noxcli("sandbox", "--tape", "base", "--", *forked(), *batch, "again").code == 0
+    compared = noxcli("compare", "base", "again", "--json")
+    assert compared.code == 0, compared.err
