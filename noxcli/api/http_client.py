@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -83,7 +83,7 @@ class Http:
         self._met_cache = False
         if self._home.scheme == "https":
             trust()
-        self.adapter = Adapter(pool_maxsize=MAX_KEPT)
+        self.adapter, self.starting = (Adapter(pool_maxsize=MAX_KEPT) for _ in range(2))
 
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
@@ -200,25 +200,22 @@ class Http:
 
         requests gets the `parts` (params, data, headers) unchanged.
         """
-        starts = isinstance(parts.get("data"), Body)
         turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
         if self.pace is not None and url.origin == self._home.origin:
             turn = self.pace.slot(method, urlsplit(str(url)).path, limit.until)
         with turn as slot, self._watched(method, url, parts.get("data"), slot):
             limit.restart()  # the wait for its turn does not count
-            each, EXCHANGE.limit = limit.for_a_read(), limit
+            each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(parts.get("data"), Body)
             request = requests.Request(method, str(url), **parts).prepare()
             if same_origin(request.url or "", self.settings.url):  # by the URL that will be sent
                 request.headers["X-API-Key"] = self.settings.key
-            # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
-            with closing(Adapter()) if starts else nullcontext(self.adapter) as adapter:
-                response = slot.answer = adapter.send(
-                    request,
-                    timeout=(min(self._connect_timeout, each), each),
-                    proxies={"all": proxy} if (proxy := proxy_for(url)) else None,
-                    verify=os.environ.get(bundle_variable() or "", True),
-                    stream=True,
-                )
+            response = slot.answer = (self.starting if EXCHANGE.starts else self.adapter).send(
+                request,
+                timeout=(min(self._connect_timeout, each), each),
+                proxies={"all": proxy} if (proxy := proxy_for(url)) else None,
+                verify=os.environ.get(bundle_variable() or "", True),
+                stream=True,
+            )
         return response
 
     @contextmanager

@@ -95,6 +95,7 @@ class Exchange(threading.local):
     """The request that this thread has in flight."""
 
     limit: AnswerLimit
+    starts = False  # a run: on a kept connection that the server has just closed, its answer would look lost
 
 
 EXCHANGE = Exchange()
@@ -137,6 +138,7 @@ class FinalResponse(HTTPResponse):
                 break
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
         self._reads.in_body = True
+        self.will_close |= EXCHANGE.starts
         del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
             raise HTTPException("a header that is folded over two lines hides where the answer ends")

@@ -491,13 +491,15 @@ def test_tls_to_a_server_without_it_sends_nothing() -> None:
 
 
 def test_a_start_is_sent_once_over_a_connection_of_its_own() -> None:
-    with raw_server(*[json_answer(RECORD)] * 2, hang_up) as server, connect(server) as api:
+    with raw_server(*[json_answer(RECORD)] * 4, hang_up) as server, connect(server) as api:
         find(api)
+        find(api)
+        start(api)
         find(api)
         with pytest.raises(Unavailable):
             start(api)
     told = [(request.method, request.connection) for request in server.requests]
-    assert told == [("GET", 1), ("GET", 1), ("POST", 2)], "reads share one"
+    assert told == [("GET", 1), ("GET", 1), ("POST", 2), ("GET", 1), ("POST", 3)], "reads share one"
 
 
 def test_a_connection_that_the_server_closed_is_not_reused() -> None:
