@@ -158,7 +158,7 @@ class Http:
             raise self._not_api
         url, headers = to_url(self.settings.url + path), {**HEADERS, **(headers or {})}
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
+            response = self.exchange(method, url, limit, params=params or "", data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -202,7 +202,7 @@ class Http:
         """
         turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
         if self.pace is not None and url.origin == self._home.origin:
-            turn = self.pace.slot(method, urlsplit(str(url)).path, limit.until)
+            turn = self.pace.slot(method, url.target.partition("?")[0], limit.until)
         with turn as slot, self._watched(method, url, parts.get("data"), slot):
             limit.restart()  # the wait for its turn does not count
             each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(parts.get("data"), Body)
@@ -243,7 +243,7 @@ class Http:
             raise late from error
         finally:
             took = (time.monotonic() - slot.at) * 1000
-            self._log(f"{method} {urlsplit(str(url)).path} {outcome} {took:.0f} ms{known_as}")
+            self._log(f"{method} {url.target.partition('?')[0]} {outcome} {took:.0f} ms{known_as}")
 
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool
