@@ -62,9 +62,7 @@ def source_of(ctx: typer.Context, field_name: str) -> str:
 
 def option_of(field_name: str) -> str:
     """Return an option by the name of its field."""
-    if field_name == "asserts":  # `assert` is a keyword
-        return "--assert"
-    return f"--{field_name.replace('_', '-')}"
+    return f"--{field_name.replace('_', '-').replace('asserts', 'assert')}"  # `assert` is a keyword
 
 
 def _duration(text: str | float) -> float:
