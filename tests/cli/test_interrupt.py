@@ -27,10 +27,7 @@ def until_asked(sandbox: Sandbox, part: str) -> None:
     until(lambda: any(part in path for path in paths()), paths)
 
 
-@pytest.mark.parametrize(
-    ("options", "status"),
-    [([], "stopped"), (["--on-interrupt", "stop"], "stopped"), (["--on-interrupt", "detach"], "running")],
-)
+@pytest.mark.parametrize(("options", "status"), [([], "stopped"), (["--on-interrupt", "detach"], "running")])
 def test_off_a_terminal_run_stops_unless_told_otherwise(
     env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
 ) -> None:
@@ -179,7 +176,8 @@ def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], pla
     assert 4 < time.monotonic() - began < 8
     assert document["retry_safe"] is False
     assert [one["id"] for one in document["error"]["candidates"]] == [run.id]
-    assert run.id.encode() in err
+    assert run.id in err.decode()
+    assert f"check before you start again: noxcli runs {workflow}" in err.decode()
 
 
 def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any) -> None:

@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 
 from noxcli.api import parsing as records
+from noxcli.errors import Unavailable
 from noxcli.runs.resolve import MAX_CANDIDATES
+from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
+from tests.api.test_client import connect
 from tests.conftest import Noxcli, QuickClock, Result, WrongClock
 from tests.process import HUNG, call, ended_by, environment, running
 from tests.rawserver import (
@@ -301,6 +304,17 @@ def test_a_signal_before_the_first_byte_is_safe_to_repeat(
     assert time.monotonic() - began < 3
 
 
+def test_a_start_that_was_given_up_is_not_sent() -> None:
+    """Its thread may connect all the same."""
+    with raw_server(json_answer(record())) as server, connect(server) as api:
+        attempt = StartAttempt(api, StartRequest(WORKFLOW, INPUT, InputDigests()))
+        assert attempt.abort()
+        with pytest.raises(Unavailable) as caught:
+            attempt.send()
+    assert (server.requests, attempt.may_be_sent, caught.value.sent) == ([], False, False)
+    assert not attempt.may_be_repeated(caught.value)
+
+
 def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
     options = ("--json", "--timeout", "300ms")
     assert_in_doubt(tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN)
@@ -421,7 +435,7 @@ def test_a_list_that_recovers_has_the_candidates(noxcli: Noxcli) -> None:
     assert sum(clock.slept) <= 10
 
 
-@pytest.mark.parametrize(("options", "most"), [((), 10), (("--timeout", "3s"), 3)])
+@pytest.mark.parametrize(("options", "most"), [((), 10), (("--timeout", "2500ms"), 2.5)])
 def test_a_search_without_candidates_ends(noxcli: Noxcli, options: Sequence[str], most: float) -> None:
     noxcli.clock = clock = QuickClock()
     assert_in_doubt(tried(noxcli, NGINX_502, options=("--json", *options))[0])
