@@ -333,6 +333,8 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     assert (other.code, len(sandbox.runs(workflow))) == (7, 2)
     again = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
     assert (again.code, again.codes) == (7, {1: 7}), "its answer was lost, too"
+    line = "rows.jsonl --resume; --again doubtful starts"
+    assert line in again.err, "the line to paste starts nothing that may run already"
     assert len(sandbox.runs(workflow)) == 3
     last = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
     assert (last.code, last.codes) == (0, {1: 0})
