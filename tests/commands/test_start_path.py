@@ -29,12 +29,12 @@ def starts() -> Any:
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
-        if event != "call" or code.co_name not in {"start", "request"}:
+        if event != "call" or code.co_name not in {"start", "send"}:
             return
         path = before.get(threading.current_thread(), []) + path_to(frame)
         if code is threading.Thread.start.__code__:
             before[frame.f_locals["self"]] = path
-        elif "/requests/" in code.co_filename and frame.f_locals.get("method") == "POST":
+        elif "/requests/" in code.co_filename and frame.f_locals["request"].method == "POST":
             found.append(path)
 
     threading.setprofile(profile)
