@@ -1,10 +1,10 @@
 """Finding runs and workflows: those that users name, the newest first, and runs that a lost start may have begun."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import (
@@ -93,7 +93,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
         hint = suggestion(near, quoted=True) or None
-        if Path(text).is_file():
+        if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
             hint = f"save the file as one: noxcli import {text!r} --mode version --apply"
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]

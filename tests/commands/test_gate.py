@@ -317,6 +317,11 @@ def test_a_file_is_no_version_yet(noxcli: Noxcli, answers: Any) -> None:
     )
 
 
+def test_a_long_name_is_no_version(noxcli: Noxcli, answers: Any) -> None:
+    result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", "v" * 300, *GOOD)
+    assert (result.code, "the workflow has no version with the id or name 'vvv" in result.err) == (5, True), result.err
+
+
 def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
     turns = {"one": ("g", "g")}
     noxcli.clock = Clock()
