@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pathvalidate  # noqa: F401 - with this, and not where a thread names its first file
+
 from noxcli.codec import decode_json, to_json, to_utf8
 from noxcli.errors import NO_ROOM, NoxError, OutputNotDelivered
 from noxcli.files import Saved, reason_of

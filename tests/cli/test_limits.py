@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from tests.conftest import write_rows
 from tests.process import HUNG, NOXCLI, call, environment, needs
 
 PATIENT = ["--retry-for", "1s"]
+LATE = """
+import sys, threading
+from noxcli.__main__ import main
+def see(event, args):
+    if event == "import" and threading.current_thread() is not threading.main_thread():
+        sys.stderr.write(f"late: {args[0]}\\n")
+sys.addaudithook(see)
+main()
+"""
 # The limit on processes does not hold for root; another user needs to read Python and these files.
 SOMEBODY = ["--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 
@@ -92,6 +102,12 @@ def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dic
 def test_the_threads_of_a_batch_fetch_its_texts(workflow: str, env: dict[str, str]) -> None:
     done = limited("batch", workflow, "rows.jsonl", *PATIENT, env=env, nproc=3)
     assert (done.returncode, done.stdout.count(b"y" * 20_000)) == (0, 16), done.stderr
+
+
+def test_the_threads_of_a_batch_import_nothing(workflow: str, env: dict[str, str]) -> None:
+    argv = [sys.executable, "-c", LATE, "batch", workflow, "rows.jsonl", "--output-dir", "out", *PATIENT]
+    done = subprocess.run(argv, env=env, capture_output=True, timeout=HUNG, check=False)
+    assert (done.returncode, b"late: " in done.stderr) == (0, False), done.stderr
 
 
 @pytest.mark.parametrize("files", [11, pytest.param(20, marks=pytest.mark.wide)])
