@@ -474,9 +474,10 @@ def test_other_checks_judge_the_same_answers(noxcli: Noxcli, sandbox: Sandbox, a
 
 def test_a_dry_run_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     workflow, rows = answers({"one": ("g", "g")}), table(["one", "two"])
-    result = gate(noxcli, workflow, rows, "--dry-run")
+    result = gate(noxcli, workflow, rows, "--dry-run", "--markdown", "comment.md")
     assert (result.code, sandbox.runs(workflow)) == (0, [])
     assert json.loads(result.text) == {"rows": 2, "least_runs": 4, "most_runs": 324, "started": 0}
+    assert "<h3>noxcli gate not judged: nothing was compared</h3>" in Path("comment.md").read_text()
 
 
 def test_a_changed_version_is_refused_for_good(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
