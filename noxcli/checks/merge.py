@@ -1,5 +1,6 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
+import os
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +75,11 @@ class MergedBatch:
         directories = list({directory.resolve(): directory for directory in directories}.values())
         if len(directories) > MAX_DIRECTORIES:
             raise UsageProblem(f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most")
-        begun = [each for each in directories if (each / JOURNAL_NAME).exists() or not each.is_dir()] or directories
+        begun = [
+            each
+            for each in directories
+            if os.path.exists(each / JOURNAL_NAME) or not os.path.isdir(each)  # noqa: PTH110, PTH112 - pathlib raises for long names
+        ] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
             journaled = JournalState.read(directory / JOURNAL_NAME)

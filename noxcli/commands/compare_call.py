@@ -1,5 +1,6 @@
 """One call of `noxcli compare`, and what it reports as `noxcli gate` does: on stdout, in files, to a CI system."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -188,9 +189,9 @@ def _open_sides(noxus: Session, options: Options, checker: RowChecker) -> tuple[
 def _open_source(noxus: Session, named: str) -> Source:
     """Return what a side names. Raises UsageProblem, and what reading a run raises."""
     warn, path = noxus.context.terminal.warn, expanded(named)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - a text may be too long for pathlib
         return Directory(path, warn)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - as above
         return JsonlSource(path, warn)
     if named == "@last" or is_uuid(named.rpartition("/")[2]):
         return _read_run(noxus, named)

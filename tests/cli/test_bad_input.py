@@ -152,6 +152,11 @@ def test_a_mistake_is_one_line_and_one_document(call: Any, sandbox: Sandbox, cas
         assert result.out == b""
 
 
+@pytest.mark.parametrize("argv", [("compare", "x" * 300, "new"), ("results", "x" * 300)], ids=["compare", "results"])
+def test_a_long_name_is_no_bug(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
+    assert noxcli(*argv).code == 2
+
+
 def test_no_key_at_all(noxcli: Noxcli) -> None:
     del noxcli.environ["NOXUS_API_KEY"]
     result = noxcli("run", "demo", "--json")
