@@ -65,6 +65,10 @@ def cases_of(
     code, seconds = ExitCode(result["exit_code"]), run.get("duration_s")
     message, hint = error.get("message") or code.meaning, error.get("hint")
     verdict = CaseVerdict.FAILURE if code in ENDED_BADLY else CaseVerdict.ERROR
+    if code in COMPLETED and run.get("status") != "completed":
+        why = "the run was not waited for" if run else "nothing was started"
+        yield Case(name, classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why)
+        return
     yield Case(
         name=name,
         classname=classname,

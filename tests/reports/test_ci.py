@@ -240,12 +240,19 @@ def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
     assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("option", "words"), [("--dry-run", "checked, not started"), ("--detach", "started")])
+@pytest.mark.parametrize(
+    ("option", "words", "skipped"),
+    [
+        ("--dry-run", "checked, not started", "nothing was started"),
+        ("--detach", "started", "the run was not waited for"),
+    ],
+)
 def test_what_did_not_run_to_its_end_is_not_called_completed(
-    noxcli: Noxcli, plays: Any, option: str, words: str
+    noxcli: Noxcli, plays: Any, option: str, words: str, skipped: str
 ) -> None:
-    assert noxcli("run", plays(), option, environ=GITHUB).code == 0
+    assert noxcli("run", plays(), option, "--junit", "junit.xml", environ=GITHUB).code == 0
     assert SUMMARY.read_text().startswith(f"<h3>noxcli: {words}</h3>")
+    assert f'message="{skipped}">{skipped}</skipped>' in Path("junit.xml").read_text()
     assert outputs(OUT)["exit_code"] == "0"
 
 
