@@ -169,11 +169,7 @@ def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, ho
         ([{"Square": 1}, {"Square": 4}], 0, ""),
         ([{"$id": "", "Square": 1}, {"$id": None, "Square": 4}], 0, ""),
         ([{"$id": "1", "Square": 1}], 2, "--expect has 1 output without a row: '1'"),
-        (
-            [{"$id": "a", "Square": 1}, {"row": 2, "Square": 4}],
-            2,
-            "lines with an id (row 1 (line 1)) and a row's number",
-        ),
+        ([{"$id": "a", "Square": 1}, {"row": 2, "Square": 4}], 2, "with an id (row 1 (line 1)) and a row's number"),
         ([{"$id": "1", "Square": 2}, {"$id": 1, "Square": 2}], 2, "row 2 (line 2): '1' appears twice"),
         ([[1]], 2, "row 1: it is not a JSON object"),
         ([{"$id": "a"}], 2, "row 1 (line 1): it names no output"),

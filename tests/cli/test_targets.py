@@ -22,10 +22,7 @@ RUN = "run demo User=x --no-check"
         ("wait x --report r --junit r", "--report and --junit name the same file: r"),
         ("batch demo rows.jsonl --report r --junit r", "--report and --junit name the same file: r"),
         ("batch demo rows.jsonl --junit b/batch.jsonl --output-dir b", "--junit b/batch.jsonl belongs to the batch"),
-        (
-            "batch demo rows.jsonl --report b/results.jsonl --output-dir b",
-            "--report b/results.jsonl belongs to the batch",
-        ),
+        ("batch demo rows.jsonl --report b/results.jsonl --output-dir b", "b/results.jsonl belongs to the batch"),
         ("batch demo rows.jsonl --report rows.jsonl", "FILE and --report name the same file: rows.jsonl"),
         ("batch demo rows.jsonl --junit ./rows.jsonl", "FILE and --junit name the same file: ./rows.jsonl"),
         ("batch demo rows.jsonl --expect e.csv --report e.csv", "--expect and --report name the same file: e.csv"),

@@ -386,16 +386,10 @@ def test_another_gate_is_refused(
         (["--base", "base", "--new-input", "P=x", "P=x", *GOOD], "BASE and NEW do not differ"),
         (["--base", "base", "--new-input", "Q=x", *GOOD], "--new-input names 'Q', which is a column"),
         (["--base", "base", "--new", "new"], "a gate without a check can't fail"),
-        (
-            ["--base", "base", "--new", "new", "--assert", "output.B == 'x'"],
-            "names output.B, but BASE has no such output",
-        ),
+        (["--base", "base", "--new", "new", "--assert", "output.B == 'x'"], "output.B, but BASE has no such output"),
         (["--base", "base", "--new", "new", "--score", "output.B"], "--score names output.B, but BASE has no such"),
         (["--base", "base", "--new", "new", *GOOD, "--by", "team"], "--by names 'team', but no row has such a column"),
-        (
-            ["--base", "base", "--new", "new", "--max-runs", "303", *GOOD],
-            "--max-runs 303 is too few for 2 rows; write 304",
-        ),
+        (["--base", "base", "--new", "new", "--max-runs", "303", *GOOD], "303 is too few for 2 rows; write 304"),
     ],
 )
 def test_what_could_not_decide_is_refused(
