@@ -265,7 +265,7 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
 ) -> None:
     # Only where events are held, the whole time passes.
     monkeypatch.setattr(doctor, "WATCHED", 0.6 if way == "holds" else 30)
-    talk = [Emit("Talker", content="word " * 20) for _ in range(60)]
+    talk = [Emit("Talker", content="word " * 2_000)]  # in which the last full buffer ends for sure
     run = noxcli.start(plays(script=[*(talk if way == "fills" else []), *FOR_EVER]))
     with proxy(sandbox.url, way) as server:
         result = noxcli("doctor", "--json", "--base-url", server.url)
