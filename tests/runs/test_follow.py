@@ -475,13 +475,7 @@ def test_a_stall_is_told_with_the_place() -> None:
         ([[(1, [piece(0)]), *every(1, [RunEvent("unknown", "ping")])]], [RUN], 5, 6, 7),
         ([[(0, pieces(3)), (0, BROKEN)], [(1, pieces(3)), (1, BROKEN)]], [RUN], 20, 20, 21),
         ([[(1, [piece(0), state(1, **HALF)]), *every(1, KeepAlive())]], [now("running", **HALF)], 3, 4, 4.5),
-        (
-            [[(0, pieces(1)), *every(1, KeepAlive())]],
-            lambda time: now("running", progress=min(time // 6, 1)),
-            7,
-            13,
-            17,
-        ),
+        ([[(0, pieces(1)), *every(1, KeepAlive())]], lambda at: now("running", progress=min(at // 6, 1)), 7, 13, 17),
     ],
     ids=["same states", "unknown events", "a replay", "the record repeats the events", "it moved once"],
 )
