@@ -40,10 +40,13 @@ def command_to_continue(
 
 def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
     """Return a command line that continues with these flags, without what starts finished rows or a row in doubt."""
-    words = "\0".join(["noxcli", *argv, ""])
-    for each in ("--fresh", "--again\0doubtful", "--again=doubtful"):
-        words = words.replace(f"\0{each}\0", "\0")
-    begun = shlex.join(words.split("\0")[:-1])
+    words = ["noxcli"]
+    for word in argv:
+        if [words[-1], word] == ["--again", "doubtful"]:
+            words.pop()
+        elif word not in {"--fresh", "--again=doubtful"}:
+            words.append(word)
+    begun = shlex.join(words)
     return " ".join([begun, *(flag for flag in flags if f" {flag} " not in f"{begun} ")])
 
 

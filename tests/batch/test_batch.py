@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.batchdir.header import line_with
 from noxcli.batchdir.journal import Journal
 from noxcli.errors import ReaderGone, Unavailable
 from noxcli.render.terminal import Terminal
@@ -318,6 +319,11 @@ def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(noxcli: Noxcli, pl
     assert (result.code, result.codes) == (code, {1: code})
     assert result.lines[0]["result"]["run"]["status"] == end
     assert time.monotonic() - began < 2 + 1 + 2  # a second, and some time for a busy machine
+
+
+def test_a_line_to_paste_starts_nothing_over() -> None:
+    argv = "batch w f --fresh --fresh --again doubtful --again doubtful --again red --again=doubtful --again=doubtful"
+    assert line_with(argv.split(), ["--resume"]) == "noxcli batch w f --again red --resume"
 
 
 def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
