@@ -124,7 +124,7 @@ class Comparison(ExitStack):
             "slower": self.slower,
             "groups": self.compared.groups.document(),
             "chance": self.compared.chance(),
-            "score": self.compared.score(),
+            "score": self.compared.score,
             **more,
         }
 

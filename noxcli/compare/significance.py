@@ -21,6 +21,7 @@ SEEN_AFTER = (3.5, 2.56, 2.08, 1.87, 1.75)
 SEEN_WITH_SCORE = 1.85  # after the last round
 
 
+@cache
 def chance(broken: int, fixed: int) -> float:
     """Return how often chance breaks that number or more of all that break or are fixed: McNemar's exact, one-sided."""
     return ways_to_toss(broken + fixed, broken) / (1 << (broken + fixed))

@@ -4,6 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import fsum
 from statistics import fmean
 from typing import Any
@@ -75,7 +76,7 @@ class Groups:
         ]
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)  # without slots: it keeps its score
 class ComparisonSummary:
     """What was compared, if known; `counted` has the rows that a note is about."""
 
@@ -181,8 +182,9 @@ class ComparisonSummary:
         less, more = self.counted["less often"], self.counted["more often"]
         return {"less_often": less, "more_often": more, "share": chance(less, more)}
 
+    @cached_property
     def score(self) -> dict[str, Any] | None:
-        """Return how the mean score differs, None without scores."""
+        """How the mean score differs, once all pairs were counted; None without scores."""
         if not self.scores:
             return None
         found = Interval.of([difference(base, new) for base, new in self.scores], LEVEL)
@@ -202,8 +204,8 @@ class ComparisonSummary:
             return None
         if share <= LEVEL and less > more:
             return f"{WORSE}: {self._less_and_more()}"
-        score = self.score()
-        return f"{WORSE}: {self._means()}" if score is not None and (score["high"] or 0) < 0 else None
+        is_lower = self.score is not None and (self.score["high"] or 0) < 0
+        return f"{WORSE}: {self._means()}" if is_lower else None
 
     def _less_and_more(self) -> str:
         less, more = self.counted["less often"], self.counted["more often"]
@@ -213,7 +215,7 @@ class ComparisonSummary:
 
     def _means(self) -> str:
         """Return how the mean score differs, empty without scores."""
-        if (score := self.score()) is None:
+        if (score := self.score) is None:
             return ""
         low, high, without = score["low"], score["high"], score["without"]
         rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if without else ''}"
