@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from queue import Empty, Queue
+from queue import Empty, Queue, SimpleQueue  # noqa: TID251 - for threads that no signal reaches
 from typing import IO, Any, BinaryIO, Generic, TypeVar
 
 from noxcli.errors import Unavailable
@@ -180,7 +180,7 @@ class Workers(Generic[T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._started = self.busy = 0
-        self._calls: Queue[Callable[[], T]] = Queue()
+        self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()  # many threads wait: a Queue takes more of their time
         self._outcomes: Queue[Result[T]] = Queue()
 
     def call(self, work: Callable[[], T]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
@@ -37,7 +37,7 @@ from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
-from noxcli.urls import Url, follow, is_loopback, same_origin, shown_url, to_url
+from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
@@ -159,7 +159,7 @@ class Http:
             raise self._not_api
         url, headers = to_url(self.settings.url + path), {**HEADERS, **(headers or {})}
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(method, url, limit, params=params or "", data=body, headers=headers)
+            response = self.exchange(method, url, limit, params, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -196,22 +196,29 @@ class Http:
             )
             raise self._not_api
 
-    def exchange(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        """Return the answer to one request, once it has a slot, with any status; its body is unread.
-
-        requests gets the `parts` (params, data, headers) unchanged.
-        """
+    def exchange(
+        self,
+        method: str,
+        url: Url,
+        limit: AnswerLimit,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+    ) -> requests.Response:
+        """Return the answer to one request, once it has a slot, with any status; its body is unread."""
         turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
         ours = url.origin == self._home.origin
         proxy = self._proxy if ours else proxy_for(url)
         if self.pace is not None and ours:
             turn = self.pace.slot(method, url.target.partition("?")[0], limit.until)
-        with turn as slot, self._watched(method, url, parts.get("data"), slot):
+        with turn as slot, self._watched(method, url, body, slot):
             limit.restart()  # the wait for its turn does not count
-            each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(parts.get("data"), Body)
-            request = requests.Request(method, str(url), **parts).prepare()
-            if same_origin(request.url or "", self.settings.url):  # by the URL that will be sent
-                request.headers["X-API-Key"] = self.settings.key
+            each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(body, Body)
+            request = requests.PreparedRequest()  # in parts: there are no cookies, hooks or passwords to look for
+            request.prepare_method(method)
+            request.url = f"{url}?{urlencode(params)}" if params else str(url)
+            request.prepare_headers({**headers, "X-API-Key": self.settings.key} if ours else headers)
+            request.prepare_body(body, None)
             response = slot.answer = (self.starting if EXCHANGE.starts else self.adapter).send(
                 request,
                 timeout=(min(self._connect_timeout, each), each),

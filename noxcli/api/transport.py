@@ -36,6 +36,7 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set 
 MAX_KEPT = 32  # idle connections to one server
 HEADERS = {**default_headers(), "User-Agent": f"noxcli/{__version__}", "Accept": "application/json"}
 SWITCHING_PROTOCOLS = 101
+LATE = 0.05  # seconds that a read may outlast its limit
 EACH_ADDRESS = 3.0  # seconds to connect to one address of a host while others remain
 ANSWERED: dict[str, str] = {}  # the address of each host that answered last
 FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
@@ -113,7 +114,9 @@ class ReadsInTime(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._limit.for_a_read())
+        within = self._limit.for_a_read()
+        if not within <= self._sock.gettimeout() < within + LATE:
+            self._sock.settimeout(within)  # a system call
         count: int = self._reads.readinto(buffer)
         self._limit.received(count if self.in_body else 0)
         return count
