@@ -157,14 +157,15 @@ class Http:
         """
         if self._not_api is not None:
             raise self._not_api
-        url, headers = to_url(self.settings.url + path), {**HEADERS, **(headers or {})}
+        query = f"?{urlencode(params)}" if params else ""
+        url, headers = to_url(f"{self.settings.url}{path}{query}"), {**HEADERS, **(headers or {})}
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(method, url, limit, params, body, headers)
+            response = self.exchange(method, url, limit, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
             again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
-            url, params = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere), None
+            url = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere)
             if isinstance(body, Body):
                 body.attempt.may_be_sent = False
         else:
@@ -197,13 +198,7 @@ class Http:
             raise self._not_api
 
     def exchange(
-        self,
-        method: str,
-        url: Url,
-        limit: AnswerLimit,
-        params: Mapping[str, Any] | None,
-        body: Any,
-        headers: Mapping[str, str],
+        self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
     ) -> requests.Response:
         """Return the answer to one request, once it has a slot, with any status; its body is unread."""
         turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
@@ -216,7 +211,7 @@ class Http:
             each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(body, Body)
             request = requests.PreparedRequest()  # in parts: there are no cookies, hooks or passwords to look for
             request.prepare_method(method)
-            request.url = f"{url}?{urlencode(params)}" if params else str(url)
+            request.url = str(url)
             request.prepare_headers({**headers, "X-API-Key": self.settings.key} if ours else headers)
             request.prepare_body(body, None)
             response = slot.answer = (self.starting if EXCHANGE.starts else self.adapter).send(
