@@ -19,6 +19,9 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / "action.yml"
 SCRIPTS = [ROOT / name for name in (".ci/run", ".ci/engines", "completions/noxcli.bash", "scripts/try", "scripts/test")]
 FRAME = "name: snippet\non: push\npermissions: {}\n"
+SPEC, COMPONENT = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
+[JOB] = COMPONENT.values()
+RELEASE = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
 HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
@@ -95,25 +98,20 @@ def test_no_text_is_pasted_into_a_script() -> None:
     steps = [step for path in [*WORKFLOWS, ACTION] for step in steps_in(yaml.safe_load(path.read_text()))]
     assert len(steps) > 5
     assert not [step["run"] for step in steps if "${{" in step["run"]]
-    _, component = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
-    [job] = component.values()
-    assert not [line for line in [*job["script"], *job["after_script"]] if "$[[" in line]
-    assert all(value["expand"] is False for value in job["variables"].values())
+    assert not [line for line in [*JOB["script"], *JOB["after_script"]] if "$[[" in line]
+    assert all(value["expand"] is False for value in JOB["variables"].values())
 
 
 def test_the_component_installs_fixed_versions() -> None:
     """Of noxcli this one, of its dependencies those that are locked."""
-    _, component = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
-    [job] = component.values()
-    [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(job["script"]), re.DOTALL)
+    [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(JOB["script"]), re.DOTALL)
     locked = re.findall(r"^(\S+==\S+) \\$", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE)
     assert listed.splitlines() == [f"noxcli=={__version__}", *locked]
 
 
 def test_the_component_takes_plain_words_only() -> None:
     """GitLab pastes inputs into the text of the YAML before it parses it."""
-    spec, _ = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
-    inputs = spec["spec"]["inputs"]
+    inputs = SPEC["spec"]["inputs"]
     assert {"workflow", "inputs-file", "timeout"} <= {*inputs}
     for name, given in inputs.items():
         for text in ("What's new?", 'Say "hi"', r"C:\temp", "a\nb: c", "$[[ x ]]", "#", "{a}", "&a", "*a", "!a", "| a"):
@@ -155,8 +153,7 @@ def test_no_script_escapes_shellcheck() -> None:
 
 def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
     """Nothing is published that was not tested and signed first, and only single jobs may do more than read."""
-    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
-    jobs = release["jobs"]
+    jobs = RELEASE["jobs"]
     order = ["test", "build", "attest", "publish", "announce"]
     assert [*jobs] == order
     assert [jobs[name].get("needs") for name in order] == [None, *order[:-1]]
@@ -165,7 +162,7 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
         "test": set(), "build": set(), "attest": {"id-token", "attestations"}, "publish": {"id-token"},
         "announce": {"contents"},
     }  # fmt: skip
-    assert release["permissions"] == {}
+    assert RELEASE["permissions"] == {}
     lines = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
     for script in re.findall(r"scripts/\w+\.py", "\n".join(lines)):
         assert (ROOT / script).is_file()
@@ -176,11 +173,18 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
 
 @pytest.mark.parametrize(("tag", "kind"), [("v1.2.3", ""), ("v1.2.3rc1", "--prerelease ")])
 def test_a_candidate_is_no_release(tmp_path: Path, tag: str, kind: str) -> None:
-    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
-    [script] = [step["run"] for step in release["jobs"]["announce"]["steps"] if "run" in step]
+    [script] = [step["run"] for step in RELEASE["jobs"]["announce"]["steps"] if "run" in step]
     (tmp_path / "gh").write_text('#!/bin/sh\necho "$*"\n')
     (tmp_path / "gh").chmod(0o755)
     env = {"PATH": f"{tmp_path}:{SEARCHED}", "GITHUB_REF_NAME": tag}
     done = captured(["bash", "-euc", script], env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"release create {tag} {kind}--verify-tag")
+
+
+def test_a_table_with_inputs_leaves_no_earlier_verdict(tmp_path: Path) -> None:
+    [script] = [step["run"] for step in steps_in(yaml.safe_load(ACTION.read_text())) if "a table has" in step["run"]]
+    (tmp_path / "comment.md").write_text("green")
+    given = {"OPTIONS": "", "MORE_INPUTS": "", "TABLE": "rows.csv", "INPUTS": '{"Q": "x"}', "DIRECTORY": str(tmp_path)}
+    assert captured(["bash", "-euc", script], {"PATH": SEARCHED, **given}).returncode == 2
+    assert [*tmp_path.iterdir()] == []
