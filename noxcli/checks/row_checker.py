@@ -37,9 +37,8 @@ class RowChecker:
     by: str | None = None  # the column by whose values rows are counted
 
     @classmethod
-    def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
-        """Return the checker for --assert and --expect. Raises UsageProblem."""
-        queries = [parse_assertion(text, of_row=True) for text in asserts or ()]
+    def read(cls, queries: Sequence[Query], expect: str | None, sources: Sources, mask: Mask) -> Self:
+        """Return the checker for the expressions of --assert, and for --expect. Raises UsageProblem."""
         return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
 
     def measuring(self, score: str | None, by: str | None) -> Self:

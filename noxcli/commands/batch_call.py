@@ -55,7 +55,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.dry_run and Again.RED in spec.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
     context.resume_command = spec.resume_command
     summary = BatchSummary(min_pass, options.repeat, enough)
     with Batch(spec, summary, context.terminal, context.clock) as batch:

@@ -151,7 +151,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
     base, new = _open_sides(noxus, options, checker)
     with Comparison(base, new, checker, options.pass_each) as comparison:

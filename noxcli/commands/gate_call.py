@@ -115,7 +115,7 @@ class _Gate:
         """Raises UsageProblem."""
         self.noxus, self.options, self.answers = noxus, options, GateAnswers()
         context = self.context = noxus.context
-        checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+        checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
         self.checker = checker.measuring(options.score, options.by)
         self.rows = read_rows(noxus, options, GateRows, PER_ROW)
         self.rows.own = parse_inputs(options.new_input or [], None, context.sources)

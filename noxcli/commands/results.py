@@ -83,7 +83,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     present(context, options)
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
-    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
     min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read([*map(Path, options.directories)])
     if joined.header.gate is not None:
