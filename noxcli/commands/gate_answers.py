@@ -98,17 +98,17 @@ class GateAnswers(BatchSummary):
             }
         )
 
-    def classing(self, row: int, side: int) -> AnswerKey:
-        """Return which answer classes a row: that of its first round that has a result."""
+    def counting(self, row: int, side: int) -> list[AnswerKey]:
+        """Return a row's answers of rounds that have a result, or one that has none; the first one classes the row."""
         rounds = [AnswerKey(row, side, place) for place in ROUNDS]
-        return next((key for key in rounds if self._answer(key) is not SideVerdict.NONE), rounds[0])
+        return [key for key in rounds if self._answer(key) is not SideVerdict.NONE] or rounds[:1]
 
     def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
         """Return what was found of the rows that seemed broken; a row that broke later varies."""
         found = dict(verdict.suspects)
         if len(verdict.looks) > 1 or not verdict.is_worse:
             for row in self.rules.rows:
-                base, new = (self._answer(self.classing(row, side)) for side in (BASE, NEW))
+                base, new = (self._answer(self.counting(row, side)[0]) for side in (BASE, NEW))
                 if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
                     found.setdefault(row, SuspectState.VARIES)
         return {row: self._confirmed(row, state) for row, state in found.items()}

@@ -232,11 +232,11 @@ class _Gate:
         return ending
 
     def _sides(self) -> Iterator[Side]:
-        """Yield both sides, each by the answers that class its rows."""
+        """Yield both sides, each by its answers of rounds."""
         joined = MergedBatch.read([self.spec.directory])
         for side, own in enumerate(((), self.rows.own.values)):
             header = _of_side(self.batch.header, side)
-            numbers = [self.answers.classing(row, side).number for row in self.answers.rules.rows]
+            numbers = [key.number for row in self.answers.rules.rows for key in self.answers.counting(row, side)]
             named = header.version_name or header.version_id or ""
             named += f" with {in_prose(list(own))}" if own else ""
             yield Side(SIDES[side], named, GateSide(joined, numbers, header), lambda _: None)

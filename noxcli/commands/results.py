@@ -162,8 +162,8 @@ class _Rows:
 
         for line in self.joined.lines(self.checker):
             self.summary.count(line)
-            self.totals.count([line], answer_of(line))
-            self.groups.add(line, "new", [line], answer_of(line))
+            self.totals.count([line], [answer_of(line)])
+            self.groups.add(line, "new", [line], [answer_of(line)])
             if self._is_wanted(line):
                 if self.options.csv is not None:
                     self.sheet.add(line)

@@ -106,9 +106,10 @@ class Comparison(ExitStack):
         gaps = [None if side.source.header else NOT_HERE for side in (self.base, self.new)]  # a table has all rows
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
-        base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
-        suspect = self._suspects.get((base or new)[0]["row"])
-        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, suspect, self.compared.is_gate)
+        rule, suspect = self.compared.rule, self._suspects.get((base or new)[0]["row"])
+        judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
+        base, new = (lines[: rule.repeat] for lines in judged)  # of a gate, the first answer classes a row
+        return RowPair(base, new, rule, gaps[0], gaps[1], other, suspect, self.compared.is_gate, judged)
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""

@@ -37,6 +37,7 @@ class Source(Protocol):
     """Where the lines of a side are."""
 
     kind: str
+    numbered_by: str = "repetition"  # what tells the lines of a row apart
     header: BatchHeader | None = None
     is_outdated: bool = False  # rows were edited since they ran
     is_limited: bool = False  # rows of its table may have been left out, by --limit or --only
@@ -77,9 +78,9 @@ class Directory(Source):
 
 
 class GateSide(Directory):
-    """One side of a gate's directory, by the answers that class its rows."""
+    """One side of a gate's directory, by its answers of rounds; the first of a row classes it."""
 
-    kind = "gate"
+    kind, numbered_by = "gate", "place"
 
     def __init__(self, joined: MergedBatch, numbers: Sequence[int], header: BatchHeader) -> None:
         """`header` is that of the side alone."""
@@ -198,7 +199,7 @@ class Side:
         self.asserted.update(str(each.get("name")) for each in result.get("assertions") or ())
         if run.get("id") is not None:
             self.runs.append(hash_of(run["id"]))
-        self._numbers.append(line["row"] << REPETITION_BITS | (line.get("repetition") or 0))
+        self._numbers.append(line["row"] << REPETITION_BITS | (line.get(self.source.numbered_by) or 0))
         self._places.append(place)
         self._ids.append(0 if own_id is None else digest_of(own_id))
         self._inputs.append(0 if given is None else self._digest(given))

@@ -31,12 +31,13 @@ class SideTotals:
 
     def __init__(self) -> None:
         self.rows = self.passed = 0
-        self._seconds, self._scores = array("d"), array("d")  # of each run
+        self._answers, self._seconds, self._scores = Counter[SideVerdict](), array("d"), array("d")  # of each run
 
-    def count(self, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
-        """Count a row and what its lines say; none if the side lacks it."""
-        self.rows += bool(lines)
-        self.passed += answer is SideVerdict.GOOD
+    def count(self, lines: Sequence[ResultLine], answers: Sequence[SideVerdict]) -> None:
+        """Count a row, which the first of its answers classes, and what its lines say; none if the side lacks it."""
+        self.rows += bool(answers)
+        self.passed += answers[:1] == [SideVerdict.GOOD]
+        self._answers.update(answers)
         took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
         self._seconds.extend(seconds for seconds in took if seconds is not None)
         self._scores.extend(line["score"] for line in lines if line.get("score") is not None)
@@ -49,7 +50,7 @@ class SideTotals:
     def document(self) -> dict[str, Any]:
         took = sorted(self._seconds)
         at = {name: within(took, share) if took else None for name, share in SHARES.items()}
-        rate = round(self.passed / self.rows, 4) if self.rows else None
+        rate = round(self._answers[SideVerdict.GOOD] / self._answers.total(), 4) if self.rows else None
         return {"rows": self.rows, "passed": self.passed, "pass_rate": rate, **at, "score": self.score}
 
 
@@ -59,13 +60,13 @@ class Groups:
     def __init__(self, column: str | None) -> None:
         self._column, self._totals = column, dict[str, dict[str, SideTotals]]()
 
-    def add(self, row: ResultLine, side: str, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
+    def add(self, row: ResultLine, side: str, lines: Sequence[ResultLine], answers: Sequence[SideVerdict]) -> None:
         """Count a side's lines of a row, if there is a column."""
         if self._column is None:
             return
         value = {**(row["input"] or {}), **(row["columns"] or {})}.get(self._column)
         of_value = self._totals.setdefault("" if value is None else as_text(value), {})
-        of_value.setdefault(side, SideTotals()).count(lines, answer)
+        of_value.setdefault(side, SideTotals()).count(lines, answers)
 
     def document(self) -> list[dict[str, Any]]:
         """Return its part of `noxcli.comparison/1`, the most frequent value first."""
@@ -95,9 +96,10 @@ class ComparisonSummary:
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that checks read."""
         base, new = pair.answers
-        for name, lines, answer in (("base", pair.base, base), ("new", pair.new, new)):
-            self.totals[name].count(lines, answer)
-            self.groups.add((pair.new or pair.base)[0], name, lines, answer)
+        for name, lines, answer in zip(self.totals, pair.counting, pair.answers, strict=True):
+            answers = list(map(answer_of, lines)) if self.is_gate or not lines else [answer]
+            self.totals[name].count(lines, answers)
+            self.groups.add((pair.new or pair.base)[0], name, lines, answers)
         partners = bool(pair.base and pair.new) and pair.other_input is None
         both = partners and SideVerdict.NONE not in pair.answers
         self.counted["partners"] += partners
@@ -111,8 +113,7 @@ class ComparisonSummary:
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
             self._lacks("base", pair.base)
         if both:
-            sides = ([line.get("score") for line in lines] for lines in (pair.base, pair.new))
-            known = [[score for score in scores if score is not None] for scores in sides]
+            known = [[line["score"] for line in lines if line.get("score") is not None] for lines in pair.counting]
             if all(known):
                 self.scores.append((fmean(known[0]), fmean(known[1])))
             self.counted["without a score"] += not all(known)

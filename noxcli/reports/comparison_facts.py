@@ -54,7 +54,9 @@ def side_figures(side: Mapping[str, Any]) -> str:
 
 def _passed(side: Mapping[str, Any]) -> str:
     scored = "" if side["score"] is None else f", score {side['score']:.3g}"
-    return f"{part_of(side['passed'], side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
+    rate, of_rows = side["pass_rate"] or 0, round(side["passed"] / max(1, side["rows"]), 4)
+    rounds = "" if rate == of_rows else " over all rounds"
+    return f"{part_of(side['passed'], side['rows'], 'row')} passed ({rate:.1%}{rounds}){scored}"
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:

@@ -131,6 +131,7 @@ class RowPair:
     other_input: str | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
     of_gate: bool = False  # which needs an answer on both sides
+    counting: Sequence[Sequence[ResultLine]] = ()  # what rates and scores are of, in BASE and NEW: all rounds
 
     @property
     def first(self) -> ResultLine:

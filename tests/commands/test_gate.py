@@ -143,6 +143,13 @@ def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox:
     assert len(sandbox.runs(workflow)) == 5 * 12 + 8
     assert "not decided after 5 rounds: 2 answers broke and 0 were fixed; green" in result.err
     assert classes(result.text) == [["varies", "id-0"], ["varies", "id-1"]]
+    assert "NEW new: 4 of 6 rows passed (93.3% over all rounds)" in result.err
+    document = gate(noxcli, workflow, table(turns), "--json", "--score", "length(output.A)", "--by", "Q").json
+    [new] = [each["new"] for each in document["groups"] if each["value"] == "1"]
+    assert (new["rows"], new["passed"], new["pass_rate"], new["score"]) == (1, 0, 0.8, 3.8), "3 for bad, 4 for good"
+    assert [document[part][key] for part, key in (("score", "new"), ("new", "score"))] == [
+        pytest.approx(4 - 2 / 30)
+    ] * 2
 
 
 def test_a_larger_budget_decides_what_is_open(noxcli: Noxcli, answers: Any) -> None:
