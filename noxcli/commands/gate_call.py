@@ -1,7 +1,6 @@
 """One call of `noxcli gate`: it asks what the rules need until they decide, and reports what was found."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from noxcli.batchdir.header import BatchHeader, constants_of, differences, diges
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
-from noxcli.cli.context import Context
 from noxcli.cli.ending import resume_hint, to_paste
 from noxcli.cli.prepare import read_whole_workflow, upload_files
 from noxcli.cli.session import Session, begin
@@ -73,36 +71,31 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Ask both versions until the rules decide, and report. Raises what the command ends with."""
     gate = _Gate(begin(ctx, options, subject=options.workflow), options)
     context, answers = gate.context, gate.answers
-    with _never_safe_again(context), gate.batch as batch:
-        batch.open()
-        answers.remember(batch.journaled)
-        context.outcome.may_exist = bool(answers.runs.total())
-        with gate.noxus.connect(Phase.PREFLIGHT) as api:
-            pace = api.pace_requests()
-            gate.check()
-            if options.dry_run:
-                rules, started = answers.rules, answers.runs.total()
-                counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
-                context.printing.print_document({**counts, "started": started})
-                return
-            batch.begin(gate.checker)
-            verdict = gate.decide(pace)
-            gate.require_unchanged()
-        ending = gate.report(verdict)
-    if ending is not None:
-        raise ending
-
-
-@contextmanager
-def _never_safe_again(context: Context) -> Iterator[None]:
-    """Once a run was started, no ending says that nothing was."""
     try:
-        yield
+        with gate.batch as batch:
+            batch.open()
+            answers.remember(batch.journaled)
+            context.outcome.may_exist = bool(answers.runs.total())
+            with gate.noxus.connect(Phase.PREFLIGHT) as api:
+                pace = api.pace_requests()
+                gate.check()
+                if options.dry_run:
+                    rules, started = answers.rules, answers.runs.total()
+                    counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
+                    context.printing.print_document({**counts, "started": started})
+                    return
+                batch.begin(gate.checker)
+                verdict = gate.decide(pace)
+                gate.require_unchanged()
+            ending = gate.report(verdict)
     except NoxError as error:
         if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
             raise
+        # Once a run was started, no ending says that nothing was.
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
         raise kind(error.message.removeprefix("nothing was started: "), resume_hint(context)) from None
+    if ending is not None:
+        raise ending
 
 
 class _Gate:
