@@ -105,11 +105,7 @@ def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sand
     document = again.json["gate"]
     assert (document["runs"], document["rounds"], document["suspects"]["broken"]) == (paid, 1, 1)
     broken = next(row for row in again.json["rows"] if row["class"] == "broken")
-    assert broken["suspect"] == {
-        "verdict": "broken",
-        "asked": {"base": 12, "new": 16},
-        "good": {"base": 12, "new": 0},
-    }
+    assert broken["suspect"] == {"verdict": "broken", "asked": {"base": 12, "new": 16}, "good": {"base": 12, "new": 0}}
 
 
 def test_both_versions_are_asked_together(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
@@ -147,9 +143,7 @@ def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox:
     document = gate(noxcli, workflow, table(turns), "--json", "--score", "length(output.A)", "--by", "Q").json
     [new] = [each["new"] for each in document["groups"] if each["value"] == "1"]
     assert (new["rows"], new["passed"], new["pass_rate"], new["score"]) == (1, 0, 0.8, 3.8), "3 for bad, 4 for good"
-    assert [document[part][key] for part, key in (("score", "new"), ("new", "score"))] == [
-        pytest.approx(4 - 2 / 30)
-    ] * 2
+    assert (document["score"]["new"], document["new"]["score"]) == pytest.approx((4 - 2 / 30,) * 2)
 
 
 def test_a_larger_budget_decides_what_is_open(noxcli: Noxcli, answers: Any) -> None:
@@ -316,17 +310,12 @@ def test_a_signal_ends_it_and_the_same_line_continues(
     assert gate(noxcli, workflow, rows).code == 0
 
 
-def test_a_file_is_no_version_yet(noxcli: Noxcli, answers: Any) -> None:
+def test_neither_a_file_nor_a_long_name_is_a_version(noxcli: Noxcli, answers: Any) -> None:
     Path("review.nx").write_text("")
-    result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", "review.nx", *GOOD)
-    assert (result.code, "; save the file as one: noxcli import 'review.nx' --mode" in result.err) == (5, True), (
-        result.err
-    )
-
-
-def test_a_long_name_is_no_version(noxcli: Noxcli, answers: Any) -> None:
-    result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", "v" * 300, *GOOD)
-    assert (result.code, "the workflow has no version with the id or name 'vvv" in result.err) == (5, True), result.err
+    save, none = "; save the file as one: noxcli import 'review.nx' --mode", "has no version with the id or name 'vvv"
+    for new, said in (("review.nx", save), ("v" * 300, none)):
+        result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", new, *GOOD)
+        assert (result.code, said in result.err) == (5, True), result.err
 
 
 def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
@@ -500,9 +489,8 @@ def test_once_it_has_started_nothing_is_safe(noxcli: Noxcli, answers: Any) -> No
     workflow, rows = answers(turns), table(turns)
     assert gate(noxcli, workflow, rows).code == 0
     noxcli.clock = Clock()
-    lost = gate(
-        noxcli, workflow, rows, "--json", "--retry-for", "0", environ={"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
-    )
+    away = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
+    lost = gate(noxcli, workflow, rows, "--json", "--retry-for", "0", environ=away)
     assert (lost.code, lost.json["retry_safe"]) == (6, False), lost.err
 
 
@@ -512,11 +500,9 @@ def test_results_and_batch_know_a_gate(noxcli: Noxcli, answers: Any) -> None:
     assert gate(noxcli, workflow, rows).code == 0
     result = noxcli("results", f"{rows}.gate")
     assert (result.code, len(result.lines)) == (0, 4), result.err
-    assert [(line["row"], line["id"], line["side"], line["place"]) for line in result.lines] == [
-        (1, "id-one", "base", 1),
-        (1, "id-one", "new", 1),
-        (2, "id-two", "base", 1),
-        (2, "id-two", "new", 1),
+    found = [(line["row"], line["id"], line["side"], line["place"]) for line in result.lines]
+    assert found == [
+        (row, own_id, side, 1) for row, own_id in ((1, "id-one"), (2, "id-two")) for side in ("base", "new")
     ]
     for argv in (["results", f"{rows}.gate", *GOOD], ["compare", f"{rows}.gate", f"{rows}.gate"]):
         refused = noxcli(*argv)

@@ -22,6 +22,7 @@ FRAME = "name: snippet\non: push\npermissions: {}\n"
 SPEC, COMPONENT = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
 [JOB] = COMPONENT.values()
 RELEASE = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+PINNED = re.compile(r"pip install (-q )?((--require-hashes )?-r [\w/-]+\.(lock|txt)|--no-deps .*)")
 HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
@@ -126,11 +127,7 @@ def test_nothing_is_installed_unpinned() -> None:
     ]
     for path in [*pages, *WORKFLOWS]:
         lines = re.findall(r"pip install .*", path.read_text())
-        assert [
-            line
-            for line in lines
-            if not re.fullmatch(r"pip install (-q )?((--require-hashes )?-r [\w/-]+\.(lock|txt)|--no-deps .*)", line)
-        ] == []
+        assert [line for line in lines if not PINNED.fullmatch(line)] == []
 
 
 @pytest.mark.wide
