@@ -156,7 +156,8 @@ def test_each_of_several_runs_is_a_case_of_its_own(noxcli: Noxcli, plays: Any) -
     )
     assert Path("four.html").read_text().count("<article>") == 4
     suite = valid(Path("r.xml"))
-    assert len({case.attrib["name"] for case in suite}) == 4, "two runs of one workflow are two cases"
+    names = [case.attrib["name"] for case in suite]
+    assert (len({*names}), names[3]) == (4, f"fails {bad}"), "two runs of one workflow are two cases"
     assert [[child.tag for child in case] for case in suite] == [
         ["system-out"],
         ["system-out"],
