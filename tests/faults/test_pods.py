@@ -93,11 +93,11 @@ class Pod:
             while True:
                 peer, _ = listener.accept()
                 api = socket.create_connection(self._api)
-                for one, other in ((peer, api), (api, peer)):
-                    threading.Thread(target=_copy, args=(one, other, listener), daemon=True).start()
+                for copy in (_requests, _answers):
+                    threading.Thread(target=copy, args=(peer, api, listener), daemon=True).start()
 
     def stop(self) -> None:
-        """Accept no more connections; those that are open end with their next answer."""
+        """Accept no more connections and requests; answers arrive whole, and streams end with their next piece."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
@@ -106,10 +106,21 @@ class Pod:
         threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
 
 
-def _copy(one: socket.socket, other: socket.socket, listener: socket.socket) -> None:
-    with suppress(OSError), one, other:
-        while listener.fileno() >= 0 and (piece := one.recv(65536)):
-            other.sendall(piece)
+def _requests(peer: socket.socket, api: socket.socket, listener: socket.socket) -> None:
+    with suppress(OSError), peer, api:
+        while (piece := peer.recv(65536)) and listener.fileno() >= 0:
+            api.sendall(piece)
+
+
+def _answers(peer: socket.socket, api: socket.socket, listener: socket.socket) -> None:
+    stream = False
+    with suppress(OSError), peer, api:
+        while piece := api.recv(65536):
+            peer.sendall(piece)
+            if piece.startswith(b"HTTP/"):
+                stream = b"text/event-stream" in piece
+            if stream and listener.fileno() < 0:
+                return
 
 
 @contextmanager
