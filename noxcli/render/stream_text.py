@@ -54,6 +54,7 @@ class Pieces:
         self.contradictory = False  # a piece did not have the form that an earlier one had proven
         self.interpreted = False  # not each piece was surely passed on as it was meant
         self._so_far: dict[str, Text] = {}
+        self._without_repeats: dict[str, Text] = {}  # the same, but for pieces that are equal to the one before
         self._statuses: dict[str, object] = {}  # of each node's last piece
         # Until the form is known: all pieces, and how many characters of them were passed on.
         self._seen: list[tuple[str, str, object]] = []
@@ -68,7 +69,8 @@ class Pieces:
             return self._weigh(node, piece, status)
         so_far = self._so_far.get(node)
         if so_far is None:
-            so_far = self._so_far[node] = Text()
+            so_far, self._without_repeats[node] = Text(), Text()
+            self._so_far[node] = so_far
         if self.form is Form.NEW:
             # Some servers send all of it once more, with the event that ends the node.
             is_repeated = len(piece) == so_far.length and status != self._statuses.get(node) and so_far.equals(piece)
@@ -81,6 +83,9 @@ class Pieces:
         self.interpreted = self.interpreted or new is not piece
         self._statuses[node] = status
         so_far.add(new)
+        if new != self._last.get(node):
+            self._without_repeats[node].add(new)
+        self._last[node] = new
         return new
 
     def end(self, output: str | None) -> str:
@@ -94,9 +99,12 @@ class Pieces:
         return self._decide(Form.WHOLE if "".join(whole) == output else Form.NEW, sure=False)
 
     def has_twice(self, output: str) -> bool:
-        """True if a node has said the output, or its beginning, and then all of it: it was delivered again."""
-        longer = [so_far for so_far in self._so_far.values() if so_far.length > len(output)]
-        return any(so_far.equals(output[: so_far.length - len(output)] + output) for so_far in longer)
+        """True if a node has said the output, or its beginning, and then all of it, or some pieces twice in a row."""
+        longer = [(node, so_far) for node, so_far in self._so_far.items() if so_far.length > len(output)]
+        return any(
+            so_far.equals(output[: so_far.length - len(output)] + output) or self._without_repeats[node].equals(output)
+            for node, so_far in longer
+        )
 
     def _weigh(self, node: str, piece: str, status: object) -> str:
         last, self._last[node] = self._last.get(node), piece

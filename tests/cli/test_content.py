@@ -82,12 +82,14 @@ def test_a_text_that_equals_the_output_is_whole(
 
 
 AGAIN = [said(one, 3 + number) for number, one in enumerate(WORDS)]  # new positions, the same node
+UNPLACED = [event({"id": "A", "status": "running", "content": one}) for one in WORDS]
 ENDINGS = [
     (log(*WORDS)[2:], 9),  # the stream began with the next event
     ([*log(*WORDS)[:2], end("99-0")], 9),
     ([end("99-0")], 9),
     ([*log(*WORDS)[:3], *AGAIN, end("99-0")], 9),  # the node was delivered again, once it was whole
     ([*log(*WORDS)[:2], *AGAIN, end("99-0")], 9),  # or before
+    ([*UNPLACED[:1] * 2, *UNPLACED[1:2], *UNPLACED[2:] * 2, end("99-0")], 9),  # or pieces that nothing tells apart
     ([said("a draft", 0).replace(b'"A"', b'"B"'), *AGAIN, end("99-0")], 0),  # another node's text, too
     (log(*WORDS), 0),
 ]
