@@ -6,7 +6,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, Queue, SimpleQueue  # noqa: TID251 - for threads that no signal reaches
 from typing import IO, Any, BinaryIO, Generic, TypeVar
@@ -103,11 +103,24 @@ def may_block(file: IO[Any]) -> bool:
 def start_thread(work: Callable[[], object]) -> threading.Thread:
     """Do the work in a daemon thread. Raises Unavailable where the system allows no more threads."""
     thread = threading.Thread(target=work, daemon=True)
-    try:
+    with _thread_limit():
         thread.start()
+    return thread
+
+
+@contextmanager
+def _thread_limit() -> Iterator[None]:
+    try:
+        yield
     except RuntimeError:
         raise Unavailable("can't start a thread", "check the limit on processes (ulimit -u)", sent=False) from None
-    return thread
+
+
+def _make_call(call: Callable[[], T], outcomes: "Queue[Result[T]]") -> None:
+    try:
+        outcomes.put((call(), None))
+    except BaseException as error:
+        outcomes.put((None, error))
 
 
 def result_of(call: Callable[[], T]) -> Result[T]:
@@ -146,7 +159,8 @@ def run_apart(
     if threading.current_thread() is not threading.main_thread():
         return call()
     outcomes: Queue[Result[T]] = Queue()
-    start_thread(lambda: outcomes.put(result_of(call)))
+    with _thread_limit():  # directly: a start has a short call path
+        threading.Thread(target=_make_call, args=(call, outcomes), daemon=True).start()
     held_until = float("inf")
     while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
