@@ -42,6 +42,7 @@ SCRIPT = [
     *node_skipped("Ask"),
     *alongside([*node_runs("Check", seconds=60)], [Emit("Draft"), Emit("Draft", "first words of the draft")]),
 ]
+WRAP = b"\x1b[?7h"  # at the end of each drawing
 CUTTING = {"XTERM_VERSION": "XTerm(390)"}  # a terminal that cuts lines off when it gets narrower, as pyte does
 
 
@@ -59,6 +60,13 @@ def shown(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
     return lines_of(screen_of(bytes(seen.raw), columns, rows))
 
 
+def drawn_with(seen: Seen, text: bytes, columns: int = 80) -> list[str]:
+    """Return what the first drawing with that text shows, once all of it has arrived."""
+    seen.wait_for(text)
+    seen.wait_for(WRAP, after=(place := seen.raw.index(text)))
+    return lines_of(screen_of(bytes(seen.raw[: seen.raw.index(WRAP, place)]), columns))
+
+
 def leave(seen: Seen) -> None:
     """Press Ctrl-C."""
     os.kill(seen.process.pid, signal.SIGINT)
@@ -67,8 +75,7 @@ def leave(seen: Seen) -> None:
 def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
     with on_terminal([*forked(), "run", workflow], env) as seen:
-        seen.wait_for(b"of the draft")
-        started, headline, *nodes = shown(seen)
+        started, headline, *nodes = drawn_with(seen, b"of the draft")
         run_id = started.removeprefix("started run ")
         leave(seen)
         seen.wait_for(f"noxcli stop {run_id}\r\n".encode())
@@ -181,11 +188,11 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
         seen.wait_for(b"of the draft")
         seen.process.send_signal(signal.SIGSTOP)  # so that all of `before` was drawn for the size before
         os.waitpid(seen.process.pid, os.WUNTRACED)
-        until(lambda: not select.select([seen.end], [], [], 0)[0])
+        until(lambda: re.search(rb"\x1b\[\d+A$", seen.raw) and not select.select([seen.end], [], [], 0)[0])
         seen.resize(45, 24)
         before = bytes(seen.raw)
         seen.process.send_signal(signal.SIGCONT)
-        seen.wait_for(b"\x1b[K\x1b[J\x1b[?7h", after=len(before))
+        seen.wait_for(b"\x1b[K\x1b[J" + WRAP, after=len(before))
         after = bytes(seen.raw[len(before) :])
         leave(seen)
     screen = screen_of(before)
@@ -193,7 +200,7 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
         screen = reflowed(screen, 45)
     else:
         screen.resize(24, 45)
-    pyte.ByteStream(screen).feed(after[: after.rindex(b"\x1b[?7h")])
+    pyte.ByteStream(screen).feed(after[: after.rindex(WRAP)])
     text = "\n".join(lines_of(screen))
     assert [text.count(name) for name in ("Plan", "Check", "Draft", "Ask", "Publish", "%", "test_a_resize")] == [1] * 7
     assert "started run" in lines_of(screen)[0]
@@ -337,8 +344,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
 def test_an_encoding_without_them_gets_plain_characters(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, Emit("Draft", "Größe 大"), FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env | {"PYTHONIOENCODING": "latin-1"}) as seen:
-        seen.wait_for(b"Gr")
-        lines = shown(seen)
+        lines = drawn_with(seen, b"Gr")
         leave(seen)
     assert bytes(seen.raw).isascii()
     assert [line[0] for line in lines[2:]] == [" ", "/", "|", "\\", " "]
@@ -397,8 +403,7 @@ def test_colours_are_the_users(
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
     with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
-        seen.wait_for(b"paused for human input")
-        _, headline, *_, last = shown(seen, 120)
+        _, headline, *_, last = drawn_with(seen, b"paused for human input", 120)
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
