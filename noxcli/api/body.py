@@ -19,7 +19,7 @@ class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
     It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
-    Each read of the connection is within it (`ReadsInTime`).
+    Each read of the connection is within it (`ReadsInTime`), also for the redirects before the answer.
     """
 
     def __init__(
@@ -39,6 +39,10 @@ class AnswerLimit:
     def restart(self) -> None:
         """Count from now."""
         self._end = min(time.monotonic() + self._seconds, self.until)
+
+    def postpone(self, seconds: float) -> None:
+        """End that much later: the wait for its turn does not count."""
+        self._end = min(self._end + seconds, self.until)
 
     def remaining(self) -> float:
         """Return the remaining seconds, never below zero."""

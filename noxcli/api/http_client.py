@@ -201,13 +201,14 @@ class Http:
         self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
     ) -> requests.Response:
         """Return the answer to one request, once it has a slot, with any status; its body is unread."""
-        turn: AbstractContextManager[Slot] = nullcontext(Slot(time.monotonic()))
+        began = time.monotonic()
+        turn: AbstractContextManager[Slot] = nullcontext(Slot(began))
         ours = url.origin == self._home.origin
         proxy = self._proxy if ours else proxy_for(url)
         if self.pace is not None and ours:
             turn = self.pace.slot(method, url.target.partition("?")[0], limit.until)
         with turn as slot, self._watched(method, url, body, slot):
-            limit.restart()  # the wait for its turn does not count
+            limit.postpone(slot.at - began)
             each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(body, Body)
             request = requests.PreparedRequest()  # in parts: there are no cookies, hooks or passwords to look for
             request.prepare_method(method)

@@ -20,7 +20,7 @@ from noxcli.models import Run
 from tests.api.test_client import Call, connect, start
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
-from tests.rawserver import Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
 from tests.sample import one_in
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
@@ -99,6 +99,16 @@ def test_a_stop_follows_to_another_path_of_its_server() -> None:
     with raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server, connect(server) as api:
         assert api.stop_run("x").id == "x"
     assert [(request.method, request.target) for request in server.requests][1:] == [("POST", "/v1/elsewhere")]
+
+
+def test_one_limit_holds_for_an_answer_and_its_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def redirect_slowly(_: Request) -> bytes:
+        time.sleep(0.3)
+        return answer(302, Location="/v1/runs/x")
+
+    monkeypatch.setattr(body, "JSON_SECONDS", 0.5)
+    with raw_server(by_request=redirect_slowly) as server, connect(server) as api, pytest.raises(Unavailable):
+        api.find_run("x")
 
 
 # Odd heads and bodies.
