@@ -76,7 +76,7 @@ def require_apart(options: Printed, directory: Path | None) -> None:
         if name == "output" and file in FORMATS:
             raise UsageProblem(
                 f"{option} writes to a file, and {file} is a format",
-                f"for JSON on stdout: --json; for a file of this name: {option} ./{file}",
+                f"{options.formats}; for a file of this name: {option} ./{file}",
             )
         check_target(Path(file), option)
         path = Path(file).resolve()

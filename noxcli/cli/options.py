@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -142,6 +142,7 @@ StatusOption = Annotated[list[str] | None, option("--status", "STATUS", "Print o
 class Printed:
     """What is printed; a verb with options for it declares these fields again."""
 
+    formats: ClassVar = "for JSON on stdout: --json"  # what the format in `-o json` is to be given as
     quiet: bool = fixed_at(False)
     progress: ProgressShown = fixed_at("auto")
     verbose: bool = fixed_at(False)

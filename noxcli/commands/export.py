@@ -19,6 +19,7 @@ class Options(LimitOptions):
         noxcli export demo --definition | cksum
     """
 
+    formats = "for the definition as JSON: --definition"
     workflow: WorkflowArgument
     version_id: VersionId = None
     definition: Annotated[

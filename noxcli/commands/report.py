@@ -23,6 +23,7 @@ class Options(LimitOptions):
         noxcli report @last -o run.html
     """
 
+    formats = "the page is always HTML"
     run: RunOrLast = LAST
     output: OutputOption = None
 

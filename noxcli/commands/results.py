@@ -56,6 +56,7 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
         noxcli results s1 s2 --query '[id, result.output]'
     """
 
+    formats = "JSON lines are on stdout without it; for a table: --csv FILE"
     directories: Annotated[list[str], argument("DIR...", "The directory of a batch, or of each shard.")]
     status: StatusOption = None
     csv: Annotated[str | None, option("--csv", "FILE", "Write a table for spreadsheets.")] = None

@@ -228,10 +228,20 @@ def test_what_looks_like_a_key_is_not_repeated(noxcli: Noxcli, argv: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["json", "yaml", "jsonl", "csv", "table", "text", "wide"])
-@pytest.mark.parametrize("line", ["run qa Question=x", "fetch-output @last", "results x"])
-def test_a_format_is_no_file(noxcli: Noxcli, sandbox: Sandbox, line: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("run qa Question=x", "for JSON on stdout: --json"),
+        ("fetch-output @last", "for JSON on stdout: --json"),
+        ("results x", "JSON lines are on stdout without it; for a table: --csv FILE"),
+        ("export demo", "for the definition as JSON: --definition"),
+        ("report @last", "the page is always HTML"),
+    ],
+)
+def test_a_format_is_no_file(noxcli: Noxcli, sandbox: Sandbox, line: str, instead: str, name: str) -> None:
     done = noxcli(*line.split(), "-o", name)
-    assert (done.code, "--json" in done.err, f"./{name}" in done.err, posts(sandbox)) == (2, True, True, [])
+    assert (done.code, f"{instead}; for a file of this name: --output ./{name}\n" in done.err) == (2, True)
+    assert posts(sandbox) == []
     assert not Path(name).exists()
 
 
