@@ -188,7 +188,7 @@ class _Rows:
         from noxcli.reports.comparison_facts import group_facts  # as in execute
 
         mean = [] if self.totals.score is None else [("Mean score", f"{self.totals.score:.6g}")]
-        return [*mean, *group_facts(self.groups.document())]
+        return [*mean, *group_facts(self.groups.document(), "row" if self.summary.repeat == 1 else "run")]
 
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""

@@ -38,12 +38,12 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from group_facts(totals["groups"])
 
 
-def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield the first values of a column (--by), with what each side says of their rows."""
+def group_facts(groups: Sequence[Mapping[str, Any]], noun: str = "row") -> Iterator[tuple[str, str]]:
+    """Yield the first values of a column (--by), with what each side says of their rows; `noun` is what was counted."""
     for group in groups[:MAX_GROUPS]:
         sides = [group[side] for side in ("base", "new") if side in group]
         value = "(empty)" if group["value"] == "" else group["value"]
-        yield f"{group['column']} {value}", ", now ".join(map(_passed, sides))
+        yield f"{group['column']} {value}", ", now ".join(_passed(side, noun) for side in sides)
 
 
 def side_figures(side: Mapping[str, Any]) -> str:
@@ -52,11 +52,11 @@ def side_figures(side: Mapping[str, Any]) -> str:
     return ", ".join([_passed(side), *took])
 
 
-def _passed(side: Mapping[str, Any]) -> str:
+def _passed(side: Mapping[str, Any], noun: str = "row") -> str:
     scored = "" if side["score"] is None else f", score {side['score']:.3g}"
     rate, of_rows = side["pass_rate"] or 0, round(side["passed"] / max(1, side["rows"]), 4)
     rounds = "" if rate == of_rows else " over all rounds"
-    return f"{part_of(side['passed'], side['rows'], 'row')} passed ({rate:.1%}{rounds}){scored}"
+    return f"{part_of(side['passed'], side['rows'], noun)} passed ({rate:.1%}{rounds}){scored}"
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:

@@ -269,6 +269,9 @@ def test_scores_and_groups_are_measured(noxcli: Noxcli, plays: Any) -> None:
     assert "$team x" in Path("comment.md").read_text()
     odd = noxcli("results", f"{rows}.batch", "--score", "output.B")
     assert (odd.code, "--score output.B finds no number" in odd.err) == (8, True)
+    assert noxcli("batch", workflow, rows, "--repeat", "2", "--fresh").code == 0
+    repeated = noxcli("results", f"{rows}.batch", *asked)
+    assert "$team x: 2 of 4 runs passed (50.0%), score 2\n$team y: 2 of 2 runs passed" in repeated.err
 
 
 def test_no_report_outlives_a_table_that_has_no_room(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
