@@ -288,9 +288,10 @@ class MergedBatch:
 
     def cases(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[Case]:
         """Yield the test cases of the shard's rows, or of all, and of their checks."""
+        classname = f"{self.header.workflow_name or self.header.workflow_id} {self.header.source}"
         for line in self.lines(checker, shard):
             names = checker.check_names(own=EXPECT in (line["columns"] or {}))
-            yield from cases_of_row(line, self.header.source, names)
+            yield from cases_of_row(line, classname, names)
 
     def notes(self) -> list[str]:
         """Return what to know about the rows that are here."""

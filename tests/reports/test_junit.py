@@ -151,3 +151,13 @@ def test_a_saved_version_keeps_the_workflows_name(noxcli: Noxcli) -> None:
     for more in ([], ["--detach"]):
         document = noxcli("run", "review", "Question=x", "--version-id", "new", "--json", *more).json
         assert document["run"]["workflow_name"] == "review"
+
+
+def test_cases_of_two_workflows_or_tables_are_apart(noxcli: Noxcli) -> None:
+    # GitLab and Jenkins take cases for one if class and name are equal, in whatever suites of a job they are.
+    found = []
+    for workflow, table in (("qa", "a.jsonl"), ("review", "a.jsonl"), ("qa", "b.jsonl")):
+        Path(table).write_text('{"$id": "one", "Question": "x"}\n')
+        assert noxcli("batch", workflow, table, "--fresh", "--junit", "r.xml").code == 0
+        found += [(case.get("classname"), case.get("name")) for case in valid(Path("r.xml"))]
+    assert found == [(each, "row 1 (one)") for each in ("qa a.jsonl", "review a.jsonl", "qa b.jsonl")]
