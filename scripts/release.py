@@ -137,7 +137,7 @@ def complete_bill(file: Path) -> Iterator[str]:
 
 
 def rehearse() -> Iterator[str]:
-    """Yield what fails of all that a release does before it publishes; print what a person has to fill in."""
+    """Yield what fails of all that a release does before it publishes; print what the releaser has to fill in."""
     with tempfile.TemporaryDirectory() as scratch:
         at = Path(scratch)
         made = [at / "packages", at / "again"]
@@ -159,7 +159,7 @@ def rehearse() -> Iterator[str]:
         pip = [str(at / "venv/bin/pip"), "install", "-q", "--disable-pip-version-check"]
         yield from run(*pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file))
         yield from run(str(at / "venv/bin/noxcli"), "--version")
-    print(f"\nTo release {own_version()}, a person fills in:")
+    print(f"\nTo release {own_version()}, fill in:")
     for line in (*mistakes(f"v{own_version()}", texts_of(ROOT)), *BY_A_PERSON):
         print(f"- {line}")
 

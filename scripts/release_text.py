@@ -63,7 +63,7 @@ def section_on(version: str, changelog: str) -> str:
 def notes(texts: Texts, commit: str) -> str:
     """Return what changed in this version, and how a workflow pins the commit, which no file of the commit can name.
 
-    A release's page has no files beside it, so links to them name the tag.
+    A release's page has no files next to it, so links to them name the tag.
     """
     version, name = version_of(texts[INIT]), repository(texts)
     absolute = RELATIVE_LINK.sub(

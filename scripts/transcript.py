@@ -1,7 +1,7 @@
-"""Watch runs of one workflow on a real server, and print what it answers in a form that can be shown to anybody.
+"""Watch runs of one workflow on a real server, and print what it answers in a form that can be published.
 
 It starts two runs, which cost what they cost: one is watched to its end, replayed, and followed from a middle position;
-the other is stopped. Then it asks for a run that does not exist. It prints names of fields, types, lengths, times,
+the other is stopped. Then it requests a run that does not exist. It prints names of fields, types, lengths, times,
 statuses and some headers: no values, no names of inputs and outputs, no ids as sent, no address and no key.
 
     NOXUS_API_KEY=... python scripts/transcript.py WORKFLOW_ID 'User Input=hello'
@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 
 FINAL, FIELDS = {"completed", "failed", "stopped"}, {"event", "data", "id", "retry"}
 WORDS = {"status", "workflow_status", "type", "event"}  # fields whose words are the server's own
-# Below these is what users have written: there, names are values, too.
+# Below these is what users have written: there, names are also values.
 THEIRS = re.compile("input|output|content|workflow|definitions?|per_.*|run_logs|subflow_executions|meta|settings|value")
 SHOWN_HEADERS = re.compile("cache-control|connection|content-(type|length)|retry-after|.*-encoding|x-accel-.*", re.I)
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
@@ -199,7 +199,7 @@ def json_of(answer: requests.Response) -> Any:
 
 
 def headers_of(answer: requests.Response) -> str:
-    """Return the names of the headers, and the values of those that say nothing about anybody."""
+    """Return the names of the headers, and the values of those that say nothing about a user."""
     named = answer.headers.items()
     return ", ".join(f"{name}: {value}" if SHOWN_HEADERS.fullmatch(name) else name for name, value in named)
 
@@ -208,7 +208,7 @@ def record(server: Server, given: dict[str, str], limit: float) -> None:
     """Go through all parts."""
     server.part("a run, from its start to its end")
     run = server.start(given)
-    server.ask("GET", f"{server.runs}/{run}", "its record at once")
+    server.ask("GET", f"{server.runs}/{run}", "its record immediately")
     positions = server.watch(run, limit)
     server.ask("GET", f"{server.runs}/{run}", "its record at the end")
     server.part("its stream again, from the beginning")

@@ -1,4 +1,4 @@
-"""How often a gate is red, by chance and by right, and how many runs it costs, beside what was simulated elsewhere.
+"""How often a gate is red, by chance and by right, and how many runs it costs, next to what was simulated elsewhere.
 
 Usage: python scripts/bench/chance.py [TRIES [ROWS...]]. TRIES (200) gates of each kind are decided by the rules of
 `noxcli.compare.gate_rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
@@ -63,7 +63,7 @@ class World:
     loss: float = 0.0  # of NEW's answers everywhere
     turned: float = 0.0  # the answers of row 1 that are bad in NEW
     failing: float = FAILING
-    lost: float = 0.0  # without a result, also when asked once more
+    lost: float = 0.0  # without a result, also when it is re-run
     outage: float = 0.0  # how much of a round lies in an outage, in which four of five runs fail
     half_bad: bool = False  # the noise is in a few rows, of which half of the answers are bad
     score: float | None = None  # how much NEW's score falls, in its deviations within a row

@@ -11,7 +11,7 @@ from itertools import count
 from measure import NOXCLI, Goal, Taken, measure, middle, serving, take_turns, times
 from server import WORKFLOW, Plan
 
-EVENTS, RATE, PACED = 50_000, 100, 1000  # at once; per second, and so many at that rate
+EVENTS, RATE, PACED = 50_000, 100, 1000  # all together; per second, and how many at that rate
 OPEN = """
 import json, os, sys, requests, sseclient
 session = requests.Session()
@@ -37,7 +37,7 @@ def line(form: str, run: str, *, bare: bool = False) -> list[str]:
 
 
 def took(form: str, rounds: int) -> dict[str, list[Taken]]:
-    """Return what each contender takes to follow a run whose events are all available at once."""
+    """Return what each contender takes to follow a run whose events are all available from its beginning."""
 
     def follow(*, bare: bool) -> Taken:
         # Each has its own run: its record says `completed` once its events were sent.

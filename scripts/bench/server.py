@@ -16,7 +16,9 @@ from time import monotonic
 
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
 INPUT = {"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}
-LAYERS = [[f"Step {layer}.{place}" for place in range(6)] for layer in range(10)]  # six nodes stream text at once
+LAYERS = [
+    [f"Step {layer}.{place}" for place in range(6)] for layer in range(10)
+]  # six nodes stream text at the same time
 EDGES = [(a, b) for before, after in pairwise(LAYERS) for a in before for b in after]
 DEFINITION = {
     "nodes": [INPUT, *({"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer)],
@@ -29,7 +31,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(frozen=True)
 class Plan:
-    """How runs go: each takes `seconds`, or as long as its `events`, `pace` of them a second or all at once."""
+    """How runs go: each takes `seconds`, or as long as its `events`, `pace` of them a second or all together."""
 
     seconds: float = 0.0
     events: int = 0
@@ -123,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(head(JSON, f"Content-Length: {len(body)}", status) + body)
 
     async def _stream(self, run: str) -> None:
-        """Send the events of a run, at once or each when it is due, with the time at which it was sent."""
+        """Send the events of a run, all together or each when it is due, with the time at which it was sent."""
         self._transport.write(head(EVENTS, "Transfer-Encoding: chunked"))
         began, plan = monotonic(), self._plan
         for number in range(plan.events if plan.pace else 0):

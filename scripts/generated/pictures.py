@@ -83,7 +83,7 @@ class Shot:
                 if began is not None:
                     yield time.monotonic() - began, piece
         except OSError:
-            pass  # a pseudo-terminal reports this way that no process has it open any more
+            pass  # a pseudo-terminal reports this way that no process has it open
         finally:
             process.terminate()
             process.wait()
@@ -119,7 +119,7 @@ class Screen(pyte.Screen):
 def look_of(cell: Char) -> tuple[str, bool, bool]:
     """Return the name of a cell's color, whether the cell is bold, and whether its character is wide.
 
-    Wide characters are placed by themselves: a font without them would shift those beside them.
+    Wide characters are placed by themselves: a font without them would shift those next to them.
     """
     wide = not cell.data or cell_len(cell.data) == 2
     return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold, wide

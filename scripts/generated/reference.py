@@ -88,7 +88,7 @@ def engines_table() -> str:
         ),
         (
             numbers(ENGINES_FAIL),
-            "fail at once: a retry fails again until somebody fixes the key, the input or the name",
+            "fail immediately: a retry fails again until the key, the input or the name is fixed",
         ),
         (
             numbers(rest),
