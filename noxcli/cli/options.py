@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -19,6 +19,7 @@ LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
 LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: while the user waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
+REQUIRED: Any = ...  # the default of an option without one
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
 NOT_FOR = {("stop", "timeout"), *((verb, name) for verb in ("batch", "gate") for name in ("timeout", "output_dir"))}
@@ -39,19 +40,23 @@ def declared(cls: type[T]) -> type[T]:
     return dataclass(init=cls.__name__ == "Options", kw_only=True, eq=False, repr=False)(cls)
 
 
-def option(names: str, metavar: str, help: str, **more: Any) -> Any:
-    """Return the annotation of an option with a value."""
-    return typer.Option(*names.split(), metavar=metavar, help=help, show_default="[default" not in help, **more)
+def option(names: str, metavar: str, help: str, default: T, **more: Any) -> T:
+    """Return an option with a value: what Typer reads in place of the field's default."""
+    shown = "[default" not in help
+    made: T = typer.Option(default, *names.split(), metavar=metavar, help=help, show_default=shown, **more)
+    return made
 
 
-def flag(names: str, help: str) -> Any:
-    """Return the annotation of an option without a value."""
-    return typer.Option(*names.split(), help=help)
+def flag(names: str, help: str) -> bool:
+    """Return an option without a value."""
+    made: bool = typer.Option(False, *names.split(), help=help)
+    return made
 
 
-def argument(metavar: str, help: str) -> Any:
-    """Return the annotation of an argument."""
-    return typer.Argument(metavar=metavar, help=help)
+def argument(metavar: str, help: str, default: T = REQUIRED) -> T:
+    """Return an argument."""
+    made: T = typer.Argument(default, metavar=metavar, help=help)
+    return made
 
 
 def source_of(ctx: typer.Context, field_name: str) -> str:
@@ -120,22 +125,27 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     return named
 
 
-WorkflowArgument = Annotated[str, argument("WORKFLOW", "Workflow id, alias or exact name.")]
-RunOrNone = Annotated[str | None, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-RunsArgument = Annotated[list[str] | None, argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
-RunOrLast = Annotated[str, argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-VersionId = Annotated[str | None, option("--version-id", "VERSION", "Use this saved version, by id or exact name.")]
-Timeout = Annotated[
-    float | None, option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", parser=_duration)
-]
-PollInterval = Annotated[float, option("--poll-interval", "DUR", "Wait this long between polls.", parser=some_time)]
-OnInterrupt = Annotated[
-    DetachOrStop | None,
-    option("--on-interrupt", "ACTION", "On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]"),
-]
-OutputOption = Annotated[str | None, option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.")]
-Junit = Annotated[str | None, option("--junit", "FILE", "Write JUnit XML.")]
-StatusOption = Annotated[list[str] | None, option("--status", "STATUS", "Print only runs in this status; repeatable.")]
+WORKFLOW: str = argument("WORKFLOW", "Workflow id, alias or exact name.")
+RUN_OR_NONE: str | None = argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.", None)
+RUN_OR_LAST: str = argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.", LAST)
+RUNS: list[str] | None = argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.", None)
+VERSION_ID: str | None = option("--version-id", "VERSION", "Use this saved version, by id or exact name.", None)
+ON_INTERRUPT: DetachOrStop | None = option(
+    "--on-interrupt", "ACTION", "On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]", None
+)
+OUTPUT: str | None = option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.", None)
+JUNIT: str | None = option("--junit", "FILE", "Write JUnit XML.", None)
+STATUS: list[str] | None = option("--status", "STATUS", "Print only runs in this status; repeatable.", None)
+
+
+def timeout_after(seconds: float | None) -> float | None:
+    """Return the option for the limit of the whole command."""
+    return option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", seconds, parser=_duration)
+
+
+def poll_every(seconds: float) -> float:
+    """Return the option for the time between reads of a run."""
+    return option("--poll-interval", "DUR", "Wait this long between polls.", seconds, parser=some_time)
 
 
 @declared
@@ -159,36 +169,32 @@ class Printed:
 class ShownOptions(Printed):
     """What stderr shows: options of nearly every verb."""
 
-    quiet: Annotated[bool, flag("--quiet -q", "Same as --progress none.")] = False
-    verbose: Annotated[bool, flag("--verbose -v", "Show requests and retries, but no keys or values.")] = False
-    color: Annotated[WhenColored, option("--color", "WHEN", "Color stderr: auto, always or never.")] = "auto"
+    quiet: bool = flag("--quiet -q", "Same as --progress none.")
+    verbose: bool = flag("--verbose -v", "Show requests and retries, but no keys or values.")
+    color: WhenColored = option("--color", "WHEN", "Color stderr: auto, always or never.", "auto")
 
 
 @declared
 class CommonOptions(ShownOptions):
     """Where to connect, and what to show: options of every verb that calls the server."""
 
-    progress: Annotated[
-        ProgressShown, option("--progress", "MODE", "Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]")
-    ] = "auto"
-    base_url: Annotated[
-        str | None,
-        option("--base-url", "URL", "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"),
-    ] = None
-    api_key_file: Annotated[
-        str | None, option("--api-key-file", "FILE", "Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]")
-    ] = None
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile",
-            metavar="PROFILE",
-            help="Use this profile from the config file. [env: NOXCLI_PROFILE]",
-            # Parsed before all others, since it decides their defaults.
-            callback=apply_profile,
-            is_eager=True,
-        ),
-    ] = None
+    progress: ProgressShown = option(
+        "--progress", "MODE", "Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]", "auto"
+    )
+    base_url: str | None = option(
+        "--base-url", "URL", "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]", None
+    )
+    api_key_file: str | None = option(
+        "--api-key-file", "FILE", "Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]", None
+    )
+    profile: str | None = option(
+        "--profile",
+        "PROFILE",
+        "Use this profile from the config file. [env: NOXCLI_PROFILE]",
+        None,
+        callback=apply_profile,
+        is_eager=True,  # parsed before all others, since it decides their defaults
+    )
     timeout: float | None = fixed_at(None)
     retry_for: float | None = fixed_at(None)
 
@@ -197,152 +203,127 @@ class CommonOptions(ShownOptions):
 class LimitOptions(CommonOptions):
     """The same, and the limits of the whole command and of retries for an unreachable server, in seconds."""
 
-    timeout: Timeout = None
-    retry_for: Annotated[
-        float | None,
-        option(
-            "--retry-for",
-            "DUR",
-            "Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
-            parser=_duration,
-        ),
-    ] = None
+    timeout: float | None = timeout_after(None)
+    retry_for: float | None = option(
+        "--retry-for",
+        "DUR",
+        "Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
+        None,
+        parser=_duration,
+    )
 
 
 @declared
 class DocumentOptions:
     """A document instead of text, or a part of it."""
 
-    as_json: Annotated[bool, flag("--json", "Print one JSON document.")] = False
-    query: Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds; implies --json.")] = None
+    as_json: bool = flag("--json", "Print one JSON document.")
+    query: str | None = option("--query", "EXPR", "Print what this JMESPath finds; implies --json.", None)
 
 
 @declared
 class ListOptions(DocumentOptions):
     """The same, for a list."""
 
-    limit: Annotated[int, option("--limit", "N", "List at most N.", min=1, max=MAX_LISTED)] = LISTED
+    limit: int = option("--limit", "N", "List at most N.", LISTED, min=1, max=MAX_LISTED)
 
 
 @declared
 class InputOptions:
     """The inputs of one run on the command line, or those that all rows of a batch have, and how they are checked."""
 
-    inputs: Annotated[list[str] | None, argument("[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.")] = None
-    whole: Annotated[str | None, option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.")] = None
-    secrets: Annotated[
-        list[str] | None, option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.")
-    ] = None
-    dry_run: Annotated[bool, flag("--dry-run", "Check inputs and print the request; start nothing.")] = False
-    no_check: Annotated[bool, flag("--no-check", "Skip local input validation.")] = False
-    version_id: VersionId = None
+    inputs: list[str] | None = argument("[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", None)
+    whole: str | None = option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.", None)
+    secrets: list[str] | None = option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.", None)
+    dry_run: bool = flag("--dry-run", "Check inputs and print the request; start nothing.")
+    no_check: bool = flag("--no-check", "Skip local input validation.")
+    version_id: str | None = VERSION_ID
 
 
 @declared
 class AssertOptions:
     """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
-    asserts: Annotated[list[str] | None, option("--assert", "EXPR", "Exit with 11 unless this JMESPath is true.")] = (
-        None
-    )
+    asserts: list[str] | None = option("--assert", "EXPR", "Exit with 11 unless this JMESPath is true.", None)
 
 
 @declared
 class ReportOptions(AssertOptions):
     """What to write for other programs, apart from stdout."""
 
-    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page about the run.")] = None
-    junit: Junit = None
-    dotenv: Annotated[str | None, option("--dotenv", "FILE", "Write ids and status as variables for later jobs.")] = (
-        None
-    )
+    report: str | None = option("--report", "FILE", "Write an HTML page about the run.", None)
+    junit: str | None = JUNIT
+    dotenv: str | None = option("--dotenv", "FILE", "Write ids and status as variables for later jobs.", None)
 
 
 @declared
 class DeliverOptions(DocumentOptions, ReportOptions):
     """What to print of a run, and where to save its outputs."""
 
-    form: Annotated[Format, option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.")] = (
-        Format.TEXT
+    form: Format = option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.", Format.TEXT)
+    raw: list[str] | None = option("--raw", "KEY", "Print one output exactly; repeatable.", None)
+    output: str | None = OUTPUT
+    output_dir: str | None = option(
+        "--output-dir", "DIR", "Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]", None
     )
-    raw: Annotated[list[str] | None, option("--raw", "KEY", "Print one output exactly; repeatable.")] = None
-    output: OutputOption = None
-    output_dir: Annotated[
-        str | None, option("--output-dir", "DIR", "Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]")
-    ] = None
 
 
 @declared
 class CheckOptions(AssertOptions):
     """What the results of many rows must be like."""
 
-    expect: Annotated[str | None, option("--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.")] = (
-        None
-    )
-    pass_each: Annotated[int | None, option("--pass-each", "K", "Pass a row if K runs pass. [default: all]", min=1)] = (
-        None
-    )
+    expect: str | None = option("--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.", None)
+    pass_each: int | None = option("--pass-each", "K", "Pass a row if K runs pass. [default: all]", None, min=1)
 
 
 @declared
 class RowsOptions(CheckOptions):
     """How many rows must pass, and what to print and write of them."""
 
-    min_pass: Annotated[
-        str | None, option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.")
-    ] = None
-    line_query: Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds in each line.")] = None
-    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page with all rows.")] = None
-    junit: Junit = None
+    min_pass: str | None = option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.", None)
+    line_query: str | None = option("--query", "EXPR", "Print what this JMESPath finds in each line.", None)
+    report: str | None = option("--report", "FILE", "Write an HTML page with all rows.", None)
+    junit: str | None = JUNIT
 
 
 @declared
 class MeasureOptions:
     """What to measure and count of answers, and where to say so in a comment."""
 
-    score: Annotated[str | None, option("--score", "EXPR", "Give each answer the number that this JMESPath finds.")] = (
-        None
-    )
-    by: Annotated[str | None, option("--by", "COLUMN", "Also count rows by the values of this column.")] = None
-    markdown: Annotated[str | None, option("--markdown", "FILE", "Write a comment with the rows that fail.")] = None
+    score: str | None = option("--score", "EXPR", "Give each answer the number that this JMESPath finds.", None)
+    by: str | None = option("--by", "COLUMN", "Also count rows by the values of this column.", None)
+    markdown: str | None = option("--markdown", "FILE", "Write a comment with the rows that fail.", None)
 
 
 @declared
 class ComparisonOptions(CheckOptions, MeasureOptions):
     """How the rows of two sides are judged and measured, and what to write of them."""
 
-    allow_missing: Annotated[bool, flag("--allow-missing", "Do not exit with 8 for rows without an answer.")] = False
-    report: Annotated[
-        str | None, option("--report", "FILE", "Write an HTML page: each row that differs, side by side.")
-    ] = None
-    junit: Junit = None
+    allow_missing: bool = flag("--allow-missing", "Do not exit with 8 for rows without an answer.")
+    report: str | None = option("--report", "FILE", "Write an HTML page: each row that differs, side by side.", None)
+    junit: str | None = JUNIT
 
 
 @declared
 class FollowOptions(LimitOptions):
     """How to follow a run; times in seconds."""
 
-    stall_timeout: Annotated[
-        float | None, option("--stall-timeout", "DUR", "Give up after this long without progress.", parser=some_time)
-    ] = None
-    on_pause: Annotated[
-        Literal["exit", "wait"] | None,
-        option("--on-pause", "ACTION", "When the run pauses: exit or wait. [default: exit; on a terminal: wait]"),
-    ] = None
-    on_timeout: Annotated[DetachOrStop, option("--on-timeout", "ACTION", "At a timeout: detach or stop.")] = "detach"
-    poll_interval: PollInterval = 2.0
-    no_stream: Annotated[bool, flag("--no-stream", "Poll instead of streaming events.")] = False
+    stall_timeout: float | None = option(
+        "--stall-timeout", "DUR", "Give up after this long without progress.", None, parser=some_time
+    )
+    on_pause: Literal["exit", "wait"] | None = option(
+        "--on-pause", "ACTION", "When the run pauses: exit or wait. [default: exit; on a terminal: wait]", None
+    )
+    on_timeout: DetachOrStop = option("--on-timeout", "ACTION", "At a timeout: detach or stop.", "detach")
+    poll_interval: float = poll_every(2.0)
+    no_stream: bool = flag("--no-stream", "Poll instead of streaming events.")
 
 
 @declared
 class RunOptions(InputOptions, DeliverOptions, FollowOptions):
     """How to start one run, follow it, and deliver its output."""
 
-    callback_url: Annotated[
-        str | None, option("--callback-url", "URL", "Have the platform POST the result to this URL.")
-    ] = None
-    detach: Annotated[bool, flag("--detach", "Start the run, print its id and exit.")] = False
-    state_file: Annotated[
-        str | None, option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.")
-    ] = None
-    on_interrupt: OnInterrupt = None
+    callback_url: str | None = option("--callback-url", "URL", "Have the platform POST the result to this URL.", None)
+    detach: bool = flag("--detach", "Start the run, print its id and exit.")
+    state_file: str | None = option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.", None)
+    on_interrupt: DetachOrStop | None = ON_INTERRUPT

@@ -1,7 +1,6 @@
 """`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
 
 from enum import StrEnum
-from typing import Annotated
 
 from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, argument, declared, option
 
@@ -26,9 +25,8 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions):
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
     """
 
-    base: Annotated[str, argument("BASE", "The results before: a batch's directory, a file of results, or a run.")]
-    new: Annotated[str, argument("NEW", "The results after, in the same forms.")]
-    fail_on: Annotated[
-        list[FailOn] | None,
-        option("--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse."),
-    ] = None
+    base: str = argument("BASE", "The results before: a batch's directory, a file of results, or a run.")
+    new: str = argument("NEW", "The results after, in the same forms.")
+    fail_on: list[FailOn] | None = option(
+        "--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse.", None
+    )

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 
@@ -24,7 +24,7 @@ class Options:
         # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", "The shell: bash, zsh or fish.")]
+    shell: Literal["bash", "zsh", "fish"] = argument("SHELL", "The shell: bash, zsh or fish.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -58,7 +58,7 @@ class Options(DocumentOptions, CommonOptions):
         noxcli doctor --run @last
     """
 
-    run: Annotated[str | None, option("--run", "RUN", "Check the event stream of a running run.")] = None
+    run: str | None = option("--run", "RUN", "Check the event stream of a running run.", None)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

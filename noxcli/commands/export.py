@@ -1,10 +1,8 @@
 """`noxcli export`: a workflow as a file: the platform's bundle, or its definition for git."""
 
-from typing import Annotated
-
 import typer
 
-from noxcli.cli.options import LimitOptions, OutputOption, VersionId, WorkflowArgument, declared, flag
+from noxcli.cli.options import OUTPUT, VERSION_ID, WORKFLOW, LimitOptions, declared, flag
 from noxcli.errors import Phase, UsageProblem
 
 
@@ -20,15 +18,11 @@ class Options(LimitOptions):
     """
 
     formats = "for the definition as JSON: --definition"
-    workflow: WorkflowArgument
-    version_id: VersionId = None
-    definition: Annotated[
-        bool, flag("--definition", "Print the definition alone, as JSON without positions and times.")
-    ] = False
-    no_dependencies: Annotated[
-        bool, flag("--no-dependencies", "Leave out sub-workflows, knowledge bases and files.")
-    ] = False
-    output: OutputOption = None
+    workflow: str = WORKFLOW
+    version_id: str | None = VERSION_ID
+    definition: bool = flag("--definition", "Print the definition alone, as JSON without positions and times.")
+    no_dependencies: bool = flag("--no-dependencies", "Leave out sub-workflows, knowledge bases and files.")
+    output: str | None = OUTPUT
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

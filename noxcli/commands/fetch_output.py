@@ -1,10 +1,8 @@
 """`noxcli fetch-output`: deliver the output of a finished run, with truncated texts completed."""
 
-from typing import Annotated
-
 import typer
 
-from noxcli.cli.options import LAST, DeliverOptions, LimitOptions, RunOrNone, declared, flag
+from noxcli.cli.options import LAST, RUN_OR_NONE, DeliverOptions, LimitOptions, declared, flag
 from noxcli.errors import NotFinished
 
 
@@ -18,8 +16,8 @@ class Options(DeliverOptions, LimitOptions):
         noxcli fetch-output @last --output-dir out
     """
 
-    run: RunOrNone = None
-    wait: Annotated[bool, flag("--wait", "Wait until the run has ended.")] = False
+    run: str | None = RUN_OR_NONE
+    wait: bool = flag("--wait", "Wait until the run has ended.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -1,8 +1,6 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
-from typing import Annotated
-
-from noxcli.cli.options import ComparisonOptions, DocumentOptions, declared, fixed_at, flag, option
+from noxcli.cli.options import REQUIRED, ComparisonOptions, DocumentOptions, declared, fixed_at, flag, option
 from noxcli.commands import batch
 from noxcli.commands.batch import Again
 
@@ -21,26 +19,21 @@ class Options(ComparisonOptions, DocumentOptions, batch.Options):
         noxcli gate review rows.jsonl --base base --new new --assert complete
     """
 
-    base: Annotated[str, option("--base", "VERSION", "The saved version before: its id or name.")]
-    new: Annotated[str | None, option("--new", "VERSION", "The saved version after. [default: --base]")] = None
-    new_input: Annotated[
-        list[str] | None,
-        option("--new-input", "INPUT", "An input that NEW gets in place of the same one, if any; repeatable."),
-    ] = None
-    max_runs: Annotated[
-        int | None, option("--max-runs", "RUNS", "Start at most RUNS runs. [default: 12 for each row, and 300]", min=1)
-    ] = None
-    output_dir: Annotated[
-        str | None,
-        option(
-            "--output-dir",
-            "DIR",
-            "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool, flag("--dry-run", "Print the least and the most runs that it may start, and start none.")
-    ] = False
+    base: str = option("--base", "VERSION", "The saved version before: its id or name.", REQUIRED)
+    new: str | None = option("--new", "VERSION", "The saved version after. [default: --base]", None)
+    new_input: list[str] | None = option(
+        "--new-input", "INPUT", "An input that NEW gets in place of the same one, if any; repeatable.", None
+    )
+    max_runs: int | None = option(
+        "--max-runs", "RUNS", "Start at most RUNS runs. [default: 12 for each row, and 300]", None, min=1
+    )
+    output_dir: str | None = option(
+        "--output-dir",
+        "DIR",
+        "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
+        None,
+    )
+    dry_run: bool = flag("--dry-run", "Print the least and the most runs that it may start, and start none.")
     resume: bool = fixed_at(False)
     again: list[Again] | None = fixed_at(None)
     allow_changed_input: bool = fixed_at(False)

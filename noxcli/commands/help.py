@@ -1,7 +1,7 @@
 """`noxcli help`: the help of any command, and the topics that all verbs share."""
 
 from textwrap import fill, indent
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -63,7 +63,7 @@ class Options:
         noxcli help agents
     """
 
-    topic: Annotated[str | None, argument("[TOPIC]", "A command, options, exit-codes, switches, agents.")] = None
+    topic: str | None = argument("[TOPIC]", "A command, options, exit-codes, switches, agents.", None)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -28,16 +28,14 @@ class Options(DocumentOptions, LimitOptions):
         noxcli export demo | noxcli import - --mode clone --apply
     """
 
-    file: Annotated[str, argument("FILE", "A bundle of `noxcli export`; - is stdin.")]
-    mode: Annotated[
-        Literal["clone", "version", "replace"],
-        typer.Option(
-            "--mode",
-            help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
-        ),
-    ]
-    apply: Annotated[bool, flag("--apply", "Import the bundle, after a dry run.")] = False
-    activate: Annotated[bool, flag("--activate", "Make the imported version the current one.")] = False
+    file: str = argument("FILE", "A bundle of `noxcli export`; - is stdin.")
+    mode: Literal["clone", "version", "replace"] = typer.Option(
+        ...,
+        "--mode",
+        help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
+    )
+    apply: bool = flag("--apply", "Import the bundle, after a dry run.")
+    activate: bool = flag("--activate", "Make the imported version the current one.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -2,12 +2,12 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from noxcli.cli.ending import print_hint
-from noxcli.cli.options import DocumentOptions, LimitOptions, VersionId, WorkflowArgument, declared, flag
+from noxcli.cli.options import VERSION_ID, WORKFLOW, DocumentOptions, LimitOptions, declared, flag
 from noxcli.codec import to_json
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, show_table
@@ -35,9 +35,9 @@ class Options(DocumentOptions, LimitOptions):
         noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
     """
 
-    workflow: WorkflowArgument
-    version_id: VersionId = None
-    as_json: Annotated[bool, flag("--json", "Print a JSON Schema of the input object.")] = False
+    workflow: str = WORKFLOW
+    version_id: str | None = VERSION_ID
+    as_json: bool = flag("--json", "Print a JSON Schema of the input object.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from noxcli.cli.options import LAST, DocumentOptions, LimitOptions, RunOrLast, declared, option
+from noxcli.cli.options import RUN_OR_LAST, DocumentOptions, LimitOptions, declared, option
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
 from noxcli.masking import HIDDEN
@@ -48,8 +48,8 @@ class Options(DocumentOptions, LimitOptions):
         noxcli inspect @last --json | jq '.nodes[] | select(.error)'
     """
 
-    run: RunOrLast = LAST
-    node: Annotated[str | None, option("--node", "NODE", "Print this node's inputs and outputs.")] = None
+    run: str = RUN_OR_LAST
+    node: str | None = option("--node", "NODE", "Print this node's inputs and outputs.", None)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

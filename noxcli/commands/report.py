@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from noxcli.cli.options import LAST, LimitOptions, OutputOption, RunOrLast, declared
+from noxcli.cli.options import OUTPUT, RUN_OR_LAST, LimitOptions, declared
 from noxcli.errors import ExitCode, Phase
 from noxcli.reports.result import EndedRun, Outcome, verdict_of
 from noxcli.timing import seconds_between
@@ -24,8 +24,8 @@ class Options(LimitOptions):
     """
 
     formats = "the page is always HTML"
-    run: RunOrLast = LAST
-    output: OutputOption = None
+    run: str = RUN_OR_LAST
+    output: str | None = OUTPUT
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,15 +31,13 @@ class Options(RunOptions):
         noxcli rerun @last 'Analysis Type=long' --dry-run
     """
 
-    run: Annotated[str, argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-    version_id: Annotated[
-        str | None,
-        option(
-            "--version-id",
-            "VERSION",
-            "Use this saved version, by id or exact name. [default: that of RUN, else the current one]",
-        ),
-    ] = None
+    run: str = argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")
+    version_id: str | None = option(
+        "--version-id",
+        "VERSION",
+        "Use this saved version, by id or exact name. [default: that of RUN, else the current one]",
+        None,
+    )
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -3,17 +3,17 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
+    OUTPUT,
+    STATUS,
     MeasureOptions,
-    OutputOption,
     RowsOptions,
     ShownOptions,
-    StatusOption,
     argument,
     declared,
     flag,
@@ -57,11 +57,11 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
     """
 
     formats = "JSON lines are on stdout without it; for a table: --csv FILE"
-    directories: Annotated[list[str], argument("DIR...", "The directory of a batch, or of each shard.")]
-    status: StatusOption = None
-    csv: Annotated[str | None, option("--csv", "FILE", "Write a table for spreadsheets.")] = None
-    csv_raw: Annotated[bool, flag("--csv-raw", "In --csv, leave texts that look like formulas.")] = False
-    output: OutputOption = None
+    directories: list[str] = argument("DIR...", "The directory of a batch, or of each shard.")
+    status: list[str] | None = STATUS
+    csv: str | None = option("--csv", "FILE", "Write a table for spreadsheets.", None)
+    csv_raw: bool = flag("--csv-raw", "In --csv, leave texts that look like formulas.")
+    output: str | None = OUTPUT
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

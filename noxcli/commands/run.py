@@ -2,7 +2,7 @@
 
 import typer
 
-from noxcli.cli.options import RunOptions, WorkflowArgument, declared
+from noxcli.cli.options import WORKFLOW, RunOptions, declared
 from noxcli.errors import Phase
 
 
@@ -19,7 +19,7 @@ class Options(RunOptions):
         noxcli run structured --output-dir out --json | jq .run.status
     """
 
-    workflow: WorkflowArgument
+    workflow: str = WORKFLOW
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -1,11 +1,10 @@
 """`noxcli runs`: past and current runs, newest first."""
 
 from dataclasses import replace
-from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import LimitOptions, ListOptions, StatusOption, argument, declared, read_statuses
+from noxcli.cli.options import STATUS, LimitOptions, ListOptions, argument, declared, read_statuses
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
@@ -35,8 +34,8 @@ class Options(ListOptions, LimitOptions):
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
 
-    workflow: Annotated[str | None, argument("[WORKFLOW]", "List only runs of this workflow.")] = None
-    status: StatusOption = None
+    workflow: str | None = argument("[WORKFLOW]", "List only runs of this workflow.", None)
+    status: list[str] | None = STATUS
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

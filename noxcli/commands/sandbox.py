@@ -2,7 +2,6 @@
 
 import errno
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -22,33 +21,22 @@ class Options:
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
 
-    command: Annotated[
-        list[str] | None, argument("[-- COMMAND...]", "Run this command against the sandbox, then stop.")
-    ] = None
-    port: Annotated[
-        int | None,
-        option("--port", "PORT", "Listen on this port. [default: 8765; with COMMAND: any free one]", min=0, max=65535),
-    ] = None
-    key: Annotated[str | None, option("--key", "KEY", "Accept this API key. [default: a new one for each start]")] = (
-        None
+    command: list[str] | None = argument("[-- COMMAND...]", "Run this command against the sandbox, then stop.", None)
+    port: int | None = option(
+        "--port", "PORT", "Listen on this port. [default: 8765; with COMMAND: any free one]", None, min=0, max=65535
     )
-    speed: Annotated[float, option("--speed", "FACTOR", "Make time pass this many times faster.", min=0.01)] = 1.0
-    scenario: Annotated[list[Path] | None, option("--scenario", "FILE", "Add workflows (TOML).")] = None
-    replay: Annotated[
-        list[Path] | None, option("--replay", "FILE", "Serve a run saved with --format ndjson; repeatable.")
-    ] = None
-    tape: Annotated[
-        list[Path] | None, option("--tape", "DIR|FILE", "Serve the stored answers of a batch, by their input.")
-    ] = None
-    switches: Annotated[list[Path] | None, option("--switches", "FILE", "Set the switches in this file.")] = None
-    switch: Annotated[
-        list[str] | None,
-        option(
-            "--switch",
-            "NAME=VALUE",
-            "Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
-        ),
-    ] = None
+    key: str | None = option("--key", "KEY", "Accept this API key. [default: a new one for each start]", None)
+    speed: float = option("--speed", "FACTOR", "Make time pass this many times faster.", 1.0, min=0.01)
+    scenario: list[Path] | None = option("--scenario", "FILE", "Add workflows (TOML).", None)
+    replay: list[Path] | None = option("--replay", "FILE", "Serve a run saved with --format ndjson; repeatable.", None)
+    tape: list[Path] | None = option("--tape", "DIR|FILE", "Serve the stored answers of a batch, by their input.", None)
+    switches: list[Path] | None = option("--switches", "FILE", "Set the switches in this file.", None)
+    switch: list[str] | None = option(
+        "--switch",
+        "NAME=VALUE",
+        "Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
+        None,
+    )
 
 
 def execute(_: typer.Context, options: Options) -> None:

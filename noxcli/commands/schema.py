@@ -1,7 +1,5 @@
 """`noxcli schema`: the JSON Schemas of noxcli's documents, for programs that read them."""
 
-from typing import Annotated
-
 import typer
 
 from noxcli.cli.context import Context
@@ -24,7 +22,7 @@ class Options(DocumentOptions, Printed):
         noxcli schema --json | jq -r '.schemas[].name'
     """
 
-    name: Annotated[str | None, argument("[SCHEMA]", "Print this schema; without it, list all.")] = None
+    name: str | None = argument("[SCHEMA]", "Print this schema; without it, list all.", None)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -1,12 +1,12 @@
 """`noxcli stop`: request a stop and confirm it; safe to repeat, without runs, and for ended runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from noxcli.cli.ending import complain
-from noxcli.cli.options import CommonOptions, DocumentOptions, RunsArgument, Timeout, declared, option
+from noxcli.cli.options import RUNS, CommonOptions, DocumentOptions, declared, option, timeout_after
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -30,11 +30,11 @@ class Options(DocumentOptions, CommonOptions):
         noxcli stop --state-file run.state
     """
 
-    runs: RunsArgument = None
-    started_by: Annotated[
-        str | None, option("--state-file", "FILE", "Stop the run that `noxcli run --state-file` started.")
-    ] = None
-    timeout: Timeout = STOP_TIMEOUT
+    runs: list[str] | None = RUNS
+    started_by: str | None = option(
+        "--state-file", "FILE", "Stop the run that `noxcli run --state-file` started.", None
+    )
+    timeout: float | None = timeout_after(STOP_TIMEOUT)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

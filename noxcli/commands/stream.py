@@ -1,10 +1,8 @@
 """`noxcli stream`: follow a run that was started elsewhere, to its verdict and its output."""
 
-from typing import Annotated
-
 import typer
 
-from noxcli.cli.options import LAST, DeliverOptions, FollowOptions, RunOrNone, declared, flag, option
+from noxcli.cli.options import LAST, RUN_OR_NONE, DeliverOptions, FollowOptions, declared, flag, option
 from noxcli.errors import UsageProblem
 
 
@@ -19,9 +17,9 @@ class Options(DeliverOptions, FollowOptions):
         noxcli stream @last --format ndjson | jq -r .type | sort | uniq -c
     """
 
-    run: RunOrNone = None
-    etag: Annotated[str | None, option("--etag", "CURSOR", "Resume after this event (its redis_id).")] = None
-    resume: Annotated[bool, flag("--resume", "Resume after the last event read on this machine.")] = False
+    run: str | None = RUN_OR_NONE
+    etag: str | None = option("--etag", "CURSOR", "Resume after this event (its redis_id).", None)
+    resume: bool = flag("--resume", "Resume after the last event read on this machine.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from noxcli.cli.options import LimitOptions, ListOptions, WorkflowArgument, declared
+from noxcli.cli.options import WORKFLOW, LimitOptions, ListOptions, declared
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
@@ -24,7 +24,7 @@ class Options(ListOptions, LimitOptions):
         noxcli versions demo --json | jq -r '.versions[0].id'
     """
 
-    workflow: WorkflowArgument
+    workflow: str = WORKFLOW
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -1,10 +1,8 @@
 """`noxcli wait`: wait for runs without a live view; print one line each as they end, and exit with the worst code."""
 
-from typing import Annotated
-
 import typer
 
-from noxcli.cli.options import DocumentOptions, FollowOptions, ReportOptions, RunsArgument, declared, flag, source_of
+from noxcli.cli.options import RUNS, DocumentOptions, FollowOptions, ReportOptions, declared, flag, source_of
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
@@ -21,9 +19,9 @@ class Options(DocumentOptions, ReportOptions, FollowOptions):
         noxcli wait $(cat runs.txt) --fail-fast
     """
 
-    runs: RunsArgument = None
-    any_one: Annotated[bool, flag("--any", "Exit when the first run has ended.")] = False
-    fail_fast: Annotated[bool, flag("--fail-fast", "Exit at the first run that did not complete.")] = False
+    runs: list[str] | None = RUNS
+    any_one: bool = flag("--any", "Exit when the first run has ended.")
+    fail_fast: bool = flag("--fail-fast", "Exit at the first run that did not complete.")
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
