@@ -51,7 +51,7 @@ VERBS = {
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the help of a command, exit codes, switches, or a page for assistants."),
 }
-STEPS_APART = frozenset({"batch", "compare", "gate"})  # in NAME_call.py, which loads what the help does not need
+STEPS_APART = frozenset({"batch", "results", "compare", "gate"})  # in NAME_call.py, since those load much
 EPILOG = (
     "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"
     "noxcli sandbox -- noxcli run demo 'User Input=hello'"
