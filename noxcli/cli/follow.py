@@ -53,7 +53,7 @@ def to_end(
         shows_names = not (context.terminal.quiet and context.printing.format.is_text)
         workflow = read_workflow_of(noxus, run) if shows_names or asks else run.workflow
         if workflow is not None and not run.settled and (workflow is run.workflow or run.version_id is None):
-            from noxcli.cli.prepare import check_outputs  # a run that has ended is its own check
+            from noxcli.cli.start import check_outputs  # a run that has ended is its own check
 
             check_outputs(noxus, options.raw or (), workflow)
     progress = progress_of(noxus, run, workflow)

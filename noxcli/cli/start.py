@@ -1,20 +1,219 @@
-"""The start of a run on the command line: sent once, and its id noted before anything else can fail."""
+"""The start of a run: inputs read and checked against the workflow, files stored, sent once, and its id noted."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, print_hint
-from noxcli.cli.options import RunOptions
-from noxcli.cli.prepare import upload_files
+from noxcli.cli.options import InputOptions, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
-from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
-from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, Workflow
+from noxcli.errors import (
+    NotFound,
+    NoxError,
+    Phase,
+    RequestRejected,
+    TimedOutBeforeStart,
+    Unauthorized,
+    Unavailable,
+    UsageProblem,
+)
+from noxcli.inputs.definition import inputs_of, outputs_of
+from noxcli.inputs.parse import Inputs, item_start, parse_inputs
+from noxcli.inputs.uploads import store_files
+from noxcli.models import Run, Version, Workflow, is_uuid
+from noxcli.runs.resolve import resolve_version
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_once
 from noxcli.state.history import Entry, write_state
+from noxcli.timing import Deadline, parse_time
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+# Options about the run, by name, which `--detach` does not see through.
+OF_THE_OUTPUT = ("raw", "output_dir")
+AFTER_THE_START = (
+    *OF_THE_OUTPUT, "on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream",
+)  # fmt: skip
+MAX_READ = 10.0  # seconds for the definition from a server that answers other requests
+T = TypeVar("T")
+
+
+def require_startable(ctx: typer.Context, options: RunOptions) -> None:
+    """Find errors that prevent a start before the first request.
+
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
+    """
+    if options.detach:
+        given = [name for name in AFTER_THE_START if source_of(ctx, name) == "COMMANDLINE"]
+        if given:
+            option = option_of(given[0])
+            verb = "fetch-output RUN --wait" if given[0] in OF_THE_OUTPUT else "wait RUN"
+            raise UsageProblem(f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}")
+    if options.timeout == 0:
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout")
+    if options.asserts and (options.detach or options.dry_run):
+        raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
+
+
+def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
+    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
+    context, secrets = noxus.context, given.secrets or []
+    inputs = parse_inputs(
+        given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
+    )
+    context.hide(inputs)
+    for key in sorted(key for key in inputs.texts - inputs.secret if inputs.values[key] == "-"):
+        context.terminal.note(f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-")
+    return inputs
+
+
+def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None, *, checks: bool) -> Workflow:
+    """Return the workflow in the requested version, with its definition if `checks`.
+
+    If that can't be read but a run may start, returns it without one, after a warning. Raises as `find_version`.
+    """
+    context, version = noxus.context, None
+    if wanted is not None:
+        version = find_version(noxus, workflow, wanted, checks=checks)
+        workflow = replace(workflow, version_id=version.id, version_name=_name_of(version))
+    if not checks:
+        return workflow
+    found: Workflow | NoxError | None = already_read(workflow, version)
+    if found is None:
+        found = _read_or_explain(noxus, lambda api: api.get_workflow(workflow.id))
+    if isinstance(found, NotFound):
+        raise found
+    if isinstance(found, NoxError):
+        context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
+        return workflow
+    nodes = inputs_of(found.definition)
+    if nodes is None:
+        context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
+    elif version is None:
+        context.cache.save_keys(workflow.id, nodes, outputs_of(found.definition) or [])
+    # An odd answer may have another id.
+    return replace(found, id=workflow.id, version_id=workflow.version_id, version_name=workflow.version_name)
+
+
+def _name_of(version: Version) -> str:
+    """Return a version's name, or else when it was saved."""
+    saved = parse_time(version.created_at)
+    return version.name or ("" if saved is None else f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+
+
+def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
+    """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
+    context = noxus.context
+    queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
+    wanted = [(option, query.keys_of("output")) for option, query in queries if query is not None]
+    for option, keys in [("--raw", raw), *(wanted if outputs_of(workflow.definition) else ())]:
+        if keys:
+            from noxcli.outputs.choose import check_keys  # loaded only with one of them
+
+            for line in check_keys(keys, workflow.definition, option):
+                context.terminal.warn(line)
+
+
+def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions, named: str) -> Inputs:
+    """Return the inputs as the workflow takes them, if it says so, unless they are not to be checked.
+
+    `named` is the workflow in messages. Raises WrongInputs with all mistakes; as `check_outputs`.
+    """
+    if options.no_check:
+        return inputs
+    from noxcli.inputs.preflight import validate_inputs  # not with --no-check
+
+    nodes = inputs_of(workflow.definition)
+    if nodes is not None:
+        result = validate_inputs(inputs, nodes, named)
+        for line in result.notes:
+            noxus.context.terminal.note(line)
+        for line in result.warnings:
+            noxus.context.terminal.warn(line)
+        inputs = result.inputs
+    check_outputs(noxus, options.raw or (), workflow)
+    return inputs
+
+
+def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
+    """Return the workflow with its definition, in the saved version of this id or name if one is given.
+
+    Raises Unavailable if its nodes can't be read, NotFound and UsageProblem as `resolve_version`.
+    """
+    version = None
+    if version_id is not None:
+        version = resolve_version(noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id)
+    known = already_read(found, version) or noxus.keep_trying(lambda api: api.get_workflow(found.id))
+    if inputs_of(known.definition) is None:
+        of = "" if version_id is None else f" in version {version_id}"
+        raise Unavailable(f"the workflow's definition{of} can't be read: it has no list of nodes")
+    return (
+        known if version is None else replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
+    )
+
+
+def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:
+    """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
+    if version is not None:
+        return replace(version.workflow, name=workflow.name)  # the version's own name is another
+    return workflow if "nodes" in workflow.definition else None
+
+
+def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: bool) -> Version:
+    """Return the saved version with this id or name.
+
+    If the versions can't be read, or with `checks` false, an id is used unchanged, and the start decides.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
+    reading raises if a start would also fail.
+    """
+    unread = Version(wanted, None, Workflow(workflow.id, workflow.name))
+    if is_uuid(wanted) and not checks:
+        return unread
+    found = _read_or_explain(noxus, lambda api: list(api.list_versions(workflow.id)))
+    if isinstance(found, list):
+        return resolve_version(found, wanted)
+    if not is_uuid(wanted):
+        raise UsageProblem(
+            f"version {wanted!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
+            "give --version-id the version's id",
+        )
+    noxus.context.terminal.warn(f"the workflow's versions can't be read: {found.message}")
+    return unread
+
+
+def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | NoxError:
+    """Return the result of `read`, or why some seconds did not bring it if a run may start anyway.
+
+    While the server answers nothing else either, it is repeated as long as every other read.
+    """
+    limit = Deadline(noxus.context.clock, MAX_READ)
+    try:
+        return noxus.keep_trying(
+            lambda api: read(api.within(MAX_READ)), lambda error, _: error.concerns_all or not limit.passed
+        )
+    except Unauthorized as error:
+        if error.http_status != 403:
+            raise
+        return error
+    except (RequestRejected, NotFound) as error:
+        return error
+    except Unavailable as error:
+        if error.concerns_all:
+            raise
+        return error
+
+
+def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
+    """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
+    noxus.context.outcome.phase = Phase.UPLOAD
+    context = noxus.context
+    return store_files(inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources)
 
 
 def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run | None:

@@ -20,8 +20,8 @@ from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session, begin
+from noxcli.cli.start import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.codec import to_json
 from noxcli.commands.batch import Again, Options
 from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem

@@ -27,7 +27,7 @@ class Options(LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the workflow. Raises the NoxError that the command ends with."""
-    from noxcli.cli import prepare, session  # the help loads none of these
+    from noxcli.cli import session, start  # the help loads none of these
     from noxcli.inputs.definition import definition_text
 
     if options.definition and options.no_dependencies:
@@ -36,11 +36,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
         if options.definition:
-            known = prepare.read_whole_workflow(noxus, found, options.version_id)
+            known = start.read_whole_workflow(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
             wanted = options.version_id
-            version_id = None if wanted is None else prepare.find_version(noxus, found, wanted, checks=True).id
+            version_id = None if wanted is None else start.find_version(noxus, found, wanted, checks=True).id
             content = noxus.keep_trying(
                 lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
             )

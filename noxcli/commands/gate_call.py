@@ -16,8 +16,8 @@ from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.ending import resume_hint, to_paste
-from noxcli.cli.prepare import read_whole_workflow, upload_files
 from noxcli.cli.session import Session, begin
+from noxcli.cli.start import read_whole_workflow, upload_files
 from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
 from noxcli.commands.compare_call import ComparisonReport
 from noxcli.commands.gate import Options

@@ -42,13 +42,13 @@ class Options(DocumentOptions, LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
-    from noxcli.cli import prepare, session  # the help loads none of these
+    from noxcli.cli import session, start  # the help loads none of these
     from noxcli.inputs.definition import inputs_of, outputs_of, schema_of
 
     noxus = session.begin(ctx, options)
     context = noxus.context
     with noxus.connect(Phase.PREFLIGHT):
-        known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
+        known = start.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
     nodes = inputs_of(known.definition) or []
     if options.version_id is None:
         context.cache.save_keys(known.id, nodes, outputs_of(known.definition) or [])

@@ -42,12 +42,12 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, follow, prepare, session, start  # the help loads none of what a run needs
+    from noxcli.cli import deliver, follow, session, start  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.run)
-    prepare.require_startable(ctx, options)
+    start.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    given = prepare.parse_given_inputs(noxus, options)
+    given = start.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         earlier = noxus.read_run(options.run, noxus.retries(), listed=False)
         if earlier.runs_only_part:
@@ -65,9 +65,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
             )
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        workflow = prepare.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
+        workflow = start.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
         inputs = _merge_inputs(noxus, earlier, given, workflow)
-        inputs = prepare.check_inputs(noxus, workflow, inputs, options, found.name or found.id)
+        inputs = start.check_inputs(noxus, workflow, inputs, options, found.name or found.id)
         run = start.start_once(noxus, workflow, inputs, options)
         if run is not None:
             ended = follow.to_end(noxus, run, options, workflow=workflow)

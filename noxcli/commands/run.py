@@ -24,17 +24,17 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, follow, prepare, session, start  # the help loads none of what a run needs
+    from noxcli.cli import deliver, follow, session, start  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.workflow)
-    prepare.require_startable(ctx, options)
+    start.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    inputs = prepare.parse_given_inputs(noxus, options)
+    inputs = start.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
-        workflow = prepare.read_workflow_to_run(
+        workflow = start.read_workflow_to_run(
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, checks=not options.no_check
         )
-        inputs = prepare.check_inputs(noxus, workflow, inputs, options, options.workflow)
+        inputs = start.check_inputs(noxus, workflow, inputs, options, options.workflow)
         run = start.start_once(noxus, workflow, inputs, options)
         if run is not None:
             ended = follow.to_end(noxus, run, options, workflow=workflow)

@@ -263,7 +263,7 @@ def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
 def test_an_unreadable_definition_is_a_warning(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
-    monkeypatch.setattr("noxcli.cli.prepare.MAX_READ", 1.0)
+    monkeypatch.setattr("noxcli.cli.start.MAX_READ", 1.0)
     workflow = plays(output={"A": "x"}, faults={"workflow": [fault, Answer(500, repeat=True)]})
     result = noxcli("run", workflow, "zzz=1")
     assert (result.code, result.out) == (0, b"x\n"), result.err
