@@ -16,11 +16,6 @@ from tests.process import captured, environment, forked, in_bash, on_terminal, w
 FOREVER = [Sleep(60_000)]
 
 
-def test_a_base_url_with_the_version_is_told(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    result = noxcli("runs", "--base-url", f"{sandbox.url}/v1")
-    assert (result.code, "drop /v1 from the base URL, noxcli adds it" in result.err) == (5, True)
-
-
 def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: Sandbox) -> None:
     Path("c.toml").write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n')
     without = {key: value for key, value in noxcli.environ.items() if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}}
@@ -37,11 +32,6 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
         result = noxcli("sandbox", "--port", str(port))
     assert result.code == 2
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
-
-
-def test_the_line_ends_of_windows_are_shown(noxcli: Noxcli) -> None:
-    assert "no such option: --json\\r; did you mean --json?" in noxcli("runs", "--json\r").err
-    assert "unexpected argument: x\\x0d; see" in noxcli("workflows", "x\r").err
 
 
 def test_inputs_from_a_process_are_told_how(sandbox: Sandbox) -> None:
@@ -155,9 +145,13 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
         ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),
         ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),
         ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
+        ("runs --base-url URL/v1", 5, "drop /v1 from the base URL, noxcli adds it"),
+        ("runs --base-url URL/api", 5, "check the id, /api in the base URL, and the key's workspace"),
+        ("runs --json\r", 2, "no such option: --json\\r; did you mean --json?"),  # a line end of Windows
+        ("workflows x\r", 2, "unexpected argument: x\\x0d; see"),
     ],
 )
-def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, line: str, code: int, told: str) -> None:
+def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, sandbox: Sandbox, line: str, code: int, told: str) -> None:
     Path("rows.jsonl").write_text('{"Question": "a"}\n')
     Path("nothing.txt").touch()
     Path("nameless.csv").write_text("Question,\na,b\n")
@@ -165,13 +159,8 @@ def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, line: str, code: int, 
     noxcli.start("qa", "Question=x")
     if "0.01ms" in line:
         noxcli.clock = Clock()  # on which the time passes before the first request
-    done = noxcli(*line.split())
+    done = noxcli(*line.replace("URL", sandbox.url).split(" "))
     assert (done.code, told in done.err) == (code, True), done.err
-
-
-def test_a_base_url_with_a_path_is_named(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    told = noxcli("runs", "--base-url", f"{sandbox.url}/api").err
-    assert "check the id, /api in the base URL, and the key's workspace" in told
 
 
 def test_a_log_begins_with_the_run_and_repeats_no_state(noxcli: Noxcli, plays: Any) -> None:

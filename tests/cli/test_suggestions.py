@@ -232,7 +232,6 @@ def test_what_looks_like_a_key_is_not_repeated(noxcli: Noxcli, argv: str) -> Non
     ("line", "instead"),
     [
         ("run qa Question=x", "for JSON on stdout: --json"),
-        ("fetch-output @last", "for JSON on stdout: --json"),
         ("results x", "JSON lines are on stdout without it; for a table: --csv FILE"),
         ("export demo", "for the definition as JSON: --definition"),
         ("report @last", "the page is always HTML"),

@@ -195,10 +195,8 @@ def test_so_many_repetitions_must_be_good(noxcli: Noxcli) -> None:
 
 def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
     base = [line(1, "x"), line(2, "y")]
-    assert compared(noxcli, base, [line(2, "x", id="id1", input={"Q": 1}), line(1, "y", id="id2", input={"Q": 2})]) == (
-        0,
-        [],
-    )
+    moved = [line(2, "x", id="id1", input={"Q": 1}), line(1, "y", id="id2", input={"Q": 2})]
+    assert compared(noxcli, base, moved) == (0, [])
     for each in base:
         each["id"] = None
     moved = [line(1, "y", input={"Q": 2}, id=None), line(2, "x", input={"Q": 1}, id=None)]

@@ -14,22 +14,20 @@ UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ESSAY = "Grüße, 世界 🌱. " * 1500
 
 
-def test_a_run_that_goes_on_is_not_finished(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli.start(plays(script=[Sleep(60_000)], output={"A": "x"}))
-    result = noxcli("fetch-output", run)
-    assert (result.code, result.out) == (8, b"")
-    assert "--wait" in result.err
-
-
-def test_wait_waits_first(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli.start(plays(script=[Sleep(200)], output={"A": "x"}))
-    assert noxcli("fetch-output", run, "--wait").out == b"x\n"
-
-
-def test_a_failed_run_leaves_stdout_empty(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli.start(plays(status="failed"))
-    result = noxcli("fetch-output", run, "--wait")
-    assert (result.code, result.out) == (1, b"")
+@pytest.mark.parametrize(
+    ("scenario", "options", "code", "out"),
+    [
+        ({"script": [Sleep(60_000)]}, [], 8, b""),
+        ({"script": [Sleep(200)]}, ["--wait"], 0, b"x\n"),
+        ({"status": "failed"}, ["--wait"], 1, b""),
+    ],
+    ids=["running", "waited for", "failed"],
+)
+def test_a_run_has_an_output_once_it_has_completed(
+    noxcli: Noxcli, plays: Any, scenario: dict[str, Any], options: list[str], code: int, out: bytes
+) -> None:
+    result = noxcli("fetch-output", noxcli.start(plays(output={"A": "x"}, **scenario)), *options)
+    assert (result.code, result.out, "--wait" in result.err) == (code, out, code == 8)
 
 
 def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

@@ -71,6 +71,14 @@ def line(output: Any, **more: Any) -> dict[str, Any]:
     return {"row": 1, "id": None, "input": None, **more, "result": result}
 
 
+def sheet(lines: list[dict[str, Any]]) -> str:
+    """Return the table of these lines."""
+    made = Sheet()
+    for each in lines:
+        made.add(each)
+    return b"".join(made.pieces(lines)).decode("utf-8-sig")
+
+
 @pytest.mark.parametrize(
     ("value", "cell"),
     [
@@ -80,35 +88,23 @@ def line(output: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_no_text_becomes_a_formula(value: Any, cell: str) -> None:
-    sheet = Sheet()
-    lines = [line({"=A": value})]
-    sheet.add(lines[0])
-    text = b"".join(sheet.pieces(lines)).decode("utf-8-sig")
-    header, *rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    header, *rows = csv.reader(sheet([line({"=A": value})]).splitlines(keepends=True), strict=True)
     assert (header[2], rows[0][2]) == ("'=A", cell)
 
 
 def test_each_column_has_a_name_of_its_own() -> None:
-    sheet = Sheet()
     lines = [
         line("text", input={"run": 1, "a": 2}, columns={"a": 3, "a (input)": 7}),
         line({"a": 5, "a (output)": 6}, columns={"b": 4}),
     ]
-    for each in lines:
-        sheet.add(each)
-    header = b"".join(sheet.pieces(lines)).decode("utf-8-sig").splitlines()[0].split(",")
-    assert header == [
+    assert sheet(lines).splitlines()[0].split(",") == [
         *("row", "id", "a", "a (input)", "b", "run (input)", "a (input) (input)"),
         *("output", "a (output)", "a (output) (output)", "status", "seconds", "run", "error"),
     ]
 
 
 def test_repetitions_have_a_column() -> None:
-    sheet = Sheet()
-    lines = [line("a", repetition=1), line("b", repetition=2)]
-    for each in lines:
-        sheet.add(each)
-    assert b"".join(sheet.pieces(lines)).decode("utf-8-sig").splitlines() == [
+    assert sheet([line("a", repetition=1), line("b", repetition=2)]).splitlines() == [
         "row,id,repetition,output,status,seconds,run,error",
         "1,,1,a,completed,,,",
         "1,,2,b,completed,,,",

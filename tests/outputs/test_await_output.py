@@ -165,18 +165,13 @@ def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Tu
 
 
 @pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
-def test_a_new_run_waits_for_its_output(noxcli: Noxcli, late: Turn, code: int) -> None:
+def test_a_new_run_and_a_batch_wait_for_the_output(noxcli: Noxcli, late: Turn, code: int) -> None:
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
     result, server = noxcli.against(turns, "run", WORKFLOW, "L0=x", "--no-stream")
     assert (result.code, result.text) == (code, "the answer\n" if code == 0 else "")
     assert paths(server)[:3] == ["GET workflows/W", "POST workflows/W/runs", "GET workflows/W/runs/R"]
     assert set(paths(server)[3:]) == {"GET workflows/W/runs/R"}
-
-
-@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
-def test_a_batch_waits_for_the_output_as_well(noxcli: Noxcli, late: Turn, code: int) -> None:
     Path("rows.jsonl").write_text('{"L0": "x"}\n')
-    turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
     result, _ = noxcli.against(turns, "batch", WORKFLOW, "rows.jsonl")
     document = json.loads(result.out)["result"]
     assert (result.code, document["exit_code"], document["complete"]) == (code, code, code == 0)

@@ -420,10 +420,8 @@ def test_a_narrow_terminal_breaks_no_command(noxcli: Noxcli, plays: Any, monkeyp
 def test_a_missing_server_is_waited_for_in_one_line(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = noxcli("runs", "--retry-for", "1s", tty=True, environ={"NOXUS_BACKEND_URL": "http://127.0.0.1:9"})
-    what, hint = (
-        "no answer from 127.0.0.1:9: connection refused",
-        "start a server there, or the sandbox with: noxcli sandbox --port 9",
-    )
+    what = "no answer from 127.0.0.1:9: connection refused"
+    hint = "start a server there, or the sandbox with: noxcli sandbox --port 9"
     lines = [f"{what}; {hint}; retrying for up to 1s", f"noxcli: {what}", hint]
     assert (result.code, lines_of(screen_of(result.err.replace("\n", "\r\n").encode(), 200))) == (75, lines)
 

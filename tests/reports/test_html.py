@@ -442,16 +442,10 @@ def hostile_comparison(path: str) -> None:
         after = copy.deepcopy(row)
         after["result"]["output"] = {key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()}
         pairs.append(RowPair([row], [after]))
-    side = {"source": PAYLOADS["lf"], "workflow_id": PAYLOADS["nul"], "rows": 1, "passed": 1}
-    side |= {
-        "pass_rate": 1.0,
-        "score": None,
-        "median_s": 0.5,
-        "p95_s": None,
-        "workflow_name": PAYLOADS["nul"],
-        "version_id": None,
-    }
-    side |= {"version_name": PAYLOADS["lf"], "table": PAYLOADS["lf"], "began_at": None, "ended_at": None}
+    side: dict[str, Any] = dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
+    side |= dict.fromkeys(("source", "version_name", "table"), PAYLOADS["lf"])
+    side |= dict.fromkeys(("workflow_id", "workflow_name"), PAYLOADS["nul"])
+    side |= {"rows": 1, "passed": 1, "pass_rate": 1.0, "median_s": 0.5}
     compared = {"by": "id", "questions": [PAYLOADS["lf"]], "repeat": 1, "pass_each": 1, "constants": []}
     counts = {str(change): len(pairs) * (change is RowClass.CHANGED) for change in RowClass}
     totals = {"base": side, "new": side, "classes": counts, "exit_code": 11, "reason": PAYLOADS["lf"]}

@@ -71,11 +71,9 @@ def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
 def test_rows_that_were_left_out_are_a_note(noxcli: Noxcli, plays: Any, form: str) -> None:
     rows = [{"Q": f"why {number}"} for number in range(6)]
+    cells = [f"{row['Q']},\n" for row in rows]
     texts = {
-        "csv": "Q,Q2\n"
-        + "".join(f"{row['Q']},\n" for row in rows[:3])
-        + ",\n"
-        + "".join(f"{row['Q']},\n" for row in rows[3:]),
+        "csv": "".join(["Q,Q2\n", *cells[:3], ",\n", *cells[3:]]),
         "jsonl": "\n".join(map(json.dumps, rows)),
         "json": json.dumps(rows),
     }
