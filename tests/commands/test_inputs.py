@@ -13,15 +13,18 @@ from tests import forks
 from tests.conftest import Noxcli
 from tests.process import environment, in_bash
 
+REQUIRED = {
+    "Question": "str",
+    "Count": "int",
+    "Ratio": "float",
+    "Flag": "bool",
+    "Data": "dict",
+    "Tags": "list",
+    "a=b:@\\ it's $HOME": "str",
+    "-x": "str",
+}
 EVERYTHING = [
-    input_node("Question"),
-    input_node("Count", type="int"),
-    input_node("Ratio", type="float"),
-    input_node("Flag", type="bool"),
-    input_node("Data", type="dict"),
-    input_node("Tags", type="list"),
-    input_node("a=b:@\\ it's $HOME"),
-    input_node("-x"),
+    *(input_node(label, type=type) for label, type in REQUIRED.items()),
     input_node("Tone", default="dry"),
     fixed_input("Prompt", "Be kind.\nAlways.\t!"),
     Node("bare", "InputNode", {}),
@@ -38,18 +41,9 @@ def test_a_line_for_each_input_with_tabs_between(noxcli: Noxcli, plays: Any, san
     result = noxcli("inputs", workflow)
     rows = [line.split("\t") for line in result.text.splitlines()]
     assert {row[0]: row[2:] for row in rows} == {
-        "Question": ["str", "yes", "", ""],
-        "Count": ["int", "yes", "", ""],
-        "Ratio": ["float", "yes", "", ""],
-        "Flag": ["bool", "yes", "", ""],
-        "Data": ["dict", "yes", "", ""],
-        "Tags": ["list", "yes", "", ""],
-        "a=b:@\\ it's $HOME": ["str", "yes", "", ""],
-        "-x": ["str", "yes", "", ""],
+        **{label: [type, "yes", "", ""] for label, type in {**REQUIRED, "": "", "Doc": "File"}.items()},
         "Tone": ["str", "no", "", "dry"],
         "Prompt": ["str", "no", "Be kind. Always. !", ""],
-        "": ["", "yes", "", ""],
-        "Doc": ["File", "yes", "", ""],
     }
     assert len(sandbox.requests) == 1
 
@@ -100,19 +94,10 @@ def test_the_schema_describes_what_inputs_takes(noxcli: Noxcli, plays: Any) -> N
     schema = noxcli("inputs", workflow, "--json").json
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
-    assert {key: value.get("type") for key, value in schema["properties"].items()} == {
-        "Question": "string",
-        "Count": "integer",
-        "Ratio": "number",
-        "Flag": "boolean",
-        "Data": "object",
-        "Tags": "array",
-        "a=b:@\\ it's $HOME": "string",
-        "-x": "string",
-        "Tone": "string",
-        "Prompt": "string",
-    }
-    assert schema["required"] == [*schema["properties"]][:8]
+    names = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object", "list": "array"}
+    types = {label: names[type] for label, type in REQUIRED.items()} | {"Tone": "string", "Prompt": "string"}
+    assert {key: value.get("type") for key, value in schema["properties"].items()} == types
+    assert schema["required"] == [*REQUIRED]
     assert (schema["properties"]["Tone"]["default"], schema["title"]) == ("dry", schema["title"])
     assert noxcli("run", workflow, "--inputs", json.dumps(schema["examples"][0])).code == 0
 
