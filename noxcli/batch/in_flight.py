@@ -13,7 +13,7 @@ from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
 
-FIRST_POLL, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
+FIRST_APART = 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run
 # Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
 SHARE = 0.05
@@ -36,7 +36,7 @@ class PollSchedule:
     def until_next(self, taken: float) -> float:
         """Return the seconds until the next read of a run that has taken this long."""
         if not self._durations:
-            return max(FIRST_APART, SHARE * taken) if taken else FIRST_POLL
+            return max(FIRST_APART, SHARE * taken)
         ordered = sorted(self._durations)
         if taken < ordered[0]:
             return ordered[0] - taken

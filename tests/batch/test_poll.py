@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.in_flight import FIRST_APART, FIRST_POLL, MIN_APART, PollSchedule
+from noxcli.batch.in_flight import FIRST_APART, MIN_APART, PollSchedule
 from noxcli.batch.worker import duration_of
 from noxcli.models import Run
 
@@ -20,7 +20,7 @@ def looks(schedule: PollSchedule, most: float) -> list[float]:
 
 def test_while_nothing_is_known_reads_are_rarer_and_rarer() -> None:
     moments = looks(PollSchedule(100.0), 100.0)
-    assert moments[0] == FIRST_POLL
+    assert moments[0] == FIRST_APART
     apart = [max(FIRST_APART, 0.05 * earlier) for earlier in moments[:-1]]
     assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx(apart)
 
