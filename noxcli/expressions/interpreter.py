@@ -198,22 +198,17 @@ def calls_in(tree: Tree) -> Iterator[Tree]:
             yield from calls_in(child)
 
 
-def as_meant(tree: Any) -> Any:
-    """Return the tree with `!a.b` as `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null."""
+def prepared(tree: Any) -> Any:
+    """Return the tree as it is evaluated: a `guard` is around what may be a missing output, a `condition` in a filter.
+
+    `!a.b` is `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null. Raises ValueError as `check_call`.
+    """
     if not isinstance(tree, Mapping):
         return tree
-    children = [as_meant(child) for child in tree["children"]]
-    if tree["type"] in CHAINS and children[0]["type"] == "not_expression":
-        (negated,) = children[0]["children"]
-        return {**children[0], "children": [{**tree, "children": [negated, *children[1:]]}]}
-    return {**tree, "children": children}
-
-
-def with_guards(tree: Any) -> Any:
-    """Return the tree with a `guard` around what may be a missing output, and a `condition` around that of a filter."""
-    if not isinstance(tree, Mapping):
-        return tree
-    kind, children = tree["type"], [with_guards(child) for child in tree["children"]]
+    kind = tree["type"]
+    if kind == "function_expression":
+        check_call(tree)
+    children = [prepared(child) for child in tree["children"]]
     marks: dict[int, str] = {}
     if kind in LOGIC or (kind == "function_expression" and tree["value"] == "type"):
         marks = {0: GUARD}
@@ -223,6 +218,10 @@ def with_guards(tree: Any) -> Any:
         marks = {place: GUARD for place, other in enumerate(reversed(children)) if is_null(other)}
     for place, mark in marks.items():
         children[place] = {"type": mark, "children": [children[place]]}
+    if kind in CHAINS and children[0]["type"] == "not_expression":
+        negation, (guard,) = children[0], children[0]["children"]
+        chain = {**tree, "children": [*guard["children"], *children[1:]]}
+        return {**negation, "children": [{**guard, "children": [chain]}]}
     return {**tree, "children": children}
 
 

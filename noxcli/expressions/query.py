@@ -83,10 +83,8 @@ def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
     output = document.get("output")
     outputs = output if isinstance(output, dict) else {}
-    shown = (
-        {name: value["text"] if is_wrapped(value) else value for name, value in outputs.items()} if outputs else output
-    )
-    seen = {**document, "output": shown}
+    shown = {name: value["text"] if is_wrapped(value) else value for name, value in outputs.items()}
+    seen = {**document, "output": shown or output}
     return Interpreter(seen, outputs), seen
 
 
@@ -94,16 +92,13 @@ def _parse(text: str) -> Mapping[str, Any]:
     """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
     import jmespath
 
-    from noxcli.expressions.interpreter import as_meant, calls_in, check_call, with_guards
+    from noxcli.expressions.interpreter import prepared
 
     with warnings.catch_warnings():
         # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
-        tree = as_meant(jmespath.compile(text).parsed)
-    for call in calls_in(tree):
-        check_call(call)
-    guarded: Mapping[str, Any] = with_guards(tree)
-    return guarded
+        parsed: Mapping[str, Any] = prepared(jmespath.compile(text).parsed)
+    return parsed
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, tex
         ("output['Answer']", "unexpected 'Answer'"),
         ("output.A && output.B and output.C", "unexpected 'and'"),
         ("lenght(output.Answer) > `3`", "there is no function lenght()"),
+        ("type() == 'null'", "type() takes 1 arguments, not 0"),
     ],
 )
 def test_what_cannot_be_repaired_is_told_in_plain_words(noxcli: Noxcli, text: str, why: str) -> None:
