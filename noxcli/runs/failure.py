@@ -1,6 +1,6 @@
 """Why a run failed: which sources to read, in which order, and for how long."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -43,7 +43,9 @@ def explain(
     progress.apply_one(Finished(run))
     search = _Search(source, progress, limit)
     if not progress.title:
-        search.name_nodes((workflow, run.workflow))
+        known = next((each for each in (workflow, run.workflow) if each is not None and each.nodes), None)
+        with suppress(NoxError):
+            progress.set_workflow(known or search.ask(lambda api: api.get_workflow(run.workflow_id)))
     progress.set_reason(*search.find())
     return progress
 
@@ -59,12 +61,6 @@ class _Search:
     def __init__(self, source: "NoxusApi", progress: Progress, limit: Deadline) -> None:
         self._source, self._progress, self._limit = source, progress, limit
         self._run = progress.run
-
-    def name_nodes(self, known: Iterable[Workflow | None]) -> None:
-        """Learn the names of the nodes from a known workflow, or else from the server."""
-        workflow = next((each for each in known if each is not None and each.nodes), None)
-        with suppress(NoxError):
-            self._progress.set_workflow(workflow or self._ask(lambda api: api.get_workflow(self._run.workflow_id)))
 
     def find(self) -> tuple[str | None, str]:
         """Read one source after the other until node and reason are known."""
@@ -113,7 +109,7 @@ class _Search:
         if not self._progress.details:
             with suppress(NoxError):
                 # A run that was read by its id alone has no progress.
-                record = self._ask(lambda api: api.get_run(run.workflow_id, run.id))
+                record = self.ask(lambda api: api.get_run(run.workflow_id, run.id))
                 if record.id == run.id:
                     self._progress.apply_one(Polled(replace(run, progress_details=record.progress_details)))
         details, reasons = self._progress.details, dict[str | None, str]()
@@ -129,14 +125,14 @@ class _Search:
     def _read_data(self) -> Reasons:
         """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         with suppress(NoxError):
-            data = self._ask(lambda api: api.get_run_data(self._run.id))
+            data = self.ask(lambda api: api.get_run_data(self._run.id))
             if not isinstance(data, dict) or data.get("run_id", self._run.id) == self._run.id:
                 nodes = data_by_node(data, self._progress.names)
                 failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes
                 return {node: entry.error for node, entry in failed.items() if entry.failed or entry.error}
         return {}
 
-    def _ask(self, ask: Callable[["NoxusApi"], T]) -> T:
+    def ask(self, ask: Callable[["NoxusApi"], T]) -> T:
         """Return the answer; retry within the time if the server only asks us to slow down, or a connection broke.
 
         Raises what `ask` raises, and TimedOut.

@@ -7,14 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from noxcli.errors import (
-    ConfigProblem,
-    NotFound,
-    NoxError,
-    UsageProblem,
-    nearest,
-    suggestion,
-)
+from noxcli.errors import ConfigProblem, NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import RetryPolicy
@@ -61,8 +54,7 @@ def resolve_workflow(
 ) -> Workflow:
     """Return the workflow by id, page, alias or exact name, in that order; an alias refers to an id or a name.
 
-    An id needs no request, and then nothing else is known about it. `learn` gets the list if one was
-    read.
+    An id needs no request, and then nothing else is known about it. `learn` gets the list if one was read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
     text = id_on_page(text, "workflow")
