@@ -17,7 +17,6 @@ MAX_INT = 20_000  # digits; the time to read or write one grows with the square
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MAX_LEVELS))
 sys.set_int_max_str_digits(MAX_INT)
 
-PLAIN = {str, int, bool, type(None)}  # types that need no inspection
 NOT_ASCII = "[^\x00-\x7f]"
 LONE_SURROGATE = "[\ud800-\udfff]"  # half of a character, as a server cuts it
 MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
@@ -53,9 +52,9 @@ def _marked(value: Any) -> Any:
     """Return the value with its odd numbers as texts that begin with the MARK."""
     match value:
         case dict():
-            return {key: inner if type(inner) in PLAIN else _marked(inner) for key, inner in value.items()}
+            return {key: _marked(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [inner if type(inner) in PLAIN else _marked(inner) for inner in value]
+            return list(map(_marked, value))
         case Number():
             return f"{MARK}{value.text}"
         case float() if not math.isfinite(value):
