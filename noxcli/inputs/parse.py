@@ -16,10 +16,9 @@ from noxcli.inputs.uploads import Upload, parse_upload
 from noxcli.masking import HIDDEN
 from noxcli.value_class import value_class
 
-# Longest first: at one place in the text, `:=@` wins over `:=`.
-OPERATORS = (":=@", ":=", "=@", "=", "@")
+# A key up to the first operator that no backslash escapes, the longest one there (`:=@` before `:=`), and the rest.
+ITEM = r"(?s)((?:\\[=:@\\]|(?!:=|[=@]).)*+)(:?=@?|@)(.*)"
 HOW_TO_WRITE = "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists the keys"
-ESCAPABLE = frozenset("=:@\\")
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 ESCAPED = r"\\([=:@\\])"
 MARK = "\ufeff"  # editors on Windows write it before JSON
@@ -84,31 +83,19 @@ def split_item(item: str) -> tuple[str, str, str]:
 
     Raises UsageProblem without an operator or a key.
     """
-    key: list[str] = []
-    place = 0
-    while place < len(item):
-        if item[place] == "\\" and place + 1 < len(item) and item[place + 1] in ESCAPABLE:
-            key.append(item[place + 1])
-            place += 2
-            continue
-        operator = next((operator for operator in OPERATORS if item.startswith(operator, place)), None)
-        if operator is not None:
-            if not key:
-                way = (
-                    f"KEY=VALUE, without blanks around {operator}"
-                    if operator != "@"
-                    else f"--inputs {item}, or KEY={item}"
-                )
-                raise UsageProblem(f"the input {item!r} has no key", f"write {way}")
-            return "".join(key), operator, item[place + len(operator) :]
-        key.append(item[place])
-        place += 1
-    raise UsageProblem(f"{item!r} is not an input", HOW_TO_WRITE)
+    found = re.fullmatch(ITEM, item)
+    if found is None:
+        raise UsageProblem(f"{item!r} is not an input", HOW_TO_WRITE)
+    key, operator, text = found.groups()
+    if not key:
+        way = f"--inputs {item}, or KEY={item}" if operator == "@" else f"KEY=VALUE, without blanks around {operator}"
+        raise UsageProblem(f"the input {item!r} has no key", f"write {way}")
+    return re.sub(ESCAPED, r"\1", key), operator, text
 
 
 def item_start(key: str, kind: str | None) -> str:
     """Return how an item begins: the key, and the operator for values of that kind, which may be unknown."""
-    escaped = "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
+    escaped = re.sub(r"[=:@\\]", r"\\\g<0>", key)
     return f"{escaped}{'@' if kind == 'file' else '=' if kind in {'text', None} else ':='}"
 
 
