@@ -24,11 +24,6 @@ class ExitCode(IntEnum):
         code.again = again
         return code
 
-    @classmethod
-    def words_of(cls, number: int) -> str:
-        """Return the short text for a number that may not be a code."""
-        return next((code.words for code in cls if code == number), f"exit code {number}")
-
     HANGUP = 129, "interrupted", "SIGHUP", "-"
     INTERRUPTED = 130, "interrupted", "SIGINT (Ctrl-C)", "-"
     TERMINATED = 143, "interrupted", "SIGTERM", "-"

@@ -190,7 +190,7 @@ class BatchSummary:
         """Return the number of rows with each outcome."""
         codes = self.all_codes
         others = (max(0, self.rows - codes.total()), "not started" if self.repeat == 1 else "unfinished")
-        counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
+        counts = [*((count, ExitCode(code).words) for code, count in sorted(codes.items())), others]
         return [(count, words) for count, words in counts if count]
 
     def write_outcome(self, terminal: Terminal, headline: str) -> None:

@@ -209,7 +209,7 @@ class RowPair:
         if len(lines) < self.rule.repeat:
             return f"{len(lines)} of {self.rule.repeat} repetitions"
         result = next(line["result"] for line in lines if answer_of(line) is SideVerdict.NONE)
-        return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
+        return brief_reason_in(result) or ExitCode(result["exit_code"]).words
 
     @cached_property
     def _outputs(self) -> tuple[set[str], set[str]]:
@@ -318,7 +318,7 @@ def _reason(lines: Sequence[ResultLine]) -> str:
     """Return why the first result is not good that is not."""
     results = [line["result"] for line in lines]
     result = next((each for each in results if each["exit_code"] != ExitCode.OK), results[0])
-    return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
+    return brief_reason_in(result) or ExitCode(result["exit_code"]).words
 
 
 def _took(lines: Sequence[ResultLine]) -> float | None:

@@ -37,7 +37,7 @@ class RowTable:
         text = brief_reason_in(result) or ("" if first is None else as_text(first))
         name = str(line["row"] if line["id"] is None else line["id"]) + (f" #{repetition}" if repetition else "")
         time = "" if seconds is None else str(seconds)
-        cells = [shorten(name, MAX_ID), ExitCode.words_of(result["exit_code"]), time, shorten(text, MAX_CELL)]
+        cells = [shorten(name, MAX_ID), ExitCode(result["exit_code"]).words, time, shorten(text, MAX_CELL)]
         self._shown.append((line["row"], repetition or 0, cells))
 
     def show(self, terminal: Terminal) -> None:

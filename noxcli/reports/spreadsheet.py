@@ -52,7 +52,7 @@ class Sheet:
         yield codecs.BOM_UTF8 + writer.writerow(map(self._cell, self._header(names)))
         for line in lines:
             values, result = _values(line), line["result"]
-            run, words = result["run"] or {}, ExitCode.words_of(result["exit_code"])
+            run, words = result["run"] or {}, ExitCode(result["exit_code"]).words
             after = words, run.get("duration_s"), run.get("id"), reason_in(result)
             before = [line["row"], line["id"], *([line.get("repetition")] if self._repeated else [])]
             yield writer.writerow(map(self._cell, [*before, *map(values.get, names), *after]))

@@ -107,4 +107,4 @@ def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> 
 
 def status_of(code: int) -> str:
     """Return the status of a row in as few words as its column needs."""
-    return ExitCode.words_of(code).removeprefix("completed, ")
+    return ExitCode(code).words.removeprefix("completed, ")
