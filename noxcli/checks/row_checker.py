@@ -120,14 +120,16 @@ class RowChecker:
         result = line["result"]
         if result["exit_code"] != ExitCode.OK:
             return line
-        row = {**(line["input"] or {}), **((table or line)["columns"] or {}), ID: (table or line)["id"]}
+        table = table or line
+        row = {**(line["input"] or {}), **(table["columns"] or {}), ID: table["id"]}
+        document = {**result, "row": row}
         if self.score is not None:
-            line = {**line, "score": (score := self._score({**result, "row": row}))}
+            line = {**line, "score": (score := self._score(document))}
             if score is None:  # nothing is said of the answer
                 error = NotAsAsserted(f"{SCORE} {self.score.text} finds no number").document()
                 unjudged = {"ok": False, "exit_code": int(ExitCode.NOT_FINISHED), "error": error}
                 return {**line, "result": {**result, **unjudged}}
-        found = list(self._found(row, result, table or line))
+        found = list(self._found(document, table))
         if not found:
             return line
         assertions = self.mask.whole([asdict(each) for each in found])
@@ -147,17 +149,14 @@ class RowChecker:
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         return float(found) if is_number and abs(found) < MAX_SCORE else None
 
-    def _found(
-        self, row: Mapping[str, Any], result: Mapping[str, Any], table: Mapping[str, Any]
-    ) -> Iterator[Assertion]:
-        columns, output = table["columns"] or {}, result["output"]
+    def _found(self, document: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[Assertion]:
+        columns, output = table["columns"] or {}, document["output"]
         if self.expected is not None:
             if (wanted := self.expected.of(table["row"], table["id"])) is not None:
                 yield compared(OPTION, wanted.values, wanted.texts, output, self.mask)
         elif columns.get(EXPECT) is not None:
             yield _as_the_row_expects(columns[EXPECT], output, self.mask)
-        if self.queries:
-            yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
+        yield from (check_assertion(query, document) for query in self.queries)
 
 
 def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:

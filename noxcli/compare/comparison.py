@@ -58,6 +58,7 @@ class Comparison(ExitStack):
         self.slower = 0  # of any class
         self._suspects = suspects or {}
         self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
+        self._gaps = [None if side.source.header else NOT_HERE for side in (base, new)]  # a table has all rows
         self._reads = [self.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
@@ -103,13 +104,14 @@ class Comparison(ExitStack):
         base, new = ([] if row is None else side.read_row(row, read) for side, read, row in sides)
         if not self.keeps_verdicts:
             base, new = (list(map(without_verdict, lines)) for lines in (base, new))
-        gaps = [None if side.source.header else NOT_HERE for side in (self.base, self.new)]  # a table has all rows
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
-        rule, suspect = self.compared.rule, self._suspects.get((base or new)[0]["row"])
-        judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
-        base, new = (lines[: rule.repeat] for lines in judged)  # of a gate, the first answer classes a row
-        return RowPair(base, new, rule, gaps[0], gaps[1], other, suspect, self.compared.is_gate, judged)
+        suspect = self._suspects.get((base or new)[0]["row"])
+        judged = (
+            [self._checker.judged(line, table) for line in base],
+            [self._checker.judged(line, table) for line in new],
+        )
+        return RowPair(judged, self.compared.rule, self._gaps, other, suspect, self.compared.is_gate)
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""

@@ -39,9 +39,11 @@ class SideTotals:
         self.passed += answers[:1] == [SideVerdict.GOOD]
         self._answers += len(answers)
         self._good += answers.count(SideVerdict.GOOD)
-        took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
-        self._seconds.extend(seconds for seconds in took if seconds is not None)
-        self._scores.extend(line["score"] for line in lines if line.get("score") is not None)
+        for line in lines:
+            if (seconds := (line["result"]["run"] or {}).get("duration_s")) is not None:
+                self._seconds.append(seconds)
+            if line.get("score") is not None:
+                self._scores.append(line["score"])
 
     @property
     def score(self) -> float | None:
@@ -97,8 +99,8 @@ class ComparisonSummary:
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that checks read."""
         base, new = pair.answers
-        for name, lines, answer in zip(self.totals, pair.counting, pair.answers, strict=True):
-            answers = list(map(answer_of, lines)) if self.is_gate or not lines else [answer]
+        for name, lines, answer in zip(self.totals, pair.lines, pair.answers, strict=True):
+            answers = list(map(answer_of, lines)) if pair.of_gate or not lines else [answer]
             self.totals[name].count(lines, answers)
             self.groups.add((pair.new or pair.base)[0], name, lines, answers)
         partners = bool(pair.base and pair.new) and pair.other_input is None
@@ -106,7 +108,7 @@ class ComparisonSummary:
         self.counted["partners"] += partners
         self.counted["other input"] += pair.other_input is not None
         self.counted["answered"] += both
-        self.counted["good"] += both and SideVerdict.GOOD in (base, new)
+        self.counted["good"] += both and SideVerdict.GOOD in pair.answers
         self.counted["still fail"] += pair.verdict.reason == "still fails"
         self.counted["unjudged"] += pair.verdict.unjudged
         if pair.change is RowClass.MISSING:
@@ -114,16 +116,15 @@ class ComparisonSummary:
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
             self._lacks("base", pair.base)
         if both:
-            known = [[line["score"] for line in lines if line.get("score") is not None] for lines in pair.counting]
+            known = [[line["score"] for line in lines if line.get("score") is not None] for lines in pair.lines]
             if all(known):
                 self.scores.append((fmean(known[0]), fmean(known[1])))
             self.counted["without a score"] += not all(known)
-            passed = [sum(answer_of(line) is SideVerdict.GOOD for line in lines) for lines in (pair.base, pair.new)]
-            self.counted["less often"] += passed[1] < passed[0]
-            self.counted["more often"] += passed[1] > passed[0]
-        self.counted["rerun in BASE"] += not self.is_gate and any(line.get("asked", 1) > 1 for line in pair.base)
-        again = any(line.get("asked", 1) > 1 for line in pair.new)
-        self.counted["asked again"] += again and new is SideVerdict.GOOD
+            self.counted["less often"] += pair.passed[1] < pair.passed[0]
+            self.counted["more often"] += pair.passed[1] > pair.passed[0]
+        again = [max([1, *(line.get("asked", 1) for line in lines)]) > 1 for lines in (pair.base, pair.new)]
+        self.counted["rerun in BASE"] += again[0] and not pair.of_gate
+        self.counted["asked again"] += again[1] and new is SideVerdict.GOOD
         self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
         columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
         self.counted["other columns"] += None not in columns and columns[:1] != columns[1:]

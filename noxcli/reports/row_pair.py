@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ from noxcli.render.text import amount, shorten
 from noxcli.reports.failure_groups import ResultLine, brief_reason_in
 from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
-from noxcli.value_class import value_class
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
@@ -55,7 +53,7 @@ class SideVerdict(StrEnum):
     ABSENT = "absent"  # its table does not have the row
 
 
-ANSWERS = {
+ANSWERS: Mapping[int, SideVerdict] = {
     ExitCode.OK: SideVerdict.GOOD,
     ExitCode.NOT_AS_ASSERTED: SideVerdict.BAD,
     ExitCode.RUN_FAILED: SideVerdict.FAILED,
@@ -69,11 +67,11 @@ class PassRule:
     repeat: int = 1
     needed: int = 1
 
-    def answer(self, lines: Sequence[ResultLine]) -> SideVerdict:
-        """Return what all lines of a row say: nothing as long as those without an answer could still decide."""
-        if len(lines) < self.repeat or any(line["result"]["exit_code"] == ExitCode.NOT_FINISHED for line in lines):
+    def answer(self, codes: Sequence[int]) -> SideVerdict:
+        """Return what the codes of a row's lines say: nothing as long as those without an answer could still decide."""
+        if len(codes) < self.repeat or ExitCode.NOT_FINISHED in codes:
             return SideVerdict.NONE
-        found = [answer_of(line) for line in lines]
+        found = [ANSWERS.get(code, SideVerdict.NONE) for code in codes]
         good = found.count(SideVerdict.GOOD)
         if good >= self.needed:
             return SideVerdict.GOOD
@@ -115,23 +113,29 @@ class Classification(NamedTuple):
     unjudged: bool = False
 
 
-@value_class(frozen=True, slots=False)  # without slots: it keeps what is computed from it
+@dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
 class RowPair:
-    """The judged lines of one row in BASE and in NEW, one for each repetition.
+    """The judged lines of one row in BASE and in NEW: one for each repetition, of a gate one for each round.
 
-    A side without lines has a gap that says why, or None if its whole table lacks the row. `other_input` names an input
-    that differs, so that the two answers are not to one question.
+    The class is that of `base` and `new`, in a gate the first round. A side without lines has a gap that says why, or
+    None if its whole table lacks the row. `other_input` names an input that differs, so that the two answers are not to
+    one question.
     """
 
-    base: Sequence[ResultLine]
-    new: Sequence[ResultLine]
+    lines: tuple[Sequence[ResultLine], Sequence[ResultLine]]
     rule: PassRule = PassRule()
-    base_gap: str | None = None
-    new_gap: str | None = None
+    gaps: Sequence[str | None] = (None, None)
     other_input: str | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
     of_gate: bool = False  # which needs an answer on both sides
-    counting: Sequence[Sequence[ResultLine]] = ()  # what rates and scores are of, in BASE and NEW: all rounds
+
+    def __post_init__(self) -> None:
+        self.base, self.new = (lines[: self.rule.repeat] for lines in self.lines)
+        self.codes = [[line["result"]["exit_code"] for line in lines] for lines in (self.base, self.new)]
+        self.passed = [codes.count(ExitCode.OK) for codes in self.codes]
+        self.answers = [self._answer(*each) for each in zip(self.codes, self.gaps, strict=True)]
+        self.seconds = _took(self.base), _took(self.new)  # the median of the repetitions
+        self.verdict = self._classified()
 
     @property
     def first(self) -> ResultLine:
@@ -158,28 +162,21 @@ class RowPair:
     def change(self) -> RowClass:
         return self.verdict.change
 
-    @cached_property
-    def answers(self) -> tuple[SideVerdict, SideVerdict]:
-        """What BASE says, and NEW."""
-        return self._answer(self.base, self.base_gap), self._answer(self.new, self.new_gap)
-
-    def _answer(self, lines: Sequence[ResultLine], gap: str | None) -> SideVerdict:
-        if not lines:
+    def _answer(self, codes: Sequence[int], gap: str | None) -> SideVerdict:
+        if not codes:
             return SideVerdict.ABSENT if gap is None else SideVerdict.NONE
-        return self.rule.answer(lines)
+        return self.rule.answer(codes)
 
-    @cached_property
-    def verdict(self) -> Classification:
-        """The class of the row, by the table in docs/compare.md."""
+    def _classified(self) -> Classification:
+        """Return the class of the row, by the table in docs/compare.md."""
         if self.confirmed is not None and self.confirmed.change is not None:
             return Classification(self.confirmed.change)
         base, new = self.answers
         if new is SideVerdict.ABSENT:
             return Classification(RowClass.REMOVED, "not in NEW")
         if new is SideVerdict.NONE:
-            return Classification(
-                RowClass.MISSING, f"no answer in NEW ({self._why_none(self.new, self.new_gap)})", True
-            )
+            why = self._why_none(self.new, self.gaps[1])
+            return Classification(RowClass.MISSING, f"no answer in NEW ({why})", True)
         if self.other_input is not None:
             return Classification(RowClass.NEW, f"another input than in BASE: {self.other_input}")
         good = new is SideVerdict.GOOD
@@ -187,7 +184,7 @@ class RowPair:
             case SideVerdict.ABSENT:
                 return Classification(RowClass.NEW, "not in BASE")
             case SideVerdict.NONE:
-                why = self._why_none(self.base, self.base_gap)
+                why = self._why_none(self.base, self.gaps[0])
                 unjudged = self.of_gate or not good or why == NOT_HERE
                 return Classification(RowClass.NEW, f"no answer in BASE ({why})", unjudged)
             case SideVerdict.FAILED if new is SideVerdict.BAD:
@@ -196,7 +193,7 @@ class RowPair:
                 return Classification(RowClass.SAME, "still fails")
         if good is not (base is SideVerdict.GOOD):
             return Classification(RowClass.FIXED if good else RowClass.BROKEN)
-        before, after = self._outputs
+        before, after = _outputs(self.base), _outputs(self.new)
         if len(before) > 1:
             return Classification(RowClass.VARIES)
         return Classification(
@@ -210,15 +207,6 @@ class RowPair:
             return f"{len(lines)} of {self.rule.repeat} repetitions"
         result = next(line["result"] for line in lines if answer_of(line) is SideVerdict.NONE)
         return brief_reason_in(result) or ExitCode(result["exit_code"]).words
-
-    @cached_property
-    def _outputs(self) -> tuple[set[str], set[str]]:
-        return _outputs(self.base), _outputs(self.new)
-
-    @cached_property
-    def seconds(self) -> tuple[float | None, float | None]:
-        """How long its runs took in BASE and in NEW: the median of the repetitions."""
-        return _took(self.base), _took(self.new)
 
     @property
     def is_slower(self) -> bool:
@@ -240,12 +228,11 @@ class RowPair:
         if self.confirmed is not None:
             parts += [self.confirmed.words(), _reason(self.new)]
         elif change in {RowClass.BROKEN, RowClass.FIXED}:
-            counts = f"passed {_passed(self.base)}, now {_passed(self.new)}"
-            parts += [] if self.rule.repeat == 1 else [counts]
+            counts = (f"{passed} of {len(codes)}" for passed, codes in zip(self.passed, self.codes, strict=True))
+            parts += [] if self.rule.repeat == 1 else [f"passed {', now '.join(counts)}"]
             parts += [_reason(self.new) if change is RowClass.BROKEN else f"was: {_reason(self.base)}"]
         elif change is RowClass.VARIES:
-            sides = zip(self._outputs, (self.base, self.new), strict=True)
-            counted = (f"{amount(len(outputs), 'output')} in {len(lines)}" for outputs, lines in sides)
+            counted = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
             parts.append(", now ".join(counted))
         elif change is RowClass.NEW:
             parts.append(f"now {_reason(self.new)}")
@@ -289,7 +276,7 @@ class RowPair:
             "suspect": None if self.confirmed is None else self.confirmed.document(),
             "slower": self.is_slower,
             "seconds": dict(zip(sides, self.seconds, strict=True)),
-            "codes": {name: [line["result"]["exit_code"] for line in lines] for name, lines in sides.items()},
+            "codes": dict(zip(sides, self.codes, strict=True)),
             "runs": {
                 name: [(line["result"]["run"] or {}).get("id") for line in lines] for name, lines in sides.items()
             },
@@ -310,10 +297,6 @@ def answer_of(line: ResultLine) -> SideVerdict:
     return ANSWERS.get(line["result"]["exit_code"], SideVerdict.NONE)
 
 
-def _passed(lines: Sequence[ResultLine]) -> str:
-    return f"{sum(answer_of(line) is SideVerdict.GOOD for line in lines)} of {len(lines)}"
-
-
 def _reason(lines: Sequence[ResultLine]) -> str:
     """Return why the first result is not good that is not."""
     results = [line["result"] for line in lines]
@@ -322,7 +305,7 @@ def _reason(lines: Sequence[ResultLine]) -> str:
 
 
 def _took(lines: Sequence[ResultLine]) -> float | None:
-    times = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
+    times = [(line["result"]["run"] or {}).get("duration_s") for line in lines]
     took = [seconds for seconds in times if seconds is not None]
     return median(took) if took else None
 
@@ -345,6 +328,7 @@ def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, An
     return value
 
 
-def _outputs(lines: Sequence[ResultLine]) -> set[str]:
+def _outputs(lines: Sequence[ResultLine]) -> set[tuple[tuple[str, str], ...]]:
     """Return the different outputs of what was answered, as texts."""
-    return {ENCODER.encode(_values(line)) for line in lines if answer_of(line) is not SideVerdict.NONE}
+    answered = (_values(line) for line in lines if answer_of(line) is not SideVerdict.NONE)
+    return {tuple(sorted((key, ENCODER.encode(value)) for key, value in values.items())) for values in answered}
