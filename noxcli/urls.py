@@ -104,14 +104,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def same_origin(one: str, other: str) -> bool:
-    """True if scheme, host and port match; false if either can't be parsed."""
-    try:
-        return to_url(one).origin == to_url(other).origin
-    except ValueError:
-        return False
-
-
 def shown_url(url: str) -> str:
     """Return the URL without user and password, which must not appear in a log."""
     return re.sub(CREDENTIALS, "//", url)

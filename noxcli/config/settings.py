@@ -24,7 +24,7 @@ from noxcli.config.config_files import (
 from noxcli.errors import NO_ROOM, ConfigProblem, Unauthorized, Unavailable, UsageProblem
 from noxcli.files import reason_of
 from noxcli.timing import parse_duration
-from noxcli.urls import check_url, same_origin, to_url
+from noxcli.urls import check_url, to_url
 from noxcli.value_class import value_class
 from noxcli.waiting import run_apart
 
@@ -238,10 +238,10 @@ def load_settings(
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
     profile = configured.layers[-1].values
     if profile.get(key.name) is key:
-        home = check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True)
-        if not same_origin(home, address):
+        home = to_url(check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True))
+        if to_url(address).origin != home.origin:
             raise ConfigProblem(
-                f"the key of {key.source} is for {to_url(home).netloc}, and is not sent to {to_url(address).netloc}",
+                f"the key of {key.source} is for {home.netloc}, and is not sent to {to_url(address).netloc}",
                 "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
             )
     variables = configured.layers[0].values.values() if configured.named else ()
