@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from shlex import quote
 from typing import Any
 
-from noxcli.expressions.interpreter import SEARCHES
+from noxcli.expressions.interpreter import SEARCHES, nodes_in
 
 QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|`[^`]*`|"(?:[^"\\]|\\.)*")""")
 # What is wrong, where it is outside of quotes, and what to write in its place.
@@ -71,15 +71,13 @@ def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | 
 
 
 def _names_as_texts(tree: Mapping[str, Any]) -> Iterator[str]:
-    children = [child for child in tree["children"] if isinstance(child, Mapping)]
-    if tree["type"] == "comparator":
-        left, right = children
-        for one, other in ((left, right), (right, left)):
-            if one["type"] == "field" and other["type"] not in {"field", "literal"}:
-                yield one["value"]
-        if left["type"] == right["type"] == "field":
-            yield right["value"]
-    elif tree["type"] == "function_expression" and tree["value"] in SEARCHES:
-        yield from (child["value"] for child in children[1:] if child["type"] == "field")
-    for child in children:
-        yield from _names_as_texts(child)
+    for node in nodes_in(tree):
+        if node["type"] == "comparator":
+            left, right = node["children"]
+            for one, other in ((left, right), (right, left)):
+                if one["type"] == "field" and other["type"] not in {"field", "literal"}:
+                    yield one["value"]
+            if left["type"] == right["type"] == "field":
+                yield right["value"]
+        elif node["type"] == "function_expression" and node["value"] in SEARCHES:
+            yield from (child["value"] for child in node["children"][1:] if child["type"] == "field")

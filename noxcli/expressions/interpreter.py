@@ -189,13 +189,12 @@ def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
     return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
 
 
-def calls_in(tree: Tree) -> Iterator[Tree]:
-    """Yield each call of a function."""
-    if tree["type"] == "function_expression":
-        yield tree
+def nodes_in(tree: Tree) -> Iterator[Tree]:
+    """Yield each node of the tree."""
+    yield tree
     for child in tree["children"]:
         if isinstance(child, Mapping):
-            yield from calls_in(child)
+            yield from nodes_in(child)
 
 
 def prepared(tree: Any) -> Any:

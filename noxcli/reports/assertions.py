@@ -32,7 +32,7 @@ def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert"
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.
     """
-    from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, calls_in
+    from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, nodes_in
 
     query = Query.read(text, option)
     named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}
@@ -43,9 +43,10 @@ def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert"
     for name in named:
         if name not in {*known, "null"}:
             raise UsageProblem(f"{option} {text!r} names {name!r}, which no result has", _meant(name, known))
-    for call in calls_in(query.tree):
-        if call["value"] in SEARCHES and call["children"][1].get("value") == "":
-            what = f"{call['value']}() finds the empty text in every text"
+    for node in nodes_in(query.tree):
+        is_search = node["type"] == "function_expression" and node["value"] in SEARCHES
+        if is_search and node["children"][1].get("value") == "":
+            what = f"{node['value']}() finds the empty text in every text"
             raise UsageProblem(f"{option} {text!r} checks nothing: {what}", "write what it should find")
     return query
 
