@@ -263,6 +263,9 @@ class RowWorker:
         self, active: ActiveRow, failures: FailureTracker, error: BaseException
     ) -> ActiveRow | RowResult:
         trouble, run = as_nox_error(error), active.run
+        if trouble.http_status == SLOW_DOWN:
+            failures.answered()
+            return active
         if isinstance(trouble, RequestAborted | NoSlotInTime) or not failures.is_lost(trouble):
             return active
         if run is not None and isinstance(trouble, Unavailable | RequestRejected | NotAccessible):

@@ -42,8 +42,10 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
 
 
 def test_a_wait_at_the_pace_is_no_lost_contact(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "MIN_ATTEMPT", 0.2)
-    workflow = plays(nodes=[input_node("Q")], faults={"record": [Answer(429, {}, headers={"Retry-After": "1"})]})
+    """Nor is it the first of two failures, the second of which is an answer that is late once."""
+    monkeypatch.setattr(retry, "MIN_ATTEMPT", 0.6)
+    reads = [Answer(429, {}, headers={"Retry-After": "1"}), Hold(60 * A_SECOND)]
+    workflow = plays(nodes=[input_node("Q")], faults={"record": reads})
     result = noxcli("batch", workflow, write_rows("a"), "--retry-for", "300ms")
     assert (result.code, result.codes) == (0, {1: 0})
 
