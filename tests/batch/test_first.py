@@ -1,6 +1,6 @@
 """The first call of a batch: one process at a time, no directory without a start, repeated jobs."""
 
-import signal
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
-from tests.process import HUNG, running, until
+from tests.process import HUNG, running
 
 LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
 SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
@@ -19,12 +19,11 @@ SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
 def test_the_slower_of_two_processes_starts_nothing(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, env: dict[str, str]
 ) -> None:
-    many, few = write_rows(*map(str, range(40_000)), name="many.jsonl"), write_rows(*"123")
-    with running("batch", workflow, many, "--output-dir", "out", env=env) as slow:
-        until(lambda: any(request.path.endswith(workflow) for request in sandbox.requests))
-        slow.send_signal(signal.SIGSTOP)  # while it reads its rows, before it has the lock
-        assert noxcli("batch", workflow, few, "--output-dir", "out").code == 0
-        slow.send_signal(signal.SIGCONT)
+    os.mkfifo("many.jsonl")
+    with running("batch", workflow, "many.jsonl", "--output-dir", "out", env=env) as slow:
+        with Path("many.jsonl").open("w") as rows:  # waits until it reads them, before it has the lock
+            assert noxcli("batch", workflow, write_rows(*"123"), "--output-dir", "out").code == 0
+            rows.write(Path("rows.jsonl").read_text())
         _, err = slow.communicate(timeout=HUNG)
     assert slow.returncode == 75, err
     assert b"another batch has begun in out meanwhile; continue that one with --resume" in err

@@ -3,14 +3,16 @@
 import json
 import os
 import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.process import environment, forked, running, watched
+from tests.process import ended_by, environment, forked, running, watched
 
 OLD = b"what was there"
 
@@ -73,12 +75,12 @@ def test_what_is_no_file_is_refused(noxcli: Noxcli, sandbox: Sandbox, target: st
     assert sandbox.requests == []
 
 
-def test_a_kill_leaves_nothing_behind(sandbox: Sandbox) -> None:
-    with running("run", "slow", "--format", "ndjson", "-o", "file", env=environment(sandbox.url)) as process:
+def test_a_kill_leaves_nothing_behind(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(script=[Sleep(60_000)])
+    with running("run", workflow, "--format", "ndjson", "-o", "file", env=environment(sandbox.url)) as process:
         assert process.stderr is not None
         assert b"started" in process.stderr.readline()
-        process.kill()
-        process.wait()
+        ended_by(process, signal.SIGKILL)
     assert not [path for path in Path().iterdir() if path.is_file()]
 
 
