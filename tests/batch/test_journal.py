@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -39,7 +38,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.batch.test_reconcile import Listed
-from tests.conftest import Noxcli, asked, write_rows
+from tests.conftest import Noxcli, Turning, asked, write_rows
 from tests.faults.fake import as_api
 from tests.process import NOXCLI, environment, in_bash
 from tests.texts import any_text
@@ -257,7 +256,10 @@ def test_only_a_confirmed_verdict_is_final(journal: Journal) -> None:
     assert list(journaled.pending) == [2]
 
 
-def test_the_first_line_is_printed_at_once_later_ones_together(journal: Journal) -> None:
+def test_the_first_line_is_printed_at_once_later_ones_together(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noxcli.batch.result_writer.time", clock := Turning())
     printed: list[int] = []
 
     def write(text: str) -> None:
@@ -272,7 +274,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(journal: Journal)
             output.flush_due()
             assert printed == [1]
         assert 0 < output.until_due(1.0) <= FLUSHES_APART
-        time.sleep(FLUSHES_APART)
+        clock.now_is += FLUSHES_APART
         output.flush_due()
         assert printed == [1, 2, 3]
         assert (JournalState.read(journal.path).count_finished(), output.summary.done) == (3, 3)

@@ -1,6 +1,5 @@
 """When a batch, or a wait for many, reads which run."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from noxcli.batch.in_flight import FIRST_APART, MIN_APART, PollSchedule
 from noxcli.batch.worker import duration_of
 from noxcli.models import Run
+from tests.conftest import Turning
 
 
 def looks(schedule: PollSchedule, most: float) -> list[float]:
@@ -47,13 +47,13 @@ def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
     assert schedule.until_next(60.0) == pytest.approx(1.5)
 
 
-def test_a_run_is_read_at_least_every_poll_interval() -> None:
-    schedule = PollSchedule(0.05)
+def test_a_run_is_read_at_least_every_poll_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.batch.in_flight.time", clock := Turning())
+    schedule = PollSchedule(5.0)
     schedule.note(60.0)
     schedule.add(1, 0.0)
-    assert schedule.until_due(9.0) <= 0.05
-    assert schedule.pop_due() == []
-    time.sleep(0.06)
+    assert (schedule.until_due(9.0), schedule.pop_due()) == (5.0, [])
+    clock.now_is += 5.0
     assert (schedule.pop_due(), schedule.has(1)) == ([1], False)
 
 
