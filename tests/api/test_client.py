@@ -7,7 +7,7 @@ import json
 import random
 import re
 import socket
-import time
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,8 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
-from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect, sending
+from tests.process import HUNG
+from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect
 
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]
@@ -503,9 +504,16 @@ def test_a_start_is_sent_once_over_a_connection_of_its_own() -> None:
 
 
 def test_a_connection_that_the_server_closed_is_not_reused() -> None:
-    with raw_server(sending([json_answer(RECORD)]), json_answer(RECORD)) as server, connect(server) as api:
+    closed = threading.Event()
+
+    def once(peer: socket.socket) -> None:
+        peer.sendall(json_answer(RECORD))
+        peer.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with raw_server(once, json_answer(RECORD)) as server, connect(server) as api:
         find(api)
-        time.sleep(0.05)
+        assert closed.wait(HUNG)
         assert find(api).id == "r"
         assert start(api).id == "r"
     assert len(server.requests) == 3

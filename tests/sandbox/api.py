@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import requests
 
 from noxcli.sandbox.scenario import Scenario
@@ -67,6 +68,14 @@ class Api:
         """The whole body of an event stream that ends."""
         with self.stream(run, etag) as answer:
             return answer.content
+
+    def require_silence(self, run: dict[str, Any]) -> None:
+        """Read an event stream until nothing more comes, though it stays open."""
+        with self.stream(run) as answer:
+            connection: Any = answer.raw.connection
+            connection.sock.settimeout(0.2)
+            with pytest.raises(requests.ConnectionError, match="timed out"):
+                list(answer.iter_content(None))
 
     def events(self, run: dict[str, Any], etag: str | None = None) -> list[dict[str, Any]]:
         """The envelopes of an event stream that ends."""
