@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -25,7 +26,7 @@ from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node
-from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
+from noxcli.sandbox.steps import Emit, Sleep, Step, alongside, node_runs, node_skipped, words
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Turning
 from tests.forks import ROOT
@@ -72,15 +73,29 @@ def leave(seen: Seen) -> None:
     os.kill(seen.process.pid, signal.SIGINT)
 
 
+def paused(may_go_on: threading.Semaphore) -> Iterator[Step]:
+    """Play it with pauses that a test ends."""
+    for step in SCRIPT:
+        while isinstance(step, Sleep) and not may_go_on.acquire(blocking=False):
+            yield Sleep(2)
+        if not isinstance(step, Sleep):
+            yield step
+    yield FOREVER
+
+
 def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
+    drawn = threading.Semaphore(0)
+    workflow = plays(nodes=NODES, edges=EDGES, script=lambda _: paused(drawn))
     with on_terminal([*forked(), "run", workflow], env) as seen:
-        started, headline, *nodes = drawn_with(seen, b"of the draft")
+        for part in ("━", "of the draft"):
+            seen.wait_for(part.encode())
+            drawn.release()
+        started, headline, *nodes = drawn_with(seen, b"60%")
         run_id = started.removeprefix("started run ")
         leave(seen)
         seen.wait_for(f"noxcli stop {run_id}\r\n".encode())
         text = bytes(seen.raw).decode()
-    assert re.fullmatch(r"test_nodes\S+  running   \d\.\ds  ━+─+  [46]0%", headline) is not None, headline
+    assert re.fullmatch(r"test_nodes\S+  running   \d\.\ds  ━+─+  60%", headline) is not None, headline
     marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
     assert [marks[0], *(mark[0] for mark in marks[1:4]), marks[4]] == ["✓", "┌", "│", "└", "·"]
     assert [re.sub(r"\W+", " ", line).split()[0] for line in nodes] == ["Plan", "Check", "Draft", "Ask", "Publish"]
@@ -175,7 +190,7 @@ def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
 def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.ended(plays(script=node_runs("Write", seconds=300), output={"A": "x"}))
     err = noxcli("stream", run, tty=True).err
-    took = re.search(r"completed\S* in (\d\.\d)s", err)
+    took = re.search(r"completed\S* in (\d+\.\d)s", err)
     assert took is not None
     assert float(took[1]) >= 0.3
     assert "+ Write" not in err.partition("output: noxcli")[0].splitlines()[-1], "nobody saw how long it took"
