@@ -41,13 +41,11 @@ def behind_a_dead_address(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> 
 def test_a_dead_address_costs_seconds_once(noxcli: Noxcli, workflow: str, behind_a_dead_address: str) -> None:
     noxcli.clock = Clock()
     noxcli.environ["NOXUS_BACKEND_URL"] = behind_a_dead_address
-    began = time.monotonic()
-    result = noxcli("run", workflow, "Q=a", "--json")
-    assert (result.code, time.monotonic() - began < 4) == (0, True), result.err
-    transport.ANSWERED.clear()
-    began = time.monotonic()
-    result = noxcli("batch", workflow, write_rows(*map(str, range(12))))
-    assert (result.code, time.monotonic() - began < 5) == (0, True), result.err
+    for argv in (("run", workflow, "Q=a", "--json"), ("batch", workflow, write_rows(*map(str, range(12))))):
+        transport.ANSWERED.clear()
+        began = time.monotonic()
+        result = noxcli(*argv)
+        assert (result.code, time.monotonic() - began < 6) == (0, True), result.err  # twice would be 6
 
 
 def test_a_refused_address_costs_nothing(noxcli: Noxcli, workflow: str, sandbox: Sandbox, monkeypatch: Any) -> None:

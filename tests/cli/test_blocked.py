@@ -24,7 +24,7 @@ from tests.conftest import write_rows
 from tests.process import HUNG, call, environment, running, until
 from tests.sample import one_in
 
-AT_MOST = 1.0  # seconds
+AT_MOST = 1 + 2  # seconds: one, and some time for a busy machine
 LIMIT = 2.0  # of --timeout
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 LINES = [Emit("Write", "x" * 1000) for _ in range(5000)]
@@ -133,7 +133,7 @@ def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
             processes[what] = stack.enter_context(blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s"))
         for what, process in processes.items():
             code, took = process.wait(HUNG), time.monotonic() - began[what]
-            ended[what] = code, LIMIT < took < LIMIT + AT_MOST + 1  # the start of Python
+            ended[what] = code, LIMIT < took < LIMIT + AT_MOST
     assert ended == dict.fromkeys(LOCAL, (75, True))
     assert not sandbox.runs(workflow)
 
@@ -167,7 +167,7 @@ def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, fo
     with running("run", workflow, *options, env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
-    assert 3 < time.monotonic() - began < 3 + AT_MOST + 1  # the start of Python
+    assert 3 < time.monotonic() - began < 3 + AT_MOST
     (run,) = sandbox.runs(workflow)
     assert run.status == ("completed" if not more else "stopped" if then == "stop" else "running")
 
@@ -202,7 +202,7 @@ def test_the_timeout_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: 
         assert process.stdout is not None
         Thread(target=read_slowly, args=[os.dup(process.stdout.fileno())], daemon=True).start()
         process.wait(HUNG)
-        assert 3 < time.monotonic() - began < 3 + AT_MOST + 1  # the start of Python
+        assert 3 < time.monotonic() - began < 3 + AT_MOST
         assert process.returncode in ({9, 124} if form == "content" else {124})  # between two pieces, or in one
         (run,) = sandbox.runs(workflow)
         assert named_way_on(process, run.id)
@@ -229,7 +229,7 @@ def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, pla
     with running("batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)) as process:
         process.wait(HUNG)
     assert process.returncode == 124
-    assert time.monotonic() - began < 3 + AT_MOST + 1
+    assert time.monotonic() - began < 3 + AT_MOST
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (None, 124)])

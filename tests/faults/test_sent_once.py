@@ -316,7 +316,7 @@ def test_a_start_that_was_given_up_is_not_sent() -> None:
 
 
 def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
-    options = ("--json", "--timeout", "300ms")
+    options = ("--json", "--timeout", "1s")
     assert_in_doubt(tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN)
 
 
