@@ -98,9 +98,9 @@ class GateAnswers(BatchSummary):
             }
         )
 
-    def counting(self, row: int, side: int) -> list[AnswerKey]:
+    def counting(self, row: int, side: int, verdict: GateVerdict) -> list[AnswerKey]:
         """Return a row's answers of rounds that have a result, or one that has none; the first one classes the row."""
-        rounds = [AnswerKey(row, side, place) for place in ROUNDS]
+        rounds = [AnswerKey(row, side, place) for place in ROUNDS[: len(verdict.looks)]]
         return [key for key in rounds if self._answer(key) is not SideVerdict.NONE] or rounds[:1]
 
     def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
@@ -108,7 +108,7 @@ class GateAnswers(BatchSummary):
         found = dict(verdict.suspects)
         if len(verdict.looks) > 1 or not verdict.is_worse:
             for row in self.rules.rows:
-                base, new = (self._answer(self.counting(row, side)[0]) for side in (BASE, NEW))
+                base, new = (self._answer(self.counting(row, side, verdict)[0]) for side in (BASE, NEW))
                 if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
                     found.setdefault(row, SuspectState.VARIES)
         return {row: self._confirmed(row, state) for row, state in found.items()}
@@ -118,9 +118,10 @@ class GateAnswers(BatchSummary):
         """The number of rows that can fail, all of them with --score alone."""
         return len(self._checked) or len(self.rules.rows)
 
-    def pass_rate(self) -> float:
+    def pass_rate(self, verdict: GateVerdict) -> float:
         """Return the share of all answers of rounds that pass."""
-        found = [each.answer for key, each in self._stored.items() if key.place in ROUNDS]
+        rounds = ROUNDS[: len(verdict.looks)]
+        found = [each.answer for key, each in self._stored.items() if key.place in rounds]
         return found.count(SideVerdict.GOOD) / max(1, len(found) - found.count(SideVerdict.NONE))
 
     def _answer(self, key: AnswerKey) -> SideVerdict:

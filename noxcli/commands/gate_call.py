@@ -215,7 +215,7 @@ class _Gate:
     def report(self, verdict: GateVerdict) -> NoxError | None:
         """Report what was found, and return what the gate ends with."""
         options, runs = self.options, amount(self.answers.runs.total(), "run")
-        base, new = self._sides()
+        base, new = self._sides(verdict)
         with Comparison(base, new, self.checker, suspects=self.answers.confirmed(verdict)) as comparison:
             report = ComparisonReport(self.context, comparison, options, [RowClass.BROKEN])
             red = self._why_red(verdict, report.name_failing(), runs) if verdict.is_red else None
@@ -224,12 +224,14 @@ class _Gate:
             report.write(ending, self._notes(verdict, document, ending), document)
         return ending
 
-    def _sides(self) -> Iterator[Side]:
+    def _sides(self, verdict: GateVerdict) -> Iterator[Side]:
         """Yield both sides, each by its answers of rounds."""
         joined = MergedBatch.read([self.spec.directory])
         for side, own in enumerate(((), self.rows.own.values)):
             header = _of_side(self.batch.header, side)
-            numbers = [key.number for row in self.answers.rules.rows for key in self.answers.counting(row, side)]
+            numbers = [
+                key.number for row in self.answers.rules.rows for key in self.answers.counting(row, side, verdict)
+            ]
             named = header.version_name or header.version_id or ""
             named += f" with {in_prose(list(own))}" if own else ""
             yield Side(SIDES[side], named, GateSide(joined, numbers, header), lambda _: None)
@@ -250,7 +252,7 @@ class _Gate:
 
     def _document(self, verdict: GateVerdict) -> dict[str, Any]:
         """Return the gate's part of `noxcli.comparison/1`."""
-        rules, rate, runs = self.answers.rules, self.answers.pass_rate(), self.answers.runs.total()
+        rules, rate, runs = self.answers.rules, self.answers.pass_rate(verdict), self.answers.runs.total()
         rounds = len(verdict.looks)
         possible = rounds + min(MAX_ROUNDS - rounds, max(0, rules.max_runs - runs) // rules.round_runs)
         return {

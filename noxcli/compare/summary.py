@@ -116,10 +116,10 @@ class ComparisonSummary:
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
             self._lacks("base", pair.base)
         if both:
-            known = [[line["score"] for line in lines if line.get("score") is not None] for lines in pair.lines]
-            if all(known):
-                self.scores.append((fmean(known[0]), fmean(known[1])))
-            self.counted["without a score"] += not all(known)
+            scores = _scores(pair)
+            if all(scores):
+                self.scores.append((fmean(scores[0]), fmean(scores[1])))
+            self.counted["without a score"] += not all(scores)
             self.counted["less often"] += pair.passed[1] < pair.passed[0]
             self.counted["more often"] += pair.passed[1] > pair.passed[0]
         again = [max([1, *(line.get("asked", 1) for line in lines)]) > 1 for lines in (pair.base, pair.new)]
@@ -297,6 +297,15 @@ def require_comparable(base: Side, new: Side) -> None:
         raise UsageProblem(
             f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ", "compare another batch"
         )
+
+
+def _scores(pair: RowPair) -> list[list[float]]:
+    """Return the scores of both sides; in a gate those of rounds in which both have one, as its looks read them."""
+    scored = [[line for line in lines if line.get("score") is not None] for lines in pair.lines]
+    if pair.of_gate:
+        base, new = ({line["place"] for line in lines} for lines in scored)
+        scored = [[line for line in lines if line["place"] in base & new] for lines in scored]
+    return [[line["score"] for line in lines] for lines in scored]
 
 
 def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any] | None:

@@ -435,6 +435,17 @@ def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, sandbox: Sandbox
     assert len(sandbox.runs(workflow)) == 20, "all answers are stored"
 
 
+def test_a_round_without_both_scores_counts_in_neither_mean(noxcli: Noxcli, answers: Any) -> None:
+    turns = {str(number): ("gfg", "bgb") if number < 5 else ("b", "g") for number in range(8)}
+    line = ("gate", answers(turns), table(turns), "--base", "base", "--new", "new", "--json")
+    document = noxcli(*line, "--score", "length(output.A)").json
+    assert [len(document["gate"]["looks"]), document["gate"]["looks"][-1]["score"]] == [5, pytest.approx(-2 / 8)]
+    assert document["score"]["new"] - document["score"]["base"] == pytest.approx(-2 / 8)
+    assert document["base"]["pass_rate"] == 35 / 40
+    other = noxcli(*line, "--assert", "output.A != 'x'").json
+    assert (other["gate"]["rounds"], other["base"]["pass_rate"]) == (1, 1.0), "what it would not have asked for"
+
+
 def test_a_green_is_worth_what_its_checks_can_see(noxcli: Noxcli, answers: Any) -> None:
     turns = {str(number): ("gb", "gb") for number in range(8)}
     expects = [{"$id": row, "Q": row, **({"$expect": "good"} if row < "2" else {})} for row in turns]
