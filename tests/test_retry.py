@@ -144,11 +144,7 @@ def more_pages(request: Request) -> bytes:
 @pytest.mark.parametrize("turn", [lambda _: stay_silent, more_pages], ids=["silence", "pages without an end"])
 def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Request], Turn]) -> None:
     began = time.monotonic()
-    with (
-        raw_server(by_request=turn) as server,
-        connect(server) as api,
-        pytest.raises(TimedOut),
-    ):
+    with raw_server(by_request=turn) as server, connect(server) as api, pytest.raises(TimedOut):
         patient(Clock(), limit=0.2)[0].keep_trying(lambda within: list(api.within(within).list_runs()))
     assert 0.2 <= time.monotonic() - began < 2
 

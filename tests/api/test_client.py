@@ -226,33 +226,21 @@ def test_a_list_without_end_is_refused() -> None:
 # What the answers mean: by status.
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "code", "hint"),
-    [
-        (300, RequestRejected, 2, None),
-        (304, RequestRejected, 2, None),
-        (400, RequestRejected, 2, None),
-        (401, Unauthorized, 4, "NOXUS_API_KEY"),
-        (403, Unauthorized, 4, "flows_run"),
-        (404, NotFound, 5, "workspace"),
-        (405, RequestRejected, 2, None),
-        (408, Unavailable, 75, None),
-        (409, RequestRejected, 2, None),
-        (410, NotFound, 5, "workspace"),
-        (422, RequestRejected, 2, None),
-        (425, RequestRejected, 2, None),
-        (429, Unavailable, 75, None),
-        (500, Unavailable, 75, None),
-        (502, Unavailable, 75, None),
-        (503, Unavailable, 75, None),
-        (504, Unavailable, 75, None),
-        (599, Unavailable, 75, None),
-    ],
-)
+MEANINGS: dict[tuple[type[NoxError], int, str | None], list[int]] = {
+    (RequestRejected, 2, None): [300, 304, 400, 405, 409, 422, 425],
+    (Unauthorized, 4, "NOXUS_API_KEY"): [401],
+    (Unauthorized, 4, "flows_run"): [403],
+    (NotFound, 5, "workspace"): [404, 410],
+    (Unavailable, 75, None): [408, 429, 500, 502, 503, 504, 599],
+}
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(each, meaning) for meaning in MEANINGS for each in MEANINGS[meaning]])
 @pytest.mark.parametrize("header", ["X-Request-Id", "x-noxus-request-id"])
 def test_a_status_has_its_error_code_and_hint(
-    status: int, kind: type[NoxError], code: int, hint: str | None, header: str
+    status: int, meaning: tuple[type[NoxError], int, str | None], header: str
 ) -> None:
+    kind, code, hint = meaning
     body = b"" if status == 304 else b'{"detail": "because"}'
     with raw_server(answer(status, body, **{header: "req-7"})) as server:
         error = failure_at(server)
@@ -580,16 +568,11 @@ def test_a_redirect_without_a_target_is_refused() -> None:
 @pytest.mark.parametrize(
     ("turn", "cursor", "kind"),
     [
-        (answer(404), None, StreamUnsupported),
-        (answer(405), None, StreamUnsupported),
-        (answer(406), None, StreamUnsupported),
-        (answer(501), None, StreamUnsupported),
+        *((answer(status), None, StreamUnsupported) for status in (404, 405, 406, 501)),
         (b"HTTP/1.1 204 None\r\n\r\n", None, StreamUnsupported),
         (json_answer({}), None, StreamUnsupported),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n", None, StreamUnsupported),
-        (answer(404), "1-0", CursorRefused),
-        (answer(410), "1-0", CursorRefused),
-        (answer(422), "1-0", CursorRefused),
+        *((answer(status), "1-0", CursorRefused) for status in (404, 410, 422)),
         (answer(401), "1-0", Unauthorized),
         (answer(429), "1-0", Unavailable),
         (answer(503), None, Unavailable),
