@@ -54,7 +54,6 @@ class Batch(AbstractContextManager["Batch"]):
         self.journaled = JournalState()
         self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
-        self.has_started = False  # a run may exist that this call started or followed, or of a gate any call
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
         self._all_rerun = False  # the chosen rows have been re-run
@@ -209,12 +208,10 @@ class Batch(AbstractContextManager["Batch"]):
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
         engine = Scheduler(work, self._remaining.to_do(wanted), self.journaled, self._finding, output, tick, self.spec)
-        engine.in_flight.had_runs = self.has_started
         self.summary.end(cause := engine.run())
         self.named = name_runs([*engine.in_flight.running_runs, *self.journaled.running_runs], output.unrecorded_runs)
         is_whole = cause is None and not self.summary.not_started
         self._all_rerun = self.journaled.choice_is_open and is_whole and {*self.summary.codes} <= CAN_BE_RED
-        self.has_started = engine.in_flight.had_runs
         return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:

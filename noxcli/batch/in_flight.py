@@ -83,7 +83,6 @@ class RowsInFlight:
         self.active: dict[int, ActiveRow] = {}  # rows that have a run
         self.in_doubt: list[ActiveRow] = []  # rows whose start may have been sent
         self.unstarted = 0  # rows that were taken, and whose start was aborted
-        self.had_runs = False  # a run may exist that this call started or found
         self.still_running: list[str] = []  # runs that continue although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule
 
@@ -96,14 +95,15 @@ class RowsInFlight:
         """Keep a row whose run is known."""
         self.starting.pop(row.row.number, None)
         row.attempt = None  # it knows the row: the two would keep each other
-        self.active[row.row.number], self.had_runs = row, True
+        self.active[row.row.number] = row
+        self.output.summary.note_run()
 
     def end_start(self, number: int) -> None:
         """Keep a row without a run: in doubt if its start may have been sent, else it is not started."""
         row = self.starting.pop(number)
         if row.in_doubt:
             self.in_doubt.append(row)
-            self.had_runs = True
+            self.output.summary.note_run()
         else:
             self.unstarted += 1
 

@@ -178,7 +178,7 @@ class Scheduler:
         elif state.run is None:
             if state.error is not None and not state.in_doubt:  # disk, server or network let no row start
                 error = state.error
-                if isinstance(error, ConnectionRejected) and self.in_flight.had_runs:
+                if isinstance(error, ConnectionRejected) and self.summary.has_started:
                     error = LostContact(error.message, error.hint)
                 self.shutdown.enter(Stage.FINISHING, error)
             if state.in_doubt:

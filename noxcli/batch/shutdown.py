@@ -107,6 +107,6 @@ class Shutdown:
             lacks = rest and self._summary.min_pass is None and not self._summary.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
         error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
-        if isinstance(error, TimedOut) and not self._in_flight.had_runs:
+        if isinstance(error, TimedOut) and not self._summary.has_started:
             return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
         return error

@@ -70,6 +70,7 @@ class BatchSummary:
     pass_each: int = 1
     total: int = 0  # rows, or their repetitions, that are to have a result
     cause: NoxError | None = None  # why this call ended before the last row
+    has_started: bool = False  # a run may exist that this call started or followed, or of a gate any call
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
@@ -163,6 +164,10 @@ class BatchSummary:
         shared = None if code == ExitCode.OK else self.reasons.count(line, paste)
         if not before:
             self._note_first(line["row"], shared if code in HOPELESS else None)
+
+    def note_run(self) -> None:
+        """A run may exist, that this call started or an earlier one."""
+        self.has_started = True
 
     def note_start(self, *, in_doubt: bool) -> None:
         """A start was answered, or is in doubt."""

@@ -81,7 +81,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             output, began = _output(context, batch, checker), context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
                 batch.run(work, output, partial(show_progress, shown, summary, pace))
-            if batch.has_started and not isinstance(summary.cause, Interruption):
+            if summary.has_started and not isinstance(summary.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, output, context.clock.monotonic() - began)
 

@@ -70,6 +70,7 @@ class GateAnswers(BatchSummary):
         """Count the runs of earlier calls; what they have retried already is asked once in this call."""
         self.runs.update({AnswerKey.of(number): count for number, count in journaled.starts.items()})
         self._tries.update(key for key, count in self.runs.items() if count > 1)
+        self.has_started = bool(self.runs.total())
         self._followed = {*map(AnswerKey.of, journaled.pending)}
 
     def count(self, line: Mapping[str, Any], *paste: Callable[[str], str], before: bool = False, **more: Any) -> None:
