@@ -39,9 +39,7 @@ class ResultWriter:
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a check names one
     unprinted: ReaderGone | StdoutFailed | None = None  # why stdout failed; --resume prints those lines
-    unrecorded_runs: list[str] = field(
-        default_factory=list
-    )  # the runs of rows whose line was not stored, or not printed
+    unrecorded_runs: list[str] = field(default_factory=list)  # of rows whose line was not stored, or not printed
     _trouble: NoxError | None = None
     _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")

@@ -75,9 +75,7 @@ class BatchSummary:
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: FailureGroups = field(default_factory=FailureGroups)
-    _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
-    _good: Counter[int] = field(default_factory=Counter)  # --repeat: passing repetitions of each row of the file
-    _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
+    _repetitions: dict[int, list[int]] = field(default_factory=dict)  # --repeat: their codes, by row of the file
     _rerun: set[int] = field(default_factory=set)  # rows that pass, but not by their first result
     _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))  # of this call: which are in doubt
     stuck: str | None = None  # the reason for which the first rows of this call all failed
@@ -89,10 +87,10 @@ class BatchSummary:
         if self.repeat == 1:
             return self.before + self.codes
         codes: Counter[int] = Counter()
-        for row, code in self._worst.items():
+        for row, found in self._repetitions.items():
             if self._is_good(row):
                 codes[ExitCode.OK] += 1
-            elif code != ExitCode.OK:
+            elif (code := worst(found)) != ExitCode.OK:
                 codes[code] += 1
         return codes
 
@@ -154,10 +152,7 @@ class BatchSummary:
         code = line["result"]["exit_code"]
         (self.before if before else self.codes)[code] += 1
         if self.repeat > 1:
-            row = line["row"]
-            self._lines[row] += code != ExitCode.NOT_FINISHED
-            self._good[row] += code == ExitCode.OK
-            self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
+            self._repetitions.setdefault(line["row"], []).append(code)
         is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
         if code == ExitCode.OK and is_judged and line.get("asked", 1) > 1:
             self._rerun.add(line["row"])
@@ -209,7 +204,9 @@ class BatchSummary:
             terminal.note(f"  {count:>7} {words}")
 
     def _is_good(self, row: int) -> bool:
-        return self._lines[row] == self.repeat and self._good[row] >= self.pass_each
+        codes = self._repetitions[row]
+        has_all = len(codes) - codes.count(ExitCode.NOT_FINISHED) == self.repeat
+        return has_all and codes.count(ExitCode.OK) >= self.pass_each
 
     def for_ci(self, name: str, command: str) -> BatchReport:
         """Return what a CI system gets to know."""

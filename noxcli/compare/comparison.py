@@ -4,9 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from heapq import merge
-from itertools import groupby, repeat, zip_longest
-from operator import itemgetter
+from itertools import groupby, zip_longest
 from typing import Any
 
 from noxcli.batchdir.results_file import NUMBER_BITS
@@ -153,21 +151,23 @@ def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[
         yield from ((row, row) for row in range(base.rows))
         return
     sides, by_id = (base, new), by == "id"
-    keys: list[list[int]] = []
-    unnamed: list[list[int]] = []
-    for side in sides:
+    keys: list[int] = []  # of each row: what pairs it, above its side, above its number there
+    for at, side in enumerate(sides):
         shared = side.constants()
         without = sum(shared.get(name, 0) for name in differ)
-        found = [(side.key(row, without, by_id=by_id), row) for row in range(side.rows)]
-        unnamed.append([row for key, row in found if not key])
-        keys.append(sorted(key << NUMBER_BITS | row for key, row in found if key))
+        found = (side.key(row, without, by_id=by_id) for row in range(side.rows))
+        keys.extend((key << 1 | at) << NUMBER_BITS | row for row, key in enumerate(found))
+    keys.sort()
     alone: list[list[int]] = [[], []]
-    tagged = [zip((each >> NUMBER_BITS for each in keys[at]), repeat(at), keys[at], strict=False) for at in (0, 1)]
-    for _, group in groupby(merge(*tagged), itemgetter(0)):
+    unnamed: list[list[int]] = [[], []]
+    for key, group in groupby(keys, lambda each: each >> NUMBER_BITS + 1):
         SIGNALS.check()
         rows: list[list[int]] = [[], []]
-        for _, at, each in group:
-            rows[at].append(each & (1 << NUMBER_BITS) - 1)
+        for each in group:
+            rows[each >> NUMBER_BITS & 1].append(each & (1 << NUMBER_BITS) - 1)
+        if not key:
+            unnamed = rows
+            continue
         for side, several in zip(sides, rows, strict=True):
             if by_id and len(several) > 1 and side.has_id(several[0]):
                 _refuse_id(side, several)
