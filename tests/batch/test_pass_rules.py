@@ -110,14 +110,17 @@ def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, echoes: Any
     assert sum("6 rows (r" in line for line in lines) == 1
 
 
+def ended(row: int, code: int = 1) -> dict[str, Any]:
+    return {"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": {"message": "no ink"}}}
+
+
 @pytest.mark.parametrize(("rows", "repeat", "is_stuck"), [(1, 20, False), (19, 2, False), (20, 2, True)])
 def test_repetitions_of_a_row_are_one_of_the_first_twenty(rows: int, repeat: int, is_stuck: bool) -> None:
     tally = BatchSummary(total=30 * repeat, repeat=repeat)
-    failed = {"exit_code": 1, "run": {"id": "r"}, "error": {"message": "no ink", "hint": None}}
     for row in range(1, rows + 1):
         for _ in range(repeat):
             tally.note_begun(row)
-            tally.count({"row": row, "id": None, "result": failed})
+            tally.count(ended(row))
     assert (tally.stuck is not None) is is_stuck
 
 
@@ -125,11 +128,10 @@ def test_the_first_twenty_are_those_that_started_first() -> None:
     summary = BatchSummary()
     for row in range(1, 31):
         summary.note_begun(row)
-    failed = {"exit_code": 1, "run": None, "error": {"message": "no ink", "hint": None}}
     for row in [*range(11, 31), *range(2, 11)]:
-        summary.count({"row": row, "id": None, "result": failed})
+        summary.count(ended(row))
     assert summary.stuck is None, "29 failed, but not the one that began first"
-    summary.count({"row": 1, "id": None, "result": failed})
+    summary.count(ended(1))
     assert summary.stuck is not None
 
 
@@ -182,9 +184,8 @@ def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow:
 def test_what_ends_beside_the_twentieth_failure_starts_no_more(code: int) -> None:
     summary = BatchSummary(total=100)
     for number in range(1, 65):
-        failed = {"exit_code": code if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
         summary.note_begun(number)
-        summary.count({"row": number, "id": None, "result": failed})
+        summary.count(ended(number, code if number <= 20 else 0))
     assert summary.stuck is not None
 
 
