@@ -162,7 +162,13 @@ class RetryPolicy:
         if reason not in failures.said:
             failures.said.add(reason)
             self.say(f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s")
-        self._wait(delay, error)
+        if delay < self.deadline.remaining():
+            self.deadline.clock.sleep(delay)
+            return
+        if isinstance(error, NotAccessible) and self.deadline.seconds == 0 and self.out_of_time is TimedOut:
+            raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
+        self.deadline.clock.sleep(self.deadline.remaining())
+        raise self.too_late(error.message) from error
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
@@ -182,13 +188,3 @@ class RetryPolicy:
         if self.gave_up is not None:
             raise self.gave_up(error.message, error.hint, **error.facts()) from error
         raise error
-
-    def _wait(self, seconds: float, error: NoxError) -> None:
-        """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
-        if seconds < self.deadline.remaining():
-            self.deadline.clock.sleep(seconds)
-            return
-        if isinstance(error, NotAccessible) and self.deadline.seconds == 0 and self.out_of_time is TimedOut:
-            raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
-        self.deadline.clock.sleep(self.deadline.remaining())
-        raise self.too_late(error.message) from error
