@@ -58,12 +58,10 @@ class Table:
 
         Raises ConfigProblem for anything but a table.
         """
-        value = self.values.get(key, {})
+        name, value = f"{self.name}.{key}" if self.name else key, self.values.get(key, {})
         if not isinstance(value, dict):
-            raise ConfigProblem(
-                f"{self.place(key)} must be a table", f"begin it with [{self.place(key).split(':')[-1]}]"
-            )
-        return Table(self.path, f"{self.name}.{key}" if self.name else key, value)
+            raise ConfigProblem(f"{self.place(key)} must be a table", f"begin it with [{name}]")
+        return Table(self.path, name, value)
 
     def text(self, key: str) -> str | None:
         """Return the text under a key, or None if it is missing.

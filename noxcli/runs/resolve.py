@@ -115,8 +115,7 @@ def require_run(text: str, place: str = "") -> str:
     text = id_on_page(text, "run")
     if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
         near = nearest(text, ["@last"]) if text.startswith("@") else None
-        hint = suggestion(near, RUN_FORMS)
-        raise UsageProblem(f"{place}{text!r} is not a run id", hint)
+        raise UsageProblem(f"{place}{text!r} is not a run id", suggestion(near, RUN_FORMS))
     return text
 
 

@@ -44,13 +44,9 @@ class CompletionCache:
     def save_keys(self, workflow_id: str, inputs: Iterable[InputNode], outputs: Iterable[OutputNode] = ()) -> None:
         """Save the keys of a workflow's inputs and outputs."""
         given = ((key if typable(key) else node.id, node) for key, node in keys_of(inputs).items())
-        words = {
-            f"{self._key} input {workflow_id}": (item_start(key, node.kind) for key, node in given),
-            f"{self._key} output {workflow_id}": (
-                key if typable(key) else node.id for key, node in keys_of(outputs).items()
-            ),
-        }
-        self._replace_words(words)
+        starts = (item_start(key, node.kind) for key, node in given)
+        labels = (key if typable(key) else node.id for key, node in keys_of(outputs).items())
+        self._replace_words({f"{self._key} input {workflow_id}": starts, f"{self._key} output {workflow_id}": labels})
 
     def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""

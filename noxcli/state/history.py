@@ -124,10 +124,9 @@ class History:
     def find_beginning(self, text: str, base_url: str) -> list[str]:
         """Return the ids of this user's runs at this server that begin like this."""
         with suppress(OSError, UsageProblem), self._open_directory() as place:
-            names = sorted(
-                name for name in place.list_names() if name.endswith(ENTRY) and name.startswith(text.lower())
-            )
-            return [entry.run_id for name in names if (entry := _read_entry_in(place, name, base_url)) is not None]
+            names = (name for name in sorted(place.list_names()) if name.startswith(text.lower()))
+            entries = (_read_entry_in(place, name, base_url) for name in names if name.endswith(ENTRY))
+            return [entry.run_id for entry in entries if entry is not None]
         return []
 
     def find_entry(self, run_id: str, base_url: str) -> Entry | None:
