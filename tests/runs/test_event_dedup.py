@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 
 from noxcli.models import Gap, RunEvent, Update
 from noxcli.runs.event_dedup import Continuity, EventDeduplicator
-
-
-def event(number: int, *, position: bool = True) -> RunEvent:
-    """One piece of content."""
-    return RunEvent("content", {"content": f"piece {number}"}, f"{number}-0" if position else None)
-
-
-def events(count: int, start: int = 0) -> list[RunEvent]:
-    return [event(number) for number in range(start, start + count)]
+from tests.faults.fake import piece, pieces
 
 
 def shown(dedup: EventDeduplicator, connections: Iterable[Sequence[RunEvent]]) -> list[Update]:
@@ -53,8 +45,8 @@ def gaps(told: Iterable[Update]) -> int:
 )
 def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], leaps: int) -> None:
     dedup, last = EventDeduplicator(from_start=True), connections[-1][1]
-    got = shown(dedup, [events(stop - start, start) for start, stop in connections])
-    assert (only_events(got), gaps(got), dedup.gaps) == (events(last), leaps, leaps)
+    got = shown(dedup, [pieces(stop - start, start) for start, stop in connections])
+    assert (only_events(got), gaps(got), dedup.gaps) == (pieces(last), leaps, leaps)
     label = Continuity.BROKEN if leaps else Continuity.PROVEN
     assert (dedup.label, dedup.cursor, dedup.accepted) == (label, f"{last - 1}-0", last)
 
@@ -70,7 +62,7 @@ def test_positions_are_never_ordered() -> None:
 def test_one_position_from_outside_is_believed(start: int) -> None:
     dedup = EventDeduplicator(["2-0"])
     assert dedup.opened() == "2-0"
-    assert dedup.accept(events(6 - start, start)) == events(3, 3)
+    assert dedup.accept(pieces(6 - start, start)) == pieces(3, 3)
     assert (dedup.label, dedup.cursor) == (Continuity.ASSUMED, "5-0")
 
 
@@ -78,20 +70,20 @@ def test_one_position_from_outside_is_believed(start: int) -> None:
 def test_of_two_positions_from_outside_one_comes_again(start: int, leaps: int) -> None:
     dedup = EventDeduplicator(["2-0", "3-0"])
     assert dedup.opened() == "2-0"
-    got = dedup.accept(events(7 - start, start) if start else [*events(2, 2), *events(3, 4)])
-    assert (only_events(got), gaps(got)) == (events(3, 4), leaps)
+    got = dedup.accept(pieces(7 - start, start) if start else [*pieces(2, 2), *pieces(3, 4)])
+    assert (only_events(got), gaps(got)) == (pieces(3, 4), leaps)
     assert (dedup.label, dedup.accepted) == (Continuity.BROKEN if leaps else Continuity.ASSUMED, 3)
 
 
 def test_only_what_was_watched_from_the_start_is_proven() -> None:
     dedup = EventDeduplicator()
-    assert shown(dedup, [events(3), events(3, 2)]) == events(5)
+    assert shown(dedup, [pieces(3), pieces(3, 2)]) == pieces(5)
     assert dedup.label is Continuity.ASSUMED
 
 
 def test_a_beginning_that_was_dropped_before_leaves_no_trace() -> None:
     dedup = EventDeduplicator(from_start=True)
-    assert shown(dedup, [events(5, 7), events(3, 11)]) == events(7, 7)
+    assert shown(dedup, [pieces(5, 7), pieces(3, 11)]) == pieces(7, 7)
     assert dedup.label is Continuity.PROVEN
 
 
@@ -107,9 +99,9 @@ def test_a_state_may_be_written_anew_in_a_replay() -> None:
 def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 3)
     dedup = EventDeduplicator(from_start=True)
-    shown(dedup, [events(50)])
-    assert shown(dedup, [events(55)]) == events(5, 50)
-    assert shown(dedup, [events(20, 20), events(60, 7)]) == events(12, 55)
+    shown(dedup, [pieces(50)])
+    assert shown(dedup, [pieces(55)]) == pieces(5, 50)
+    assert shown(dedup, [pieces(20, 20), pieces(60, 7)]) == pieces(12, 55)
     assert (dedup.label, dedup.accepted) == (Continuity.PROVEN, 67)
 
 
@@ -119,7 +111,7 @@ def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> Non
     tracemalloc.start()
     try:
         for start in range(0, 10_000, 1000):
-            dedup.accept(events(1000, start))
+            dedup.accept(pieces(1000, start))
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -139,7 +131,7 @@ BREAKS = {
 
 
 def log(text: str) -> list[RunEvent]:
-    return [event(int(one.rstrip(".")), position=not one.endswith(".")) for one in text.split()]
+    return [piece(int(one.rstrip(".")), position=not one.endswith(".")) for one in text.split()]
 
 
 def told(updates: Iterable[Update]) -> str:
@@ -179,7 +171,7 @@ def test_what_came_without_a_position_is_not_resumed(came: str, resumes: bool) -
 
 def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
     dedup, ping = EventDeduplicator(from_start=True), RunEvent("unknown", "ping")
-    log = events(6)
+    log = pieces(6)
     assert shown(dedup, [[*log[:3], ping, ping, log[3]]]) == [*log[:3], ping, ping, log[3]]
     assert (dedup.accepted, dedup.label) == (4, Continuity.PROVEN)
     assert shown(dedup, [[log[0], ping, *log[1:], ping]]) == [*log[4:], ping]
@@ -191,7 +183,7 @@ def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
 
 @given(count=st.integers(1, 30), inclusive=st.booleans(), data=st.data())
 def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool, data: st.DataObject) -> None:
-    log, dedup, got = events(count), EventDeduplicator(from_start=True), list[Update]()
+    log, dedup, got = pieces(count), EventDeduplicator(from_start=True), list[Update]()
     lengths = data.draw(st.lists(st.integers(0, count), max_size=12))
     for length in [*lengths, count]:
         asked = dedup.opened()
