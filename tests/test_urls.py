@@ -158,22 +158,8 @@ def nasty(port: int) -> Iterator[str]:
     """Yield redirects that some parsers read as the good server at 127.0.0.1, others as the evil one at 127.0.0.2."""
     good, evil = "127.0.0.1", "127.0.0.2"
     joints = [
-        "\\@",
-        "@",
-        "/@",
-        "?@",
-        "#@",
-        "%40",
-        "%5c@",
-        "\\\\@",
-        "\t@",
-        ";@",
-        "&@",
-        ":@",
-        "\x0b@",
-        "\xa0@",
-        "@@",
-        ".",
+        *("\\@", "@", "/@", "?@", "#@", "%40", "%5c@", "\\\\@"),
+        *("\t@", ";@", "&@", ":@", "\x0b@", "\xa0@", "@@", "."),
     ]
     schemes = ["http://", "http:\\\\", "http:", "//", "\\\\", "/\\", "HTTP://", "http:///", "https://"]
     for scheme, joint, (one, other) in product(schemes, joints, [(good, evil), (evil, good)]):

@@ -1,7 +1,7 @@
 """The engine against a scripted server on a scripted clock: what it shows, when it reads, and when it gives up."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -75,9 +75,9 @@ class Followed:
     def run(self) -> Run:
         """The verdict: the last update, and the only one of its kind."""
         assert self.error is None
-        assert [update for _, update in self.said if isinstance(update, Finished)] == [self.said[-1][1]]
         finished = self.said[-1][1]
         assert isinstance(finished, Finished)
+        assert self.of(Finished) == [finished]
         return finished.run
 
     @property
@@ -95,9 +95,8 @@ def followed(
     *,
     run: Run = RUN,
     timeout: float | None = None,
-    positions: Sequence[str] = (),
-    just_started: bool = False,
     stuck: str = "",
+    **options: Any,
 ) -> Followed:
     """Follow to the end, whatever it is."""
     follower = Follower(
@@ -105,9 +104,8 @@ def followed(
         run,
         policy=policy or Policy(),
         deadline=Deadline(server.clock, timeout),
-        positions=positions,
-        just_started=just_started,
         stuck=lambda: stuck,
+        **options,
     )
     result = Followed(server, follower)
     before = server.clock.time
