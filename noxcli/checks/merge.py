@@ -28,6 +28,7 @@ from noxcli.reports.junit import Case, cases_of_row
 from noxcli.reports.result import Outcome
 from noxcli.rows.columns import EXPECT, hash_of
 from noxcli.rows.selection import Shard
+from noxcli.signals import SIGNALS
 
 UNOWNED = 0xFFFF
 MAX_DIRECTORIES = 1000
@@ -186,6 +187,7 @@ class MergedBatch:
             yield partial(self._read, files)
 
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
+        SIGNALS.check()  # a million rows take a while
         owner = self._owners[number]
         if owner == UNOWNED:
             return {**self._missing(number), **self._facts_of(files, number)}

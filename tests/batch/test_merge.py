@@ -1,14 +1,17 @@
 """`noxcli results`: one report from many journals, and `--junit` from one."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from noxcli.checks.merge import MergedBatch
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
+from noxcli.signals import SIGNALS, Interrupted
 from tests.conftest import Noxcli, write_rows
 
 
@@ -59,6 +62,17 @@ def test_rows_that_were_never_started_are_told(noxcli: Noxcli, plays: Any) -> No
     result = noxcli("results", "rows.jsonl.batch")
     assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
     assert [line["result"]["retry_safe"] for line in result.lines] == [True] * 7
+
+
+def test_a_signal_ends_the_reading_of_rows_without_a_result(
+    noxcli: Noxcli, workflow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MergedBatch.read([Path(run_shards(noxcli, workflow, 1)[0])]).open_to_read() as read:
+        read(2)  # its facts come from the journal, which is read once
+        monkeypatch.setattr(SIGNALS, "_taken", False)
+        monkeypatch.setattr(SIGNALS, "first", signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            read(2)
 
 
 def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: str) -> None:
