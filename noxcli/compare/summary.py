@@ -122,7 +122,7 @@ class ComparisonSummary:
             self.counted["without a score"] += not all(scores)
             self.counted["less often"] += pair.passed[1] < pair.passed[0]
             self.counted["more often"] += pair.passed[1] > pair.passed[0]
-        again = [max([1, *(line.get("asked", 1) for line in lines)]) > 1 for lines in (pair.base, pair.new)]
+        again = [any(line.get("asked", 1) > 1 for line in lines) for lines in (pair.base, pair.new)]
         self.counted["rerun in BASE"] += again[0] and not pair.of_gate
         self.counted["asked again"] += again[1] and new is SideVerdict.GOOD
         self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files

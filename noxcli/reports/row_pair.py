@@ -133,7 +133,10 @@ class RowPair:
         self.base, self.new = (lines[: self.rule.repeat] for lines in self.lines)
         self.codes = [[line["result"]["exit_code"] for line in lines] for lines in (self.base, self.new)]
         self.passed = [codes.count(ExitCode.OK) for codes in self.codes]
-        self.answers = [self._answer(*each) for each in zip(self.codes, self.gaps, strict=True)]
+        self.answers = [
+            self.rule.answer(codes) if codes or gap is not None else SideVerdict.ABSENT
+            for codes, gap in zip(self.codes, self.gaps, strict=True)
+        ]
         self.seconds = _took(self.base), _took(self.new)  # the median of the repetitions
         self.verdict = self._classified()
 
@@ -161,11 +164,6 @@ class RowPair:
     @property
     def change(self) -> RowClass:
         return self.verdict.change
-
-    def _answer(self, codes: Sequence[int], gap: str | None) -> SideVerdict:
-        if not codes:
-            return SideVerdict.ABSENT if gap is None else SideVerdict.NONE
-        return self.rule.answer(codes)
 
     def _classified(self) -> Classification:
         """Return the class of the row, by the table in docs/compare.md."""
