@@ -140,7 +140,7 @@ class Batch(AbstractContextManager["Batch"]):
         has_all = require_journal_of(self.results, journaled)
         if journaled.header is not None:
             if not has_all:
-                journaled.reopen_lost(self.results.kept.places.__contains__, self.journal.path)
+                journaled.reopen_lost(self.results.places.__contains__, self.journal.path)
             renew_columns(self.spec.rows, self.header.kept, journaled, self.results, terminal.mask)
         if RED in self.spec.again and not journaled.choice_is_open:
             self._choose_red(checker)

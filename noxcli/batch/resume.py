@@ -265,9 +265,9 @@ def require_journal_of(results: ResultsFile, journaled: JournalState) -> bool:
     known = DigestIndex(
         (key_of(number, journaled.ids[number]), number) for number, at in enumerate(journaled.offsets) if at
     )
-    if known.digests == results.kept.places.digests:
+    if known.digests == results.places.digests:
         return True
-    if not all(key in known for key in results.kept.places.digests):
+    if not all(key in known for key in results.places.digests):
         _lack_rows(results.path.parent)
     return False
 
@@ -308,7 +308,7 @@ def renew_columns(
         return
     changed: dict[int, str] = {}
     for row in rows.repeated():
-        columns, raw = mask.whole(row.columns), results.kept.read_raw(row.number, row.id)
+        columns, raw = mask.whole(row.columns), results.read_raw(row.number, row.id)
         if journaled.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
             continue
         line = parse_line(raw)

@@ -137,24 +137,30 @@ class ResultsFile:
         try:
             self._lines = AppendFile(place, RESULTS_NAME, "the results")
             self._lines.move_torn_aside()
-            self.kept = ResultsIndex(place.path)
+            self._reader = ResultsReader(place.path)
+            self.places = self._reader.index()  # as they were when this was opened
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
-        self._doubled = any(self.kept.places.repeated())
+        self._doubled = any(self.places.repeated())
 
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
-        self.kept.close()
+        self._reader.close()
         self._lines.close()
         try:
             if self._doubled:
-                replaced = {begin for begin, _ in ResultsIndex(self._place.path).places.repeated()}
+                replaced = {begin for begin, _ in ResultsReader(self._place.path).index().repeated()}
                 with self._place.replacing(RESULTS_NAME) as new:
                     new.writelines(raw for begin, raw in lines_in(self.path, MAX_RESULT) if begin not in replaced)
         except OSError as error:
             raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
+
+    def read_raw(self, row: int, own_id: str | None) -> bytes:
+        """Return the line that a row had when this was opened, empty without one."""
+        begin = self.places.find(key_of(row, hash_of(own_id)))
+        return b"" if begin is None else self._reader.read_at(begin)
 
     def append(self, rows: Iterable[RowResult]) -> None:
         """Add rows' lines, which replace those that they have. Raises as `AppendFile.append`."""
@@ -164,7 +170,7 @@ class ResultsFile:
         """Add lines by what identifies their rows. Raises as `append`."""
         if lines:
             self._lines.append("".join(lines.values()).encode("utf-8", "surrogateescape"))
-            self._doubled |= any(key in self.kept.places for key in lines)
+            self._doubled |= any(key in self.places for key in lines)
 
 
 class ResultsReader:
@@ -190,6 +196,10 @@ class ResultsReader:
         except OSError as error:
             raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
 
+    def index(self) -> DigestIndex:
+        """Return the places of all lines by the keys of their rows. Raises as `read_all`."""
+        return DigestIndex((key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all())
+
     def read_at(self, begin: int) -> bytes:
         """Return the line that begins there."""
         self._file = self._file or open_batch_file(self.path)
@@ -201,20 +211,6 @@ class ResultsReader:
         if self._file is not None:
             self._file.close()
         self._file = None
-
-
-class ResultsIndex(ResultsReader):
-    """The results of one directory as they were when this was made: the `places` of lines by the keys of their rows."""
-
-    def __init__(self, directory: Path) -> None:
-        """Raises UsageProblem for a file that can't be read."""
-        super().__init__(directory)
-        self.places = DigestIndex((key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all())
-
-    def read_raw(self, row: int, own_id: str | None) -> bytes:
-        """Return the row's line, empty if it has none."""
-        begin = self.places.find(key_of(row, hash_of(own_id)))
-        return b"" if begin is None else self.read_at(begin)
 
 
 def parse_line(raw: bytes) -> dict[str, Any] | None:
