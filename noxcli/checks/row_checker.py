@@ -48,7 +48,7 @@ class RowChecker:
 
     @property
     def has_checks(self) -> bool:
-        return bool(self._expressions) or self.expected is not None
+        return bool(self.queries) or self.expected is not None or self.score is not None
 
     @property
     def columns(self) -> list[str]:
@@ -117,10 +117,10 @@ class RowChecker:
         Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`. The id, the columns
         and what is expected are those of the line `table`, if another one is to ask.
         """
-        result = line["result"]
-        if result["exit_code"] != ExitCode.OK:
+        result, table = line["result"], table or line
+        has_checks = self.has_checks or EXPECT in (table["columns"] or ())
+        if result["exit_code"] != ExitCode.OK or not has_checks:
             return line
-        table = table or line
         row = {**(line["input"] or {}), **(table["columns"] or {}), ID: table["id"]}
         document = {**result, "row": row}
         if self.score is not None:
