@@ -201,7 +201,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         Its source is resources/workflows.py; what is in it is not documented.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/export"
-        params = {"version": "v4", "include_dependencies": "true" if dependencies else "false"}
+        params = {"version": "v4", "include_dependencies": str(dependencies).lower()}
         if version_id is not None:
             params["version_id"] = version_id
         limit = AnswerLimit.of_json(self._until)
@@ -214,8 +214,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
 
         Its source is noxus-sdk 0.6.0, resources/_exports.py. Raises as `create_run`.
         """
-        flags = {"activate": activate, "dry_run": dry_run}
-        params = {"mode": mode, **{name: "true" if value else "false" for name, value in flags.items()}}
+        params = {"mode": mode, "activate": str(activate).lower(), "dry_run": str(dry_run).lower()}
         body = {"definition": bundle, "version": "auto"}
         with self._posting_once("/v1/workflows/import", body, attempt or Attempt(), params) as call:
             answer = run_apart(*call)

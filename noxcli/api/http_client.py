@@ -208,7 +208,8 @@ class Http:
         if self.pace is not None and ours:
             turn = self.pace.slot(method, url.target.partition("?")[0], limit.until)
         with turn as slot, self._watched(method, url, body, slot):
-            limit.postpone(slot.at - began)
+            if slot.at > began:
+                limit.postpone(slot.at - began)
             each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(body, Body)
             request = requests.PreparedRequest()  # in parts: there are no cookies, hooks or passwords to look for
             request.prepare_method(method)
