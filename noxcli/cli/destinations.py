@@ -40,7 +40,7 @@ def present(context: Context, options: Printed) -> None:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
         from noxcli.expressions.query import Query  # loaded only with --query
 
-        context.printing.query = Query.read(options.query, "--query")
+        context.printing.query = Query(options.query, "--query")
 
 
 def plan_reports(context: Context, options: Printed, directory: Path | None = None) -> None:

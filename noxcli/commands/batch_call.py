@@ -54,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     spec = read_spec(noxus, options, read_rows(noxus, options, RowReader, options.repeat), shard)
     if options.dry_run and Again.RED in spec.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
-    context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
+    context.printing.query = None if options.line_query is None else Query(options.line_query, "--query")
     checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
     context.resume_command = spec.resume_command
     summary = BatchSummary(min_pass, options.repeat, enough)

@@ -44,7 +44,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {".xlsx", ".xls", ".ods"}:
         raise UsageProblem(f"--csv writes no workbook such as {file.name}", f"write --csv {file.with_suffix('.csv')}")
     present(context, options)
-    query = Query.read(options.line_query, "--query") if options.line_query is not None else None
+    query = Query(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
     checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import Unfitting, UsageProblem
@@ -16,15 +16,11 @@ FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's ow
 class Query:
     """One expression. The first one loads `jmespath`."""
 
-    def __init__(self, text: str, tree: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, option: str) -> None:
+        """Read the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
         self.text = text
-        self.tree = tree
-
-    @classmethod
-    def read(cls, text: str, option: str) -> Self:
-        """Return the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
         try:
-            tree = _parse(text)
+            self.tree = _parse(text)
         except (ValueError, RecursionError, IndexError) as error:
             from noxcli.expressions.hints import mistake_in  # loaded only after a mistake
 
@@ -33,10 +29,9 @@ class Query:
         if '"' in text:
             from noxcli.expressions.hints import text_as_name  # such a name is rare
 
-            if named := text_as_name(text, tree):
+            if named := text_as_name(text, self.tree):
                 what = f'{option} {text!r} compares with "{named[0]}", which is a name'
                 raise UsageProblem(what, f"a text is written in single quotes: {named[1]}")
-        return cls(text, tree)
 
     def of(self, document: Any) -> Any:
         """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""

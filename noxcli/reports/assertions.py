@@ -34,7 +34,7 @@ def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert"
     """
     from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, nodes_in
 
-    query = Query.read(text, option)
+    query = Query(text, option)
     named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}
     if OF_A_RESULT.isdisjoint(named):
         near = [close for name in named if (close := nearest(name, OF_A_RESULT))]

@@ -70,9 +70,7 @@ class KnownNames:
             case "input" | "output":
                 found = (self._of(f"{kind} {self._workflow(word)}") for word in self._words)
                 return next(filter(None, found), [])
-            case "profile":
-                return self._saved.get("profile", [])
-        return []
+        return self._saved.get(kind, [])  # of all servers: the profiles
 
     def _workflow(self, word: str) -> str:
         """Return the workflow id that a word leads to: an alias, a name, a run or an id."""

@@ -119,7 +119,7 @@ def test_what_prints_no_document_has_none_to_ask(noxcli: Noxcli, other: list[str
 def test_any_expression_is_taken_or_refused(text: str) -> None:
     problem = ""
     try:
-        Query.read(text, "--query")
+        Query(text, "--query")
     except UsageProblem as error:
         problem = error.line()
     assert "\n" not in problem
