@@ -211,12 +211,9 @@ def _require_only_edits(
         raise UsageProblem(
             f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
         )
+    assert journaled.header is not None
     named = all(own_id is not None for _, own_id in edited)
-    if (
-        not named
-        and journaled.header is not None
-        and journaled.header.rows not in (None, sum(1 for _ in rows.repeated()))
-    ):
+    if not named and sum(1 for _ in rows.repeated()) != journaled.header.rows:
         raise UsageProblem(
             f"{rows.name} has another number of rows, so without ids it is not clear which were edited",
             "give rows an id",
