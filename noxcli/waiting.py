@@ -116,19 +116,14 @@ def _thread_limit() -> Iterator[None]:
         raise Unavailable("can't start a thread", "check the limit on processes (ulimit -u)", sent=False) from None
 
 
-def _make_call(call: Callable[[], T], outcomes: "Queue[Result[T]]") -> None:
+def result_of(call: Callable[[], T], note: Callable[[Result[T]], None] = lambda _: None) -> Result[T]:
+    """Return the value or the error, for another thread; `note` gets it as well."""
     try:
-        outcomes.put((call(), None))
+        result: Result[T] = call(), None
     except BaseException as error:
-        outcomes.put((None, error))
-
-
-def result_of(call: Callable[[], T]) -> Result[T]:
-    """Return the value or the error, for another thread."""
-    try:
-        return call(), None
-    except BaseException as error:
-        return None, error
+        result = None, error
+    note(result)
+    return result
 
 
 def value_of(outcome: Result[T]) -> T:
@@ -160,7 +155,7 @@ def run_apart(
         return call()
     outcomes: Queue[Result[T]] = Queue()
     with _thread_limit():  # directly: a start has a short call path
-        threading.Thread(target=_make_call, args=(call, outcomes), daemon=True).start()
+        threading.Thread(target=result_of, args=(call, outcomes.put), daemon=True).start()
     held_until = float("inf")
     while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
