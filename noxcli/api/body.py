@@ -19,7 +19,7 @@ class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
     It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
-    Each read of the connection is within it (`ReadsInTime`), also for the redirects before the answer.
+    Each read of the connection is within it (`ReadsInTime`), also of a document's redirects.
     """
 
     def __init__(

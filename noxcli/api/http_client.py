@@ -168,6 +168,8 @@ class Http:
             url = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere)
             if isinstance(body, Body):
                 body.attempt.may_be_sent = False
+            if elsewhere or isinstance(body, Body):
+                limit.restart()  # of a file, it is for silence; a start that has no time for its answer is in doubt
         else:
             raise RequestRejected(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
         ours = url.origin == self._home.origin

@@ -111,6 +111,18 @@ def test_one_limit_holds_for_an_answer_and_its_redirects(monkeypatch: pytest.Mon
         api.find_run("x")
 
 
+@pytest.mark.parametrize("call", [start, read_file])
+def test_a_redirect_takes_no_time_from_a_start_or_a_file(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_slowly(request: Request) -> bytes:
+        time.sleep(1)
+        return json_answer(RECORD) if request.target == "/elsewhere" else answer(308, Location="/elsewhere")
+
+    monkeypatch.setattr(body, "JSON_SECONDS", 1.6)
+    monkeypatch.setattr(client, "READ_TIMEOUT", 1.6)
+    with raw_server(by_request=answer_slowly) as server, connect(server) as api:
+        call(api)
+
+
 # Odd heads and bodies.
 
 BODY = json.dumps(RECORD).encode()
