@@ -105,10 +105,7 @@ class Comparison(ExitStack):
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         suspect = self._suspects.get((base or new)[0]["row"])
-        judged = (
-            [self._checker.judged(line, table) for line in base],
-            [self._checker.judged(line, table) for line in new],
-        )
+        judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
         return RowPair(judged, self.compared.rule, self._gaps, other, suspect, self.compared.is_gate)
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class RowPair:
     one question.
     """
 
-    lines: tuple[Sequence[ResultLine], Sequence[ResultLine]]
+    lines: Sequence[Sequence[ResultLine]]  # of BASE, and of NEW
     rule: PassRule = PassRule()
     gaps: Sequence[str | None] = (None, None)
     other_input: str | None = None

@@ -438,7 +438,7 @@ def hostile_comparison(path: str) -> None:
     for row in hostile_rows():
         after = copy.deepcopy(row)
         after["result"]["output"] = {key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()}
-        pairs.append(RowPair(([row], [after])))
+        pairs.append(RowPair([[row], [after]]))
     side: dict[str, Any] = dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
     side |= dict.fromkeys(("source", "version_name", "table"), PAYLOADS["lf"])
     side |= dict.fromkeys(("workflow_id", "workflow_name"), PAYLOADS["nul"])
