@@ -54,7 +54,7 @@ class ComparisonReport:
             return UsageProblem(f"{none_passes}, so none could break", "; ".join(filter(None, ways)))
         if red is not None:
             return red
-        if not compared.counted["answered"] and not compared.is_gate:  # which names its rows
+        if not compared.counted["answered"] and not compared.rule.of_gate:  # which names its rows
             what = f"{compared.row_counts}, but no row has an answer on both sides"
         elif (unjudged := compared.counted["unjudged"]) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)

@@ -46,9 +46,9 @@ class Comparison(ExitStack):
         require_comparable(base, new)
         self.base, self.new, self._checker = base, new, checker
         differ = differing_constants(base, new)
-        rule = PassRule(base.repeat, enough_of(base.repeat, each))
+        rule = PassRule(base.repeat, enough_of(base.repeat, each), of_gate=suspects is not None)
         have_ids = base.has_ids and new.has_ids  # some rows of each
-        by = "row" if suspects is not None else "id" if have_ids else "input"
+        by = "row" if rule.of_gate else "id" if have_ids else "input"
         self.compared = ComparisonSummary(
             base, new, rule, checker.check_names(own=new.expects), by, differ, Groups(checker.by)
         )
@@ -106,7 +106,7 @@ class Comparison(ExitStack):
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         suspect = self._suspects.get((base or new)[0]["row"])
         judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
-        return RowPair(judged, self.compared.rule, self._gaps, other, suspect, self.compared.is_gate)
+        return RowPair(judged, self.compared.rule, self._gaps, other, suspect)
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""

@@ -100,7 +100,7 @@ class ComparisonSummary:
         """Count a pair; `read` are the columns that checks read."""
         base, new = pair.answers
         for name, lines, answer in zip(self.totals, pair.lines, pair.answers, strict=True):
-            answers = list(map(answer_of, lines)) if pair.of_gate or not lines else [answer]
+            answers = list(map(answer_of, lines)) if self.rule.of_gate or not lines else [answer]
             self.totals[name].count(lines, answers)
             self.groups.add((pair.new or pair.base)[0], name, lines, answers)
         partners = bool(pair.base and pair.new) and pair.other_input is None
@@ -123,7 +123,7 @@ class ComparisonSummary:
             self.counted["less often"] += pair.passed[1] < pair.passed[0]
             self.counted["more often"] += pair.passed[1] > pair.passed[0]
         again = [any(line.get("asked", 1) > 1 for line in lines) for lines in (pair.base, pair.new)]
-        self.counted["rerun in BASE"] += again[0] and not pair.of_gate
+        self.counted["rerun in BASE"] += again[0] and not self.rule.of_gate
         self.counted["asked again"] += again[1] and new is SideVerdict.GOOD
         self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
         columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
@@ -134,14 +134,9 @@ class ComparisonSummary:
         none = [line for line in lines if answer_of(line) in (SideVerdict.NONE, SideVerdict.FAILED)]
         self.lacking[name].update([line["result"]["exit_code"] for line in none] or [ExitCode.NOT_FINISHED])
 
-    @property
-    def is_gate(self) -> bool:
-        """True for the sides of a gate, whose rows are pairs by their numbers."""
-        return self.by == "row"
-
     def resume_hints(self) -> str:
         """Return how each side gets the answers that it lacks."""
-        if self.is_gate:
+        if self.rule.of_gate:
             return f"{RETRY}, or add --allow-missing"
         ways = []
         for side in (self.base, self.new):
@@ -173,7 +168,7 @@ class ComparisonSummary:
     @property
     def new_alone(self) -> str:
         """How to judge NEW without BASE, which a gate does not do."""
-        return "" if self.is_gate else f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+        return "" if self.rule.of_gate else f"to judge NEW alone: noxcli results {self.new.named} --assert …"
 
     @property
     def nothing_could_break(self) -> bool:
@@ -229,7 +224,7 @@ class ComparisonSummary:
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
         less, more = self.counted["less often"], self.counted["more often"]
-        if less and not self.is_gate:  # which says that of its answers
+        if less and not self.rule.of_gate:  # which says that of its answers
             yield f"{self._less_and_more()}: {chance_of(less, more)}"
         if means := self._means():
             yield means
@@ -302,7 +297,7 @@ def require_comparable(base: Side, new: Side) -> None:
 def _scores(pair: RowPair) -> list[list[float]]:
     """Return the scores of both sides; in a gate those of rounds in which both have one, as its looks read them."""
     scored = [[line for line in lines if line.get("score") is not None] for lines in pair.lines]
-    if pair.of_gate:
+    if pair.rule.of_gate:
         base, new = ({line["place"] for line in lines} for lines in scored)
         scored = [[line for line in lines if line["place"] in base & new] for lines in scored]
     return [[line["score"] for line in lines] for lines in scored]

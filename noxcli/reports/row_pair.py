@@ -66,6 +66,7 @@ class PassRule:
 
     repeat: int = 1
     needed: int = 1
+    of_gate: bool = False  # which needs an answer on both sides
 
     def answer(self, codes: Sequence[int]) -> SideVerdict:
         """Return what the codes of a row's lines say: nothing as long as those without an answer could still decide."""
@@ -127,7 +128,6 @@ class RowPair:
     gaps: Sequence[str | None] = (None, None)
     other_input: str | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
-    of_gate: bool = False  # which needs an answer on both sides
 
     def __post_init__(self) -> None:
         self.base, self.new = (lines[: self.rule.repeat] for lines in self.lines)
@@ -183,7 +183,7 @@ class RowPair:
                 return Classification(RowClass.NEW, "not in BASE")
             case SideVerdict.NONE:
                 why = self._why_none(self.base, self.gaps[0])
-                unjudged = self.of_gate or not good or why == NOT_HERE
+                unjudged = self.rule.of_gate or not good or why == NOT_HERE
                 return Classification(RowClass.NEW, f"no answer in BASE ({why})", unjudged)
             case SideVerdict.FAILED if new is SideVerdict.BAD:
                 return Classification(RowClass.NEW, "no answer in BASE (failed)", True)
