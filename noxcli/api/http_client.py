@@ -163,9 +163,7 @@ class Http:
             response = self.exchange(method, url, limit, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
-            response.close()
-            again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
-            url = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere)
+            url = self._redirect_target(method, url, response, body, elsewhere=elsewhere)
             if isinstance(body, Body):
                 body.attempt.may_be_sent = False
             if elsewhere or isinstance(body, Body):
@@ -255,25 +253,26 @@ class Http:
             self._log(f"{method} {url.target.partition('?')[0]} {outcome} {took:.0f} ms{known_as}")
 
     def _redirect_target(
-        self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool
+        self, method: str, url: Url, response: requests.Response, body: Any, *, elsewhere: bool
     ) -> Url:
-        """Return where to send the request now: a GET, or one that may be sent `again` to the same server.
+        """Close the answer; return where to send the request now, a GET or one that may be sent again to its server.
 
         Raises RequestRejected for any other target.
         """
+        response.close()
         facts = facts_of(response)
         try:
             target = follow(url, response.headers["Location"])
         except ValueError:
             raise RequestRejected(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
         if target.origin == self._home.origin:
+            again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
             may_follow = again or method == "GET"
         else:  # as a file may, and over plain http only if that is how we got here
             plain = target.scheme == "http" and not is_loopback(target.host)
             may_follow = elsewhere and not (plain and self._home.scheme == "https")
         if not may_follow:
             there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
-            raise RequestRejected(
-                f"{method} was redirected to {there}", "set the base URL to the API's own address", **facts
-            )
+            hint = "set the base URL to the API's own address"
+            raise RequestRejected(f"{method} was redirected to {there}", hint, **facts)
         return target
