@@ -238,12 +238,11 @@ class MergedBatch:
         first, begun = self.directories[place], self.headers[place]
         names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
         names += [NAMES[what] for what in ("rows", "digest") if getattr(begun, what) != getattr(header, what)]
+        differ = f"{first} and {directory} are not from one batch"
         if names:
-            raise ConfigProblem(f"{first} and {directory} are not from one batch: the {names[0]} differs")
+            raise ConfigProblem(f"{differ}: the {names[0]} differs")
         if _shard_of(begun).of != _shard_of(header).of:
-            raise ConfigProblem(
-                f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
-            )
+            raise ConfigProblem(f"{differ}: shards {begun.shard} and {header.shard}")
         if ran:
             known = self._ran.setdefault(header.definition is not None, directory)
             if len(self._ran) > 1:

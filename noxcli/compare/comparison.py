@@ -53,7 +53,6 @@ class Comparison(ExitStack):
             base, new, rule, checker.check_names(own=new.expects), by, differ, Groups(checker.by)
         )
         self.counts: Counter[RowClass] = Counter()
-        self.slower = 0  # of any class
         self._suspects = suspects or {}
         self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
         self._gaps = [None if side.source.header else NOT_HERE for side in (base, new)]  # a table has all rows
@@ -73,7 +72,6 @@ class Comparison(ExitStack):
             pair = self._pair(matched)
             change = pair.change
             self.counts[change] += 1
-            self.slower += pair.is_slower
             self.compared.count(pair, read)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
             self._rows.extend(NO_ROW if row is None else row for row in matched)
@@ -119,7 +117,7 @@ class Comparison(ExitStack):
             **sides,
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in RowClass},
-            "slower": self.slower,
+            "slower": self.compared.counted["slower"],  # of any class
             "groups": self.compared.groups.document(),
             "chance": self.compared.chance(),
             "score": self.compared.score,

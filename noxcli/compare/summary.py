@@ -111,6 +111,7 @@ class ComparisonSummary:
         self.counted["good"] += both and SideVerdict.GOOD in pair.answers
         self.counted["still fail"] += pair.verdict.reason == "still fails"
         self.counted["unjudged"] += pair.verdict.unjudged
+        self.counted["slower"] += pair.is_slower
         if pair.change is RowClass.MISSING:
             self._lacks("new", pair.new)
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
