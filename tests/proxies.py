@@ -5,12 +5,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.process import HUNG, needs
+from tests.process import needs, until
+from tests.rawserver import own_port
 
 COMMANDS = {
     "nginx": ["nginx", "-p", ".", "-c"],
@@ -37,19 +37,17 @@ def proxying(name: str, config: str, home: Path, **values: str) -> Iterator[str]
     In it, `{port}` and the values are filled in.
     """
     needs(shutil.which(name, path=ENV["PATH"]) or name)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     file, whole = home / "proxy.yaml", f"{NGINX}{config}}}}}" if name == "nginx" else config
-    file.write_text(whole.format(home=home, port=port, **values))
-    with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV) as proxy:
-        try:
-            until = time.monotonic() + HUNG
-            while time.monotonic() < until:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except ConnectionRefusedError:
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            proxy.terminate()
+
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    with own_port() as port:
+        file.write_text(whole.format(home=home, port=port, **values))
+        with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV) as proxy:
+            try:
+                until(answers)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                proxy.terminate()

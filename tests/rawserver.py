@@ -123,6 +123,15 @@ def accepting(server: Server) -> Iterator[Server]:
 
 
 @contextmanager
+def own_port() -> Iterator[int]:
+    """A port for whoever listens at it next, and after that again: no other program gets it meanwhile."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
 def full_queue(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[str]:
     """A port whose queue of connections is full: the next handshake hangs."""
     with socket.socket() as listener, ExitStack() as waiting:

@@ -19,6 +19,7 @@ from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
 from tests.process import HUNG, environment, running, until
 from tests.proxies import proxying
+from tests.rawserver import own_port
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(120)]
 GATEWAYS = {
@@ -82,11 +83,9 @@ IN_FLIGHT = PARALLEL // 2  # starts at one time
 class Pod:
     """A port that leads to the sandbox, until it is gone."""
 
-    def __init__(self, url: str) -> None:
-        self._api = ("127.0.0.1", urlsplit(url).port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+    def __init__(self, url: str, port: int) -> None:
+        self._api, self.port = ("127.0.0.1", urlsplit(url).port), port
+        self.start()
 
     def _serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -125,8 +124,8 @@ def _answers(peer: socket.socket, api: socket.socket, listener: socket.socket) -
 
 @contextmanager
 def two_pods(sandbox: Sandbox, name: str, home: Path) -> Iterator[tuple[str, Pod, Pod]]:
-    one, two = Pod(sandbox.url), Pod(sandbox.url)
     with ExitStack() as stack:
+        one, two = (Pod(sandbox.url, stack.enter_context(own_port())) for _ in range(2))
         stack.callback(one.stop)
         types = "type.googleapis.com/envoy.extensions"
         gateway = proxying(name, GATEWAYS[name], home, one=str(one.port), two=str(two.port), types=types)

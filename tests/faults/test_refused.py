@@ -14,7 +14,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
 from tests.conftest import Noxcli, QuickClock
 from tests.faults.gateway import kind_of, relayed
-from tests.rawserver import RawServer, Request, Turn
+from tests.rawserver import RawServer, Request, Turn, own_port
 
 OUTPUT = {"Essay": "Grüße, 世界 🌱. " * 1500, "Note": "short"}
 OPTIONS = {
@@ -30,6 +30,7 @@ class Gate:
     """Passes requests on; after the one that `closes_after` names, it refuses connections until it is opened again."""
 
     url: str
+    port: int
     closes_after: Callable[[str], bool]
     servers: list[RawServer] = field(default_factory=list)  # one for each time that it opens
 
@@ -37,8 +38,8 @@ class Gate:
     def is_closed(self) -> bool:
         return self.servers[-1].listener.fileno() < 0
 
-    def open(self, port: int = 0) -> None:
-        self.servers.append(RawServer([], socket.create_server(("127.0.0.1", port)), by_request=self._turn))
+    def open(self) -> None:
+        self.servers.append(RawServer([], socket.create_server(("127.0.0.1", self.port)), by_request=self._turn))
         threading.Thread(target=self.servers[-1].accept, daemon=True).start()
 
     def _turn(self, request: Request) -> Turn:
@@ -52,13 +53,14 @@ class Gate:
 
 @contextmanager
 def gate(url: str, closes_after: Callable[[str], bool]) -> Iterator[Gate]:
-    here = Gate(url, closes_after)
-    here.open()
-    try:
-        yield here
-    finally:
-        for server in here.servers:
-            server.close()
+    with own_port() as port:
+        here = Gate(url, port, closes_after)
+        here.open()
+        try:
+            yield here
+        finally:
+            for server in here.servers:
+                server.close()
 
 
 class OpeningClock(QuickClock):
@@ -72,7 +74,7 @@ class OpeningClock(QuickClock):
         super().sleep(seconds)
         self._waits += self._gate.is_closed
         if self._gate.is_closed and self._waits == 2:
-            self._gate.open(self._gate.servers[0].port)
+            self._gate.open()
 
 
 @pytest.mark.parametrize("lasts", [False, True], ids=["for a while", "for good"])
