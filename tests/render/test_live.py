@@ -87,9 +87,10 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
     drawn = threading.Semaphore(0)
     workflow = plays(nodes=NODES, edges=EDGES, script=lambda _: paused(drawn))
     with on_terminal([*forked(), "run", workflow], env) as seen:
-        for part in ("━", "of the draft"):
-            seen.wait_for(part.encode())
-            drawn.release()
+        until(lambda: seen.raw.partition("━".encode())[2].count(WRAP) >= 4)  # so that the first bar is not too short
+        drawn.release()
+        seen.wait_for(b"of the draft")
+        drawn.release()
         started, headline, *nodes = drawn_with(seen, b"60%")
         run_id = started.removeprefix("started run ")
         leave(seen)
