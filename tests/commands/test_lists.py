@@ -184,7 +184,7 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
     assert header.split() == ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]
     assert row.startswith(f"{only}  ✓ completed  ")
     assert "s ago" in row
-    assert row[header.index("DURATION") :] in {"0.0s", "0.1s", "0.2s", "0.3s"}
+    assert re.fullmatch(r"\d\.\ds", row[header.index("DURATION") :])
 
 
 @pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 8)])
