@@ -10,7 +10,8 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -33,6 +34,7 @@ LINES = [Emit("Write", "x" * 1000) for _ in range(5000)]
 
 @pytest.fixture
 def workflow(plays: Any) -> str:
+    write_rows("a")
     return str(plays(nodes=[input_node("Q")], script=[Sleep(60_000)]))
 
 
@@ -93,7 +95,6 @@ def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterat
     """Start noxcli, and continue once it waits for something that does not come."""
     env, pipe = environment(sandbox.url), Path(what).absolute()
     os.mkfifo(pipe)
-    write_rows("a")
     if what == "a key command":
         command = f"api_key_command = ['cat', '{pipe}']"
         Path("config.toml").write_text(f"[profile.p]\nbase_url = '{sandbox.url}'\n{command}\n")
@@ -123,15 +124,14 @@ def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number
 
 def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
     """All of them wait at the same time."""
-    began, processes, ended = dict[str, float](), dict[str, subprocess.Popen[bytes]](), dict[str, tuple[int, bool]]()
-    with ExitStack() as stack:
-        for what in LOCAL:
-            began[what] = time.monotonic()
-            processes[what] = stack.enter_context(blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s"))
-        for what, process in processes.items():
-            code, took = process.wait(HUNG), time.monotonic() - began[what]
-            ended[what] = code, LIMIT < took < LIMIT + AT_MOST
-    assert ended == dict.fromkeys(LOCAL, (75, True))
+
+    def end(what: str) -> tuple[int, bool]:
+        began = time.monotonic()
+        with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
+            return process.wait(HUNG), LIMIT < time.monotonic() - began < LIMIT + AT_MOST
+
+    with ThreadPoolExecutor(len(LOCAL)) as pool:
+        assert dict(zip(LOCAL, pool.map(end, LOCAL), strict=True)) == dict.fromkeys(LOCAL, (75, True))
     assert not sandbox.runs(workflow)
 
 
