@@ -173,13 +173,13 @@ def test_a_deleted_run_is_not_found_in_either_order(noxcli: Noxcli, order: list[
 
 @pytest.mark.parametrize("refusal", [PAGES["traefik"], PAGES["firewall"], GONE, REFUSED["401"][0]])
 def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
-    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.3)
     noxcli.clock = Clock()
     argv = ("wait", RUN, OTHER, "--poll-interval", "50ms")
     other = record("completed", OTHER)
     with reading(RUNNING, refusal, refusal, DONE, other=other) as server:
         result = noxcli(*argv, environ=at(server))
         assert (result.code, sorted(result.text.split())) == (0, sorted([RUN, OTHER, *["completed"] * 2]))
+    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.3)
     with reading(RUNNING, refusal, other=other) as server:
         result = noxcli(*argv, "--retry-for", "500ms", environ=at(server))
         assert reads(server) >= 3
@@ -189,11 +189,11 @@ def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("refusal", [PAGES["traefik"], PAGES["firewall"], GONE, REFUSED["401"][0]])
 def test_a_row_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
-    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.5)
     noxcli.clock = Clock()
     argv = ("batch", WORKFLOW, write_rows("a"), "--no-check", "--poll-interval", "100ms")
     with reading(RUNNING, *[refusal] * 3, DONE) as server:
         assert noxcli(*argv, environ=at(server)).code == 0
+    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.5)
     with reading(RUNNING, refusal) as server:
         result = noxcli(*argv, "--fresh", "--retry-for", "1s", environ=at(server))
     assert result.code in {4, 5, 6}
