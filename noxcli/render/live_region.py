@@ -75,8 +75,8 @@ class BottomRenderer(Renderer, ABC):
 
     def refresh(self) -> None:
         """Draw the current lines in place of the last ones; while the terminal is being resized, change nothing."""
-        lines = self.lines()
         with self._lock:
+            lines = self.lines()
             before, self._seen = self._seen, self._terminal.size()
             if self._seen != before or self._over.is_set() or self._terminal.in_background():
                 return

@@ -21,6 +21,7 @@ from rich.cells import cell_len
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.line import Capabilities
 from noxcli.render.live import Live, draw_verdict, worth_keeping
+from noxcli.render.live_region import Bar
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress
@@ -30,7 +31,7 @@ from noxcli.sandbox.steps import Emit, Sleep, Step, alongside, node_runs, node_s
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Turning
 from tests.forks import ROOT
-from tests.process import NOXCLI, Seen, forked, on_terminal, until, watched
+from tests.process import HUNG, NOXCLI, Seen, forked, on_terminal, until, watched
 from tests.texts import any_text
 
 RUNNING = Run("run-1", "wf-1", "running")
@@ -309,6 +310,29 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     lines = [line for line in [*past, *lines_of(screen)] if line]
     lines = [line for line in lines if not line.startswith("  * Write")]
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
+
+
+def test_an_older_drawing_does_not_come_last() -> None:
+    terminal = Terminal(io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    began, go_on, states = threading.Event(), threading.Event(), ["older", "newer"]
+
+    def how_far(_: float) -> tuple[None, str, str]:
+        if (state := states.pop(0)) == "older":
+            began.set()
+            go_on.wait(HUNG)
+        return None, state, ""
+
+    bar = Bar(terminal)
+    bar.update(how_far)
+    first, second = (threading.Thread(target=bar.refresh) for _ in range(2))
+    first.start()
+    assert began.wait(HUNG)
+    second.start()
+    second.join(0.2)  # it waits for the first one
+    go_on.set()
+    for thread in (first, second):
+        thread.join()
+    assert err.getvalue().rindex("newer") > err.getvalue().rindex("older")
 
 
 @given(st.lists(any_text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
