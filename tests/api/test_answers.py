@@ -346,16 +346,16 @@ def test_a_file_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_may_take_its_time_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(client, "READ_TIMEOUT", 1.0)
 
     def turn(peer: socket.socket) -> None:
-        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
-        for _ in range(20):
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 25000\r\n\r\n")
+        for _ in range(25):
             peer.sendall(b"x" * 1000)
             time.sleep(0.05)
 
     with raw_server(turn) as server, connect(server) as api, api.download("f") as opened:
-        assert len(b"".join(opened.pieces())) == 20_000
+        assert len(b"".join(opened.pieces())) == 25_000
 
 
 def test_a_stream_may_be_slow_and_goes_on() -> None:
