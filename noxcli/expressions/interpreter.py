@@ -24,6 +24,7 @@ CHAINS = frozenset(
     {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
 )
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+TAKE_EXPRESSIONS = frozenset({"map", "max_by", "min_by", "sort_by"})
 DOCUMENT, OUTPUT, ROW = "", "output", "row"
 HOLDERS = {OUTPUT: OUTPUT, ROW: ROW, "result": DOCUMENT}  # a line of a batch has its document there
 SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
@@ -197,19 +198,23 @@ def nodes_in(tree: Tree) -> Iterator[Tree]:
             yield from nodes_in(child)
 
 
-def prepared(tree: Any) -> Any:
+def prepared(tree: Any, function: str = "") -> Any:
     """Return the tree as it is evaluated: a `guard` is around what may be a missing output, a `condition` in a filter.
 
-    `!a.b` is `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null. Raises ValueError as `check_call`.
+    `!a.b` is `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null. Raises ValueError as `check_call`,
+    and for an `&expression`, which has no value, unless this is an argument of a `function` that takes one.
     """
     if not isinstance(tree, Mapping):
         return tree
     kind = tree["type"]
-    if kind == "function_expression":
+    called = tree["value"] if kind == "function_expression" else ""
+    if called:
         check_call(tree)
-    children = [prepared(child) for child in tree["children"]]
+    if kind == "expref" and function not in TAKE_EXPRESSIONS:
+        raise ValueError("&NAME is an argument of map(), max_by(), min_by() and sort_by() alone")
+    children = [prepared(child, called) for child in tree["children"]]
     marks: dict[int, str] = {}
-    if kind in LOGIC or (kind == "function_expression" and tree["value"] == "type"):
+    if kind in LOGIC or called == "type":
         marks = {0: GUARD}
     elif kind == "filter_projection":
         marks = {2: CONDITION}
@@ -236,7 +241,7 @@ def check_call(call: Tree) -> None:
     wanted = known["signature"]
     variadic = bool(wanted) and wanted[-1].get("variadic", False)
     if count < len(wanted) or (count > len(wanted) and not variadic):
-        raise ValueError(f"{name}() takes {len(wanted)} arguments, not {count}")
+        raise ValueError(f"{name}() takes {len(wanted)} argument{'s' * (len(wanted) != 1)}, not {count}")
 
 
 def is_field(parts: Sequence[Tree], name: str) -> bool:

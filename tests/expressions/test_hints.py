@@ -37,6 +37,9 @@ def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, tex
     assert "JMESPath" not in noxcli("run", "qa", "Question=x", option, meant, "--dry-run").err
 
 
+REFERENCE = "&NAME is an argument of map(), max_by(), min_by() and sort_by() alone"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -48,7 +51,13 @@ def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, tex
         ("output['Answer']", "unexpected 'Answer'"),
         ("output.A && output.B and output.C", "unexpected 'and'"),
         ("lenght(output.Answer) > `3`", "there is no function lenght()"),
-        ("type() == 'null'", "type() takes 1 arguments, not 0"),
+        ("type() == 'null'", "type() takes 1 argument, not 0"),
+        ("[&output]", REFERENCE),
+        ("&output || `1`", REFERENCE),
+        ("not_null(output, &output)", REFERENCE),
+        ("sort_by(nodes, &name)[?&name]", REFERENCE),
+        ("map(&(&name), nodes)", REFERENCE),
+        ("type(&output)", REFERENCE),
     ],
 )
 def test_what_cannot_be_repaired_is_told_in_plain_words(noxcli: Noxcli, text: str, why: str) -> None:
