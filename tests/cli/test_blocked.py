@@ -139,8 +139,7 @@ def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
         began = time.monotonic()
         with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
             late = held_up(process)
-            in_time = LIMIT < time.monotonic() - began < LIMIT + AT_MOST + PYTHON_STARTS + late
-            return process.returncode, in_time
+            return process.returncode, LIMIT < time.monotonic() - began < LIMIT + AT_MOST + PYTHON_STARTS + late
 
     with ThreadPoolExecutor(len(LOCAL)) as pool:
         assert dict(zip(LOCAL, pool.map(end, LOCAL), strict=True)) == dict.fromkeys(LOCAL, (75, True))

@@ -7,10 +7,9 @@ import pytest
 from tests.engines.farm import ROWS, Farm, needs_engine, recipe
 from tests.process import HUNG
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 
-@pytest.mark.wide
 @pytest.mark.long(8)
 def test_gnu_parallel(farm: Farm) -> None:
     needs_engine("parallel")
@@ -22,7 +21,6 @@ def test_gnu_parallel(farm: Farm) -> None:
     assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [1, 2, 1, 1]
 
 
-@pytest.mark.wide
 @pytest.mark.long(28)
 def test_snakemake(farm: Farm) -> None:
     needs_engine("snakemake")
@@ -39,7 +37,6 @@ def test_snakemake(farm: Farm) -> None:
     assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [2, 3, 2, 2], "the next call continues all"
 
 
-@pytest.mark.wide
 @pytest.mark.long(20)
 def test_snakemake_joins_what_there_is(farm: Farm) -> None:
     """A shard that is killed each time is no reason to lose the others."""

@@ -56,8 +56,6 @@ REFERENCE = "&NAME is an argument of map(), max_by(), min_by() and sort_by() alo
         ("&output || `1`", REFERENCE),
         ("not_null(output, &output)", REFERENCE),
         ("sort_by(nodes, &name)[?&name]", REFERENCE),
-        ("map(&(&name), nodes)", REFERENCE),
-        ("type(&output)", REFERENCE),
     ],
 )
 def test_what_cannot_be_repaired_is_told_in_plain_words(noxcli: Noxcli, text: str, why: str) -> None:
