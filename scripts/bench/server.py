@@ -16,9 +16,8 @@ from time import monotonic
 
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
 INPUT = {"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}
-LAYERS = [
-    [f"Step {layer}.{place}" for place in range(6)] for layer in range(10)
-]  # six nodes stream text at the same time
+# Six nodes stream text at the same time.
+LAYERS = [[f"Step {layer}.{place}" for place in range(6)] for layer in range(10)]
 EDGES = [(a, b) for before, after in pairwise(LAYERS) for a in before for b in after]
 DEFINITION = {
     "nodes": [INPUT, *({"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer)],

@@ -94,6 +94,6 @@ def test_all_stays_green_up_to_the_files_of_a_release(clone: Path) -> None:
     git(clone, "checkout", "-q", f"v{NEXT}")
     told = run(".venv/bin/python scripts/release.py --dry-run", clone)
     assert "You asked: hello" in told  # the single file has run the demo
-    assert f"\nTo release {NEXT}, a person fills in:\n- at the package index: a trusted publisher" in told
+    assert f"\nTo release {NEXT}, fill in:\n- at the package index: a trusted publisher" in told
     run(f".venv/bin/python scripts/release.py check v{NEXT} --notes notes.md", clone)
     assert (clone / "notes.md").read_text().startswith("- More.\n\n## As an action\n")
