@@ -13,7 +13,9 @@ def main() -> None:
     import gc
     import signal
 
-    gc.set_threshold(200_000)  # start-up makes many objects and no garbage: a small run takes 4 % less
+    gc.set_threshold(
+        200_000
+    )  # start-up makes many objects and no garbage: a small run takes 4 % less
 
     # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

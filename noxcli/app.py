@@ -21,7 +21,12 @@ from noxcli.render import Format
 from noxcli.signals import Interrupted
 
 HELP = {"help_option_names": ["-h", "--help"]}
-REPORTING = ("--junit", "--report", "--dotenv", "--markdown")  # the options that say where an error is also reported
+REPORTING = (
+    "--junit",
+    "--report",
+    "--dotenv",
+    "--markdown",
+)  # the options that say where an error is also reported
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
@@ -36,22 +41,39 @@ VERBS = {
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
-    "export": ("Look", "Print a workflow as a bundle for `noxcli import`, or its definition for git."),
+    "export": (
+        "Look",
+        "Print a workflow as a bundle for `noxcli import`, or its definition for git.",
+    ),
     "import": ("Look", "Show what importing a bundle would do, and with --apply, import it."),
-    "batch": ("Many rows", "Run a workflow once for each row of a file, and print a JSON line for each."),
+    "batch": (
+        "Many rows",
+        "Run a workflow once for each row of a file, and print a JSON line for each.",
+    ),
     "results": (
         "Many rows",
         "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
     ),
-    "compare": ("Many rows", "Compare two batches or runs row by row, and exit with 11 if a row broke."),
-    "gate": ("Many rows", "Run two versions of a workflow over a table, and exit with 11 if NEW is worse."),
+    "compare": (
+        "Many rows",
+        "Compare two batches or runs row by row, and exit with 11 if a row broke.",
+    ),
+    "gate": (
+        "Many rows",
+        "Run two versions of a workflow over a table, and exit with 11 if NEW is worse.",
+    ),
     "doctor": ("Set up", "Check host, TLS, clock, key and event stream; starts nothing."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
-    "help": ("Set up", "Print the help of a command, exit codes, switches, or a page for assistants."),
+    "help": (
+        "Set up",
+        "Print the help of a command, exit codes, switches, or a page for assistants.",
+    ),
 }
-STEPS_APART = frozenset({"batch", "results", "compare", "gate"})  # in NAME_call.py, since those load much
+STEPS_APART = frozenset(
+    {"batch", "results", "compare", "gate"}
+)  # in NAME_call.py, since those load much
 EPILOG = (
     "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"
     "noxcli sandbox -- noxcli run demo 'User Input=hello'"
@@ -115,7 +137,9 @@ app = typer.Typer(
 @app.callback()
 def noxcli(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Run Noxus AI workflows from the shell."""
     # `--version` alone never gets here: __main__ answers it without loading Typer.
@@ -132,10 +156,16 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException) as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
-        reports = "CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)
+        reports = "CI" in context.terminal.environ or any(
+            word.startswith(REPORTING) for word in argv
+        )
         if verb and reports and not context.reports.command:  # it failed before they were planned
             _plan_reports_of(context, verb, argv[1:])
-        ours = usage_problem(error, verb) if isinstance(error, typer.TyperException) else own_error(context, error)
+        ours = (
+            usage_problem(error, verb)
+            if isinstance(error, typer.TyperException)
+            else own_error(context, error)
+        )
         return conclude(context, without_keys(ours, argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
@@ -194,7 +224,9 @@ def in_our_words(error: typer.TyperException) -> str:
         message = f"unexpected argument: {match[1]}"
     if match := re.fullmatch(r"(?s)(Missing .*?)\. Choose from:(.*)", message):
         message = f"{match[1]}, one of {' '.join(match[2].split())}"
-    return f"{message[:1].lower()}{message[1:]}".rstrip(".").replace("'RUN'", "'RUN', such as @last")
+    return f"{message[:1].lower()}{message[1:]}".rstrip(".").replace(
+        "'RUN'", "'RUN', such as @last"
+    )
 
 
 def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
@@ -202,7 +234,9 @@ def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
     from noxcli.masking import HIDDEN_KEY, Mask, looks_like_key
 
     mask = Mask()
-    mask.learn(filter(looks_like_key, (word.rpartition("=")[2] or word for word in argv)), HIDDEN_KEY)
+    mask.learn(
+        filter(looks_like_key, (word.rpartition("=")[2] or word for word in argv)), HIDDEN_KEY
+    )
     error.hide(mask)
     return error
 

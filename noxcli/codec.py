@@ -101,7 +101,11 @@ def is_deeper(value: Any, levels: int) -> bool:
     for _ in range(levels):
         if not containers:
             break
-        inside = (inner for each in containers for inner in (each.values() if isinstance(each, dict) else each))
+        inside = (
+            inner
+            for each in containers
+            for inner in (each.values() if isinstance(each, dict) else each)
+        )
         containers = [inner for inner in inside if isinstance(inner, list | dict)]
     return bool(containers)
 

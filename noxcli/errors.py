@@ -28,7 +28,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130, "interrupted", "SIGINT (Ctrl-C)", "-"
     TERMINATED = 143, "interrupted", "SIGTERM", "-"
     READER_GONE = 141, "stdout closed", "the reader of stdout closed the pipe", "-"
-    BUG = 70, "a bug in noxcli", "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
+    BUG = (
+        70,
+        "a bug in noxcli",
+        "a bug in noxcli (traceback only with `--verbose`)",
+        "report the bug",
+    )
     USAGE = (
         2,
         "rejected, nothing started",
@@ -36,7 +41,12 @@ class ExitCode(IntEnum):
         "fix first",
     )
     AUTH = 4, "no access", "no key, key rejected (401), permission missing (403)", "fix first"
-    START_UNKNOWN = 7, "in doubt", "start outcome unknown: sent, no usable answer", "check `runs` first"
+    START_UNKNOWN = (
+        7,
+        "in doubt",
+        "start outcome unknown: sent, no usable answer",
+        "check `runs` first",
+    )
     LOST_CONTACT = (
         6,
         "lost contact",
@@ -45,8 +55,18 @@ class ExitCode(IntEnum):
     )
     TEMPORARY = 75, "not started: server unavailable", "temporary failure, nothing started", "safe"
     NOT_FOUND = 5, "not found", "workflow, run or file not found", "-"
-    TIMED_OUT = 124, "still running at the timeout", "`--timeout` or `--stall-timeout` reached", "`wait` again"
-    PAUSED = 10, "paused for human input", "paused for human input (`awaiting_human_feedback`)", "after the input"
+    TIMED_OUT = (
+        124,
+        "still running at the timeout",
+        "`--timeout` or `--stall-timeout` reached",
+        "`wait` again",
+    )
+    PAUSED = (
+        10,
+        "paused for human input",
+        "paused for human input (`awaiting_human_feedback`)",
+        "after the input",
+    )
     RUN_FAILED = 1, "failed", "the run failed", "up to you"
     RUN_STOPPED = 3, "stopped", "the run was stopped", "-"
     NOT_AS_ASSERTED = (
@@ -114,11 +134,24 @@ HOPELESS = frozenset({*ENDED_BADLY, ExitCode.USAGE, ExitCode.START_UNKNOWN, Exit
 SIGNALLED = frozenset({ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 # what is neither good nor bad.
 UNDECIDED = frozenset(
-    {*SIGNALLED, ExitCode.READER_GONE, ExitCode.RUN_STOPPED, ExitCode.NOT_FINISHED, ExitCode.PAUSED, ExitCode.TIMED_OUT}
+    {
+        *SIGNALLED,
+        ExitCode.READER_GONE,
+        ExitCode.RUN_STOPPED,
+        ExitCode.NOT_FINISHED,
+        ExitCode.PAUSED,
+        ExitCode.TIMED_OUT,
+    }
 )
 # What an engine that repeats a batch with --resume should do: retry, also after a kill -9, or give up.
 KILLED = 137
-ENGINES_RETRY = (ExitCode.LOST_CONTACT, ExitCode.TEMPORARY, ExitCode.TIMED_OUT, KILLED, ExitCode.TERMINATED)
+ENGINES_RETRY = (
+    ExitCode.LOST_CONTACT,
+    ExitCode.TEMPORARY,
+    ExitCode.TIMED_OUT,
+    KILLED,
+    ExitCode.TERMINATED,
+)
 ENGINES_FAIL = (ExitCode.USAGE, ExitCode.AUTH, ExitCode.NOT_FOUND)
 
 
@@ -133,7 +166,9 @@ class NoxError(Exception):
     exit_code: ExitCode
     phase: Phase | None = None
     reported = False  # already written to stderr
-    in_json = True  # false for an answer in another form, which may be from something before the API
+    in_json = (
+        True  # false for an answer in another form, which may be from something before the API
+    )
 
     def __init_subclass__(cls, *, code: ExitCode | None = None, phase: Phase | None = None) -> None:
         """Give this kind of failure its code, and the phase if it is always the same."""
@@ -181,7 +216,9 @@ class NoxError(Exception):
     def line(self, *, with_hint: bool = True) -> str:
         """Return what happened, how to fix it and the request id, in one line."""
         hint = f"; {self.hint}" if self.hint and with_hint else ""
-        return f"{self.message}{hint}{f' (request id {self.request_id})' if self.request_id else ''}"
+        return (
+            f"{self.message}{hint}{f' (request id {self.request_id})' if self.request_id else ''}"
+        )
 
 
 class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):

@@ -88,7 +88,10 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     file remains.
     """
     try:
-        with SafeDir.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
+        with (
+            SafeDir.open_named(target.parent, make=True) as place,
+            place.replacing(target.name) as file,
+        ):
             yield file
     except OSError as error:
         raise OutputNotDelivered(f"can't write {target}: {reason_of(error)}") from None
@@ -138,7 +141,9 @@ def _find_existing(directory: Path) -> Path:
 
 
 def _unwritable(directory: Path, error: OSError) -> OutputNotDelivered:
-    return OutputNotDelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
+    return OutputNotDelivered(
+        f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir"
+    )
 
 
 def reason_of(error: Exception) -> str:
@@ -149,7 +154,9 @@ def reason_of(error: Exception) -> str:
 def require_readable(path: Path, found: object, known: str) -> None:
     """Raise UsageProblem if a file has a later version than `known`, which is `noxcli.NAME/NUMBER`."""
     name, _, number = known.rpartition("/")
-    later = re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
+    later = (
+        re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
+    )
     if later is not None and int(later[1]) > int(number):
         raise UsageProblem(
             f"a newer noxcli wrote {path}: it has version {found}, and this noxcli reads up to {known}",

@@ -44,7 +44,9 @@ class Mask:
                 self._shortest = min(map(len, self._shown))
 
     def __call__(self, text: str) -> str:
-        return text if len(text) < self._shortest and text.isascii() else _without(text, self._whole)
+        return (
+            text if len(text) < self._shortest and text.isascii() else _without(text, self._whole)
+        )
 
     def torn(self, text: str) -> str:
         """Return a part of a longer text, with partial secrets at its edges hidden as well."""
@@ -95,7 +97,9 @@ def _spellings(secret: str) -> Iterator[str]:
         raw, units = text.encode(), text.encode("utf-16-be")
         yield _folded(text)
         yield _folded(raw.decode("latin-1"))  # byte by byte, as in a URL or a header
-        yield _folded("".join(chr(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2)))  # as in JSON
+        yield _folded(
+            "".join(chr(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2))
+        )  # as in JSON
         for before in range(3):
             # The text before it shifts the bits; characters that share bits with their neighbors are omitted.
             middle = slice((0, 2, 3)[before], 8 * (before + len(raw)) // 6)
@@ -110,14 +114,18 @@ def _folded(text: str) -> str:
 def _plain(escape: re.Match[str]) -> str:
     if escape[0][:2] in {"\\u", "\\x"}:
         return chr(int(escape[0][2:], 16))
-    return CONTROLS.get(escape[0]) or (chr(int(escape[0][1:], 16)) if escape[0][0] == "%" else escape[0][1])
+    return CONTROLS.get(escape[0]) or (
+        chr(int(escape[0][1:], 16)) if escape[0][0] == "%" else escape[0][1]
+    )
 
 
 def _without(text: str, find: Callable[[str], Iterable[Found]]) -> str:
     """Return the text without what is found in any of its readings; overlapping matches become one."""
     spans: list[Found] = []
     for lead, escapes in ESCAPES.items():
-        if lead in text and (found := list(find(_folded(re.sub(escapes, _plain, text) if lead else text)))):
+        if lead in text and (
+            found := list(find(_folded(re.sub(escapes, _plain, text) if lead else text)))
+        ):
             places = _places(text, escapes)
             spans += [(places[start][0], places[end - 1][1], shown) for start, end, shown in found]
     if not spans:

@@ -52,9 +52,13 @@ class Run:
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
     runs_only_part: bool = False  # it runs some nodes of its workflow alone
-    with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
+    with_output: bool = (
+        False  # read by workflow and run id: any other request returns the run without its output
+    )
     unknown_end: bool = False  # it has an end and an unknown status, which may be its last one
-    unknown_since: float | None = None  # since when it has that status, by the reader's monotonic clock
+    unknown_since: float | None = (
+        None  # since when it has that status, by the reader's monotonic clock
+    )
     ended: bool = False  # that status has not changed for so long that it is its last one
 
     @property
@@ -104,7 +108,9 @@ class Version:
 class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
-    may_be_sent = False  # a byte of the request may have been sent, and no answer says that it had no effect
+    may_be_sent = (
+        False  # a byte of the request may have been sent, and no answer says that it had no effect
+    )
     aborted = False
 
     def mark_sending(self) -> None:
@@ -139,7 +145,11 @@ class RunEvent:
     @property
     def state(self) -> str | None:
         """The run's status in an event about its state."""
-        status = self.data.get("status") if self.type == "state" and isinstance(self.data, dict) else None
+        status = (
+            self.data.get("status")
+            if self.type == "state" and isinstance(self.data, dict)
+            else None
+        )
         return documented(status) if isinstance(status, str) else None
 
     @property

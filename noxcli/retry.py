@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from noxcli.errors import NotAccessible, NotFinished, NoxError, RequestRejected, TimedOut, Unavailable
+from noxcli.errors import (
+    NotAccessible,
+    NotFinished,
+    NoxError,
+    RequestRejected,
+    TimedOut,
+    Unavailable,
+)
 from noxcli.timing import Clock, Deadline
 from noxcli.value_class import value_class
 
@@ -24,7 +31,9 @@ class FailureTracker:
     unless `longest` is 0: a poll interval, or a pause of this process, may be longer. Seconds throughout.
     """
 
-    def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2, known: bool = True) -> None:
+    def __init__(
+        self, clock: Clock, longest: float = float("inf"), *, least: int = 2, known: bool = True
+    ) -> None:
         """`known`: this command has started or read it, or another one started it moments ago."""
         self.longest = longest
         self.in_a_row = 0
@@ -116,7 +125,11 @@ class RetryPolicy:
 
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return Deadline(self.deadline.clock, ONE_ATTEMPT) if self.deadline.seconds == 0 else self.deadline
+        return (
+            Deadline(self.deadline.clock, ONE_ATTEMPT)
+            if self.deadline.seconds == 0
+            else self.deadline
+        )
 
     def too_late(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
@@ -161,11 +174,17 @@ class RetryPolicy:
         reason = "; ".join(filter(None, (error.message, error.hint)))
         if reason not in failures.said:
             failures.said.add(reason)
-            self.say(f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s")
+            self.say(
+                f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s"
+            )
         if delay < self.deadline.remaining():
             self.deadline.clock.sleep(delay)
             return
-        if isinstance(error, NotAccessible) and self.deadline.seconds == 0 and self.out_of_time is TimedOut:
+        if (
+            isinstance(error, NotAccessible)
+            and self.deadline.seconds == 0
+            and self.out_of_time is TimedOut
+        ):
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
         self.deadline.clock.sleep(self.deadline.remaining())
         raise self.too_late(error.message) from error

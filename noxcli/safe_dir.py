@@ -102,7 +102,9 @@ class SafeDir(AbstractContextManager["SafeDir"]):
         name = f"{prefix}{os.urandom(8).hex()}{SUFFIX}"
         with self._lock:
             self._partial.add(name)
-            return name, open_regular(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._handle)
+            return name, open_regular(
+                name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._handle
+            )
 
     def lstat(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
@@ -141,7 +143,9 @@ class SafeDir(AbstractContextManager["SafeDir"]):
         return _read(self.open_file(name, os.O_RDONLY), most)
 
     @contextmanager
-    def replacing(self, name: str, mode: int = 0o666, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    def replacing(
+        self, name: str, mode: int = 0o666, *, durable: bool = True
+    ) -> Iterator[IO[bytes]]:
         """Open a new file that gets the name when the block ends, complete and on disk, or never.
 
         Raises OSError, and what the block raises; either way no partial file remains.
@@ -162,14 +166,21 @@ class SafeDir(AbstractContextManager["SafeDir"]):
 
 
 def open_regular(
-    path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None, follow: bool = False
+    path: str | Path,
+    flags: int,
+    mode: int = 0o666,
+    *,
+    dir_fd: int | None = None,
+    follow: bool = False,
 ) -> int:
     """Open a regular file, and return its descriptor; with `follow`, follow a link of the user's.
 
     Raises OSError for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
     """
     try:
-        handle = os.open(path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd)
+        handle = os.open(
+            path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd
+        )
     except OSError as error:
         raise _explain(error, path, dir_fd) from None
     there = os.fstat(handle)

@@ -38,7 +38,10 @@ class Signals:
         """Restore the signals, for a command that handles them itself."""
         for number in HANDLED:
             if signal.getsignal(number) == self._arrive:
-                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+                signal.signal(
+                    number,
+                    signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL,
+                )
 
     @property
     def is_due(self) -> bool:

@@ -63,7 +63,11 @@ def follow(base: Url, location: str) -> Url:
 
     Raises ValueError as `to_url` does.
     """
-    text = quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1") if location.isprintable() else ""
+    text = (
+        quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1")
+        if location.isprintable()
+        else ""
+    )
     if ABSOLUTE.match(text):
         return to_url(f"{base.scheme}:{text}" if text.startswith("//") else text)
     target = to_url(urljoin(str(base), text))
@@ -79,12 +83,18 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     """
     text = url.strip()
     if "@" in text.partition("//")[2].partition("/")[0] or "?" in text or "#" in text:
-        raise ConfigProblem("the base URL contains a user, a query or a fragment", "give scheme, host and path only")
+        raise ConfigProblem(
+            "the base URL contains a user, a query or a fragment", "give scheme, host and path only"
+        )
     try:
         parts = to_url(text)
     except ValueError:
-        hint = "write it like https://host.example" + ("" if text.isascii() else ", in ASCII only (xn--...)")
-        raise ConfigProblem(f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint) from None
+        hint = "write it like https://host.example" + (
+            "" if text.isascii() else ", in ASCII only (xn--...)"
+        )
+        raise ConfigProblem(
+            f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint
+        ) from None
     if parts.scheme == "http" and not (allow_http or is_loopback(parts.host)):
         raise ConfigProblem(
             f"the key is not sent over plain http to {parts.host}",

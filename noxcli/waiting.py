@@ -17,7 +17,9 @@ from noxcli.signals import SIGNALS
 SLICE = 0.1  # seconds: how late a wait may see a signal
 MIN_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
 MAX_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
-PIECE = 4096  # bytes: a pipe that can be written to takes as many in one write (PIPE_BUF of pipe(7))
+PIECE = (
+    4096  # bytes: a pipe that can be written to takes as many in one write (PIPE_BUF of pipe(7))
+)
 T = TypeVar("T")
 # A call's value, or the error that it raised.
 Result = tuple[T | None, BaseException | None]
@@ -113,10 +115,14 @@ def _thread_limit() -> Iterator[None]:
     try:
         yield
     except RuntimeError:
-        raise Unavailable("can't start a thread", "check the limit on processes (ulimit -u)", sent=False) from None
+        raise Unavailable(
+            "can't start a thread", "check the limit on processes (ulimit -u)", sent=False
+        ) from None
 
 
-def result_of(call: Callable[[], T], note: Callable[[Result[T]], None] = lambda _: None) -> Result[T]:
+def result_of(
+    call: Callable[[], T], note: Callable[[Result[T]], None] = lambda _: None
+) -> Result[T]:
     """Return the value or the error, for another thread; `note` gets it as well."""
     try:
         result: Result[T] = call(), None
@@ -159,7 +165,9 @@ def run_apart(
     held_until = float("inf")
     while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
-            return value_of(next_item(outcomes, within) if abort is None else outcomes.get(timeout=within))
+            return value_of(
+                next_item(outcomes, within) if abort is None else outcomes.get(timeout=within)
+            )
         if abort is not None and SIGNALS.is_due:
             held_until = min(held_until, time.monotonic() + MAX_HOLD)
             if abort() or time.monotonic() >= held_until:
@@ -175,7 +183,9 @@ class Workers(Generic[T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._started = self.busy = 0
-        self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()  # many threads wait: a Queue takes more of their time
+        self._calls: SimpleQueue[Callable[[], T]] = (
+            SimpleQueue()
+        )  # many threads wait: a Queue takes more of their time
         self._outcomes: Queue[Result[T]] = Queue()
 
     def call(self, work: Callable[[], T]) -> None:
@@ -210,7 +220,9 @@ class Workers(Generic[T]):
             self._outcomes.put(result_of(self._calls.get()))
 
 
-def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:
+def run_all_within(
+    seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16
+) -> list[Result[T]]:
     """Return each call's value or error, in the order of the calls.
 
     It is an Unavailable for those not done in time, and not `sent` for those that had not even begun.

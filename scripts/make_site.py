@@ -31,14 +31,23 @@ def lay_out(source: Path) -> None:
             text = text.replace(f"]({upwards}{name}", f"]({upwards.removesuffix('../')}{name}")
         # GitHub needs the backslash before a bar in a table's code; this generator would show it.
         text = re.sub(
-            r"(?m)^\|.*$", lambda row: re.sub("`[^`]*`", lambda code: code[0].replace(r"\|", "|"), row[0]), text
+            r"(?m)^\|.*$",
+            lambda row: re.sub("`[^`]*`", lambda code: code[0].replace(r"\|", "|"), row[0]),
+            text,
         )
         page.write_text(text, encoding="utf-8")
     for page in (page for pattern in NOT_SEARCHED for page in docs.glob(pattern)):
-        page.write_text(f"---\nsearch:\n  exclude: true\n---\n\n{page.read_text(encoding='utf-8')}", encoding="utf-8")
+        page.write_text(
+            f"---\nsearch:\n  exclude: true\n---\n\n{page.read_text(encoding='utf-8')}",
+            encoding="utf-8",
+        )
     config = (ROOT / CONFIG).read_text(encoding="utf-8")
-    decisions = "".join(f'  "{page.relative_to(docs)}",\n' for page in sorted((docs / "decisions").glob("*.md")))
-    (source / CONFIG).write_text(config.replace("  ] },\n]", f'  ] }},\n  {{ "Decisions" = [\n{decisions}  ] }},\n]'))
+    decisions = "".join(
+        f'  "{page.relative_to(docs)}",\n' for page in sorted((docs / "decisions").glob("*.md"))
+    )
+    (source / CONFIG).write_text(
+        config.replace("  ] },\n]", f'  ] }},\n  {{ "Decisions" = [\n{decisions}  ] }},\n]')
+    )
 
 
 def pages_of(navigation: Any) -> Iterator[str]:
@@ -56,10 +65,17 @@ def build(target: Path) -> int:
     with tempfile.TemporaryDirectory() as place:
         source = Path(place)
         lay_out(source)
-        named = {*pages_of(tomllib.loads((source / CONFIG).read_text(encoding="utf-8"))["project"]["nav"])}
+        named = {
+            *pages_of(
+                tomllib.loads((source / CONFIG).read_text(encoding="utf-8"))["project"]["nav"]
+            )
+        }
         there = {str(page.relative_to(source / "docs")) for page in (source / "docs").rglob("*.md")}
         if named != there:
-            print(f"{CONFIG}: its nav and docs/ differ in {', '.join(sorted(named ^ there))}", file=sys.stderr)
+            print(
+                f"{CONFIG}: its nav and docs/ differ in {', '.join(sorted(named ^ there))}",
+                file=sys.stderr,
+            )
             return 1
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIG]
         code = subprocess.run(command, cwd=source, check=False).returncode

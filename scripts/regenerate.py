@@ -17,15 +17,22 @@ KINDS: dict[str, Files] = {
     "component": component.files,
 }
 # These take minutes and programs, and are never the same twice.
-ON_REQUEST: dict[str, Files] = {"pictures": pictures.files, "report-pictures": report_pictures.files}
+ON_REQUEST: dict[str, Files] = {
+    "pictures": pictures.files,
+    "report-pictures": report_pictures.files,
+}
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Write the stale files of these kinds, or with --check only name them; return 1 if --check found any."""
     parser = argparse.ArgumentParser(description=__doc__)
     names = [*KINDS, *ON_REQUEST]
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(names)} [default: {', '.join(KINDS)}]")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    parser.add_argument(
+        "kinds", nargs="*", metavar="KIND", help=f"{', '.join(names)} [default: {', '.join(KINDS)}]"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if a file is stale"
+    )
     wanted = parser.parse_args(argv)
     if unknown := set(wanted.kinds) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}")

@@ -20,9 +20,22 @@ ROOT = Path(__file__).parents[1]
 LOCKS = {
     "requirements/dev.txt": ["pyproject.toml", "--all-extras", "--group", "dev", "--upgrade"],
     "requirements/run.txt": ["pyproject.toml", "--constraints", "requirements/dev.txt"],
-    "requirements/pex.txt": ["pyproject.toml", "--extra", "sandbox", "--constraints", "requirements/dev.txt"],
+    "requirements/pex.txt": [
+        "pyproject.toml",
+        "--extra",
+        "sandbox",
+        "--constraints",
+        "requirements/dev.txt",
+    ],
     "requirements/build.txt": ["--group", "build", "--constraints", "requirements/dev.txt"],
-    "requirements/release.txt": ["--group", "release", "--group", "docs", "--constraints", "requirements/dev.txt"],
+    "requirements/release.txt": [
+        "--group",
+        "release",
+        "--group",
+        "docs",
+        "--constraints",
+        "requirements/dev.txt",
+    ],
     **{
         f"requirements/engines/{name}.txt": [f"requirements/engines/{name}.in", "--upgrade"]
         for name in ("act", "airflow", "envoy", "schemas", "snakemake")
@@ -94,8 +107,20 @@ def lock(_: argparse.Namespace) -> Iterator[str]:
         return
     line = ["pip", "compile", "-q", "--universal", "--python-version", "3.11"]
     for name, chosen in LOCKS.items():
-        yield from run("uv", *line, "--generate-hashes", "--no-annotate", "--no-header", *chosen, "-o", name, cwd=ROOT)
-    yield from run("npm", "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines")
+        yield from run(
+            "uv",
+            *line,
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            *chosen,
+            "-o",
+            name,
+            cwd=ROOT,
+        )
+    yield from run(
+        "npm", "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines"
+    )
 
 
 def pex(wanted: argparse.Namespace) -> Iterator[str]:
@@ -130,7 +155,9 @@ def complete_bill(file: Path) -> Iterator[str]:
     root |= {"version": own_version(), "purl": f"pkg:pypi/noxcli@{own_version()}"}
     for each in bill["components"]:
         if not each.get("licenses") and each["name"] in LICENSES:
-            each["licenses"] = [{"license": {"acknowledgement": "concluded", "id": LICENSES[each["name"]]}}]
+            each["licenses"] = [
+                {"license": {"acknowledgement": "concluded", "id": LICENSES[each["name"]]}}
+            ]
         if not each.get("licenses"):
             yield f"{each['name']} names no license; add the one it has to LICENSES"
     file.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
@@ -153,11 +180,23 @@ def rehearse() -> Iterator[str]:
         file, bill, lock_file = at / "noxcli", at / "noxcli.cdx.json", at / "noxcli.lock"
         yield from pex(argparse.Namespace(wheel=wheel, output=file))
         yield from sbom(argparse.Namespace(pex=file, output=bill))
-        yield from run(str(file), "sandbox", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer")
+        yield from run(
+            str(file),
+            "sandbox",
+            "--",
+            "noxcli",
+            "run",
+            "demo",
+            "User Input=hello",
+            "--raw",
+            "Answer",
+        )
         venv.create(at / "venv", with_pip=True)
         yield from pin(argparse.Namespace(wheel=wheel, output=lock_file))
         pip = [str(at / "venv/bin/pip"), "install", "-q", "--disable-pip-version-check"]
-        yield from run(*pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file))
+        yield from run(
+            *pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file)
+        )
         yield from run(str(at / "venv/bin/noxcli"), "--version")
     print(f"\nTo release {own_version()}, fill in:")
     for line in (*mistakes(f"v{own_version()}", texts_of(ROOT)), *BY_A_PERSON):
@@ -178,19 +217,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.set_defaults(call=None)
-    parser.add_argument("--dry-run", action="store_true", help="build and check everything, and publish nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="build and check everything, and publish nothing"
+    )
     verbs = parser.add_subparsers()
     verb = verbs.add_parser("check", help=check.__doc__)
     verb.set_defaults(call=check)
     verb.add_argument("tag", metavar="TAG", help="v1.2.3, for example")
     verb.add_argument("--notes", type=Path, metavar="FILE", help="write what changed to FILE")
-    verb.add_argument("--commit", default="HEAD", help="the commit of the release, which the notes name")
+    verb.add_argument(
+        "--commit", default="HEAD", help="the commit of the release, which the notes name"
+    )
     verb.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the checkout")
     verb = verbs.add_parser("prepare", help=prepare.__doc__)
     verb.set_defaults(call=prepare)
     verb.add_argument("version", metavar="VERSION", help="1.2.3, for example")
-    verb.add_argument("--repository", metavar="OWNER/NAME", help="where the project is; before the first release")
-    verb.add_argument("--email", metavar="ADDRESS", help="the address of the authors; before the first release")
+    verb.add_argument(
+        "--repository", metavar="OWNER/NAME", help="where the project is; before the first release"
+    )
+    verb.add_argument(
+        "--email", metavar="ADDRESS", help="the address of the authors; before the first release"
+    )
     verb.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the checkout")
     verb = verbs.add_parser("lock", help=lock.__doc__)
     verb.set_defaults(call=lock)
@@ -200,12 +247,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli", metavar="FILE")
     verb = verbs.add_parser("pin", help=pin.__doc__)
     verb.set_defaults(call=pin)
-    verb.add_argument("wheel", type=Path, metavar="WHEEL", help="the wheel of noxcli that is released")
-    verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli.lock", metavar="FILE")
+    verb.add_argument(
+        "wheel", type=Path, metavar="WHEEL", help="the wheel of noxcli that is released"
+    )
+    verb.add_argument(
+        "-o", "--output", type=Path, default=ROOT / "dist/noxcli.lock", metavar="FILE"
+    )
     verb = verbs.add_parser("sbom", help=sbom.__doc__)
     verb.set_defaults(call=sbom)
     verb.add_argument("pex", type=Path, metavar="PEX", help="what `release.py pex` has built")
-    verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli.cdx.json", metavar="FILE")
+    verb.add_argument(
+        "-o", "--output", type=Path, default=ROOT / "dist/noxcli.cdx.json", metavar="FILE"
+    )
     wanted = parser.parse_args(argv)
     if wanted.dry_run == (wanted.call is not None):
         parser.error("give --dry-run, or one of prepare, check, lock, pex, pin and sbom")

@@ -33,7 +33,9 @@ def texts_of(root: Path) -> Texts:
 def shown(texts: Texts) -> re.Pattern[str]:
     """Return what finds a version of noxcli in a text: of the action, the component, a release's files, a package."""
     name = re.escape(repository(texts))
-    return re.compile(rf"(?:{name}/run@v|{name}@[0-9a-f]{{40}} # v|{name}/releases/download/v|noxcli==)(\d[\w.]*\w)")
+    return re.compile(
+        rf"(?:{name}/run@v|{name}@[0-9a-f]{{40}} # v|{name}/releases/download/v|noxcli==)(\d[\w.]*\w)"
+    )
 
 
 def project_of(texts: Texts) -> dict[str, Any]:
@@ -67,13 +69,17 @@ def notes(texts: Texts, commit: str) -> str:
     """
     version, name = version_of(texts[INIT]), repository(texts)
     absolute = RELATIVE_LINK.sub(
-        lambda link: f"](https://github.com/{name}/blob/v{version}/{CHANGELOG if link[1][0] == '#' else ''}{link[1]})",
+        lambda link: (
+            f"](https://github.com/{name}/blob/v{version}/{CHANGELOG if link[1][0] == '#' else ''}{link[1]})"
+        ),
         section_on(version, texts[CHANGELOG]),
     )
     return f"{absolute}\n\n## As an action\n\n```yaml\nuses: {name}@{commit} # v{version}\n```\n"
 
 
-def write_release(root: Path, version: str, today: date, name: str | None, email: str | None) -> Iterator[str]:
+def write_release(
+    root: Path, version: str, today: date, name: str | None, email: str | None
+) -> Iterator[str]:
     """Write a version, its date, and the project's name and address wherever they appear; or yield what is wrong.
 
     Then nothing is written.
@@ -88,9 +94,15 @@ def write_release(root: Path, version: str, today: date, name: str | None, email
         (root / file).write_text(text, encoding="utf-8")
 
 
-def wrong_arguments(texts: Texts, version: str, name: str | None, email: str | None) -> Iterator[str]:
+def wrong_arguments(
+    texts: Texts, version: str, name: str | None, email: str | None
+) -> Iterator[str]:
     """Yield what no release can have: an odd version, or one that is not newer; an odd name or address."""
-    released = [heading[1] for heading in RELEASED.finditer(texts[CHANGELOG]) if VERSION.fullmatch(heading[1])]
+    released = [
+        heading[1]
+        for heading in RELEASED.finditer(texts[CHANGELOG])
+        if VERSION.fullmatch(heading[1])
+    ]
     newest = max(released, key=Version, default=None)
     if not VERSION.fullmatch(version):
         yield f"{version!r} is not a version; write 1.2.3 or 1.2.3rc1"
@@ -116,9 +128,14 @@ def with_name(texts: Texts, name: str | None, email: str | None) -> Texts:
 def with_version(texts: Texts, version: str, today: date) -> Texts:
     """Return the texts with a version wherever one is shown, and a date for what is unreleased."""
     old, pattern = version_of(texts[INIT]), shown(texts)
-    new = {file: pattern.sub(lambda found: found[0].replace(old, version), text) for file, text in texts.items()}
+    new = {
+        file: pattern.sub(lambda found: found[0].replace(old, version), text)
+        for file, text in texts.items()
+    }
     new[INIT] = texts[INIT].replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
-    new[CHANGELOG] = texts[CHANGELOG].replace(UNRELEASED, f"{UNRELEASED}\n## {version} - {today}\n", 1)
+    new[CHANGELOG] = texts[CHANGELOG].replace(
+        UNRELEASED, f"{UNRELEASED}\n## {version} - {today}\n", 1
+    )
     return new
 
 

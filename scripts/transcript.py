@@ -27,8 +27,12 @@ from urllib3.exceptions import HTTPError
 FINAL, FIELDS = {"completed", "failed", "stopped"}, {"event", "data", "id", "retry"}
 WORDS = {"status", "workflow_status", "type", "event"}  # fields whose words are the server's own
 # Below these is what users have written: there, names are also values.
-THEIRS = re.compile("input|output|content|workflow|definitions?|per_.*|run_logs|subflow_executions|meta|settings|value")
-SHOWN_HEADERS = re.compile("cache-control|connection|content-(type|length)|retry-after|.*-encoding|x-accel-.*", re.I)
+THEIRS = re.compile(
+    "input|output|content|workflow|definitions?|per_.*|run_logs|subflow_executions|meta|settings|value"
+)
+SHOWN_HEADERS = re.compile(
+    "cache-control|connection|content-(type|length)|retry-after|.*-encoding|x-accel-.*", re.I
+)
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 NUMBERS = re.compile(r"(?<=\()\d+(?=\))|(?<=\bp)\d+|(?<=\[)\d+")  # lengths, positions and counts
@@ -53,7 +57,9 @@ class Hidden:
             return f"[{len(value)} x {' or '.join(kinds)}]" if value else "[]"
         if isinstance(value, str):
             return self.text(value, "" if theirs else field)
-        return json.dumps(value) if value is None or isinstance(value, bool) else type(value).__name__
+        return (
+            json.dumps(value) if value is None or isinstance(value, bool) else type(value).__name__
+        )
 
     def text(self, text: str, field: str = "") -> str:
         """Return what kind of text this is; the text itself only if it is one of the server's words."""
@@ -67,8 +73,12 @@ class Hidden:
         with suppress(ValueError):
             moment = datetime.fromisoformat(text)
             zone = "no zone" if moment.tzinfo is None else "Z" if text.endswith("Z") else "offset"
-            age = (datetime.now(UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).total_seconds()
-            return f"time, {zone}, {age:.0f} s ago if in UTC" if abs(age) < 86_400 else f"time, {zone}"
+            age = (
+                datetime.now(UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            ).total_seconds()
+            return (
+                f"time, {zone}, {age:.0f} s ago if in UTC" if abs(age) < 86_400 else f"time, {zone}"
+            )
         return f"text({len(text)})"
 
     def _named(self, kind: str, text: str) -> str:
@@ -99,17 +109,26 @@ class Server:
 
     def say(self, line: str, at: float | None = None) -> None:
         with self._writing:
-            sys.stdout.write(f"{(time.monotonic() if at is None else at) - self._began:8.2f} s  {line}\n")
+            sys.stdout.write(
+                f"{(time.monotonic() if at is None else at) - self._began:8.2f} s  {line}\n"
+            )
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        options = {"headers": {"X-API-Key": self.key}, "timeout": 60, "allow_redirects": False, **options}
+        options = {
+            "headers": {"X-API-Key": self.key},
+            "timeout": 60,
+            "allow_redirects": False,
+            **options,
+        }
         options["auth"] = lambda request: request  # otherwise a .netrc file would be read
         return requests.request(method, f"{self.url}{path}", **options)
 
     def ask(self, method: str, path: str, shown: str, body: Any = None) -> Any:
         """Return the JSON of an answer, None if it is none; print the answer as `shown`."""
         value = json_of(answer := self.send(method, path, json=body))
-        told = f"not JSON, {len(answer.content)} bytes" if value is None else self.hidden.shape(value)
+        told = (
+            f"not JSON, {len(answer.content)} bytes" if value is None else self.hidden.shape(value)
+        )
         self.say(f"{shown}: {answer.status_code} {told}, headers: {headers_of(answer)}")
         return value
 
@@ -124,17 +143,25 @@ class Server:
     def status(self, run: str) -> str:
         """Return a run's status by its record, or the HTTP status without one."""
         value = json_of(answer := self.send("GET", f"{self.runs}/{run}"))
-        status = str(value.get("status", answer.status_code) if isinstance(value, dict) else answer.status_code)
+        status = str(
+            value.get("status", answer.status_code)
+            if isinstance(value, dict)
+            else answer.status_code
+        )
         self.running -= {run} if status in FINAL else set()
         return status
 
-    def watch(self, run: str, limit: float, etag: str | None = None, *, stop: bool = False) -> list[str]:
+    def watch(
+        self, run: str, limit: float, etag: str | None = None, *, stop: bool = False
+    ) -> list[str]:
         """Print a stream, and each change of the record's status meanwhile; return the positions."""
         frames, gone = list[Frame](), threading.Event()
         reader = threading.Thread(target=self._listen, args=(run, etag, frames, gone), daemon=True)
         reader.start()
         seen, heard = "", (begun := time.monotonic())
-        while (now := time.monotonic()) - begun < limit and (reader.is_alive() or seen not in FINAL):
+        while (now := time.monotonic()) - begun < limit and (
+            reader.is_alive() or seen not in FINAL
+        ):
             status = self.status(run)
             if status != seen:
                 self.say(f"the record says {self.hidden.text(status, 'status')}")
@@ -159,11 +186,22 @@ class Server:
             first, *more = same
             self.say(first.text, first.at)
             if more:
-                lengths = "; ".join(" ".join(re.findall(r"text\((\d+)\)", each.text)) for each in more[:12])
-                last = self.hidden.text(more[-1].position, "redisId") if more[-1].position else "no position"
-                self.say(f"  and {len(more)} like it, up to {last}; lengths of texts: {lengths or 'none'}", more[-1].at)
+                lengths = "; ".join(
+                    " ".join(re.findall(r"text\((\d+)\)", each.text)) for each in more[:12]
+                )
+                last = (
+                    self.hidden.text(more[-1].position, "redisId")
+                    if more[-1].position
+                    else "no position"
+                )
+                self.say(
+                    f"  and {len(more)} like it, up to {last}; lengths of texts: {lengths or 'none'}",
+                    more[-1].at,
+                )
 
-    def _listen(self, run: str, etag: str | None, frames: list[Frame], gone: threading.Event) -> None:
+    def _listen(
+        self, run: str, etag: str | None, frames: list[Frame], gone: threading.Event
+    ) -> None:
         """Read a stream, frame by frame, as it arrives."""
         rest, end = b"", "the server closed the stream"
         try:
@@ -190,7 +228,9 @@ class Server:
                     shown = self.hidden.shape(event)
                     position = event.get("redisId") if isinstance(event, dict) else None
             told.append(f"{name if name in FIELDS else 'text' if name else 'comment'}: {shown}")
-        return Frame(time.monotonic(), ", ".join(told), position if isinstance(position, str) else None)
+        return Frame(
+            time.monotonic(), ", ".join(told), position if isinstance(position, str) else None
+        )
 
 
 def json_of(answer: requests.Response) -> Any:
@@ -201,7 +241,9 @@ def json_of(answer: requests.Response) -> Any:
 def headers_of(answer: requests.Response) -> str:
     """Return the names of the headers, and the values of those that say nothing about a user."""
     named = answer.headers.items()
-    return ", ".join(f"{name}: {value}" if SHOWN_HEADERS.fullmatch(name) else name for name, value in named)
+    return ", ".join(
+        f"{name}: {value}" if SHOWN_HEADERS.fullmatch(name) else name for name, value in named
+    )
 
 
 def record(server: Server, given: dict[str, str], limit: float) -> None:
@@ -228,12 +270,19 @@ def record(server: Server, given: dict[str, str], limit: float) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workflow", metavar="WORKFLOW_ID")
     parser.add_argument("inputs", nargs="*", metavar="LABEL=TEXT")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds for one run [default: 300]")
+    parser.add_argument(
+        "--limit", type=float, default=300.0, help="seconds for one run [default: 300]"
+    )
     wanted = parser.parse_args(argv)
-    key, url = os.environ.get("NOXUS_API_KEY"), os.environ.get("NOXUS_BACKEND_URL", "https://backend.noxus.ai")
+    key, url = (
+        os.environ.get("NOXUS_API_KEY"),
+        os.environ.get("NOXUS_BACKEND_URL", "https://backend.noxus.ai"),
+    )
     if not key or not all("=" in item for item in wanted.inputs):
         parser.error("put the key into NOXUS_API_KEY, and write inputs as LABEL=TEXT")
     server = Server(url, key, wanted.workflow)
@@ -241,7 +290,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         record(server, dict(item.split("=", 1) for item in wanted.inputs), wanted.limit)
     except requests.RequestException as error:
-        raise SystemExit(f"no answer: {type(error).__name__}; is NOXUS_BACKEND_URL right?") from None
+        raise SystemExit(
+            f"no answer: {type(error).__name__}; is NOXUS_BACKEND_URL right?"
+        ) from None
     finally:
         for run in server.running:
             with suppress(requests.RequestException):

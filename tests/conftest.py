@@ -81,7 +81,11 @@ class Result:
     @property
     def own(self) -> list[str]:
         """The client's own lines among the NDJSON lines, by name."""
-        return [line["type"].removeprefix("noxcli.") for line in self.lines if line["type"].startswith("noxcli.")]
+        return [
+            line["type"].removeprefix("noxcli.")
+            for line in self.lines
+            if line["type"].startswith("noxcli.")
+        ]
 
 
 class Screen(io.BytesIO):
@@ -140,7 +144,9 @@ class Noxcli:
         """Where it keeps its history."""
         return Path(self.environ["NOXCLI_STATE_DIR"])
 
-    def __call__(self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None) -> Result:
+    def __call__(
+        self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None
+    ) -> Result:
         out, err = io.BytesIO(), io.StringIO()
         terminal = Terminal(out, err, interactive=tty, environ={**self.environ, **(environ or {})})
         code = run_argv(argv, Context(terminal, clock=self.clock))
@@ -242,19 +248,47 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "small"
     directory.mkdir()
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory],
+            check=True,
+            capture_output=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("may not mount")
     yield directory
-    subprocess.run(["umount", "--lazy", directory], check=True)  # an error may still hold a file open
+    subprocess.run(
+        ["umount", "--lazy", directory], check=True
+    )  # an error may still hold a file open
 
 
 def self_signed(path: Path, *options: str) -> Path:
     """Write a self-signed certificate for 127.0.0.1, with its private key in the same file."""
     needs("openssl")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"]
-    path.write_text(subprocess.run([*command, *subject, *options], check=True, capture_output=True, text=True).stdout)
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    subject = [
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        "-",
+        "-out",
+        "-",
+    ]
+    path.write_text(
+        subprocess.run(
+            [*command, *subject, *options], check=True, capture_output=True, text=True
+        ).stdout
+    )
     return path
 
 
@@ -274,7 +308,9 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # so a shell starts what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if (
         signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -317,8 +353,13 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the tests that are marked as long first, the longest of all at the beginning."""
     marked = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
-    items.sort(key=lambda item: (-marked[item], str(item.path)))  # in one order, wherever a worker began to collect
-    long, short = [item for item in items if marked[item]], [item for item in items if not marked[item]]
+    items.sort(
+        key=lambda item: (-marked[item], str(item.path))
+    )  # in one order, wherever a worker began to collect
+    long, short = (
+        [item for item in items if marked[item]],
+        [item for item in items if not marked[item]],
+    )
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     items[:] = [item for left in range(workers, 0, -1) for item in _share(long, short, left)]
 
@@ -340,7 +381,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if not hasattr(item.config, "workerinput"):
         return None
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    passed = all(report.passed and report.duration < LONG_SETUP for report in reports if report.when != "call")
+    passed = all(
+        report.passed and report.duration < LONG_SETUP
+        for report in reports
+        if report.when != "call"
+    )
     for report in reports:
         if report.when == "call" or not passed:
             item.ihook.pytest_runtest_logreport(report=report)

@@ -63,7 +63,10 @@ if status & 127:
     posix.kill(posix.getpid(), status & 127)
 posix._exit(status >> 8)
 """
-SIGNALS = [int(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)]
+SIGNALS = [
+    int(number)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)
+]
 LIBRARIES = ["jmespath", "pathvalidate", "platformdirs", "rich", "sseclient"]
 SHARED = "TESTS_FORKS"  # the variable with the directory of a process that another one has started
 MOST_DESCRIPTORS, ABOVE_ALL = 64, 500
@@ -188,7 +191,11 @@ def become(client: socket.socket) -> None:
     os.environ.update(pair.partition("=")[::2] for pair in environ)
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin, sys.stdout, sys.stderr = opened(0, sys.stdin), opened(1, sys.stdout), opened(2, sys.stderr)
+    sys.stdin, sys.stdout, sys.stderr = (
+        opened(0, sys.stdin),
+        opened(1, sys.stdout),
+        opened(2, sys.stderr),
+    )
     sys.argv = ["noxcli", *argv]
     try:
         import_module("noxcli.__main__").main()

@@ -94,7 +94,11 @@ class OtherSide:
         if kind == "events":
             return lambda peer: self.events(number, peer)
         said = self._said(kind, number)
-        return said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if isinstance(said, bytes) else said
+        return (
+            said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+            if isinstance(said, bytes)
+            else said
+        )
 
     def _kind(self, request: Request) -> str:
         last = request.target.partition("?")[0].rpartition("/")[2]
@@ -123,7 +127,9 @@ def other_side(**parts: Any) -> Iterator[tuple[OtherSide, dict[str, str]]]:
         yield side, {"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "key-of-the-other-side"}
 
 
-def called(noxcli: Noxcli, *argv: str, env: Mapping[str, str] | None = None, **parts: Any) -> tuple[Result, OtherSide]:
+def called(
+    noxcli: Noxcli, *argv: str, env: Mapping[str, str] | None = None, **parts: Any
+) -> tuple[Result, OtherSide]:
     """Call noxcli against such a server; return the server, too."""
     with other_side(**parts) as (side, environ):
         return noxcli(*argv, environ={**environ, **(env or {})}), side

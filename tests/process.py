@@ -28,7 +28,9 @@ HUNG = 100.0  # seconds after which a process hangs, however much else a machine
 HUNG_INSTALLING = 400.0  # the same where it downloads packages and installs them
 
 
-def until(holds: Callable[[], object], told: Callable[[], object] = str, limit: float = HUNG) -> None:
+def until(
+    holds: Callable[[], object], told: Callable[[], object] = str, limit: float = HUNG
+) -> None:
     """Wait until something holds; `told` says what there is instead, if it never does."""
     end = time.monotonic() + limit
     while not holds():
@@ -79,9 +81,13 @@ def call(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def captured(argv: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.CompletedProcess[str]:
+def captured(
+    argv: Sequence[str], env: Mapping[str, str], **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run any program until it exits, and return its code and the texts that it wrote."""
-    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=HUNG, check=False, **options)
+    return subprocess.run(
+        argv, env=env, capture_output=True, text=True, timeout=HUNG, check=False, **options
+    )
 
 
 def in_bash(line: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -138,7 +144,12 @@ class Seen:
 
 @contextmanager
 def on_terminal(
-    argv: Sequence[str], env: Mapping[str, str], columns: int = 80, rows: int = 24, *, stdout: int | None = None
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    columns: int = 80,
+    rows: int = 24,
+    *,
+    stdout: int | None = None,
 ) -> Iterator[Seen]:
     """Run with stderr (and stdin, and stdout by default) on a pseudo-terminal of that size."""
     ours, theirs = pty.openpty()
@@ -187,7 +198,12 @@ def needs(name: str) -> None:
 
 
 def watched(
-    argv: Sequence[str], env: Mapping[str, str], columns: int = 80, rows: int = 24, *, stdout: int | None = None
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    columns: int = 80,
+    rows: int = 24,
+    *,
+    stdout: int | None = None,
 ) -> Seen:
     """Run on such a terminal until it exits."""
     with on_terminal(argv, env, columns, rows, stdout=stdout) as seen:
@@ -208,7 +224,11 @@ def printed_by(script: str, **environ: str) -> str:
     In the process of the tests, handles that other threads close meanwhile would count.
     """
     done = subprocess.run(
-        [sys.executable, "-c", STARVE + script], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", STARVE + script],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -224,7 +244,9 @@ print(usage.ru_maxrss // 1024, os.waitstatus_to_exitcode(status), digest.hexdige
 """  # a small process: until exec, its child counts as large as itself
 
 
-def measured(*argv: str, env: Mapping[str, str], stdin: IO[bytes] | None = None) -> tuple[int, int, str]:
+def measured(
+    *argv: str, env: Mapping[str, str], stdin: IO[bytes] | None = None
+) -> tuple[int, int, str]:
     """Run noxcli; return its peak memory in MiB, its exit code and the hash of its stdout."""
     line = [sys.executable, "-S", "-c", MEASURE, *NOXCLI, *argv]
     done = subprocess.run(line, env=env, stdin=stdin, capture_output=True, check=True, timeout=HUNG)

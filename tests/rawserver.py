@@ -62,7 +62,9 @@ class RawServer:
                 peer = self.listener.accept()[0]
                 self.connections += 1
                 self._open.append(peer)
-                threading.Thread(target=self._serve, args=(peer, self.connections), daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(peer, self.connections), daemon=True
+                ).start()
 
     def close(self) -> None:
         """Close all connections."""
@@ -157,7 +159,10 @@ def read_request(incoming: BufferedReader, number: int = 1) -> Request | None:
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
     """Return a whole answer; underscores in header names stand for dashes."""
-    lines = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    lines = {
+        "Content-Length": str(len(body)),
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode("latin-1") + body
 

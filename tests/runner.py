@@ -13,7 +13,17 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 COMMANDS = {
-    *("add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"),
+    *(
+        "add-mask",
+        "add-matcher",
+        "add-path",
+        "debug",
+        "echo",
+        "endgroup",
+        "error",
+        "group",
+        "notice",
+    ),
     *("remove-matcher", "save-state", "set-env", "set-output", "warning", "stop-commands"),
 }
 LINE_ENDS = re.compile("\r\n|\r|\n")
@@ -39,7 +49,9 @@ def _parse(line: str) -> Command | None:
     name, _, properties = head.partition(" ")
     if found and name.lower() in COMMANDS:
         pairs = dict(pair.partition("=")[::2] for pair in properties.strip().split(",") if pair)
-        return Command(name.lower(), _plain(data), {key: _plain(value) for key, value in pairs.items()})
+        return Command(
+            name.lower(), _plain(data), {key: _plain(value) for key, value in pairs.items()}
+        )
     _, found, rest = line.partition("##[")
     head, closed, data = rest.partition("]")
     name = head.partition(" ")[0].lower()
@@ -105,6 +117,11 @@ class _Page(HTMLParser):
 def page(markdown: str) -> tuple[set[str], list[str], str]:
     """Return what Markdown makes of a summary page: its tags, the texts in `<code>`, the rest."""
     reader = _Page()
-    reader.feed(MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough").render(markdown))
+    reader.feed(
+        MarkdownIt("commonmark", {"html": True})
+        .enable("table")
+        .enable("strikethrough")
+        .render(markdown)
+    )
     reader.close()
     return reader.tags, reader.code, " ".join(filter(None, reader.bare))

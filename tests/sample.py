@@ -14,6 +14,9 @@ def one_in(count: int, *axes: Iterable[Any]) -> list[Any]:
     """
     cells = product(*(enumerate(axis) for axis in axes))
     return [
-        pytest.param(*(value for _, value in cell), marks=[pytest.mark.wide] * bool(sum(at for at, _ in cell) % count))
+        pytest.param(
+            *(value for _, value in cell),
+            marks=[pytest.mark.wide] * bool(sum(at for at, _ in cell) % count),
+        )
         for cell in cells
     ]

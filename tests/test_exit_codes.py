@@ -13,7 +13,9 @@ TROUBLE = {2, 4, 5, 6, 7, 9, 70, 75}
 
 
 def test_each_code_is_an_answer_undecided_or_trouble() -> None:
-    assert {*ExitCode} - ANSWERED - UNDECIDED == TROUBLE, "which of the sets in errors.py have it, or TROUBLE above?"
+    assert {*ExitCode} - ANSWERED - UNDECIDED == TROUBLE, (
+        "which of the sets in errors.py have it, or TROUBLE above?"
+    )
 
 
 def test_the_worst_code_counts() -> None:
@@ -25,5 +27,10 @@ def test_the_worst_code_counts() -> None:
 
 def test_codes_have_names_outside_of_errors() -> None:
     files = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "sandbox")]
-    bare = [f"{path.name}: {line}" for path in files for line in path.read_text().splitlines() if NUMBERED.search(line)]
+    bare = [
+        f"{path.name}: {line}"
+        for path in files
+        for line in path.read_text().splitlines()
+        if NUMBERED.search(line)
+    ]
     assert bare == []

@@ -82,7 +82,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_imports_point_one_way() -> None:
-    wrong = {str(path.relative_to(PACKAGE)): forbidden(part_of(path), imports_of(path)) for path in MODULES}
+    wrong = {
+        str(path.relative_to(PACKAGE)): forbidden(part_of(path), imports_of(path))
+        for path in MODULES
+    }
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
@@ -107,9 +110,15 @@ def may_see(part: str, seen: str) -> bool:
 
 
 def test_an_import_that_points_up_or_aside_is_found() -> None:
-    assert forbidden("runs", ["noxcli.errors", "noxcli.runs.start", "noxcli.__version__", "json"]) == []
+    assert (
+        forbidden("runs", ["noxcli.errors", "noxcli.runs.start", "noxcli.__version__", "json"])
+        == []
+    )
     assert forbidden("runs", ["noxcli.cli.context"]) == ["noxcli.cli.context"]
-    assert forbidden("runs", ["noxcli.sandbox.run", "requests"]) == ["noxcli.sandbox.run", "requests"]
+    assert forbidden("runs", ["noxcli.sandbox.run", "requests"]) == [
+        "noxcli.sandbox.run",
+        "requests",
+    ]
     assert forbidden("sandbox", ["noxcli.errors"]) == ["noxcli.errors"]
     assert forbidden("__init__", ["json"]) == ["json"]
 
@@ -140,7 +149,9 @@ def test_tests_mirror_the_packages() -> None:
 
 
 def test_there_is_no_import_cycle() -> None:
-    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES
+    }
     names |= {name.removesuffix(".__init__"): path for name, path in names.items()}
     left = {name: imports_of(path) & names.keys() - {name} for name, path in names.items()}
     while free := {name for name, needs in left.items() if not needs & left.keys()}:
@@ -152,17 +163,23 @@ def test_there_is_no_import_cycle() -> None:
 def test_pages_about_the_code_name_what_there_is(page: str) -> None:
     root = PACKAGE.parent
     named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)", (root / page).read_text()))
-    assert {path for path in named if not ((root / path).exists() or (PACKAGE / path).exists())} == set()
+    assert {
+        path for path in named if not ((root / path).exists() or (PACKAGE / path).exists())
+    } == set()
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_pages_about_the_code_name_functions_there_are(page: str) -> None:
     lacking = []
-    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py):(\w+)(?:\.(\w+))?`", (PACKAGE.parent / page).read_text())
+    named = re.findall(
+        r"`([a-z_]+(?:/[a-z_]+)*\.py):(\w+)(?:\.(\w+))?`", (PACKAGE.parent / page).read_text()
+    )
     assert named
     for path, name, method in named:
         text = (PACKAGE / path).read_text()
         known = re.search(rf"^(?:class |def )?{name}\b", text, re.MULTILINE)
-        if known is None or (method and re.search(rf"^    def {method}\(", text, re.MULTILINE) is None):
+        if known is None or (
+            method and re.search(rf"^    def {method}\(", text, re.MULTILINE) is None
+        ):
             lacking.append(f"{path}:{name}.{method}")
     assert lacking == []

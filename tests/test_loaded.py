@@ -29,9 +29,28 @@ COMMANDS = {
 # For other packages and slow parts of Python itself, the name is enough.
 WATCHED = frozenset(
     (
-        *("certifi", "charset_normalizer.api", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
+        *(
+            "certifi",
+            "charset_normalizer.api",
+            "click",
+            "idna",
+            "jmespath",
+            "pathvalidate",
+            "platformdirs",
+            "pydantic",
+        ),
         *("requests", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
-        *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
+        *(
+            "asyncio",
+            "email",
+            "hashlib",
+            "http",
+            "importlib.metadata",
+            "logging",
+            "multiprocessing",
+            "ssl",
+            "xml",
+        ),
     )
 )
 # The loading of a module, as reported by -X importtime.
@@ -69,7 +88,9 @@ LIBRARIES = "import sys, dataclasses, typer, requests, sseclient; print(*sys.mod
 def loaded(argv: list[str], env: Mapping[str, str], directory: Path) -> set[str]:
     """Return the modules that a command line loads: noxcli's, and the watched ones."""
     command = [NOXCLI[0], "-X", "importtime", *NOXCLI[1:], *argv]
-    done = subprocess.run(command, env=dict(env), cwd=directory, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=dict(env), cwd=directory, capture_output=True, text=True, check=False
+    )
     names = set(LINE.findall(done.stderr))
     return {name for name in names if name in WATCHED or name.partition(".")[0] == "noxcli"}
 
@@ -79,7 +100,11 @@ def loaded_by_command() -> dict[str, set[str]]:
     with Sandbox([QUICK]) as sandbox, tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         (directory / "rows.jsonl").write_text('{"Q": "hi"}\n')
-        env = {**environment(sandbox.url, sandbox.key), "HOME": place, "PYTHONPATH": str(Path(__file__).parents[1])}
+        env = {
+            **environment(sandbox.url, sandbox.key),
+            "HOME": place,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
         return {name: loaded(argv, env, directory) for name, argv in COMMANDS.items()}
 
 
@@ -97,11 +122,15 @@ def test_a_command_loads_what_it_needs() -> None:
 
 
 def test_the_help_of_every_verb_loads_little() -> None:
-    every = (
-        "import sys\nfrom noxcli.app import VERBS, verb_named\nfor verb in VERBS: verb_named(verb)\nprint(*sys.modules)"
-    )
-    modules = subprocess.run([sys.executable, "-c", every], capture_output=True, text=True, check=True).stdout.split()
-    own = [name for name in modules if name.startswith("noxcli") and not name.startswith("noxcli.commands.")]
+    every = "import sys\nfrom noxcli.app import VERBS, verb_named\nfor verb in VERBS: verb_named(verb)\nprint(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", every], capture_output=True, text=True, check=True
+    ).stdout.split()
+    own = [
+        name
+        for name in modules
+        if name.startswith("noxcli") and not name.startswith("noxcli.commands.")
+    ]
     assert len(own) <= 30, own
     assert HEAVY.isdisjoint(modules)
 
@@ -112,6 +141,10 @@ def test_a_small_run_compiles_and_loads_little(tmp_path: Path) -> None:
         env = {**environment(sandbox.url, sandbox.key), "HOME": str(tmp_path)}
         done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
     compiled, *modules = done.stderr.splitlines()[-1].split()
-    assert int(compiled) <= 45, "each method that a dataclass has costs start-up time (noxcli/value_class.py)"
-    libraries = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True)
+    assert int(compiled) <= 45, (
+        "each method that a dataclass has costs start-up time (noxcli/value_class.py)"
+    )
+    libraries = subprocess.run(
+        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True
+    )
     assert len({*modules} - {*libraries.stdout.split()}) <= 90

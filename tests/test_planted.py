@@ -39,7 +39,9 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workflow(plays: Any) -> str:
-    return str(plays(nodes=[input_node("Q")], output={"A": "x", "B": File("b.csv", b"a,b", "text/csv")}))
+    return str(
+        plays(nodes=[input_node("Q")], output={"A": "x", "B": File("b.csv", b"a,b", "text/csv")})
+    )
 
 
 @pytest.fixture
@@ -108,7 +110,12 @@ def another_name(path: Path) -> None:
     ],
 )
 def test_what_is_no_file_is_not_taken_for_a_journal(
-    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, plant: Callable[[Path], None], told: str
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    workflow: str,
+    rows: str,
+    plant: Callable[[Path], None],
+    told: str,
 ) -> None:
     Path("rows.jsonl.batch").mkdir()
     plant(Path("rows.jsonl.batch/batch.jsonl"))
@@ -140,7 +147,11 @@ def test_a_link_for_a_rows_directory_costs_that_row_its_files(
     assert (result.code, told) == (9, {1: 9, 2: 0})
     assert f"{name} is a symbolic link, which noxcli does not follow" in result.err
     assert list(outside.iterdir()) == []
-    assert sorted(path.name for path in Path("out/000002-second").iterdir()) == ["A.txt", "B.csv", "manifest.json"]
+    assert sorted(path.name for path in Path("out/000002-second").iterdir()) == [
+        "A.txt",
+        "B.csv",
+        "manifest.json",
+    ]
 
 
 @pytest.mark.parametrize("plant", [fifo, listening])
@@ -157,7 +168,9 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
 # State, cache and log.
 
 
-def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, precious: Path) -> None:
+def test_links_in_the_state_directory_are_not_followed(
+    noxcli: Noxcli, plays: Any, precious: Path
+) -> None:
     workflow = plays(output={"A": "x"})
     run = noxcli("run", workflow, "--format", "ndjson").events and noxcli.start(workflow)
     for path in noxcli.state.iterdir():
@@ -178,16 +191,23 @@ def test_an_entry_that_is_no_file_is_passed_over(noxcli: Noxcli, plays: Any) -> 
     assert noxcli("fetch-output", "@last").text == "x\n"
 
 
-def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_noted_is_a_warning(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     environ = {"NOXCLI_STATE_DIR": str(tmp_path / "file")}
     result = noxcli("run", plays(output={"A": "x"}), "--quiet", environ=environ)
     assert (result.code, result.text) == (0, "x\n")
     assert result.err.count("\n") == 1
-    assert f"warning: can't write to {tmp_path / 'file'}: file exists; @last and --resume won't find this" in result.err
+    assert (
+        f"warning: can't write to {tmp_path / 'file'}: file exists; @last and --resume won't find this"
+        in result.err
+    )
 
 
-def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:
+def test_links_in_the_cache_are_replaced_and_not_followed(
+    noxcli: Noxcli, workflow: str, precious: Path
+) -> None:
     cache = Path(noxcli.environ["NOXCLI_CACHE_DIR"])
     noxcli("inputs", workflow)
     names = [path.name for path in cache.iterdir()]
@@ -201,7 +221,9 @@ def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workfl
 
 
 @pytest.mark.parametrize("plant", [fifo, listening, Path.mkdir])
-def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: Callable[[Path], None]) -> None:
+def test_a_state_file_that_is_no_file_is_not_waited_for(
+    noxcli: Noxcli, plant: Callable[[Path], None]
+) -> None:
     plant(Path("run.state"))
     result = noxcli("stop", "--state-file", "run.state")
     assert (result.code, result.err.count("\n")) == (2, 1)
@@ -265,13 +287,17 @@ TARGETS = {
 }
 
 
-def test_a_link_in_the_moment_of_opening_is_not_followed(sandbox: Sandbox, workflow: str, outside: Path) -> None:
+def test_a_link_in_the_moment_of_opening_is_not_followed(
+    sandbox: Sandbox, workflow: str, outside: Path
+) -> None:
     """What is opened is exchanged for a link right before: a check of the name would have found a file."""
     (outside / "file").write_text(PRECIOUS)
     Path("work").mkdir()
     env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": "state", "TARGETS": repr(TARGETS)}
     command = [sys.executable, "-c", SWAPPING, workflow, str(outside)]
-    done = subprocess.run(command, env=env, cwd="work", capture_output=True, text=True, timeout=HUNG, check=True)
+    done = subprocess.run(
+        command, env=env, cwd="work", capture_output=True, text=True, timeout=HUNG, check=True
+    )
     codes, swapped = ast.literal_eval(done.stderr.splitlines()[-1])
     assert swapped == sorted(TARGETS)
     assert {path.name: path.read_text() for path in outside.iterdir()} == {"file": PRECIOUS}
@@ -285,7 +311,10 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
     place = SafeDir.open_named(tmp_path)
     place.close()
     place.close()
-    for attempt in (lambda: place.open_below("x", make=True), lambda: place.open_file("x", os.O_RDWR | os.O_CREAT)):
+    for attempt in (
+        lambda: place.open_below("x", make=True),
+        lambda: place.open_file("x", os.O_RDWR | os.O_CREAT),
+    ):
         with pytest.raises(OSError, match="file descriptor"):
             attempt()
     assert list(tmp_path.iterdir()) == []
@@ -299,7 +328,11 @@ def test_a_place_that_is_closed_leaves_nothing_incomplete(tmp_path: Path) -> Non
             os.close(handle)
             each.move(name, "whole")
             os.close(each.open_partial(".noxcli-")[1])
-    assert sorted(tmp_path.rglob("*")) == [tmp_path / "below", tmp_path / "below/whole", tmp_path / "whole"]
+    assert sorted(tmp_path.rglob("*")) == [
+        tmp_path / "below",
+        tmp_path / "below/whole",
+        tmp_path / "whole",
+    ]
     with pytest.raises(OSError, match="file descriptor"):
         below.open_partial(".noxcli-")
 
@@ -307,7 +340,12 @@ def test_a_place_that_is_closed_leaves_nothing_incomplete(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b"])
 def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
     with SafeDir.open_named(tmp_path) as place:
-        for attempt in (place.open_below, place.lstat, place.remove, lambda target: place.move("x", target)):
+        for attempt in (
+            place.open_below,
+            place.lstat,
+            place.remove,
+            lambda target: place.move("x", target),
+        ):
             with pytest.raises(OSError, match="not a valid file name"):
                 attempt(name)
 

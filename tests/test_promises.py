@@ -44,7 +44,9 @@ def test_a_format_is_documented_and_printed(noxcli: Noxcli, plays: Any, form: Fo
 
 @pytest.mark.parametrize("field", schema_named("result")["$defs"]["run"]["properties"])
 def test_a_field_of_a_stored_run_is_checked(field: str) -> None:
-    assert (field in RUN_KINDS) != (field in AS_THEY_ARE), "batchdir/results_file.py:RUN_KINDS, or the list above"
+    assert (field in RUN_KINDS) != (field in AS_THEY_ARE), (
+        "batchdir/results_file.py:RUN_KINDS, or the list above"
+    )
 
 
 def test_what_is_checked_is_a_field_of_the_schema() -> None:
@@ -55,7 +57,9 @@ def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: P
     report = tmp_path / "run.html"
     done = noxcli("run", plays(output={"A": "x"}), "--json", "--report", str(report))
     shown = report.read_text(encoding="utf-8")
-    lacking = {field for field, value in json.loads(done.text)["run"].items() if str(value) not in shown}
+    lacking = {
+        field for field, value in json.loads(done.text)["run"].items() if str(value) not in shown
+    }
     assert lacking <= NOT_ON_THE_PAGE, "reports/html/run_page.py, or the list above"
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
+from noxcli.errors import (
+    LostContact,
+    NoxError,
+    TimedOut,
+    TimedOutBeforeStart,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy
 from noxcli.timing import Clock, Deadline
 from tests.api.test_client import connect
@@ -64,7 +71,13 @@ def test_the_hint_is_told_too() -> None:
         (busy(), 0, 1, 0),
         ([UsageProblem("wrong")], 60, 1, 0),
     ],
-    ids=["no trouble", "until retries end", "a long Retry-After", "no retries", "no trouble that may pass"],
+    ids=[
+        "no trouble",
+        "until retries end",
+        "a long Retry-After",
+        "no retries",
+        "no trouble that may pass",
+    ],
 )
 def test_a_call_is_repeated_while_retries_last(
     failures: list[NoxError], retry_for: float, calls: int, seconds: float
@@ -91,7 +104,12 @@ def test_giving_up_keeps_the_facts() -> None:
     with pytest.raises(LostContact) as caught:
         retries.keep_trying(Flaky(trouble))
     error = caught.value
-    assert (error.message, error.hint, error.http_status, error.request_id) == ("busy", "a hint", 503, "r-1")
+    assert (error.message, error.hint, error.http_status, error.request_id) == (
+        "busy",
+        "a hint",
+        503,
+        "r-1",
+    )
 
 
 @pytest.mark.parametrize("kind", [TimedOut, TimedOutBeforeStart])
@@ -104,7 +122,10 @@ def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
 
 
 def test_a_wait_beyond_the_limit_ends_it_at_once() -> None:
-    clock, call = FakeClock(), Flaky(Unavailable("busy", "the server asks to wait 1h00m", retry_after=3600))
+    clock, call = (
+        FakeClock(),
+        Flaky(Unavailable("busy", "the server asks to wait 1h00m", retry_after=3600)),
+    )
     retries, _ = patient(clock, limit=5)
     with pytest.raises(TimedOut, match="out of time: busy; the server asks to wait 1h00m"):
         retries.keep_trying(call)
@@ -141,11 +162,15 @@ def more_pages(request: Request) -> bytes:
     return json_answer({"items": [{"id": request.target, "status": "running"}], "pages": 1000})
 
 
-@pytest.mark.parametrize("turn", [lambda _: stay_silent, more_pages], ids=["silence", "pages without an end"])
+@pytest.mark.parametrize(
+    "turn", [lambda _: stay_silent, more_pages], ids=["silence", "pages without an end"]
+)
 def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Request], Turn]) -> None:
     began = time.monotonic()
     with raw_server(by_request=turn) as server, connect(server) as api, pytest.raises(TimedOut):
-        patient(Clock(), limit=0.2)[0].keep_trying(lambda within: list(api.within(within).list_runs()))
+        patient(Clock(), limit=0.2)[0].keep_trying(
+            lambda within: list(api.within(within).list_runs())
+        )
     assert 0.2 <= time.monotonic() - began < 2
 
 

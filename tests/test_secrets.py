@@ -33,7 +33,12 @@ def everywhere(noxcli: Noxcli, *argv: str) -> list[str]:
 
 def hidden(texts: list[str]) -> None:
     for text in texts:
-        for form in (SECRET, json.dumps(SECRET)[1:-1], json.dumps(SECRET, ensure_ascii=False)[1:-1], SECRET[-9:]):
+        for form in (
+            SECRET,
+            json.dumps(SECRET)[1:-1],
+            json.dumps(SECRET, ensure_ascii=False)[1:-1],
+            SECRET[-9:],
+        ):
             assert form not in text
 
 
@@ -45,11 +50,15 @@ def test_the_server_gets_it_and_nobody_else(noxcli: Noxcli, plays: Any, sandbox:
 
 @pytest.mark.parametrize("secret", [SECRET, "e"], ids=["long", "too short to hide elsewhere"])
 def test_a_dry_run_shows_stars(noxcli: Noxcli, plays: Any, secret: str) -> None:
-    result = noxcli("run", plays(nodes=[TOKEN]), "--secret", "Token=ONE", "--dry-run", environ={"ONE": secret})
+    result = noxcli(
+        "run", plays(nodes=[TOKEN]), "--secret", "Token=ONE", "--dry-run", environ={"ONE": secret}
+    )
     assert result.json == {"input": {"Token": "***"}}
 
 
-def test_the_type_of_a_secret_is_told_without_it(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_the_type_of_a_secret_is_told_without_it(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[input_node("Pin", type="int")], output={"A": "x"})
     result = noxcli("run", workflow, "--secret", "Pin=PIN", environ={"PIN": "907856"})
     assert (result.code, "Pin:=***" in result.err, "907856" in result.err) == (0, True, False)
@@ -69,7 +78,9 @@ def test_the_type_of_a_secret_is_told_without_it(noxcli: Noxcli, plays: Any, san
         ("=TOKEN", "--secret takes KEY=ENVNAME"),
     ],
 )
-def test_a_missing_variable_is_named_but_no_value(noxcli: Noxcli, sandbox: Sandbox, item: str, told: str) -> None:
+def test_a_missing_variable_is_named_but_no_value(
+    noxcli: Noxcli, sandbox: Sandbox, item: str, told: str
+) -> None:
     result = noxcli("run", "demo", "--secret", item, environ={"EMPTY": "", "BYTES": "\udcff"})
     assert (result.code, told in result.err, sandbox.requests) == (2, True, []), result.err
     assert "sk-live" not in result.err
@@ -79,11 +90,16 @@ def test_a_missing_variable_is_named_but_no_value(noxcli: Noxcli, sandbox: Sandb
 @pytest.mark.parametrize("key", [r"a\=b", "a=b", "n::input", r"a\@b", "a:b"])
 def test_a_secrets_key_may_be_any(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str) -> None:
     workflow = plays(output={"A": "x"})
-    assert noxcli("run", workflow, "--secret", f"{key}=CRM_TOKEN", "--no-check", environ=ENVIRON).code == 0
+    assert (
+        noxcli("run", workflow, "--secret", f"{key}=CRM_TOKEN", "--no-check", environ=ENVIRON).code
+        == 0
+    )
     assert list(sandbox.runs(workflow)[0].input) == [key.replace("\\", "")]
 
 
-def test_a_secret_overrides_the_whole_and_stands_alone(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_secret_overrides_the_whole_and_stands_alone(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[TOKEN], output={"A": "x"})
     whole = ("--inputs", '{"Token": "old"}')
     assert noxcli("run", workflow, *whole, "--secret", "Token=CRM_TOKEN", environ=ENVIRON).code == 0
@@ -95,8 +111,14 @@ def test_a_secret_overrides_the_whole_and_stands_alone(noxcli: Noxcli, plays: An
 # Values that are too short to hide.
 
 
-def test_a_short_secret_is_sent_and_said_to_be_too_short(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[TOKEN], output={"A": "x"}, faults={"start": [Answer(429, {"detail": "come back later"})]})
+def test_a_short_secret_is_sent_and_said_to_be_too_short(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(
+        nodes=[TOKEN],
+        output={"A": "x"},
+        faults={"start": [Answer(429, {"detail": "come back later"})]},
+    )
     result = noxcli("run", workflow, "--secret", "Token=PIN", environ={"PIN": "e"})
     assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Token": "e"})
     warnings = [line for line in result.err.splitlines() if line.startswith("warning:")]
@@ -111,7 +133,9 @@ def test_a_short_key_leaves_messages_readable() -> None:
         result = Noxcli({"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "e"})("runs")
     assert server.requests[0].headers["x-api-key"] == "e"
     warning, error = result.err.splitlines()
-    assert warning == "warning: the API key has fewer than 6 characters, too short to hide in messages"
+    assert (
+        warning == "warning: the API key has fewer than 6 characters, too short to hide in messages"
+    )
     assert "answered 401: the key is wrong" in error
 
 
@@ -144,7 +168,9 @@ def test_a_mask_learns_and_the_key_goes_by_its_own_name() -> None:
     mask.learn(["abcdefgh"])
     mask.learn(["12345678"], HIDDEN_KEY)
     assert mask("abcdefgh 12345678") == "*** [key]"
-    assert mask.whole({"a": ["abcdefgh", 1, None, {"b": "x"}]}) == {"a": ["***", 1, None, {"b": "x"}]}
+    assert mask.whole({"a": ["abcdefgh", 1, None, {"b": "x"}]}) == {
+        "a": ["***", 1, None, {"b": "x"}]
+    }
 
 
 IN_EACH_OTHER = ["abcdefgh", "defghijk", "abcdefghi"]
@@ -156,11 +182,17 @@ IN_EACH_OTHER = ["abcdefgh", "defghijk", "abcdefghi"]
         (IN_EACH_OTHER, "abcdefghijk", "***"),
         (IN_EACH_OTHER, "abcdefghiabcdefgh abcdefgh", "****** ***"),
         (IN_EACH_OTHER, "******", "******"),
-        (["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"], "line 2, MIIEvQIBADANBg, is bad }", "line 2, ***, is bad }"),
+        (
+            ["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"],
+            "line 2, MIIEvQIBADANBg, is bad }",
+            "line 2, ***, is bad }",
+        ),
     ],
     ids=["in each other", "side by side", "stars", "a line of several"],
 )
-def test_each_secret_and_each_of_its_lines_is_hidden(secrets: list[str], text: str, shown: str) -> None:
+def test_each_secret_and_each_of_its_lines_is_hidden(
+    secrets: list[str], text: str, shown: str
+) -> None:
     assert Mask(secrets)(text) == shown
 
 
@@ -169,7 +201,10 @@ def test_a_secret_in_other_case_is_hidden(shown: Callable[[str], str]) -> None:
     secret = "straße-ÄÖÜ-λόγος"
     assert Mask([secret])(f"bad {shown(secret)}") == "bad ***"
     assert Mask([secret])(f"bad {json.dumps(shown(secret))}") == 'bad "***"'
-    assert Mask([secret.title()])(f"bad {quote(secret.upper())}, {quote(secret.lower())}") == "bad ***, ***"
+    assert (
+        Mask([secret.title()])(f"bad {quote(secret.upper())}, {quote(secret.lower())}")
+        == "bad ***, ***"
+    )
 
 
 @given(any_text(min_size=6))

@@ -100,9 +100,57 @@ def test_what_parsers_may_read_differently_is_refused(url: str) -> None:
 
 PARTS = st.sampled_from(
     [
-        *("http://", "https://", "HTTP:", "//", "/", "\\", "@", ":", ".", "-", "_", "%", "%2f", "%5c", "[", "]", "::1"),
-        *("good", "evil", "xn--a", "127.0.0.1", "127.1", "0x7f", "localhost", "80", "8000", "?", "#", "&", "a", " "),
-        *("\t", "\n", "\x00", "\x7f", "\xa0", "\u3002", "\xfc", "\U0001f331", ";", "|", "^", '"', "<", "{"),
+        *(
+            "http://",
+            "https://",
+            "HTTP:",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            ".",
+            "-",
+            "_",
+            "%",
+            "%2f",
+            "%5c",
+            "[",
+            "]",
+            "::1",
+        ),
+        *(
+            "good",
+            "evil",
+            "xn--a",
+            "127.0.0.1",
+            "127.1",
+            "0x7f",
+            "localhost",
+            "80",
+            "8000",
+            "?",
+            "#",
+            "&",
+            "a",
+            " ",
+        ),
+        *(
+            "\t",
+            "\n",
+            "\x00",
+            "\x7f",
+            "\xa0",
+            "\u3002",
+            "\xfc",
+            "\U0001f331",
+            ";",
+            "|",
+            "^",
+            '"',
+            "<",
+            "{",
+        ),
     ]
 )
 
@@ -140,7 +188,9 @@ def test_a_redirect_is_resolved(location: str, target: str) -> None:
     assert str(follow(HOME, location)) == target
 
 
-@pytest.mark.parametrize("location", [*ODD[:2], "\\\\evil/", "/\\evil", "///evil", "//evil\\@good", "/a\tb", "#"])
+@pytest.mark.parametrize(
+    "location", [*ODD[:2], "\\\\evil/", "/\\evil", "///evil", "//evil\\@good", "/a\tb", "#"]
+)
 def test_an_odd_redirect_is_refused(location: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         follow(HOME, location)
@@ -161,23 +211,47 @@ def nasty(port: int) -> Iterator[str]:
         *("\\@", "@", "/@", "?@", "#@", "%40", "%5c@", "\\\\@"),
         *("\t@", ";@", "&@", ":@", "\x0b@", "\xa0@", "@@", "."),
     ]
-    schemes = ["http://", "http:\\\\", "http:", "//", "\\\\", "/\\", "HTTP://", "http:///", "https://"]
+    schemes = [
+        "http://",
+        "http:\\\\",
+        "http:",
+        "//",
+        "\\\\",
+        "/\\",
+        "HTTP://",
+        "http:///",
+        "https://",
+    ]
     for scheme, joint, (one, other) in product(schemes, joints, [(good, evil), (evil, good)]):
         yield f"{scheme}{one}:{port}{joint}{other}:{port}/x"
         yield f"{scheme}{one}{joint}{other}:{port}/x"
-    for host in ("127.2", "0x7f.2", "2130706434", "0177.0.0.2", "127.0.0.2.", "[::ffff:127.0.0.2]", "127.0.0.2%00"):
+    for host in (
+        "127.2",
+        "0x7f.2",
+        "2130706434",
+        "0177.0.0.2",
+        "127.0.0.2.",
+        "[::ffff:127.0.0.2]",
+        "127.0.0.2%00",
+    ):
         yield f"http://{host}:{port}/x"
     yield f"http://{evil}:{port}/x"
 
 
 @pytest.mark.long(8)
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.wide) for part in range(1, NASTY_PARTS))])
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.wide) for part in range(1, NASTY_PARTS))]
+)
 def test_the_key_is_never_seen_at_another_address(part: int) -> None:
     record = json_answer({"id": "r", "workflow_id": "w", "status": "completed"})
     tried = 0
     with raw_server(answer(200)) as good, listener("127.0.0.2", good.port, record) as evil:
         for location in islice(nasty(good.port), part, None, NASTY_PARTS):
-            good.turns[:] = [f"HTTP/1.1 302 On\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode("latin-1")]
+            good.turns[:] = [
+                f"HTTP/1.1 302 On\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode(
+                    "latin-1"
+                )
+            ]
             good.turns.append(record)
             with NoxusApi(Http(Settings(good.url, KEY), connect_timeout=1)) as api:
                 before = len(evil.requests)
@@ -204,13 +278,17 @@ def test_localhost_is_an_address_and_not_a_name(monkeypatch: pytest.MonkeyPatch)
         pytest.skip("this machine has no address but loopback")
     resolve = socket.getaddrinfo
     with listener(ours, 0, json_answer({})) as elsewhere:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest, **more: resolve(ours, *rest, **more))
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda _, *rest, **more: resolve(ours, *rest, **more)
+        )
         with (
             NoxusApi(Http(Settings(f"http://localhost:{elsewhere.port}", KEY))) as api,
             pytest.raises(ConfigProblem) as caught,
         ):
             api.find_run("r")
-    assert re.search(rf"localhost resolves to {re.escape(ours)}, which is not this machine", caught.value.message)
+    assert re.search(
+        rf"localhost resolves to {re.escape(ours)}, which is not this machine", caught.value.message
+    )
     assert elsewhere.requests == []
 
 
@@ -228,11 +306,15 @@ def test_a_socks_proxy_is_not_used_and_nothing_is_retried(noxcli: Noxcli, proxy:
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://user:S3CRET@proxy:99999", "http://", "http://user:S3CRET@", "ftp://user:S3CRET@proxy"]
+    "proxy",
+    ["http://user:S3CRET@proxy:99999", "http://", "http://user:S3CRET@", "ftp://user:S3CRET@proxy"],
 )
 def test_an_odd_proxy_is_refused_in_one_line(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    with NoxusApi(Http(Settings("https://example.invalid", KEY))) as api, pytest.raises(ConfigProblem) as caught:
+    with (
+        NoxusApi(Http(Settings("https://example.invalid", KEY))) as api,
+        pytest.raises(ConfigProblem) as caught,
+    ):
         api.find_run("r")
     assert re.fullmatch(r"the proxy '.*' can't be used", caught.value.message)
     assert "S3CRET" not in str(caught.value)

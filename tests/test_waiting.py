@@ -46,7 +46,9 @@ def test_a_call_that_takes_too_long_is_unavailable() -> None:
 
 
 def test_a_thread_makes_its_calls_itself() -> None:
-    (found, _), *_ = run_all_within(5, [lambda: (threading.current_thread(), run_apart(threading.current_thread))])
+    (found, _), *_ = run_all_within(
+        5, [lambda: (threading.current_thread(), run_apart(threading.current_thread))]
+    )
     assert found is not None
     assert found[0] is found[1]
 
@@ -62,6 +64,8 @@ def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
-def test_one_thread_does_the_work_of_those_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_thread_does_the_work_of_those_that_cannot_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     no_threads(monkeypatch, after=1)
     assert run_all_within(5, [lambda: 1, lambda: 2, lambda: 3]) == [(1, None), (2, None), (3, None)]

@@ -38,7 +38,7 @@ PLAINER = {
     r"""\b(what|that|which|none) (is|are|was|were) left\b(?! (out|blank)\b)|\bleft as (it|they) (is|are)\b|\bwas left \{""": "remaining, still running",  # noqa: E501
     r"""\b(ask|asks|asked|asking)\b[^.;|]{0,40}\b(again|once more)\b""": "re-run, retry",
     r"""\bso many\b(?! that\b)""": "give the number or parameter",
-    r"""\b(is|are|was|were|be) good\b(?! (for|at|enough)\b)|\bfinds? good\b|\bgood (rows?|answers?|repetitions?)\b""": "passes",  # noqa: E501
+    r"""\b(is|are|was|were|be) good\b(?! (for|at|enough)\b)|\bfinds? good\b|\bgood (rows?|answers?|repetitions?)\b""": "passes",
     r"""\b(ask|asks|asked) for\b""": "requests",
     r"""\bstands? (in|beside|at|below|above|next|among|where|on)\b""": "is in",
     r"""\bmay have left\b(?! out)|\bbytes?\b[^.;|]{0,25}\b(leaves?|left)\b""": "may have been sent",
@@ -70,14 +70,26 @@ def words_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the texts and comments of a module with their line: an f-string as one text, adjacent comments as one."""
     source = path.read_text()
     tree = ast.parse(source)
-    within = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    within = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield (
                 node.lineno,
-                "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values),
+                "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "{}"
+                    for part in node.values
+                ),
             )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in within:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in within
+        ):
             yield node.lineno, node.value
     comment: list[str] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -91,9 +103,13 @@ def words_of(path: Path) -> Iterator[tuple[int, str]]:
 def hits(texts: Iterable[str]) -> Counter[str]:
     """Return how often each phrase is in the texts, by what is plainer."""
     counted = Counter[str]()
-    apart = "\0.\0".join(re.sub(r"\s+", " ", text) for text in texts)  # no phrase reaches into another text
+    apart = "\0.\0".join(
+        re.sub(r"\s+", " ", text) for text in texts
+    )  # no phrase reaches into another text
     for phrase, plainer in PLAINER.items():
-        counted[plainer.partition(" \u2192 ")[2] or plainer] += len(re.findall(phrase, apart, re.IGNORECASE))
+        counted[plainer.partition(" \u2192 ")[2] or plainer] += len(
+            re.findall(phrase, apart, re.IGNORECASE)
+        )
     return +counted
 
 
@@ -125,7 +141,9 @@ def test_code_and_help_use_the_plainer_phrase() -> None:
     schemas = (path.read_text() for path in (ROOT / "noxcli" / "schemas").glob("*.json"))
     assert hits(["rows are good; ask it again"]) == {"passes": 1, "re-run, retry": 1}
     assert {
-        plainer: count for plainer, count in hits([*code, *manual, *schemas]).items() if count > ALLOWED.get(plainer, 0)
+        plainer: count
+        for plainer, count in hits([*code, *manual, *schemas]).items()
+        if count > ALLOWED.get(plainer, 0)
     } == {}
 
 
@@ -135,7 +153,9 @@ def test_the_guide_gets_no_more_of_them() -> None:
 
 
 def test_a_text_is_read_as_a_whole(tmp_path: Path) -> None:
-    (tmp_path / "x.py").write_text('what = f"{1} rows to be asked {2}" " again"\n# as far\n# as it is at\n# once\n')
+    (tmp_path / "x.py").write_text(
+        'what = f"{1} rows to be asked {2}" " again"\n# as far\n# as it is at\n# once\n'
+    )
     assert hits(text for _, text in words_of(tmp_path / "x.py")) == {
         "re-run, retry": 1,
         "if known, where": 1,
@@ -143,7 +163,9 @@ def test_a_text_is_read_as_a_whole(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("phrase", ["close it behind an end", "rows behind that number", "all of them and the mend"])
+@pytest.mark.parametrize(
+    "phrase", ["close it behind an end", "rows behind that number", "all of them and the mend"]
+)
 def test_phrases_that_the_glossary_rules_out_are_found(phrase: str) -> None:
     assert RULED_OUT.search(phrase)
 
@@ -194,9 +216,12 @@ def quiet_names(source: str) -> Iterator[str]:
     """Yield the properties and participles whose function reaches beyond this process."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and (
-            is_participle(node.name) or any("property" in ast.unparse(each) for each in node.decorator_list)
+            is_participle(node.name)
+            or any("property" in ast.unparse(each) for each in node.decorator_list)
         ):
-            calls = [ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
+            calls = [
+                ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)
+            ]
             if any(map(REACHING.fullmatch, calls)):
                 yield node.name
 
@@ -207,4 +232,6 @@ def test_a_participle_that_reads_a_file_is_found() -> None:
 
 
 def test_what_reaches_disk_network_or_terminal_is_a_verb() -> None:
-    assert {path.name: names for path in CLIENT if (names := [*quiet_names(path.read_text())])} == {}
+    assert {
+        path.name: names for path in CLIENT if (names := [*quiet_names(path.read_text())])
+    } == {}

@@ -23,7 +23,12 @@ class AnswerLimit:
     """
 
     def __init__(
-        self, seconds: float, *, until: float = float("inf"), per_byte: float = 0.0, each: float = READ_TIMEOUT
+        self,
+        seconds: float,
+        *,
+        until: float = float("inf"),
+        per_byte: float = 0.0,
+        each: float = READ_TIMEOUT,
     ) -> None:
         self.until = until
         self._seconds = seconds
@@ -58,7 +63,9 @@ class AnswerLimit:
     def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
         self.for_a_read()
-        self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte, self.until)
+        self._end = min(
+            time.monotonic() + self._seconds, self._end + count * self._per_byte, self.until
+        )
 
 
 def require_framing(response: requests.Response, *, part: bool = False) -> None:
@@ -67,7 +74,10 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
     What follows the head is then still checked by those who read it: the length by urllib3, the chunks by http.client,
     and close_notify by ssl (`TlsConnection`).
     """
-    coding, length = response.headers.get("Transfer-Encoding"), response.headers.get("Content-Length")
+    coding, length = (
+        response.headers.get("Transfer-Encoding"),
+        response.headers.get("Content-Length"),
+    )
     fault = None
     if coding is not None and coding.strip().lower() != "chunked":
         fault = "a transfer encoding that hides where the answer ends"

@@ -68,10 +68,14 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         limited._until = min(self._until, time.monotonic() + seconds)
         return limited
 
-    def _read_json(self, method: str, path: str, limit: AnswerLimit | None = None, **parts: Any) -> Any:
+    def _read_json(
+        self, method: str, path: str, limit: AnswerLimit | None = None, **parts: Any
+    ) -> Any:
         """Return the JSON of an answer. Raises as `Http.read_json`."""
         limit = limit or AnswerLimit.of_json(self._until)
-        return run_apart(partial(self.http.read_json, method, path, limit, **parts), limit.remaining)
+        return run_apart(
+            partial(self.http.read_json, method, path, limit, **parts), limit.remaining
+        )
 
     def __exit__(self, *_: object) -> None:
         self.http.adapter.close()
@@ -98,7 +102,10 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
         such as 303 or 101.
         """
-        path, request = f"/v1/workflows/{_part(workflow_id)}/runs", self.run_request(input, version_id, callback_url)
+        path, request = (
+            f"/v1/workflows/{_part(workflow_id)}/runs",
+            self.run_request(input, version_id, callback_url),
+        )
         with self._posting_once(path, request, attempt or Attempt()) as call:
             answer = run_apart(*call)
         # An id alone is a start; the docs' first status of a run is the one to assume.
@@ -108,7 +115,11 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
 
     @contextmanager
     def _posting_once(
-        self, path: str, content: Mapping[str, Any], attempt: Attempt, params: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        content: Mapping[str, Any],
+        attempt: Attempt,
+        params: Mapping[str, Any] | None = None,
     ) -> Iterator[tuple[Callable[[], Any], Callable[[], float], Callable[[], bool]]]:
         """Yield what `run_apart` takes for a POST with an effect.
 
@@ -117,7 +128,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         limit, body = AnswerLimit.of_json(self._until), Body(to_json(content).encode())
         body.attempt = attempt
         headers = {"Content-Type": "application/json"}
-        post = partial(self.http.read_json, "POST", path, limit, body=body, params=params, headers=headers)
+        post = partial(
+            self.http.read_json, "POST", path, limit, body=body, params=params, headers=headers
+        )
         try:
             yield post, limit.remaining, attempt.abort
         except NoxError as error:
@@ -160,18 +173,24 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         An answer larger than `MAX_DATA` is Unavailable.
         """
         params = {"fetch_structured_data": "true"}
-        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=MAX_DATA)
+        return self._read_json(
+            "GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=MAX_DATA
+        )
 
     def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `MAX_DATA` is Unavailable.
         """
-        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=MAX_DATA)
+        return self._read_json(
+            "GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=MAX_DATA
+        )
 
     def stop_run(self, run_id: str) -> Run:
         """Request a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
-        return _this_run(run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
+        return _this_run(
+            run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id
+        )
 
     def list_runs(
         self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES, whole: bool = False
@@ -181,7 +200,10 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         If the list may continue, that is Unavailable where it is needed `whole`, else a warning.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
-        return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages, whole=whole))
+        return (
+            run_from(item, workflow_id or "")
+            for item in self._list_pages(path, {}, most=most_pages, whole=whole)
+        )
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`."""
@@ -195,7 +217,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
         return (version_from(item, workflow_id) for item in self._list_pages(path, {}))
 
-    def export_workflow(self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True) -> bytes:
+    def export_workflow(
+        self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True
+    ) -> bytes:
         """Return the bundle in its plain form: `POST /v1/workflows/{id}/export?version=v4` (noxus-sdk 0.6.0).
 
         Its source is resources/workflows.py; what is in it is not documented.
@@ -205,10 +229,18 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         if version_id is not None:
             params["version_id"] = version_id
         limit = AnswerLimit.of_json(self._until)
-        return run_apart(partial(self.http.read, "POST", path, limit, params=params), limit.remaining)
+        return run_apart(
+            partial(self.http.read, "POST", path, limit, params=params), limit.remaining
+        )
 
     def import_workflow(
-        self, bundle: str, mode: str, *, activate: bool, dry_run: bool, attempt: Attempt | None = None
+        self,
+        bundle: str,
+        mode: str,
+        *,
+        activate: bool,
+        dry_run: bool,
+        attempt: Attempt | None = None,
     ) -> list[Any]:
         """Import a bundle, sent once: `POST /v1/workflows/import`; return what the server says of each workflow.
 
@@ -247,14 +279,18 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         send = partial(self.http.send, "GET", path, headers=headers, limit=limit, elsewhere=True)
         return Download(run_apart(send, limit.remaining), self.http.mask)
 
-    def upload(self, name: str, content: "SupportsRead[bytes]", size: int, content_type: str) -> Mapping[str, Any]:
+    def upload(
+        self, name: str, content: "SupportsRead[bytes]", size: int, content_type: str
+    ) -> Mapping[str, Any]:
         """Store a file of `size` bytes: `POST /v1/file`, one multipart part named `file`; return its record.
 
         Raises UsageProblem if the file can't be read so far.
         """
         limit = AnswerLimit.of_json(self._until)
         body = FileBody(name, content, size, content_type, limit.restart)
-        answer = self._read_json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
+        answer = self._read_json(
+            "POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type}
+        )
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
         return answer
@@ -275,7 +311,10 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         }
         # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as bytes.
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
-        path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE)
+        path, limit = (
+            f"/v1/runs/{_part(run_id)}/events",
+            AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE),
+        )
         try:
             response = self.http.send("GET", path, params=params, headers=headers, limit=limit)
         except (NotFound, RequestRejected, Unavailable) as error:
@@ -288,7 +327,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         kind = answer_type(response)
         if response.status_code == 204 or kind != "text/event-stream":
             response.close()
-            raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
+            raise StreamUnsupported(
+                f"the server answered the event stream with {kind or 'nothing'}"
+            )
         return response
 
     def _read_run(self, path: str, run_id: str, workflow_id: str = "") -> Run:
@@ -328,18 +369,26 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             if not isinstance(envelope, dict):
                 return
             pages, total = envelope.get("pages"), envelope.get("total")
-            is_last = page >= pages if isinstance(pages, int) else isinstance(total, int) and len(seen) >= total
+            is_last = (
+                page >= pages
+                if isinstance(pages, int)
+                else isinstance(total, int) and len(seen) >= total
+            )
             if items:  # as lists do that are read by cursors
                 has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
             if is_last or not fresh:
                 is_open = not is_last and (items or has_next or isinstance(pages, int))
                 if is_open or (isinstance(total, int) and total > len(seen)):
-                    more = f"the server's list may be longer than the {len(seen)} items that it shows"
+                    more = (
+                        f"the server's list may be longer than the {len(seen)} items that it shows"
+                    )
                     if whole:
                         raise Unavailable(more)
                     self.http.warn(more)
                 return
-        raise RequestRejected(f"the list has more than {most:,} pages", "name the run or workflow by its id")
+        raise RequestRejected(
+            f"the list has more than {most:,} pages", "name the run or workflow by its id"
+        )
 
 
 def _this_run(run: Run, run_id: str) -> Run:
@@ -349,7 +398,9 @@ def _this_run(run: Run, run_id: str) -> Run:
     """
     if same_id(run.id, run_id):
         return run
-    raise Unavailable(f"requested run {run_id}, the server answered with run {run.id}", "is a cache in between?")
+    raise Unavailable(
+        f"requested run {run_id}, the server answered with run {run.id}", "is a cache in between?"
+    )
 
 
 def _part(text: str) -> str:

@@ -65,7 +65,9 @@ class Download(AbstractContextManager["Download"]):
         """Yield the file's bytes. Raises Unavailable if the connection breaks or the body is incomplete."""
         read = self.read
         if self._packed:
-            from gzip import GzipFile  # checks the trailer: the length, or the chunks, may match half a file
+            from gzip import (
+                GzipFile,
+            )  # checks the trailer: the length, or the chunks, may match half a file
 
             read = GzipFile(fileobj=cast(Any, self), mode="rb").read1  # it only calls `read`
         try:

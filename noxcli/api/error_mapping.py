@@ -41,9 +41,16 @@ NO_CONNECTION = (
     urllib3.exceptions.ProxyError,
 )
 # What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same, in connection.py).
-NOT_TLS = ("wrong version number", "wrong_version_number", "unknown protocol", "record layer failure")
+NOT_TLS = (
+    "wrong version number",
+    "wrong_version_number",
+    "unknown protocol",
+    "record layer failure",
+)
 CONNECT_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client says it
-IN_OPENSSL = re.compile(r" *\(_ssl\.c:\d+\)")  # where Python's source saw it, which tells users nothing
+IN_OPENSSL = re.compile(
+    r" *\(_ssl\.c:\d+\)"
+)  # where Python's source saw it, which tells users nothing
 # Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
 # a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
@@ -61,7 +68,11 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 
 # Where Noxus has been seen to answer: noxus-sdk 0.6.0 and the docs; noxus-lab 0.14.0; a public client, 2025-11.
-ADDRESSES = ("https://backend.noxus.ai", "https://api.app.noxus.ai", "https://app.noxus.ai/api/backend")
+ADDRESSES = (
+    "https://backend.noxus.ai",
+    "https://api.app.noxus.ai",
+    "https://app.noxus.ai/api/backend",
+)
 
 
 def facts_of(response: requests.Response) -> dict[str, Any]:
@@ -87,7 +98,9 @@ def is_page(response: requests.Response) -> bool:
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, saw_json: bool) -> NoxError:
+def failure_of(
+    response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, saw_json: bool
+) -> NoxError:
     """Return the error for an unsuccessful answer; read its body within the limits, and close it.
 
     An answer to a request that was sent without our key says nothing about it. `mask` hides secrets in what the answer
@@ -101,7 +114,9 @@ def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, o
             limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
-    error = _failure(response, describe(body, mask), settings if ours else None, at_first=not saw_json)
+    error = _failure(
+        response, describe(body, mask), settings if ours else None, at_first=not saw_json
+    )
     error.in_json = False
     with suppress(ValueError):
         decode_json(body)
@@ -118,16 +133,28 @@ def not_the_api(error: NoxError) -> Unavailable:
     return Unavailable(error.message, NOT_THE_API, **error.facts())
 
 
-def _failure(response: requests.Response, reason: str, settings: Settings | None, *, at_first: bool) -> NoxError:
-    status, facts, key_from = response.status_code, facts_of(response), settings and settings.key_from
+def _failure(
+    response: requests.Response, reason: str, settings: Settings | None, *, at_first: bool
+) -> NoxError:
+    status, facts, key_from = (
+        response.status_code,
+        facts_of(response),
+        settings and settings.key_from,
+    )
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     if status == 407 and (proxy := proxy_for(to_url(response.url))) is not None:
         where = proxy_variable(urlsplit(response.url).scheme)
-        return RequestRejected(f"the proxy {shown_url(proxy)} answered 407", f"{PASSWORD} {where}", **facts)
+        return RequestRejected(
+            f"the proxy {shown_url(proxy)} answered 407", f"{PASSWORD} {where}", **facts
+        )
     if status == 401 and key_from is not None:
         others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
-        elsewhere = f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)" if at_first else ""
+        elsewhere = (
+            f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
+            if at_first
+            else ""
+        )
         return Unauthorized(what, f"is the key from {key_from} for this host?{elsewhere}", **facts)
     if status == 403 and key_from is not None:
         hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
@@ -138,7 +165,14 @@ def _failure(response: requests.Response, reason: str, settings: Settings | None
         path = urlsplit(response.url).path
         doubled, before = "/v1/v1/" in path, path.partition("/v1/")[0]
         aliases = settings.aliases if settings is not None else {}
-        alias = next((f" {to!r} of the alias {name!r}" for name, to in aliases.items() if to in path.split("/")), "")
+        alias = next(
+            (
+                f" {to!r} of the alias {name!r}"
+                for name, to in aliases.items()
+                if to in path.split("/")
+            ),
+            "",
+        )
         hint = f"check the id{alias}{f', {before} in the base URL,' if before else ''} and the key's workspace"
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else hint
         return NotFound(what, hint, **facts)
@@ -152,9 +186,16 @@ def _failure(response: requests.Response, reason: str, settings: Settings | None
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that failed or broke."""
     parts, chain, cause = urlsplit(url), list(_inwards(error)), cause_of(error, mask)
-    if not sent and _any_is(chain, urllib3.exceptions.ProxyError) and (proxy := proxy_for(to_url(url))) is not None:
+    if (
+        not sent
+        and _any_is(chain, urllib3.exceptions.ProxyError)
+        and (proxy := proxy_for(to_url(url))) is not None
+    ):
         return _of_proxy(shown_url(proxy), parts.scheme, parts.netloc, chain, cause)
-    rejected = next((link.verify_message for link in chain if isinstance(link, ssl.SSLCertVerificationError)), None)
+    rejected = next(
+        (link.verify_message for link in chain if isinstance(link, ssl.SSLCertVerificationError)),
+        None,
+    )
     if not sent and rejected is not None:
         what = f"the certificate of {parts.netloc} is not trusted: {rejected.lower()}"
         return ConnectionRejected(what, _way_to_trust(rejected), sent=False)
@@ -162,24 +203,43 @@ def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True
         hint = f"is it http://{parts.netloc}, or another port?"
         return ConnectionRejected(f"{parts.netloc} does not speak TLS", hint, sent=False)
     if _any_is(chain, urllib3.exceptions.NameResolutionError):
-        hint = "is the base URL right?" if cause == NO_SUCH_HOST else "is the network up, and its DNS server?"
+        hint = (
+            "is the base URL right?"
+            if cause == NO_SUCH_HOST
+            else "is the network up, and its DNS server?"
+        )
         return Unavailable(f"can't look up {parts.hostname}: {cause}", hint, sent=False)
-    what, hint = f"no answer from {parts.netloc}: {cause}", "is the base URL right, and the network up?"
+    what, hint = (
+        f"no answer from {parts.netloc}: {cause}",
+        "is the base URL right, and the network up?",
+    )
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
         hint = f"start a server there, or the sandbox with: noxcli sandbox --port {parts.port or PORTS[parts.scheme]}"
     return Unavailable(what, hint, sent=sent)
 
 
-def _of_proxy(proxy: str, scheme: str, host: str, chain: Iterable[BaseException], cause: str) -> Unavailable:
+def _of_proxy(
+    proxy: str, scheme: str, host: str, chain: Iterable[BaseException], cause: str
+) -> Unavailable:
     """Return the error for a proxy that did not connect."""
     variable, around = proxy_variable(scheme), f"add {host.partition(':')[0]} to NO_PROXY"
-    refused = next((found[1] for link in chain if (found := CONNECT_REFUSED.search(str(link)))), None)
+    refused = next(
+        (found[1] for link in chain if (found := CONNECT_REFUSED.search(str(link)))), None
+    )
     if refused is None:
         lasts = cause == NO_SUCH_HOST or _any_is(chain, ConnectionRefusedError)
         kind = ProxyUnreachable if lasts else Unavailable
-        return kind(f"no answer from the proxy {proxy}: {cause}", f"correct {variable}, or {around}", sent=False)
+        return kind(
+            f"no answer from the proxy {proxy}: {cause}",
+            f"correct {variable}, or {around}",
+            sent=False,
+        )
     kind = ConnectionRejected if refused.startswith("4") else Unavailable
-    hint = f"{PASSWORD} {variable}" if refused == "407" else f"ask who runs the proxy for access, or {around}"
+    hint = (
+        f"{PASSWORD} {variable}"
+        if refused == "407"
+        else f"ask who runs the proxy for access, or {around}"
+    )
     return kind(f"the proxy {proxy} answered {refused} to CONNECT {host}", hint, sent=False)
 
 
@@ -205,14 +265,23 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     unresolved = next((link for link in chain if isinstance(link, socket.gaierror)), None)
     if unresolved is not None:
         return NO_SUCH_HOST if unresolved.errno in UNKNOWN_NAME else "the resolver does not answer"
-    reason = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
+    reason = next(
+        (
+            str(link.strerror)
+            for link in reversed(chain)
+            if isinstance(link, OSError) and link.strerror
+        ),
+        None,
+    )
     if reason:
         return IN_OPENSSL.sub("", reason.lower())
     if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return "timed out while reading"
-    is_odd = isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES)
+    is_odd = isinstance(chain[-1], ValueError | OverflowError) and not isinstance(
+        chain[-1], LIBRARIES
+    )
     if is_odd and str(chain[-1]) != NO_CHUNK_SIZE:
         return "the answer is not valid HTTP"
     if is_odd or _any_is(chain, IncompleteRead):
@@ -231,7 +300,9 @@ def _inwards(error: BaseException) -> Iterator[BaseException]:
             return
         yield link
         inner = (getattr(link, "reason", None), *link.args, link.__cause__, link.__context__)
-        link = next((candidate for candidate in inner if isinstance(candidate, BaseException)), None)
+        link = next(
+            (candidate for candidate in inner if isinstance(candidate, BaseException)), None
+        )
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

@@ -20,7 +20,9 @@ from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
-AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout before the server has to wait
+AHEAD = (
+    64 * 1024
+)  # bytes that may wait for a slow reader of our stdout before the server has to wait
 FRAME_LIMIT = 64 * 1024 * 1024
 MAX_LINES = 1000  # of an event; sseclient-py's time grows with their square
 BOM = b"\xef\xbb\xbf"
@@ -55,7 +57,9 @@ class Framer:
         """
         rest = piece.removeprefix(b"\n") if self._after_cr else piece
         self._after_cr = piece.endswith(b"\r") if piece else self._after_cr
-        self._buffer += rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in rest else rest
+        self._buffer += (
+            rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in rest else rest
+        )
         end = self._buffer.rfind(b"\n\n", self._scanned)
         frames = b"" if end < 0 else bytes(self._buffer[: end + 2])
         del self._buffer[: len(frames)]
@@ -78,13 +82,17 @@ def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:
     Raises StreamUnsupported for an event of too many lines.
     """
     text = frames.decode("utf-8", "replace").encode()
-    if text.count(b"\n") > MAX_LINES and any(frame.count(b"\n") > MAX_LINES for frame in text.split(b"\n\n")):
+    if text.count(b"\n") > MAX_LINES and any(
+        frame.count(b"\n") > MAX_LINES for frame in text.split(b"\n\n")
+    ):
         raise StreamUnsupported(f"one event has more than {MAX_LINES:,} lines")
     for event in SSEClient(iter([text])).events():
         yield event.event, event.data
 
 
-def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent], Unavailable | None]:
+def parse_events(
+    frames: bytes, mask: Mask | None = None
+) -> tuple[list[RunEvent], Unavailable | None]:
     """Return the run's events in complete frames, and what ended the stream in them, if anything did.
 
     Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`. What
@@ -96,7 +104,9 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
     for name, data in parse_frames(text[place:].encode()):
         if name in ENDINGS:
             reason = describe(data.encode(), mask)
-            return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {reason}" if reason else ""))
+            return events, Unavailable(
+                f"the server ended the stream with {name!r}" + (f": {reason}" if reason else "")
+            )
         if name not in KEEP_ALIVES:
             events.append(_event(name, data))
     return events, None
@@ -126,7 +136,9 @@ def _event(name: str, data: str) -> RunEvent:
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         return RunEvent(name, envelope)
     redis_id = envelope.get("redisId")
-    return RunEvent(envelope["type"], envelope.get("data"), redis_id if redis_id is None else str(redis_id))
+    return RunEvent(
+        envelope["type"], envelope.get("data"), redis_id if redis_id is None else str(redis_id)
+    )
 
 
 class EventFeed:
@@ -134,13 +146,17 @@ class EventFeed:
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
-        self.first_byte_at: float | None = None  # when the first byte of the body came, by the monotonic clock
+        self.first_byte_at: float | None = (
+            None  # when the first byte of the body came, by the monotonic clock
+        )
         self.last_byte_at = time.monotonic()
         self.opened = False  # the server has accepted the stream
         self.framer = Framer()
         self._pieces: deque[bytes] = deque()
         self._ended: Exception | None = None  # why the thread reads no more
-        self._stopped: Exception | None = None  # why the events end, though more bytes may have arrived
+        self._stopped: Exception | None = (
+            None  # why the events end, though more bytes may have arrived
+        )
         self._news, self._room, self._closing = threading.Event(), threading.Event(), False
         self._received = self._taken = 0  # bytes; each count belongs to one thread
         self.response: requests.Response | None = None
@@ -159,7 +175,9 @@ class EventFeed:
         while True:
             SIGNALS.check()  # also while events arrive faster than they are shown
             self._news.clear()
-            ended = self._ended  # looked at before the bytes, so that none came between them and the end
+            ended = (
+                self._ended
+            )  # looked at before the bytes, so that none came between them and the end
             pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
             if pieces and self._stopped is None:
                 arrived = b"".join(pieces)
@@ -196,7 +214,9 @@ class EventFeed:
                 self.last_byte_at = time.monotonic()
                 raw = response.raw
                 chunks = (
-                    raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
+                    raw.read_chunked(READ_SIZE, decode_content=True)
+                    if raw.chunked
+                    else pieces_of(response, READ_SIZE)
                 )
                 for piece in chunks:
                     self.last_byte_at = time.monotonic()

@@ -35,7 +35,13 @@ from noxcli.api.transport import (
 )
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
-from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
+from noxcli.errors import (
+    ConfigProblem,
+    ConnectionRejected,
+    RequestRejected,
+    Unavailable,
+    Unreadable,
+)
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
@@ -44,13 +50,17 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
+NOTHING_TAKEN = frozenset(
+    {307, 308}
+)  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
 MAX_REDIRECTS = 5
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one of SOCKS.
 ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
-CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
+CORRECT_PROXY = (
+    "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
+)
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
@@ -75,10 +85,16 @@ class Http:
         self._proxy = proxy_for(self._home)  # read once: that takes a tenth of a request
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
-        self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
+        self._server_time: tuple[datetime, float] | None = (
+            None  # and when we learned it; our own clock may jump
+        )
         self.pace: RateLimiter | None = None  # for a command with many requests
-        self.saw_json = False  # the API has answered: what comes in another form is from something before it
-        self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
+        self.saw_json = (
+            False  # the API has answered: what comes in another form is from something before it
+        )
+        self._not_api: ConfigProblem | None = (
+            None  # the first answer was one: the same error for every request
+        )
         self._connect_timeout = connect_timeout
         self._log, self.warn = log, warn
         self._met_cache = False
@@ -96,7 +112,9 @@ class Http:
         moment, at = self._server_time
         return moment + timedelta(seconds=time.monotonic() - at)
 
-    def read_json(self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any) -> Any:
+    def read_json(
+        self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any
+    ) -> Any:
         """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
         `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
@@ -107,10 +125,15 @@ class Http:
         try:
             answer = decode_json(content)
         except ValueError as error:
-            what, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
+            what, facts = (
+                f"{urlsplit(response.url).netloc} answered {response.status_code} with",
+                facts_of(response),
+            )
             if isinstance(error, TooMuch):
                 raise Unreadable(f"{what} {error}", **facts) from None
-            raise Unavailable(f"{what} something that is not JSON", "is it the base URL of the API?", **facts) from None
+            raise Unavailable(
+                f"{what} something that is not JSON", "is it the base URL of the API?", **facts
+            ) from None
         self.saw_json = True
         age = response.headers.get("Age", "").strip()
         if age.strip("0") and not self._met_cache:
@@ -169,12 +192,20 @@ class Http:
             if elsewhere or isinstance(body, Body):
                 limit.restart()  # of a file, it is for silence; a start that has no time for its answer is in doubt
         else:
-            raise RequestRejected(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
+            raise RequestRejected(
+                f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response)
+            )
         ours = url.origin == self._home.origin
         if ours and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=isinstance(body, Body))
         if not 200 <= response.status_code < 300:
-            error = failure_of(response, self.mask, self.settings, ours=ours, saw_json=self.saw_json and not elsewhere)
+            error = failure_of(
+                response,
+                self.mask,
+                self.settings,
+                ours=ours,
+                saw_json=self.saw_json and not elsewhere,
+            )
             self.saw_json |= ours and error.in_json
             raise error
         require_framing(response, part="Range" in headers)
@@ -192,7 +223,9 @@ class Http:
             there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
             self._not_api = self._not_api or ConfigProblem(
                 f"{self._home.netloc} answered {response.status_code} with a web page, not the API",
-                f"set the base URL to https://{WEB_APP}{WEB_APP_API}" if there else "is it the base URL of the API?",
+                f"set the base URL to https://{WEB_APP}{WEB_APP_API}"
+                if there
+                else "is it the base URL of the API?",
                 **facts_of(response),
             )
             raise self._not_api
@@ -210,11 +243,19 @@ class Http:
         with turn as slot, self._watched(method, url, body, slot):
             if slot.at > began:
                 limit.postpone(slot.at - began)
-            each, EXCHANGE.limit, EXCHANGE.starts = limit.for_a_read(), limit, isinstance(body, Body)
-            request = requests.PreparedRequest()  # in parts: there are no cookies, hooks or passwords to look for
+            each, EXCHANGE.limit, EXCHANGE.starts = (
+                limit.for_a_read(),
+                limit,
+                isinstance(body, Body),
+            )
+            request = (
+                requests.PreparedRequest()
+            )  # in parts: there are no cookies, hooks or passwords to look for
             request.prepare_method(method)
             request.url = str(url)
-            request.prepare_headers({**headers, "X-API-Key": self.settings.key} if ours else headers)
+            request.prepare_headers(
+                {**headers, "X-API-Key": self.settings.key} if ours else headers
+            )
             request.prepare_body(body, None)
             response = slot.answer = (self.starting if EXCHANGE.starts else self.adapter).send(
                 request,
@@ -236,15 +277,22 @@ class Http:
             date = parse_date(headers.get("Date")) if url.origin == self._home.origin else None
             if date is not None:
                 self._server_time = date, time.monotonic()
-            outcome, known_as = str(slot.answer.status_code), f" (request id {request_id})" if request_id else ""
+            outcome, known_as = (
+                str(slot.answer.status_code),
+                f" (request id {request_id})" if request_id else "",
+            )
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
                 raise
-            raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
+            raise ConfigProblem(
+                f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY
+            ) from None
         except BROKEN as error:
             outcome = f"no answer: {cause_of(error, self.mask)}"
-            sent = body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
+            sent = (
+                body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
+            )
             late = unavailable(error, str(url), self.mask, sent=sent)
             late.lasts = isinstance(late, ConnectionRejected) and not self.saw_json
             raise late from error
@@ -264,7 +312,9 @@ class Http:
         try:
             target = follow(url, response.headers["Location"])
         except ValueError:
-            raise RequestRejected(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
+            raise RequestRejected(
+                f"{url.netloc} redirects to an address that cannot be used", **facts
+            ) from None
         if target.origin == self._home.origin:
             again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
             may_follow = again or method == "GET"
@@ -272,7 +322,9 @@ class Http:
             plain = target.scheme == "http" and not is_loopback(target.host)
             may_follow = elsewhere and not (plain and self._home.scheme == "https")
         if not may_follow:
-            there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
+            there = (
+                f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
+            )
             hint = "set the base URL to the API's own address"
             raise RequestRejected(f"{method} was redirected to {there}", hint, **facts)
         return target

@@ -23,7 +23,11 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         raise Unavailable("the answer is not a run: it has no status")
     status = documented(status)
     created, finished = parse_time(record.get("created_at")), parse_time(record.get("finished_at"))
-    has_end = finished is not None and (created is None or finished >= created) and status not in KNOWN_STATUSES
+    has_end = (
+        finished is not None
+        and (created is None or finished >= created)
+        and status not in KNOWN_STATUSES
+    )
     status = ENDED_AS.get(status.lower(), status) if has_end else status
     details = record.get("progress_details")
     embedded = record.get("workflow")
@@ -37,7 +41,9 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         input=record.get("input", input),
         output=record.get("output"),
         progress_details=details if isinstance(details, dict) else {},
-        workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
+        workflow=workflow_from(embedded)
+        if isinstance(embedded, dict) and "id" in embedded
+        else None,
         version_id=_text(record.get("workflow_version_id")),
         runs_only_part=bool(record.get("node_ids") or record.get("single_node_id")),
         unknown_end=has_end and status not in KNOWN_STATUSES,
@@ -87,7 +93,9 @@ def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(node, dict) and isinstance(node.get("id"), str):
             config = node.get("node_config")
             label = config.get("label") if isinstance(config, dict) else None
-            names[node["id"]] = _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
+            names[node["id"]] = (
+                _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
+            )
     return names
 
 
@@ -107,5 +115,9 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> int | float | None:
     """Return a usable number; NaN, infinities and 400 digits are not."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MAX_COUNTED < value < MAX_COUNTED
+    usable = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -MAX_COUNTED < value < MAX_COUNTED
+    )
     return value if usable else None

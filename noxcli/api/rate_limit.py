@@ -26,9 +26,16 @@ from noxcli.timing import Clock
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
 STAY, GROWTH = 30.0, 0.02  # seconds at one rate, then requests a second that each answer adds
 SLOWEST, UNLIMITED = 0.5, 1000.0  # requests a second
-FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = 3, 8, 64  # requests in flight at first, until one more is allowed, at most
+FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = (
+    3,
+    8,
+    64,
+)  # requests in flight at first, until one more is allowed, at most
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
-SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not request
+SHORT_DELAY, LONG_DELAY = (
+    0.5,
+    15.0,
+)  # seconds: the first and the last ceiling of delays that the server did not request
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
 CHECK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
@@ -76,7 +83,11 @@ class KindLimit:
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may be sent, if known."""
-        full = self._test is not None if self.stopped else self.rate is None and self.in_flight >= self._room
+        full = (
+            self._test is not None
+            if self.stopped
+            else self.rate is None and self.in_flight >= self._room
+        )
         return CHECK_EVERY if full else self._not_before - now
 
     def sent(self, now: float) -> None:
@@ -92,7 +103,9 @@ class KindLimit:
         self._room = min(MAX_ROOM, self._room + 1 / ANSWERS_A_PLACE)
         if self.stopped and sent_at >= self._cut_at:  # the test is served
             if self._learns:
-                granted = sum(at > self._stopped_at - 1 for at in self._granted)  # in the second before the stop
+                granted = sum(
+                    at > self._stopped_at - 1 for at in self._granted
+                )  # in the second before the stop
                 # The first refusal among few requests shows no rate: by it, a batch would crawl for minutes.
                 if self.rate is not None or granted >= FIRST_ROOM or self._was_refused:
                     self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
@@ -142,7 +155,9 @@ class RateLimiter:
     @property
     def rate(self) -> float | None:
         """The maximum of requests a second, of the kind with the lowest; None if no limit is known."""
-        return min((limit.rate for limit in self._limits.values() if limit.rate is not None), default=None)
+        return min(
+            (limit.rate for limit in self._limits.values() if limit.rate is not None), default=None
+        )
 
     @property
     def silent_for(self) -> float:
@@ -191,7 +206,9 @@ class RateLimiter:
             unreachable, lost = not error.sent, error.sent
             raise
         finally:
-            if kind is Kind.START and (lost or (given.answer is not None and given.answer.status_code >= 500)):
+            if kind is Kind.START and (
+                lost or (given.answer is not None and given.answer.status_code >= 500)
+            ):
                 self.note_failed_start()  # before another start gets this slot
             with self._change:
                 self._note(kind, given, unreachable)
@@ -211,7 +228,9 @@ class RateLimiter:
                     self._start_allowed &= kind is not Kind.START
                     return now
                 if now >= until:
-                    raise NoSlotInTime("the request was not sent: the rate limit left no time for it")
+                    raise NoSlotInTime(
+                        "the request was not sent: the rate limit left no time for it"
+                    )
                 self._change.wait(min(wait, CHECK_EVERY, until - now))
 
     def _note(self, kind: Kind, given: Slot, unreachable: bool) -> None:
@@ -220,8 +239,16 @@ class RateLimiter:
         limit.in_flight -= 1
         status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
         refused, answered = status in OVERLOADED, status is not None and status < 500
-        if answer is not None and status in REFUSALS and kind is not Kind.FILE and not is_of_json(answer):
-            answered, unreachable = False, True  # a gateway's page: what follows would fare no better
+        if (
+            answer is not None
+            and status in REFUSALS
+            and kind is not Kind.FILE
+            and not is_of_json(answer)
+        ):
+            answered, unreachable = (
+                False,
+                True,
+            )  # a gateway's page: what follows would fare no better
         if answered:
             self._failures.answered()  # 429 included: the server answers
             if kind is Kind.START and at >= (self._start_failed_at or 0.0):
@@ -230,7 +257,9 @@ class RateLimiter:
             self._failures.failed()
         if answered and not refused:
             limit.served(at, now)
-        elif refused or unreachable or limit.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW:
+        elif (
+            refused or unreachable or limit.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW
+        ):
             limit.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
         others = {*self._limits.values()} - {limit}
         if limit.stopped and limit.has_limit and any(other.has_limit for other in others):

@@ -18,7 +18,12 @@ from urllib.request import getproxies
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers, get_environ_proxies, select_proxy
+from requests.utils import (
+    DEFAULT_CA_BUNDLE_PATH,
+    default_headers,
+    get_environ_proxies,
+    select_proxy,
+)
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
@@ -32,14 +37,20 @@ from noxcli.files import reason_of
 from noxcli.models import Attempt
 from noxcli.urls import Url, is_loopback
 
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set counts, as in requests
+BUNDLES = (
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)  # the first one that is set counts, as in requests
 MAX_KEPT = 32  # idle connections to one server
 HEADERS = {**default_headers(), "User-Agent": f"noxcli/{__version__}", "Accept": "application/json"}
 SWITCHING_PROTOCOLS = 101
 LATE = 0.05  # seconds that a read may outlast its limit
 EACH_ADDRESS = 3.0  # seconds to connect to one address of a host while others remain
 ANSWERED: dict[str, str] = {}  # the address of each host that answered last
-FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
+FRAMING = (
+    "Transfer-Encoding",
+    "Content-Length",
+)  # the libraries read one that is folded in different ways
 
 
 class Body(bytes):
@@ -54,14 +65,18 @@ class FileBody:
     `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what `read` returns.
     """
 
-    def __init__(self, name: str, content: Any, size: int, content_type: str, sent: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, content: Any, size: int, content_type: str, sent: Callable[[], None]
+    ) -> None:
         boundary, part = choose_boundary(), RequestField("file", b"", filename=name)
         part.make_multipart(content_type=content_type)
         head = f"--{boundary}\r\n{part.render_headers()}".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.len = len(head) + size + len(tail)
-        self._parts = deque([(BytesIO(head), len(head)), (content, size), (BytesIO(tail), len(tail))])
+        self._parts = deque(
+            [(BytesIO(head), len(head)), (content, size), (BytesIO(tail), len(tail))]
+        )
         self._sent = sent
 
     def read(self, size: int = -1) -> bytes:
@@ -75,7 +90,9 @@ class FileBody:
             except OSError as error:
                 raise UsageProblem(f"it can't be read to its end: {reason_of(error)}") from None
             if not piece:
-                raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
+                raise UsageProblem(
+                    "it became shorter while it was read", "retry once nothing is writing to it"
+                )
             self._parts.appendleft((part, rest - len(piece)))
             self.len -= len(piece)
             self._sent()
@@ -142,13 +159,21 @@ class FinalResponse(HTTPResponse):
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
         self._reads.in_body = True
         self.will_close |= EXCHANGE.starts
-        del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
+        del self.headers[
+            "Set-Cookie"
+        ]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
-            raise HTTPException("a header that is folded over two lines hides where the answer ends")
+            raise HTTPException(
+                "a header that is folded over two lines hides where the answer ends"
+            )
         for name in [name for name, value in self.headers.items() if "\n" in value]:
-            self.headers.replace_header(name, " ".join(self.headers[name].split()))  # older urllib3 leaves it folded
+            self.headers.replace_header(
+                name, " ".join(self.headers[name].split())
+            )  # older urllib3 leaves it folded
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
-        if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection
+        if (
+            len({length.strip() for length in lengths}) > 1
+        ):  # urllib3 notices it too late to close the connection
             raise HTTPException("the headers give several lengths")
 
 
@@ -164,7 +189,9 @@ class NotingConnection(urllib3.connection.HTTPConnection):
         """
         host, limit = self._dns_host, self.timeout
         try:
-            found = socket.getaddrinfo(host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)
+            found = socket.getaddrinfo(
+                host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM
+            )
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
         numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
@@ -200,7 +227,9 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
     """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
 
     def connect(self) -> None:
-        if self.proxy is None or self.proxy.scheme == "http":  # else requests names the certificates for both
+        if (
+            self.proxy is None or self.proxy.scheme == "http"
+        ):  # else requests names the certificates for both
             self.ssl_context, self.ca_certs, self.ca_cert_dir = trust(), None, None
         super().connect()
         # What SSLContext.wrap_socket takes as an option, in a call of urllib3.
@@ -221,7 +250,12 @@ def proxy_passwords() -> Iterator[str]:
     for proxy in getproxies().values():
         user, found, password = proxy.rpartition("@")[0].rpartition("//")[2].partition(":")
         if found:
-            yield from (password, unquote(password), f"{user}:{password}", unquote(f"{user}:{password}"))
+            yield from (
+                password,
+                unquote(password),
+                f"{user}:{password}",
+                unquote(f"{user}:{password}"),
+            )
 
 
 def proxy_for(url: Url) -> str | None:
@@ -232,7 +266,9 @@ def proxy_for(url: Url) -> str | None:
 def proxy_variable(scheme: str) -> str:
     """Return what sets the proxy for addresses of this scheme."""
     names = (name for each in (f"{scheme}_proxy", "all_proxy") for name in (each, each.upper()))
-    return next((name for name in names if os.environ.get(name)), "the proxy in the system's settings")
+    return next(
+        (name for name in names if os.environ.get(name)), "the proxy in the system's settings"
+    )
 
 
 def bundle_variable() -> str | None:

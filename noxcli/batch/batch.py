@@ -43,13 +43,17 @@ if TYPE_CHECKING:
 
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a check may fail.
-CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
+CAN_BE_RED = frozenset(
+    {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED}
+)
 
 
 class Batch(AbstractContextManager["Batch"]):
     """The batch of one directory; its steps are called in their order."""
 
-    def __init__(self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
+    def __init__(
+        self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock
+    ) -> None:
         self.spec, self.summary = spec, summary
         self.journaled = JournalState()
         self.named = ""  # the runs to check, for the end of a message
@@ -60,7 +64,10 @@ class Batch(AbstractContextManager["Batch"]):
         self._finding: CandidateIndex | None = None  # about rows in doubt
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the files. An error before the first row names the runs that earlier calls have left."""
         if self.spec.continues and isinstance(error, NoxError | Interrupted) and not self.named:
@@ -70,7 +77,9 @@ class Batch(AbstractContextManager["Batch"]):
         self._files.__exit__(kind, error, trace)
         if isinstance(error, Interrupted) and self.named:
             hint = f"continue with: {self.spec.resume_command}"
-            raise Interruption(f"interrupted by {error}{self.named}", hint, number=error.number) from None
+            raise Interruption(
+                f"interrupted by {error}{self.named}", hint, number=error.number
+            ) from None
 
     def at_end(self, write: Callable[[], None]) -> None:
         """Call this when all is written, before the directory is left to others."""
@@ -84,13 +93,17 @@ class Batch(AbstractContextManager["Batch"]):
         """
         spec = self.spec
         if spec.fresh and spec.continues:
-            raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
+            raise UsageProblem(
+                "--fresh starts over, --resume and --again continue", "remove one of them"
+            )
         self.journal = self._files.enter_context(
             Journal(spec.directory, self._clock, self._terminal.mask, named=spec.named)
         )
         if not self.journal.is_open:
             spec.require_first(self._terminal)
-        self._files.push(self._remove_if_unused)  # not where that refuses: it knows nothing of earlier starts
+        self._files.push(
+            self._remove_if_unused
+        )  # not where that refuses: it knows nothing of earlier starts
         self._files.push(self._close_choice)
         if self.journal.is_open and not spec.fresh:
             self.journaled = JournalState.read(self.journal.path)
@@ -114,7 +127,9 @@ class Batch(AbstractContextManager["Batch"]):
         self._seen = seen = self._remaining.survey()
         if spec.checked:
             seen.require_right(spec.workflow, self._terminal.complain)
-        header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        header = replace(
+            header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only
+        )
         if journaled.header is None and spec.shard.of > 1:
             require_same_split(spec.directory, header)
         self.header = replace(header, table_rows=0 if rows.takes_all else rows.count())
@@ -131,9 +146,15 @@ class Batch(AbstractContextManager["Batch"]):
                 "redirect stdout to another file or to /dev/null",
             )
         begun = self.header
-        if journaled.header is not None and journaled.header.definition is not None and begun.definition is None:
+        if (
+            journaled.header is not None
+            and journaled.header.definition is not None
+            and begun.definition is None
+        ):
             terminal.warn("the workflow is not compared with the one that the batch began with")
-            begun = replace(begun, definition=journaled.header.definition, nodes=journaled.header.nodes)
+            begun = replace(
+                begun, definition=journaled.header.definition, nodes=journaled.header.nodes
+            )
         self.journal.begin(begun, journaled)
         self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
@@ -157,8 +178,13 @@ class Batch(AbstractContextManager["Batch"]):
         lines = MergedBatch.read([self.spec.directory], of_last_call=True).runs(self.spec.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
-            codes = [checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
-            answered = all(journaled.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
+            codes = [
+                checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored
+            ]
+            answered = (
+                all(journaled.state(line["row"]) == FINISHED for line in stored)
+                and {*codes} <= CAN_BE_RED
+            )
             if answered and codes.count(ExitCode.OK) < summary.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
         self.journal.choose(red)
@@ -169,7 +195,10 @@ class Batch(AbstractContextManager["Batch"]):
         """Let rows in doubt adopt their runs, where the server's list shows them."""
         journaled, workflow_id = self.journaled, work.workflow_id
         if doubts := journaled.doubtful:
-            from noxcli.batch.reconcile import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
+            from noxcli.batch.reconcile import (
+                find_candidates_of_batch,
+                narrow_to_version,
+            )  # loaded for rows in doubt
 
             within = work.deadline.remaining(MAX_SEARCH)
             finding = find_candidates_of_batch(
@@ -190,7 +219,9 @@ class Batch(AbstractContextManager["Batch"]):
         summary, seen, journaled, rows = self.summary, self._seen, self.journaled, self.spec.rows
         asks = checker.has_checks or summary.min_pass is not None or EXPECT in seen.kept
         if summary.repeat == 1 and not asks and rows.takes_all and not journaled.outdated:
-            summary.expect(seen.in_shard, {code: journaled.states.count(FINISHED + code) for code in HAD_RUN})
+            summary.expect(
+                seen.in_shard, {code: journaled.states.count(FINISHED + code) for code in HAD_RUN}
+            )
             return
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
@@ -207,11 +238,23 @@ class Batch(AbstractContextManager["Batch"]):
         wanted: Collection[int] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
-        engine = Scheduler(work, self._remaining.to_do(wanted), self.journaled, self._finding, output, tick, self.spec)
+        engine = Scheduler(
+            work,
+            self._remaining.to_do(wanted),
+            self.journaled,
+            self._finding,
+            output,
+            tick,
+            self.spec,
+        )
         self.summary.end(cause := engine.run())
-        self.named = name_runs([*engine.in_flight.running_runs, *self.journaled.running_runs], output.unrecorded_runs)
+        self.named = name_runs(
+            [*engine.in_flight.running_runs, *self.journaled.running_runs], output.unrecorded_runs
+        )
         is_whole = cause is None and not self.summary.not_started
-        self._all_rerun = self.journaled.choice_is_open and is_whole and {*self.summary.codes} <= CAN_BE_RED
+        self._all_rerun = (
+            self.journaled.choice_is_open and is_whole and {*self.summary.codes} <= CAN_BE_RED
+        )
         return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:
@@ -233,7 +276,9 @@ class Batch(AbstractContextManager["Batch"]):
             return
         if self.spec.continues and ATTEMPT_VARIABLE in self._terminal.environ:
             if not self.journal.is_open:
-                with suppress(NoxError):  # the directory may be what is wrong; the next attempt is then refused
+                with suppress(
+                    NoxError
+                ):  # the directory may be what is wrong; the next attempt is then refused
                     self.journal.create()
         elif self.journal.is_open:
             self.is_stored = not self.journal.discard()

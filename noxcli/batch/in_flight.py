@@ -63,7 +63,9 @@ class PollSchedule:
     def pop_due(self) -> list[int]:
         """Return the runs to read now; each must be added again, or has ended."""
         now = time.monotonic()
-        taken = sorted((number for number, due in self._due.items() if due <= now), key=self._due.__getitem__)
+        taken = sorted(
+            (number for number, due in self._due.items() if due <= now), key=self._due.__getitem__
+        )
         for number in taken:
             del self._due[number]
         return taken
@@ -89,7 +91,10 @@ class RowsInFlight:
     @property
     def running_runs(self) -> list[str]:
         """The runs that are still running, if known: of rows that were reported, and of those that could not be."""
-        return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
+        return [
+            *self.still_running,
+            *(row.run.id for row in self.active.values() if row.run is not None),
+        ]
 
     def follow(self, row: ActiveRow) -> None:
         """Keep a row whose run is known."""
@@ -116,7 +121,11 @@ class RowsInFlight:
         """Report a row with its result, and forget it."""
         self.drop(row.row.number)
         run = row.result["run"]
-        if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:
+        if (
+            run is not None
+            and row.code not in ANSWERED
+            and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}
+        ):
             self.still_running.append(run["id"])
         self.output.report(row)
 
@@ -150,20 +159,35 @@ class RowsInFlight:
         for row in list(self.active.values()):
             assert row.run is not None
             # The reason of a failure may still be open, but the verdict is known.
-            error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
+            error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(
+                row.run
+            )
             self.report_running(row, error)
         if self.in_doubt:
-            from noxcli.batch.reconcile import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
+            from noxcli.batch.reconcile import (
+                CandidateIndex,
+                find_candidates_of_batch,
+            )  # loaded for rows in doubt
 
             work, findings = self.work, list[CandidateIndex]()
             for side, digests in enumerate(work.digests):
-                sent = [row.sent for row in self.in_doubt if row.sent is not None and row.row.side == side]
+                sent = [
+                    row.sent
+                    for row in self.in_doubt
+                    if row.sent is not None and row.row.side == side
+                ]
                 findings.append(
-                    find_candidates_of_batch(work.api, work.workflow_id, digests, sent, work.known.__contains__, within)
+                    find_candidates_of_batch(
+                        work.api, work.workflow_id, digests, sent, work.known.__contains__, within
+                    )
                 )
             for row in sorted(self.in_doubt, key=lambda row: row.row.number):
-                doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
-                self.output.report(findings[row.row.side].unresolved(row.row, doubt, row.error, work.mask))
+                doubt = row.sent or SentStart(
+                    row.row.number, row.row.id
+                )  # None while the journal is being written
+                self.output.report(
+                    findings[row.row.side].unresolved(row.row, doubt, row.error, work.mask)
+                )
             self.in_doubt.clear()
         with suppress(TimedOut):  # of a reader of stdout that does not read
             self.output.flush()

@@ -30,14 +30,22 @@ class CandidateIndex:
 
     runs: Mapping[str, list[Run]] = field(default_factory=dict)
     listed: bool = False  # it could be read
-    of_batch: bool = False  # their records name the version that those of this batch's own runs name
+    of_batch: bool = (
+        False  # their records name the version that those of this batch's own runs name
+    )
 
     def candidates(self, doubt: SentStart) -> list[Run]:
         """Return the runs with the row's input that were created since its start."""
-        moments = ((run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ()))
-        return [run for run, created in moments if created is None or created >= doubt.sent_at - SLACK]
+        moments = (
+            (run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ())
+        )
+        return [
+            run for run, created in moments if created is None or created >= doubt.sent_at - SLACK
+        ]
 
-    def match_rows(self, doubts: Sequence[SentStart], began: float) -> Iterator[tuple[SentStart, Run]]:
+    def match_rows(
+        self, doubts: Sequence[SentStart], began: float
+    ) -> Iterator[tuple[SentStart, Run]]:
         """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows.
 
         No run is theirs that is older than the batch, which `began` at its first start.
@@ -50,7 +58,12 @@ class CandidateIndex:
             # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
             for doubt in sorted(group, key=lambda doubt: doubt.sent_at, reverse=True):
                 mine = next(
-                    (run for run in self.candidates(doubt) if run.id in runs and _is_since(run, doubt, began)), None
+                    (
+                        run
+                        for run in self.candidates(doubt)
+                        if run.id in runs and _is_since(run, doubt, began)
+                    ),
+                    None,
                 )
                 if mine is not None:
                     del runs[mine.id]
@@ -70,7 +83,11 @@ class CandidateIndex:
 
 
 def narrow_to_version(
-    api: "NoxusApi", finding: CandidateIndex, own_runs: Sequence[str], workflow_id: str, within: float
+    api: "NoxusApi",
+    finding: CandidateIndex,
+    own_runs: Sequence[str],
+    workflow_id: str,
+    within: float,
 ) -> CandidateIndex:
     """Return the runs of the finding whose records name the version that those of a batch's own runs name.
 
@@ -81,14 +98,21 @@ def narrow_to_version(
         return finding
     ids = [*own_runs, *(run.id for run in others)]
     limited = api.within(within)
-    reads = run_all_within(within, [partial(limited.get_run, workflow_id, run_id) for run_id in ids])
-    named = {run_id: run.version_id for run_id, (run, _) in zip(ids, reads, strict=True) if run is not None}
+    reads = run_all_within(
+        within, [partial(limited.get_run, workflow_id, run_id) for run_id in ids]
+    )
+    named = {
+        run_id: run.version_id
+        for run_id, (run, _) in zip(ids, reads, strict=True)
+        if run is not None
+    }
     versions = {named.get(own, UNREAD) for own in own_runs}
     if len(versions) > 1 or UNREAD in versions:
         return finding
     (version,) = versions
     runs = {
-        digest: [run for run in each if named.get(run.id, UNREAD) == version] for digest, each in finding.runs.items()
+        digest: [run for run in each if named.get(run.id, UNREAD) == version]
+        for digest, each in finding.runs.items()
     }
     return CandidateIndex(runs, finding.listed and len(named) == len(set(ids)), of_batch=True)
 
@@ -103,7 +127,10 @@ def find_candidates_of_batch(
 ) -> CandidateIndex:
     """Read the list of runs once, as far back as the doubts go, for at most that many seconds."""
     runs: dict[str, list[Run]] = {doubt.input_digest: [] for doubt in doubts}
-    begin, most = min((doubt.sent_at for doubt in doubts), default=0.0), MAX_CANDIDATES + 2 * len(doubts)
+    begin, most = (
+        min((doubt.sent_at for doubt in doubts), default=0.0),
+        MAX_CANDIDATES + 2 * len(doubts),
+    )
 
     def fits(run: Run) -> bool:
         return digests.of(run.input) in runs and not is_taken(run.id)

@@ -38,8 +38,12 @@ class ResultWriter:
     query: Query | None = None
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a check names one
-    unprinted: ReaderGone | StdoutFailed | None = None  # why stdout failed; --resume prints those lines
-    unrecorded_runs: list[str] = field(default_factory=list)  # of rows whose line was not stored, or not printed
+    unprinted: ReaderGone | StdoutFailed | None = (
+        None  # why stdout failed; --resume prints those lines
+    )
+    unrecorded_runs: list[str] = field(
+        default_factory=list
+    )  # of rows whose line was not stored, or not printed
     _trouble: NoxError | None = None
     _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")
@@ -63,7 +67,11 @@ class ResultWriter:
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""
-        return min(most, max(0.0, self._flushed_at + FLUSHES_APART - time.monotonic())) if self._ready else most
+        return (
+            min(most, max(0.0, self._flushed_at + FLUSHES_APART - time.monotonic()))
+            if self._ready
+            else most
+        )
 
     def flush_due(self) -> None:
         """Print the available results, unless that was done a moment ago."""
@@ -84,7 +92,9 @@ class ResultWriter:
                 self.results.append([one for one in rows if one.final])
                 if self.table is None:
                     # Of a row whose run a signal did not wait for, --resume prints the line.
-                    whole = [one for one in rows if not one.interrupted and one.code not in SIGNALLED]
+                    whole = [
+                        one for one in rows if not one.interrupted and one.code not in SIGNALLED
+                    ]
                     self.write("".join(map(self._line, whole)))
                 else:
                     for one in rows:
@@ -106,7 +116,9 @@ class ResultWriter:
     def _line(self, row: RowResult) -> str:
         shown = row.judged
         if row.result["files"]:
-            from noxcli.outputs.file_texts import with_paths  # loaded for an output that is not all in the record
+            from noxcli.outputs.file_texts import (
+                with_paths,
+            )  # loaded for an output that is not all in the record
 
             shown = with_paths(shown)
         if self.query is not None:
@@ -114,4 +126,6 @@ class ResultWriter:
         return row.line if shown is row.document else f"{to_json(shown)}\n"
 
     def _note_unrecorded(self, rows: Sequence[RowResult]) -> None:
-        self.unrecorded_runs += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
+        self.unrecorded_runs += [
+            one.result["run"]["id"] for one in rows if one.result["run"] is not None
+        ]

@@ -38,7 +38,9 @@ class RowCounts:
 
     rows: int = 0
     repeat: int = 1  # each row is counted as often
-    states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
+    states: list[int] = field(
+        default_factory=lambda: [0] * 4
+    )  # the rows of this shard in each state
     wrong: int = 0  # each row of the file counts once, also below
     mistakes: dict[str, tuple[Row, int, int]] = field(default_factory=dict)
     _last_wrong: int = 0
@@ -71,7 +73,11 @@ class RowCounts:
             self._last_wrong = row.file_number
             if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
                 first, count, last = self.mistakes.get(row.problem, (row, 0, 0))
-                self.mistakes[row.problem] = first, count + (row.file_number != last), row.file_number
+                self.mistakes[row.problem] = (
+                    first,
+                    count + (row.file_number != last),
+                    row.file_number,
+                )
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
@@ -93,12 +99,18 @@ class RemainingRows:
     """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
     def __init__(
-        self, spec: BatchSpec, journaled: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
+        self,
+        spec: BatchSpec,
+        journaled: JournalState,
+        nodes: Sequence[Sequence[InputNode] | None],
+        terminal: Terminal,
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
         self._written: set[str] = set()  # messages about all rows, which are written once
-        self._finished: int | None = None  # how many rows had ended when the survey found none that remains
+        self._finished: int | None = (
+            None  # how many rows had ended when the survey found none that remains
+        )
 
     def survey(self) -> RowCounts:
         """Return the survey of the rows.
@@ -115,7 +127,10 @@ class RemainingRows:
             later, first = (places[number] for number in repeated[0])
             count = len(repeated) // rows.repeat
             more = f" (the first of {count} such rows)" if count > 1 else ""
-            raise UsageProblem(f"{later} has the id of {first}{more}; nothing was started", "give each row its own id")
+            raise UsageProblem(
+                f"{later} has the id of {first}{more}; nothing was started",
+                "give each row its own id",
+            )
         finished = self._journaled.count_finished(rows.most)
         if not self._spec.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
@@ -144,7 +159,9 @@ class RemainingRows:
         if self._finished == self._journaled.count_finished(self._spec.rows.most):
             return
         for row in self._spec.rows.selected():
-            if not self._spec.shard.has(row.number) or (wanted is not None and row.number not in wanted):
+            if not self._spec.shard.has(row.number) or (
+                wanted is not None and row.number not in wanted
+            ):
                 yield None
                 continue
             yield None if self._state_of(row) == FINISHED else self._checked(row)
@@ -153,7 +170,11 @@ class RemainingRows:
         """Return the state of a row. Raises UsageProblem if a started one has changed, and that was not accepted."""
         journaled, number = self._journaled, row.number
         state = journaled.state(number)
-        if state != NEW and journaled.digests[number] != row.digest and number not in journaled.outdated:
+        if (
+            state != NEW
+            and journaled.digests[number] != row.digest
+            and number not in journaled.outdated
+        ):
             raise UsageProblem(
                 f"{row.place} differs from the row that was started",
                 f"give the same rows again, {self._spec.other_way}",
@@ -170,7 +191,10 @@ class RemainingRows:
             result = validate_inputs(row.inputs, nodes, self._spec.workflow, columns)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message, found=wrong.found)
-        for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
+        for say, lines in (
+            (self._terminal.note, result.notes),
+            (self._terminal.warn, result.warnings),
+        ):
             for line in lines:
                 kind = line.partition(":")[0] if line.startswith("'") else line
                 if kind not in self._written and len(self._written) < MISTAKES_KEPT:
@@ -189,12 +213,16 @@ def accept_changes(rows: RowReader, journaled: JournalState, shard: Shard, *, ed
     moves = _moves_in(rows, journaled, shard)
     if moves is None:
         return
-    states = {new: journaled.state(old) for new, old, digest in moves if journaled.digests[old] != digest}
+    states = {
+        new: journaled.state(old) for new, old, digest in moves if journaled.digests[old] != digest
+    }
     if not {*states.values()} <= {NEW, FINISHED}:
         hint = "continue with --resume and the rows as they were, then edit them"
         raise UsageProblem("cannot accept an edited row: its run may still be running", hint)
     if edits:
-        edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
+        edited = [
+            (row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED
+        ]
         _require_only_edits(rows, journaled, len(moves), edited)
         journaled.edited = edited
     journaled.accepted = moves
@@ -209,7 +237,8 @@ def _require_only_edits(
     known = sum(offset != 0 for offset in journaled.offsets)
     if found < known:
         raise UsageProblem(
-            f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
+            f"{rows.name} lacks some of the {known} rows that were started",
+            f"restore them, or add {ALLOW}",
         )
     assert journaled.header is not None
     named = all(own_id is not None for _, own_id in edited)
@@ -220,19 +249,27 @@ def _require_only_edits(
         )
 
 
-def _moves_in(rows: RowReader, journaled: JournalState, shard: Shard) -> list[tuple[int, int, int]] | None:
+def _moves_in(
+    rows: RowReader, journaled: JournalState, shard: Shard
+) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
     known = [number for number, offset in enumerate(journaled.offsets) if offset]
-    numbers = DigestIndex((journaled.ids[number], number) for number in known if journaled.ids[number])
+    numbers = DigestIndex(
+        (journaled.ids[number], number) for number in known if journaled.ids[number]
+    )
     moves = []
     for row in rows.repeated():
         if row.id is not None:
             old = numbers.find(hash_of(row.id))
         else:
-            old = row.number if row.number < len(journaled.offsets) and not journaled.ids[row.number] else None
+            old = (
+                row.number
+                if row.number < len(journaled.offsets) and not journaled.ids[row.number]
+                else None
+            )
         if old is not None and journaled.offsets[old]:
             moves.append((row.number, old, row.digest))
     if (
@@ -242,7 +279,10 @@ def _moves_in(rows: RowReader, journaled: JournalState, shard: Shard) -> list[tu
     ):
         return None
     if shard.of > 1 and any(new != old for new, old, _ in moves):
-        raise UsageProblem(f"rows of {rows.name} have moved, and may now belong to other shards", "restore the file")
+        raise UsageProblem(
+            f"rows of {rows.name} have moved, and may now belong to other shards",
+            "restore the file",
+        )
     return moves
 
 
@@ -260,7 +300,9 @@ def require_journal_of(results: ResultsFile, journaled: JournalState) -> bool:
     if journaled.was_renumbered:
         return False
     known = DigestIndex(
-        (key_of(number, journaled.ids[number]), number) for number, at in enumerate(journaled.offsets) if at
+        (key_of(number, journaled.ids[number]), number)
+        for number, at in enumerate(journaled.offsets)
+        if at
     )
     if known.digests == results.places.digests:
         return True
@@ -286,7 +328,9 @@ def require_same_split(directory: Path, now: BatchHeader) -> None:
         if then is None or then.workflow_id != now.workflow_id:
             continue
         of = then.shard.partition("/")[2]
-        same_file = then.source == now.source not in STDIN_NAMES and of != "1"  # else a trial of some rows
+        same_file = (
+            then.source == now.source not in STDIN_NAMES and of != "1"
+        )  # else a trial of some rows
         if (then.digest == now.digest or same_file) and of != now.shard.partition("/")[2]:
             raise UsageProblem(
                 f"{journal.parent} has shard {then.shard} of the same table, and this is {now.shard}",
@@ -301,12 +345,16 @@ def renew_columns(
 
     `names` are those of columns that are kept now.
     """
-    if not journaled.count_finished() or not (names or (journaled.header and journaled.header.kept)):
+    if not journaled.count_finished() or not (
+        names or (journaled.header and journaled.header.kept)
+    ):
         return
     changed: dict[int, str] = {}
     for row in rows.repeated():
         columns, raw = mask.whole(row.columns), results.read_raw(row.number, row.id)
-        if journaled.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
+        if journaled.state(row.number) != FINISHED or raw.endswith(
+            f',"columns":{to_json(columns)}}}\n'.encode()
+        ):
             continue
         line = parse_line(raw)
         if line is not None and line["columns"] != columns:
@@ -326,6 +374,10 @@ def name_runs(running: Sequence[str], unrecorded: Sequence[str]) -> str:
         ("runs whose result was not saved and printed", ended),
     ):
         if runs := list(dict.fromkeys(named)):
-            more = f" and {len(runs) - MAX_NAMED} more (noxcli results has all)" if len(runs) > MAX_NAMED else ""
+            more = (
+                f" and {len(runs) - MAX_NAMED} more (noxcli results has all)"
+                if len(runs) > MAX_NAMED
+                else ""
+            )
             text += f"; {what}: {', '.join(runs[:MAX_NAMED])}{more}"
     return text

@@ -78,7 +78,9 @@ class Scheduler:
                     step()
                 except TimedOut:  # a reader of stdout does not read
                     pass
-                except Exception as error:  # even a bug only ends the batch early: all runs are named at the end
+                except (
+                    Exception
+                ) as error:  # even a bug only ends the batch early: all runs are named at the end
                     self.shutdown.enter(Stage.DETACHING, self._as_expected(error))
         except Interrupted as signal:
             return self._interrupt(signal)
@@ -104,7 +106,11 @@ class Scheduler:
                 self._call(partial(self.work.poll, self.in_flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
             starts = any(not row.aborted for row in self.in_flight.starting.values())
-            if not (self.in_flight.active or starts or (self.shutdown.stage is Stage.STARTING and self._has_rows)):
+            if not (
+                self.in_flight.active
+                or starts
+                or (self.shutdown.stage is Stage.STARTING and self._has_rows)
+            ):
                 return
             within = 0.0 if self._can_start else self.schedule.until_due(TICK)
             self._handle_responses(self.output.until_due(within))
@@ -137,16 +143,22 @@ class Scheduler:
         number, state = row.number, self.journaled.state(row.number)
         if row.problem is not None:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
-            self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
+            self.in_flight.report(
+                self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem))
+            )
         elif state == SENT:
             doubt = self.journaled.pop_pending(number)
-            if self._finding is None:  # a gate adopts nothing: its starts are searched for at the end
+            if (
+                self._finding is None
+            ):  # a gate adopts nothing: its starts are searched for at the end
                 self.in_flight.in_doubt.append(ActiveRow(row, sent=doubt))
             else:
                 self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.journaled.pop_pending(number)
-            run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)
+            run = Run(
+                known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at
+            )
             self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:
@@ -176,7 +188,9 @@ class Scheduler:
         if isinstance(state, RowResult):
             self._apply_result(state)
         elif state.run is None:
-            if state.error is not None and not state.in_doubt:  # disk, server or network let no row start
+            if (
+                state.error is not None and not state.in_doubt
+            ):  # disk, server or network let no row start
                 error = state.error
                 if isinstance(error, ConnectionRejected) and self.summary.has_started:
                     error = LostContact(error.message, error.hint)
@@ -204,7 +218,9 @@ class Scheduler:
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
-        row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.journaled.stopping
+        row.interrupted = (
+            row.code == ExitCode.RUN_STOPPED and row.row.number in self.journaled.stopping
+        )
         if row.interrupted and self.shutdown.stage is Stage.STARTING:
             try:
                 self.work.journal.note_ended([row])
@@ -223,7 +239,9 @@ class Scheduler:
         assert run is not None
         what = f"run {run.id} was still {run.word} at"
         what = f"the output of run {run.id} was not fetched by" if run.settled else what
-        self.in_flight.report_running(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
+        self.in_flight.report_running(
+            row, TimedOut(f"{what} --row-timeout", "--resume waits for it again")
+        )
 
     # The end.
 
@@ -260,15 +278,23 @@ class Scheduler:
         done = f", {stopping - remaining} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_SEARCH)
         self.in_flight.report_all_running(
-            lambda run: Interruption(f"stopped waiting; run {run.id} is still {run.word}", number=number), within
+            lambda run: Interruption(
+                f"stopped waiting; run {run.id} is still {run.word}", number=number
+            ),
+            within,
         )
-        return Interruption(f"interrupted by {signal}{done}, {remaining} runs still running", number=number)
+        return Interruption(
+            f"interrupted by {signal}{done}, {remaining} runs still running", number=number
+        )
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""
         self.shutdown.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
-        while any(row.was_sent or row.sent for row in self.in_flight.starting.values()) and time.monotonic() < end:
+        while (
+            any(row.was_sent or row.sent for row in self.in_flight.starting.values())
+            and time.monotonic() < end
+        ):
             self._handle_responses(min(TICK, end - time.monotonic()))
 
     def _stop_runs(self) -> int:
@@ -276,7 +302,9 @@ class Scheduler:
 
         The journal says before that that noxcli itself stops them; if it can't, none is stopped.
         """
-        running = [(row.row, row.run) for row in self.in_flight.active.values() if row.run is not None]
+        running = [
+            (row.row, row.run) for row in self.in_flight.active.values() if row.run is not None
+        ]
         try:
             self.work.journal.note_stopping(running)
         except JournalTrouble as error:
@@ -298,7 +326,10 @@ class Scheduler:
         in_flight = self.in_flight
         in_flight.end_starts()
         # What is being read now has half of the time.
-        while not all(map(self.schedule.has, in_flight.active)) and time.monotonic() < end - LAST_READ / 2:
+        while (
+            not all(map(self.schedule.has, in_flight.active))
+            and time.monotonic() < end - LAST_READ / 2
+        ):
             self._handle_responses(SHORT_TICK)
         remaining = max(0.0, end - time.monotonic())
         waiting = [row for number, row in in_flight.active.items() if self.schedule.has(number)]

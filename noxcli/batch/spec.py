@@ -60,7 +60,9 @@ class BatchSpec:
         if self.fresh or not attempt.isdecimal() or int(attempt) < 2:
             return
         if not self.continues:
-            terminal.warn(f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch")
+            terminal.warn(
+                f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch"
+            )
         elif terminal.environ.get(FIRST_VARIABLE) != "1":
             raise UsageProblem(
                 f"there is no batch in {self.directory}, and this is attempt {attempt} of the job: rows that an "
@@ -87,11 +89,16 @@ class BatchSpec:
         here = f"the batch in {self.directory}"
         if (then.gate is not None) is not self.of_gate:
             kind, verb = ("a gate", "gate") if then.gate is not None else ("a batch", "batch")
-            raise ConfigProblem(f"{self.directory} has {kind}, not of this command", f"continue it with noxcli {verb}")
+            raise ConfigProblem(
+                f"{self.directory} has {kind}, not of this command",
+                f"continue it with noxcli {verb}",
+            )
         if self.of_gate:
             return  # the verb compares gates
         if then.shard != now.shard:
-            raise ConfigProblem(f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir")
+            raise ConfigProblem(
+                f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir"
+            )
         for each in differences(then, now):
             if each.what == "definition":
                 raise ConfigProblem(

@@ -110,10 +110,14 @@ class RowStart(StartAttempt):
         try:
             super().mark_sending()
         except Unavailable as error:
-            raise RequestAborted(error.message) from None  # aborted, as a row that still waits for a slot
+            raise RequestAborted(
+                error.message
+            ) from None  # aborted, as a row that still waits for a slot
         digest = self.request.digests.of(self.request.input)
         try:
-            self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
+            self._active.sent = self._work.journal.note_sent(
+                self._active.row, digest, self._work.api.http.server_now()
+            )
         except JournalTrouble:
             self.may_be_sent = False
             raise
@@ -140,7 +144,9 @@ class RowWorker:
     retry_for: float
     pace: "RateLimiter"
     place: SafeDir | None  # the parent of the rows' directories
-    one_start: threading.Lock = field(default_factory=threading.Lock)  # after one that was not answered
+    one_start: threading.Lock = field(
+        default_factory=threading.Lock
+    )  # after one that was not answered
 
     @property
     def workflow_id(self) -> str:
@@ -152,10 +158,18 @@ class RowWorker:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            payload = store_files(row.inputs.values, self.api, self.retries, lambda _: None, OnlyFiles())
+            payload = store_files(
+                row.inputs.values, self.api, self.retries, lambda _: None, OnlyFiles()
+            )
             workflow = self.workflows[row.side]
-            request = StartRequest(workflow.id, payload, self.digests[row.side], workflow.version_id)
-            active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
+            request = StartRequest(
+                workflow.id, payload, self.digests[row.side], workflow.version_id
+            )
+            active.attempt, active.began, phase = (
+                RowStart(self, active, request),
+                time.monotonic(),
+                Phase.START,
+            )
             self._send(active, active.attempt)
         except RequestAborted:
             return active
@@ -166,7 +180,9 @@ class RowWorker:
             else:
                 self._withdraw(active, trouble)
             # What must be on the disk first is not, or the server is sick, or out of reach for a reason that lasts.
-            if active.in_doubt or isinstance(trouble, JournalTrouble | NoReadAnswered | ConnectionRejected):
+            if active.in_doubt or isinstance(
+                trouble, JournalTrouble | NoReadAnswered | ConnectionRejected
+            ):
                 active.error = trouble
             elif not active.aborted:
                 # The key, the workflow: no other row would succeed either.
@@ -196,7 +212,9 @@ class RowWorker:
                     failures.answered()  # for how long, the pace and the batch's limits decide
                 else:
                     failures.failed()
-                lasts = failures.is_too_long or isinstance(error, ConnectionRejected | NoReadAnswered)
+                lasts = failures.is_too_long or isinstance(
+                    error, ConnectionRejected | NoReadAnswered
+                )
                 if lasts or not attempt.may_be_repeated(error):
                     raise
                 self._withdraw(active, error)  # the pace slows down what follows
@@ -255,7 +273,9 @@ class RowWorker:
 
             workflow = self.workflows[active.row.side]
             with suppress(Exception):  # the verdict needs no reason
-                outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
+                outcome.progress = explain(
+                    self.api, run, self.deadline, self.mask.torn, workflow=workflow
+                )
                 outcome.error = verdict_of(run, outcome.progress.why)
         return self.result_of(active.row, outcome, took=took)
 
@@ -274,7 +294,9 @@ class RowWorker:
 
     def result_of_running(self, active: ActiveRow, error: NoxError) -> RowResult:
         """Return a row whose run is still running, and why."""
-        outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
+        outcome = Outcome(
+            run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error
+        )
         return self.result_of(active.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
@@ -283,7 +305,9 @@ class RowWorker:
             outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
         except RequestAborted:
-            outcome.error = OutputNotDelivered(f"the output of run {run.id} was not fetched: the batch was ending")
+            outcome.error = OutputNotDelivered(
+                f"the output of run {run.id} was not fetched: the batch was ending"
+            )
         except BaseException as error:  # of this row; the others continue
             trouble = as_nox_error(error)
             odd = trouble is not error and not isinstance(trouble, Bug)
@@ -311,14 +335,20 @@ class RowWorker:
         return replace(delivered, output=whole)
 
     def result_of(
-        self, row: Row, outcome: Outcome, fatal_error: NoxError | None = None, took: float | None = None
+        self,
+        row: Row,
+        outcome: Outcome,
+        fatal_error: NoxError | None = None,
+        took: float | None = None,
     ) -> RowResult:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
         finished, error = RowResult.of(row, outcome, self.mask), outcome.error
         finished.times_run += self.reruns.get(row.number, 0)
-        finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else fatal_error
+        finished.fatal_error = (
+            error if error is not None and error.http_status == REJECTED_KEY else fatal_error
+        )
         finished.took = took
         return finished
 

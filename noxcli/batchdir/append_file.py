@@ -50,12 +50,18 @@ class AppendFile:
                         rest = rest[os.write(self.file, rest) :]
                 except OSError:
                     with suppress(OSError):
-                        os.ftruncate(self.file, os.fstat(self.file).st_size - len(content) + len(rest))
+                        os.ftruncate(
+                            self.file, os.fstat(self.file).st_size - len(content) + len(rest)
+                        )
                     raise
             if durable:
-                os.fsync(self.file)  # without the lock: the system makes one flush of those of several threads
+                os.fsync(
+                    self.file
+                )  # without the lock: the system makes one flush of those of several threads
         except OSError as error:
-            raise JournalTrouble(f"can't write {self._what}: {reason_of(error)}", CONTINUE) from error
+            raise JournalTrouble(
+                f"can't write {self._what}: {reason_of(error)}", CONTINUE
+            ) from error
 
     def move_torn_aside(self) -> None:
         """Move an incomplete last line, which a kill leaves, to the end of NAME.torn. Raises OSError."""

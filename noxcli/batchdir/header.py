@@ -22,7 +22,10 @@ MAX_CONSTANT = 60  # characters of a value in the journal and in a message
 MAX_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
-AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
+AGAIN = {
+    "failed": ExitCode.RUN_FAILED,
+    "stopped": ExitCode.RUN_STOPPED,
+}  # the rows that --again names by their code
 
 
 def command_to_continue(
@@ -73,7 +76,9 @@ class BatchHeader:
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, if it was read
     nodes: NodeDigests | None = None  # of it
-    gate: Mapping[str, Any] | None = None  # what NEW has of its own; all else is about BASE and the table
+    gate: Mapping[str, Any] | None = (
+        None  # what NEW has of its own; all else is about BASE and the table
+    )
     workflow_name: str = ""
     version_name: str = ""  # or when it was saved
     table_rows: int = 0  # of the whole FILE, if --limit or --only selects some of them
@@ -118,7 +123,9 @@ class BatchHeader:
 
 def _types_in_json(annotation: Any) -> tuple[type, ...]:
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return tuple(dict if get_origin(each) is Mapping else get_origin(each) or each for each in options)
+    return tuple(
+        dict if get_origin(each) is Mapping else get_origin(each) or each for each in options
+    )
 
 
 HEADER = {each.name: _types_in_json(each.type) for each in fields(BatchHeader)}
@@ -141,7 +148,11 @@ def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests |
     """
     if inputs_of(definition) is None:
         return None, None
-    whole, names, nodes = definition_text(definition), node_names(definition), tidy(definition).get("nodes")
+    whole, names, nodes = (
+        definition_text(definition),
+        node_names(definition),
+        tidy(definition).get("nodes"),
+    )
     parts: dict[str, list[str]] = {}
     for place, node in enumerate(nodes if isinstance(nodes, list) else ()):
         known = node.get("id") if isinstance(node, dict) else None
@@ -162,7 +173,9 @@ def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
     if None not in {then.definition, now.definition} and not same:
         yield Difference("definition", "", changed_nodes(then, now), allowed=False)
     elif then.version_id != now.version_id and not is_saved:
-        yield Difference("version", then.version_id or "the current one", now.version_id or "the current one")
+        yield Difference(
+            "version", then.version_id or "the current one", now.version_id or "the current one"
+        )
     for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
         was, is_ = (header.constants.get(key, "not given") for header in (then, now))
         if was != is_:
@@ -182,7 +195,9 @@ def constants_of(common: Inputs) -> dict[str, str]:
 def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
     """Return the names of the nodes that differ, for a message."""
     old, new = then.nodes or {}, now.nodes or {}
-    names = [(new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)]
+    names = [
+        (new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)
+    ]
     more = [f"{len(names) - MAX_NODES} more nodes"] if len(names) > MAX_NODES else []
     return in_prose([*map(repr, names[:MAX_NODES]), *more]) if names else "its edges or settings"
 

@@ -36,7 +36,9 @@ INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts th
 class Journal(AbstractContextManager["Journal"]):
     """The journal of one directory, locked for one process; thread-safe."""
 
-    def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
+    def __init__(
+        self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True
+    ) -> None:
         """Open the journal if there is one; `begin` creates it. If the user `named` the directory, it may be a link.
 
         An incomplete last line is moved to another file. Raises UsageProblem if the journal can't be opened or locked,
@@ -49,7 +51,9 @@ class Journal(AbstractContextManager["Journal"]):
         self._count_lock = threading.Lock()
         self._lines: AppendFile | None = None
         self._is_new = self._made_directory = self._holds = False
-        self._starts = 0  # that were sent in this call, but for those that the server was too busy to take
+        self._starts = (
+            0  # that were sent in this call, but for those that the server was too busy to take
+        )
         if os.path.lexists(self.path):
             self._open()
 
@@ -66,7 +70,9 @@ class Journal(AbstractContextManager["Journal"]):
         if not self._is_new:  # it did not exist before this had the lock
             self.close()
             hint = "continue that one with --resume, or choose another --output-dir"
-            raise Unavailable(f"another batch has begun in {self.path.parent} meanwhile", hint, sent=False)
+            raise Unavailable(
+                f"another batch has begun in {self.path.parent} meanwhile", hint, sent=False
+            )
 
     def discard(self) -> bool:
         """Remove a journal that this call has created, with its directory, unless a start was sent; return if so."""
@@ -83,12 +89,18 @@ class Journal(AbstractContextManager["Journal"]):
         """Open it, and keep other processes out, also those of other machines."""
         directory = self.path.parent
         try:
-            self.place = (SafeDir.open_named if self._named else SafeDir.open_derived)(directory, make=True)
+            self.place = (SafeDir.open_named if self._named else SafeDir.open_derived)(
+                directory, make=True
+            )
             self._lines = AppendFile(self.place, JOURNAL_NAME, "the journal")
             fcntl.flock(self._lines.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             there = self.path.stat() if self.path.exists() else None
-            if there is None or not os.path.samestat(os.fstat(self._lines.file), there):  # moved or removed meanwhile
-                raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
+            if there is None or not os.path.samestat(
+                os.fstat(self._lines.file), there
+            ):  # moved or removed meanwhile
+                raise Unavailable(
+                    f"another batch is ending in {directory}", "retry in a moment", sent=False
+                )
             with suppress(OSError), self.place.replacing(HOLDER_NAME, durable=False) as file:
                 file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
                 self._holds = True
@@ -150,13 +162,16 @@ class Journal(AbstractContextManager["Journal"]):
         if journaled.header != header:
             self._append({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
-    def renumber(self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()) -> None:
+    def renumber(
+        self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()
+    ) -> None:
         """Accept rows as they are in the file now: new number, number before, digest; and choose those to re-run.
 
         If this is interrupted, none of it holds.
         """
         moved = [
-            {"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"} for new, old, digest in moves
+            {"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"}
+            for new, old, digest in moves
         ]
         self._append(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
 
@@ -179,20 +194,28 @@ class Journal(AbstractContextManager["Journal"]):
         if row.number > MAX_ROWS:
             raise JournalTrouble(f"a batch has at most {MAX_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
-        facts: dict[str, Any] = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
+        facts: dict[str, Any] = {
+            "row_digest": f"{row.digest:016x}",
+            "input_digest": input_digest,
+            "server_at": at,
+        }
         about = {"input": row.inputs.shown(), "columns": row.columns}
         if len(to_json(about)) <= MAX_ABOUT:
             facts |= about
         with self._count_lock:
             self._starts += 1
         self._append(self._step(row, "sent", **facts), durable=True)
-        return SentStart(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
+        return SentStart(
+            row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp()
+        )
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
         with self._count_lock:
             self._starts -= isinstance(error, Unavailable)
-        self._append(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
+        self._append(
+            self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message)
+        )
 
     def note_started(self, row: Row | SentStart, run: Run) -> None:
         """The row has this run: the server's answer to its start, or one that it takes from the list."""
@@ -203,14 +226,20 @@ class Journal(AbstractContextManager["Journal"]):
 
         It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
-        self._append(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
+        self._append(
+            *(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True
+        )
 
     def note_ended(self, rows: Iterable[RowResult]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
         lines = []
         for finished in rows:
             run, error = finished.result["run"] or {}, finished.result["error"] or {}
-            step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
+            step, code, message = (
+                "finished" if finished.final else "left",
+                finished.code,
+                error.get("message"),
+            )
             if finished.interrupted:  # noxcli itself stopped its run: it must be started again
                 step, code, message = "interrupted", ExitCode.NOT_FINISHED, INTERRUPTED
             facts = {"run_id": run.get("id"), "status": run.get("status"), "message": message}

@@ -28,7 +28,13 @@ NOT_ZERO = {"row", "from", "repeat"}
 # The fields of each step that are read.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 ROW = {"row": NUMBER, "id": MAYBE_TEXT}
-ENDED = {**ROW, "run_id": MAYBE_TEXT, "status": MAYBE_TEXT, "exit_code": NUMBER, "message": MAYBE_TEXT}
+ENDED = {
+    **ROW,
+    "run_id": MAYBE_TEXT,
+    "status": MAYBE_TEXT,
+    "exit_code": NUMBER,
+    "message": MAYBE_TEXT,
+}
 STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
     "started": {**ROW, "run_id": TEXT, "created_at": MAYBE_TEXT, "at": TEXT},
@@ -67,21 +73,33 @@ class JournalState:
     digests: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     ids: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))
-    offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of each row's last line
+    offsets: "array[int]" = field(
+        default_factory=lambda: array("Q", [0])
+    )  # of each row's last line
     pending: dict[int, SentStart] = field(default_factory=dict)
-    stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
+    stopping: set[int] = field(
+        default_factory=set
+    )  # rows whose runs noxcli itself was about to stop
     whole: int = 0  # the rows of the file, in the last call that left none out
-    reruns: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
+    reruns: Counter[int] = field(
+        default_factory=Counter
+    )  # how often each row that had ended started again
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each place was run
     began: float = inf  # the server's time at the first start; never, if that is not known
     was_renumbered: bool = False  # rows may be gone that had results
     choice_is_open: bool = False  # not all rows that were chosen last have been re-run
-    accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
+    accepted: list[tuple[int, int, int]] | None = (
+        None  # changed rows, for `renumber`, that are not in the journal yet
+    )
     edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to re-run
-    outdated: set[int] = field(default_factory=set)  # finished rows whose runs had another input than the file has now
+    outdated: set[int] = field(
+        default_factory=set
+    )  # finished rows whose runs had another input than the file has now
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
     _has_sent: bool = False
-    _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
+    _chosen: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # rows, and where their lines begin
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -101,11 +119,17 @@ class JournalState:
                     )
         except NotADirectoryError:
             near = path.parent.with_name(f"{path.parent.name}.batch")
-            hint = suggestion(str(near) if near.is_dir() else None, "give the --output-dir of a batch")
+            hint = suggestion(
+                str(near) if near.is_dir() else None, "give the --output-dir of a batch"
+            )
             raise UsageProblem(f"{path.parent} is not a batch's directory", hint) from None
         except OSError as error:
-            what_fits = "give the --output-dir of a batch" if isinstance(error, FileNotFoundError) else None
-            raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}", what_fits) from None
+            what_fits = (
+                "give the --output-dir of a batch" if isinstance(error, FileNotFoundError) else None
+            )
+            raise UsageProblem(
+                f"can't read the journal {path}: {reason_of(error)}", what_fits
+            ) from None
         return journaled
 
     @classmethod
@@ -141,7 +165,10 @@ class JournalState:
         if not known:
             return []
         with open_batch_file(path) as file:
-            runs = [line_at(file, self.offsets[number]).get("run_id") for number in (known[0], known[-1])]
+            runs = [
+                line_at(file, self.offsets[number]).get("run_id")
+                for number in (known[0], known[-1])
+            ]
         return list(dict.fromkeys(filter(None, runs)))
 
     def state(self, number: int) -> int:
@@ -243,7 +270,9 @@ class JournalState:
                 sent = parse_time(line["server_at"]) or parse_time(line["at"])
                 if sent is None:
                     raise ValueError("no time")
-                self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent.timestamp())
+                self.pending[number] = SentStart(
+                    number, line["id"], line["input_digest"], sent.timestamp()
+                )
                 if not self._has_sent:
                     first = parse_time(line["server_at"])
                     self._has_sent, self.began = True, inf if first is None else first.timestamp()
@@ -253,19 +282,25 @@ class JournalState:
             case "stopping":
                 self.stopping.add(number)
             case "left" if line["run_id"] is not None and self.state(number) == SENT:
-                self._start(number, self.pending[number], line["run_id"], None)  # its start could not be recorded
+                self._start(
+                    number, self.pending[number], line["run_id"], None
+                )  # its start could not be recorded
             case "withdrawn" | "interrupted":
                 self.reset_row(number)
             case "finished":
                 known = self.pending.pop(number, None)
-                if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
+                if (
+                    known is None or known.run_id != line["run_id"]
+                ):  # its start could not be recorded
                     self.runs[number] = hash_of(line["run_id"])
                 self.stopping.discard(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
         self.states[number], self.runs[number] = STARTED, hash_of(run_id)
-        self.pending[number] = SentStart(number, before.id, before.input_digest, before.sent_at, run_id, created_at)
+        self.pending[number] = SentStart(
+            number, before.id, before.input_digest, before.sent_at, run_id, created_at
+        )
 
     def _make_room(self, number: int) -> None:
         more = number + 1 - len(self.states)
@@ -287,7 +322,9 @@ class JournalState:
         size = 1 + max((new for new, _, _ in moves), default=0)
         self.states, self.pending, self.stopping = bytearray(size), {}, set()
         before, self.outdated = self.digests, set()
-        self.digests, self.ids, self.runs, self.offsets = (array("Q", bytes(8 * size)) for _ in range(4))
+        self.digests, self.ids, self.runs, self.offsets = (
+            array("Q", bytes(8 * size)) for _ in range(4)
+        )
         self.reruns = Counter({new: count for new, old, _ in moves if (count := self.reruns[old])})
         for new, old, digest in moves:
             self.states[new], self.digests[new] = states[old], digest
@@ -318,6 +355,7 @@ def _require_fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ..
         if kind is int and not (name in NOT_ZERO) <= value <= MAX_ROWS:
             raise ValueError(name)
         if kind is list and not all(
-            type(each) is str if name != "only" else type(each) is int and 0 < each <= MAX_ROWS for each in value
+            type(each) is str if name != "only" else type(each) is int and 0 < each <= MAX_ROWS
+            for each in value
         ):
             raise ValueError(name)

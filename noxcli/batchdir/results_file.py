@@ -9,7 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
-from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, lines_in, open_batch_file
+from noxcli.batchdir.append_file import (
+    CONTINUE,
+    AppendFile,
+    JournalTrouble,
+    lines_in,
+    open_batch_file,
+)
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import HAD_RUN, ExitCode, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
@@ -30,10 +36,16 @@ LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("input", "columns"), (dict, NONE)),
 }
 LINE_KEYS = LINE_KINDS.keys() - {"repetition"}
-RESULT_KINDS: Mapping[str, tuple[type, ...]] = {"exit_code": (int,), "run": (dict, NONE), "error": (dict, NONE)}
+RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
+    "exit_code": (int,),
+    "run": (dict, NONE),
+    "error": (dict, NONE),
+}
 RUN_KINDS: Mapping[str, tuple[type, ...]] = {
     "duration_s": (int, float, NONE),
-    **dict.fromkeys(("id", "workflow_id", "workflow_name", "created_at", "finished_at"), (str, NONE)),
+    **dict.fromkeys(
+        ("id", "workflow_id", "workflow_name", "created_at", "finished_at"), (str, NONE)
+    ),
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
 MAX_RUN = 1e12  # seconds
@@ -58,7 +70,9 @@ class RowResult:
     took: float | None = None
     fatal_error: NoxError | None = None
     times_run: int = 1  # with this one
-    judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
+    judged: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # its document with the verdict of --assert and --expect
 
     @classmethod
     def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
@@ -151,11 +165,19 @@ class ResultsFile:
         self._lines.close()
         try:
             if self._doubled:
-                replaced = {begin for begin, _ in ResultsReader(self._place.path).index().repeated()}
+                replaced = {
+                    begin for begin, _ in ResultsReader(self._place.path).index().repeated()
+                }
                 with self._place.replacing(RESULTS_NAME) as new:
-                    new.writelines(raw for begin, raw in lines_in(self.path, MAX_RESULT) if begin not in replaced)
+                    new.writelines(
+                        raw
+                        for begin, raw in lines_in(self.path, MAX_RESULT)
+                        if begin not in replaced
+                    )
         except OSError as error:
-            raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
+            raise JournalTrouble(
+                f"can't write the results {self.path}: {reason_of(error)}", CONTINUE
+            ) from None
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the line that a row had when this was opened, empty without one."""
@@ -198,7 +220,9 @@ class ResultsReader:
 
     def index(self) -> DigestIndex:
         """Return the places of all lines by the keys of their rows. Raises as `read_all`."""
-        return DigestIndex((key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all())
+        return DigestIndex(
+            (key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all()
+        )
 
     def read_at(self, begin: int) -> bytes:
         """Return the line that begins there."""
@@ -236,12 +260,19 @@ def parse_result_line(value: Any) -> dict[str, Any] | None:
     sound = run is None or (_has(run, RUN_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN)
     sound = sound and (error is None or _has(error, ERROR_KINDS))
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    sound = sound and 0 < value["row"] <= MAX_ROWS and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
+    sound = (
+        sound
+        and 0 < value["row"] <= MAX_ROWS
+        and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
+    )
     return value if sound and result["exit_code"] in CODES else None
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
-    for name, fitting in kinds.items():  # of each line of large files: a loop takes half the time of `all`
+    for (
+        name,
+        fitting,
+    ) in kinds.items():  # of each line of large files: a loop takes half the time of `all`
         each = value.get(name)
         if type(each) not in fitting and (not isinstance(each, fitting) or isinstance(each, bool)):
             return False

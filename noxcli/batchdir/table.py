@@ -27,10 +27,14 @@ SENT_ROW, RENUMBERED = re.compile(rb'\{"row":(\d+),"step":"sent"'), b'{"step":"r
 class RowFacts:
     """Id, inputs and kept columns of rows that `lacks` a line: as noted at their start, or by the table."""
 
-    def __init__(self, header: BatchHeader, journals: Sequence[Path], lacks: Callable[[int], bool]) -> None:
+    def __init__(
+        self, header: BatchHeader, journals: Sequence[Path], lacks: Callable[[int], bool]
+    ) -> None:
         self._header, self._lacks = header, lacks
         self._table: BatchTable | None = None
-        self._starts: dict[tuple[int, int], int] = {}  # the last one of each row, by its journal and number
+        self._starts: dict[
+            tuple[int, int], int
+        ] = {}  # the last one of each row, by its journal and number
         for owner, journal in enumerate(journals):
             starts: dict[int, int] = {}
             for offset, raw in lines_in(journal, MAX_LINE):
@@ -59,16 +63,25 @@ class BatchTable:
         self._facts = tempfile.TemporaryFile()  # noqa: SIM115 - it ends with this
         digest = hashlib.sha256()
         try:
-            shared: dict[str, Any] = {name: decode_json(text.encode()) for name, text in header.constants.items()}
+            shared: dict[str, Any] = {
+                name: decode_json(text.encode()) for name, text in header.constants.items()
+            }
             shared |= dict.fromkeys(header.secrets, HIDDEN)
             for row in self._selected(self._open()):
                 digest.update(row.digest.to_bytes(8, "big"))
                 if lacks(row.number) and row.problem is None:
                     self._numbers.append(row.number)
                     self._places.append(self._facts.tell())
-                    about = {"id": row.id, "input": {**shared, **row.inputs.shown()}, "columns": dict(row.columns)}
+                    about = {
+                        "id": row.id,
+                        "input": {**shared, **row.inputs.shown()},
+                        "columns": dict(row.columns),
+                    }
                     self._facts.write(f"{to_json(about)}\n".encode())
-        except (NoxError, ValueError):  # there is no such file, or an input is too long to be in the header as a whole
+        except (
+            NoxError,
+            ValueError,
+        ):  # there is no such file, or an input is too long to be in the header as a whole
             pass
         if digest.hexdigest() != header.digest:
             self._numbers = array("Q")
@@ -88,10 +101,14 @@ class BatchTable:
     def _open(self) -> RowReader:
         """Raises UsageProblem."""
         header, known = self._header, [name.rstrip("=@:") for name in self._header.columns or ()]
-        own_id, form = (next(header.words_after(option), None) for option in ("--id", "--input-format"))
+        own_id, form = (
+            next(header.words_after(option), None) for option in ("--id", "--input-format")
+        )
         columns = Columns.parse([*header.words_after("--column")], Inputs(), own_id, header.kept)
         columns = replace(columns, known=frozenset(known))
-        reader = RowReader(header.source, form, columns, Sources(lambda: None), repeat=header.repeat)
+        reader = RowReader(
+            header.source, form, columns, Sources(lambda: None), repeat=header.repeat
+        )
         if reader.is_pipe:
             raise ValueError
         return reader

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self
 
-from noxcli.errors import BY_SHARE, COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, UsageProblem, worst
+from noxcli.errors import (
+    BY_SHARE,
+    COMPLETED,
+    HOPELESS,
+    ExitCode,
+    Incomplete,
+    NoxError,
+    UsageProblem,
+    worst,
+)
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, part_of
@@ -35,7 +44,9 @@ class MinPass:
             return None
         number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
         if number is None or (share := Fraction(number[1]) / 100) > 1:
-            raise UsageProblem(f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%")
+            raise UsageProblem(
+                f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%"
+            )
         return cls(text, share)
 
     def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
@@ -52,7 +63,9 @@ class MinPass:
 def enough_of(repeat: int, pass_each: int | None) -> int:
     """Return how many repetitions of a row must pass: all, or --pass-each. Raises UsageProblem for more than all."""
     if pass_each is not None and pass_each > repeat:
-        raise UsageProblem(f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many")
+        raise UsageProblem(
+            f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many"
+        )
     return repeat if pass_each is None else pass_each
 
 
@@ -70,16 +83,26 @@ class BatchSummary:
     pass_each: int = 1
     total: int = 0  # rows, or their repetitions, that are to have a result
     cause: NoxError | None = None  # why this call ended before the last row
-    has_started: bool = False  # a run may exist that this call started or followed, or of a gate any call
+    has_started: bool = (
+        False  # a run may exist that this call started or followed, or of a gate any call
+    )
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
-    before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
+    before: Counter[int] = field(
+        default_factory=Counter
+    )  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: FailureGroups = field(default_factory=FailureGroups)
-    _repetitions: dict[int, list[int]] = field(default_factory=dict)  # --repeat: their codes, by row of the file
+    _repetitions: dict[int, list[int]] = field(
+        default_factory=dict
+    )  # --repeat: their codes, by row of the file
     _rerun: set[int] = field(default_factory=set)  # rows that pass, but not by their first result
-    _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))  # of this call: which are in doubt
+    _starts: deque[bool] = field(
+        default_factory=lambda: deque(maxlen=LAST_STARTS)
+    )  # of this call: which are in doubt
     stuck: str | None = None  # the reason for which the first rows of this call all failed
-    _first: dict[int, set[str]] = field(default_factory=dict)  # the first rows that were begun: why they failed
+    _first: dict[int, set[str]] = field(
+        default_factory=dict
+    )  # the first rows that were begun: why they failed
 
     @property
     def all_codes(self) -> Counter[int]:
@@ -172,7 +195,9 @@ class BatchSummary:
     def doubts(self) -> str | None:
         """How many of the last starts are in doubt, if that is too many for another one."""
         doubts = sum(self._starts)
-        return f"{doubts} of the last {len(self._starts)} starts" if doubts >= MAX_IN_DOUBT else None
+        return (
+            f"{doubts} of the last {len(self._starts)} starts" if doubts >= MAX_IN_DOUBT else None
+        )
 
     def note_begun(self, row: int) -> None:
         """A row of the file is being started."""
@@ -183,13 +208,18 @@ class BatchSummary:
         """Note the reason for which no other row would do better, None for any other ending."""
         if row in self._first:
             self._first[row].add(reason or "")
-            alike = len(self._first) == STUCK_AFTER and all(each == {reason} for each in self._first.values())
+            alike = len(self._first) == STUCK_AFTER and all(
+                each == {reason} for each in self._first.values()
+            )
             self.stuck = reason if alike else None
 
     def counts_by_outcome(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         codes = self.all_codes
-        others = (max(0, self.rows - codes.total()), "not started" if self.repeat == 1 else "unfinished")
+        others = (
+            max(0, self.rows - codes.total()),
+            "not started" if self.repeat == 1 else "unfinished",
+        )
         counts = [*((count, ExitCode(code).words) for code, count in sorted(codes.items())), others]
         return [(count, words) for count, words in counts if count]
 
@@ -197,7 +227,9 @@ class BatchSummary:
         """Write to stderr why rows did not complete, and below it, where it stays on the screen, the outcome of all."""
         for reason in self.reasons.lines():
             line = f"noxcli: {reason}"
-            for part in hint_lines(line, terminal.size().columns) if terminal.interactive else [line]:
+            for part in (
+                hint_lines(line, terminal.size().columns) if terminal.interactive else [line]
+            ):
                 terminal.complain(part)
         terminal.note(headline)
         for count, words in self.counts_by_outcome():
@@ -213,7 +245,9 @@ class BatchSummary:
         codes, reasons = self.all_codes, self.reasons.lines()
         headline = headline_of(codes, self.rows, judged=command != "batch")
         counts = self.counts_by_outcome()
-        return BatchReport(name, codes[ExitCode.OK], self.rows, counts, reasons, command=command, headline=headline)
+        return BatchReport(
+            name, codes[ExitCode.OK], self.rows, counts, reasons, command=command, headline=headline
+        )
 
     @property
     def exit_codes(self) -> list[int]:
@@ -230,7 +264,9 @@ class BatchSummary:
         if self.min_pass is not None:
             text = f"{part_of(good, rows, 'row')} passed ({self.min_pass.words(good, rows)})"
             return {*self.exit_codes} <= {ExitCode.OK}, text
-        text = f"{part_of(good, rows, 'row')} passed (--pass-each {self.pass_each} of {self.repeat})"
+        text = (
+            f"{part_of(good, rows, 'row')} passed (--pass-each {self.pass_each} of {self.repeat})"
+        )
         return None if self.repeat == 1 else (good == rows, text)
 
     def notes(self) -> list[str]:
@@ -256,6 +292,10 @@ class BatchSummary:
         else:
             unstarted = self.not_started // self.repeat
             were = "was" if unstarted == 1 else "were"
-            text = f"{part_of(unstarted, self.rows, 'row')} {were} not started" if self.not_started else ""
+            text = (
+                f"{part_of(unstarted, self.rows, 'row')} {were} not started"
+                if self.not_started
+                else ""
+            )
         why = "" if self.cause is None else self.cause.message
         raise Incomplete("; ".join(filter(None, [why, text])) + named, hint, code)

@@ -49,15 +49,22 @@ class Expectations:
             kinds.setdefault(kind, row.place)
             if len(kinds) > 1 and not _was_printed(row):
                 what = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in kinds.items())
-                raise UsageProblem(f"{OPTION} {path} has lines with {what}", "write the same in each line")
+                raise UsageProblem(
+                    f"{OPTION} {path} has lines with {what}", "write the same in each line"
+                )
             if key in by_key:
                 raise UsageProblem(f"{OPTION} {path}, {row.place}: {key!r} appears twice")
             if outputs is not None and not outputs.values and not source.is_table:
-                raise UsageProblem(f"{OPTION} {path}, {row.place}: it names no output", "name one, or remove the line")
+                raise UsageProblem(
+                    f"{OPTION} {path}, {row.place}: it names no output",
+                    "name one, or remove the line",
+                )
             if outputs is not None and outputs.values:
                 by_key[key] = outputs
         if not by_key:
-            raise UsageProblem(f"{OPTION} {path} expects nothing", "give lines with the outputs of rows")
+            raise UsageProblem(
+                f"{OPTION} {path} expects nothing", "give lines with the outputs of rows"
+            )
         return cls(by_key, kinds)
 
     def mark_seen(self, row: int, own_id: str | None) -> bool:
@@ -77,7 +84,10 @@ class Expectations:
     def require_outputs(self, known: Collection[str], where: str) -> None:
         """Raise UsageProblem for a line that names another output than these, so that it could never hold."""
         _require_known(
-            OPTION, {name: key for key, wanted in self._by_key.items() for name in wanted.values}, known, where
+            OPTION,
+            {name: key for key, wanted in self._by_key.items() for name in wanted.values},
+            known,
+            where,
         )
 
     def digest(self) -> str:
@@ -93,11 +103,15 @@ class Expectations:
         return own_id or (row if len(self._kinds) > 1 else "") if "id" in self._kinds else row
 
 
-def _require_known(option: str, named: Mapping[str, Key], known: Collection[str], where: str) -> None:
+def _require_known(
+    option: str, named: Mapping[str, Key], known: Collection[str], where: str
+) -> None:
     for name, key in named.items():
         if name not in known:
             hint = suggestion(nearest(name, known), quoted=True)
-            raise UsageProblem(f"{option} names {name!r} for {key!r}, but {where} has no such output", hint)
+            raise UsageProblem(
+                f"{option} names {name!r} for {key!r}, but {where} has no such output", hint
+            )
 
 
 def _expected(row: Row) -> tuple[str, Key, Inputs | None]:
@@ -109,7 +123,11 @@ def _expected(row: Row) -> tuple[str, Key, Inputs | None]:
         own_id, output = values.get("id"), values["result"].get("output")
         completed = values["result"].get("exit_code") in COMPLETED
         found = Inputs(output) if completed and isinstance(output, dict) else None
-        return ("id", own_id, found) if isinstance(own_id, str) and own_id else ("row", values[ROW], found)
+        return (
+            ("id", own_id, found)
+            if isinstance(own_id, str) and own_id
+            else ("row", values[ROW], found)
+        )
     if row.id:
         return "id", row.id, outputs
     number = values.get(ROW)
@@ -129,7 +147,10 @@ class Coverage:
 
     def __init__(self, expected: Expectations | None, columns: Sequence[str]) -> None:
         """`columns` are those that assertions read."""
-        self._expected, self._columns = expected, [name for name in columns if not name.startswith("$")]
+        self._expected, self._columns = (
+            expected,
+            [name for name in columns if not name.startswith("$")],
+        )
         self._rows = self._expecting = 0
         self._empty: Counter[str] = Counter()
         self._own_outputs: dict[str, Key] = {}  # that rows expect themselves, and a row that does
@@ -139,21 +160,34 @@ class Coverage:
         self._rows += 1
         own = values.get(EXPECT)
         if own == {}:
-            raise UsageProblem(f"row {number} expects no output: its {EXPECT} is {{}}", "name one, or leave it empty")
+            raise UsageProblem(
+                f"row {number} expects no output: its {EXPECT} is {{}}",
+                "name one, or leave it empty",
+            )
         if isinstance(own, dict):
             self._own_outputs |= dict.fromkeys(own, own_id or number)
-        expects = own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
+        expects = (
+            own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
+        )
         self._expecting += expects
         for name in self._columns:
             self._empty[name] += values.get(name) in EMPTY
 
     def add_line(self, line: Mapping[str, Any]) -> None:
         """Count the row of a line of results, once for all its repetitions; not one that never started."""
-        if (line["input"] is not None or line["columns"] is not None) and line.get("repetition") in (None, 1):
+        if (line["input"] is not None or line["columns"] is not None) and line.get(
+            "repetition"
+        ) in (None, 1):
             self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
 
     def require(
-        self, warn: Callable[[str], None], outputs: Collection[str], where: str, *, own: bool, is_whole: bool
+        self,
+        warn: Callable[[str], None],
+        outputs: Collection[str],
+        where: str,
+        *,
+        own: bool,
+        is_whole: bool,
     ) -> None:
         """Warn of rows that a check is not about; `own` says that there is a column `$expect`.
 
@@ -165,11 +199,16 @@ class Coverage:
         if self._expected is None and outputs:
             _require_known(EXPECT, self._own_outputs, outputs, where)
         option = OPTION if self._expected is not None else EXPECT
-        counts = [(count, f"an empty {name!r}, which --assert reads") for name, count in self._empty.items()]
+        counts = [
+            (count, f"an empty {name!r}, which --assert reads")
+            for name, count in self._empty.items()
+        ]
         if self._expected is not None or own:
             counts.append((self._rows - self._expecting, f"no expected output ({option})"))
         for count, what in counts:
             if count and count == self._rows:
                 raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
             if count:
-                warn(f"{part_of(count, self._rows, 'row')} {'has' if count == 1 else 'have'} {what}")
+                warn(
+                    f"{part_of(count, self._rows, 'row')} {'has' if count == 1 else 'have'} {what}"
+                )

@@ -52,20 +52,34 @@ class MergedBatch:
     rows: int = 0
     empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
-    doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
+    doubled: dict[int, list[tuple[int, int]]] = field(
+        default_factory=dict
+    )  # rows that ran again: directory, offset
     _stored: list[ResultsReader] = field(default_factory=list)  # of each directory
-    _ran: dict[bool, Path] = field(default_factory=dict)  # a directory with runs, by whether it has the definition
+    _ran: dict[bool, Path] = field(
+        default_factory=dict
+    )  # a directory with runs, by whether it has the definition
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
-    outdated: set[tuple[int, int]] = field(default_factory=set)  # rows that were edited since: directory, number
-    _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
+    outdated: set[tuple[int, int]] = field(
+        default_factory=set
+    )  # rows that were edited since: directory, number
+    _only: set[int] | None = (
+        None  # the rows of the file that --only selected; None: none was left out
+    )
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
     _facts: RowFacts | None = None
-    _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
+    _keys: "array[int]" = field(
+        default_factory=lambda: array("Q", [0])
+    )  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
-    _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
-    _hashes: "array[int]" = field(default_factory=lambda: array("q"))  # of the bytes there, which were validated
+    _places: "array[int]" = field(
+        default_factory=lambda: array("Q")
+    )  # of their results, plus 1; empty before
+    _hashes: "array[int]" = field(
+        default_factory=lambda: array("q")
+    )  # of the bytes there, which were validated
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, of_last_call: bool = False) -> "MergedBatch":
@@ -75,7 +89,9 @@ class MergedBatch:
         """
         directories = list({directory.resolve(): directory for directory in directories}.values())
         if len(directories) > MAX_DIRECTORIES:
-            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most")
+            raise UsageProblem(
+                f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most"
+            )
         begun = [
             each
             for each in directories
@@ -92,12 +108,18 @@ class MergedBatch:
             joined._add(len(joined.headers) - 1, journaled)
             joined._stored.append(ResultsReader(directory))
         if not joined.headers:
-            raise UsageProblem(f"{directories[0]} contains no batch", "give the --output-dir of each shard")
+            raise UsageProblem(
+                f"{directories[0]} contains no batch", "give the --output-dir of each shard"
+            )
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
-        joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
+        joined.absent = [
+            Shard(index, of, repeat) for index in range(1, of + 1) if index not in there
+        ]
         limit = joined.header.limit
-        joined.rows = min(joined.rows, joined.rows if limit is None or not of_last_call else limit * repeat)
+        joined.rows = min(
+            joined.rows, joined.rows if limit is None or not of_last_call else limit * repeat
+        )
         joined._keeps_others = not (of_last_call and joined._only)
         return joined
 
@@ -131,7 +153,9 @@ class MergedBatch:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
         return (checker.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
-    def runs(self, shard: Shard, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[ResultLine]:
+    def runs(
+        self, shard: Shard, wanted: Callable[[int], bool] = lambda _: True
+    ) -> Iterator[ResultLine]:
         """Yield the line of each row of the shard whose number is `wanted`: its stored result, or why it has none.
 
         Each repetition is a row of its own.
@@ -145,19 +169,31 @@ class MergedBatch:
             if number <= self.rows and shard.has(number) and self._is_selected(number):
                 yield number, line
         with self.open_to_read() as read:
-            yield from ((number, read(number)) for number in self._numbers(shard) if not self._places[number])
+            yield from (
+                (number, read(number))
+                for number in self._numbers(shard)
+                if not self._places[number]
+            )
 
     def _find_results(self) -> Iterator[tuple[int, ResultLine]]:
         """Find the last result of each row's run, and yield the first one after the row's number.
 
         Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
         """
-        rows = DigestIndex((key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled)
-        places, self._hashes = array("Q", bytes(8 * len(self._keys))), array("q", bytes(8 * len(self._keys)))
+        rows = DigestIndex(
+            (key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled
+        )
+        places, self._hashes = (
+            array("Q", bytes(8 * len(self._keys))),
+            array("q", bytes(8 * len(self._keys))),
+        )
         for owner, stored in enumerate(self._stored):
             for begin, raw, line in stored.read_all():
                 number = rows.find(key_of(line["row"], hash_of(line["id"])))
-                if number is None or (self._owners[number], self._runs[number]) != (owner, hash_of(run_of(line))):
+                if number is None or (self._owners[number], self._runs[number]) != (
+                    owner,
+                    hash_of(run_of(line)),
+                ):
                     continue
                 if not places[number]:
                     yield number, {**line, "row": number}
@@ -165,7 +201,11 @@ class MergedBatch:
         self._places = places  # only now: a reading that stopped halfway has not found all
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
-        return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
+        return (
+            number
+            for number in range(1, self.rows + 1)
+            if shard.has(number) and self._is_selected(number)
+        )
 
     def _is_selected(self, number: int) -> bool:
         """False for a row that --only left out, and for a place that a gate has not run."""
@@ -181,7 +221,10 @@ class MergedBatch:
         if not self._places:
             deque(self._find_results(), maxlen=0)
         with ExitStack() as stack:
-            files = [stack.enter_context(open_batch_file(directory / JOURNAL_NAME)) for directory in self.directories]
+            files = [
+                stack.enter_context(open_batch_file(directory / JOURNAL_NAME))
+                for directory in self.directories
+            ]
             for stored in self._stored:
                 stack.callback(stored.close)
             yield partial(self._read, files)
@@ -204,7 +247,9 @@ class MergedBatch:
         """Return what is known of a row without a result."""
         if self._facts is None:
             journals = [directory / JOURNAL_NAME for directory in self.directories]
-            self._facts = RowFacts(self.header, journals, lambda number: not any(self._places[number : number + 1]))
+            self._facts = RowFacts(
+                self.header, journals, lambda number: not any(self._places[number : number + 1])
+            )
         return self._facts.row(files, self._owners[number], number)
 
     def _add(self, owner: int, journaled: JournalState) -> None:
@@ -233,11 +278,17 @@ class MergedBatch:
         self.outdated |= {(owner, number) for number in journaled.outdated}
 
     def _require_same(self, directory: Path, header: BatchHeader, *, ran: bool) -> None:
-        place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)
+        place = next(
+            (place for place, each in enumerate(self.headers) if each.definition is not None), 0
+        )
         self.headers.append(header)
         first, begun = self.directories[place], self.headers[place]
         names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
-        names += [NAMES[what] for what in ("rows", "digest") if getattr(begun, what) != getattr(header, what)]
+        names += [
+            NAMES[what]
+            for what in ("rows", "digest")
+            if getattr(begun, what) != getattr(header, what)
+        ]
         differ = f"{first} and {directory} are not from one batch"
         if names:
             raise ConfigProblem(f"{differ}: the {names[0]} differs")
@@ -253,10 +304,14 @@ class MergedBatch:
     def _missing(self, number: int) -> ResultLine:
         absent = next((shard for shard in self.absent if shard.has(number)), None)
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
-        outcome = Outcome(may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED))
+        outcome = Outcome(
+            may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED)
+        )
         return _line(number, None, outcome)
 
-    def _unstored(self, entry: ResultLine, others: Sequence[ResultLine], *, is_outdated: bool) -> ResultLine:
+    def _unstored(
+        self, entry: ResultLine, others: Sequence[ResultLine], *, is_outdated: bool
+    ) -> ResultLine:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it.
 
         The result of a row that was edited since it ran is of another input.
@@ -265,25 +320,46 @@ class MergedBatch:
         message, hint = entry.get("message") or code.meaning, None
         match entry["step"]:
             case "again":
-                code, message = ExitCode.NOT_FINISHED, "it was chosen for a re-run, and has not been re-run yet"
+                code, message = (
+                    ExitCode.NOT_FINISHED,
+                    "it was chosen for a re-run, and has not been re-run yet",
+                )
             case "sent":
-                code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
+                code, message = (
+                    ExitCode.START_UNKNOWN,
+                    "the batch was interrupted while starting it",
+                )
             case "started" | "stopping":
-                code, message = ExitCode.NOT_FINISHED, "it was started, and its result is not known here yet"
+                code, message = (
+                    ExitCode.NOT_FINISHED,
+                    "it was started, and its result is not known here yet",
+                )
             case "finished" if is_outdated:
-                code, message = ExitCode.NOT_FINISHED, f"its input in {self.header.source} is not that of its run"
+                code, message = (
+                    ExitCode.NOT_FINISHED,
+                    f"its input in {self.header.source} is not that of its run",
+                )
                 hint = "re-run it with --again edited"
             case "finished" if code == ExitCode.OK:
-                code, message = ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it"
+                code, message = (
+                    ExitCode.UNDELIVERED,
+                    f"it completed, but {RESULTS_NAME} has no result of it",
+                )
                 hint = f"noxcli fetch-output {entry['run_id']} has the output"
         if others:
             runs = ", ".join(str(each.get("run_id")) for each in (entry, *others))
-            code, message, hint = ExitCode.USAGE, f"it has several runs: {runs}", "was a shard given twice?"
+            code, message, hint = (
+                ExitCode.USAGE,
+                f"it has several runs: {runs}",
+                "was a shard given twice?",
+            )
         run_id, run = entry.get("run_id"), None
         if run_id is not None:
             run = Run(run_id, self.header.workflow_id, entry.get("status") or "queued")
         error, may_exist = Incomplete(message, hint, code), code == ExitCode.START_UNKNOWN
-        return _line(entry["row"], entry.get("id"), Outcome(run=run, may_exist=may_exist, error=error))
+        return _line(
+            entry["row"], entry.get("id"), Outcome(run=run, may_exist=may_exist, error=error)
+        )
 
     # Reports.
 
@@ -297,12 +373,20 @@ class MergedBatch:
     def notes(self) -> list[str]:
         """Return what to know about the rows that are here."""
         shards = ", ".join(map(str, self.absent))
-        notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
+        notes = (
+            [f"missing the journals of shards {shards}"]
+            if self.absent and len(self.directories) > 1
+            else []
+        )
         part = self.header.omitted_rows(self.rows // self.header.repeat) if self.is_limited else ""
         return [*notes, part] if part else notes
 
     def page(
-        self, page: Page, checker: RowChecker, summary: BatchSummary, facts: Sequence[tuple[str, str]] = ()
+        self,
+        page: Page,
+        checker: RowChecker,
+        summary: BatchSummary,
+        facts: Sequence[tuple[str, str]] = (),
     ) -> Iterator[bytes]:
         """Yield the HTML page, with the verdict of the summary, and with more facts."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
@@ -318,7 +402,11 @@ class MergedBatch:
                 yield {**line, "folder": str(folder)} if folder.is_dir() else line
 
         commands, header = partial(self._commands, codes), self.header
-        known = [("Workflow", header.workflow), ("Version", header.version), ("Server", header.host)]
+        known = [
+            ("Workflow", header.workflow),
+            ("Version", header.version),
+            ("Server", header.host),
+        ]
         known += [("Shard", header.shard)] if self.shard.of > 1 else []
         about = BatchAbout(
             header.source,
@@ -334,7 +422,9 @@ class MergedBatch:
         lines = []
         for counted, header in zip(codes, self.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
-            if line := command_to_continue(header.command, counted, unfinished, outdated=bool(self.outdated)):
+            if line := command_to_continue(
+                header.command, counted, unfinished, outdated=bool(self.outdated)
+            ):
                 lines.append(line)
         return lines[:MAX_COMMANDS]
 

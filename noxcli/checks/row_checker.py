@@ -15,7 +15,13 @@ from noxcli.masking import Mask
 from noxcli.models import TEXT_FIELDS
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.render.text import shorten
-from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
+from noxcli.reports.assertions import (
+    Assertion,
+    assertion_name,
+    broken_assertions,
+    check_assertion,
+    parse_assertion,
+)
 from noxcli.rows.columns import EXPECT, ID
 
 SCORE = "--score"
@@ -37,7 +43,9 @@ class RowChecker:
     by: str | None = None  # the column by whose values rows are counted
 
     @classmethod
-    def read(cls, queries: Sequence[Query], expect: str | None, sources: Sources, mask: Mask) -> Self:
+    def read(
+        cls, queries: Sequence[Query], expect: str | None, sources: Sources, mask: Mask
+    ) -> Self:
         """Return the checker for the expressions of --assert, and for --expect. Raises UsageProblem."""
         return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
 
@@ -70,7 +78,9 @@ class RowChecker:
     def _expressions(self) -> list[Query]:
         return [*self.queries, *([] if self.score is None else [self.score])]
 
-    def require_columns(self, known: Collection[str], renamed: Mapping[str, str] | None = None) -> None:
+    def require_columns(
+        self, known: Collection[str], renamed: Mapping[str, str] | None = None
+    ) -> None:
         """Raise UsageProblem if a check names a column that is not among these, unless none is known."""
         named = [(name, f"{option} names row.{name}") for option, name in self._names_of("row")]
         named += [] if self.by is None else [(self.by, f"--by names {self.by!r}")]
@@ -80,7 +90,11 @@ class RowChecker:
                 raise UsageProblem(f"{what}, but no row has such a column", hint)
 
     def require_outputs(
-        self, known: Collection[str], where: str, alone: str = "", known_elsewhere: Collection[str] = ()
+        self,
+        known: Collection[str],
+        where: str,
+        alone: str = "",
+        known_elsewhere: Collection[str] = (),
     ) -> None:
         """Raise UsageProblem if a check names an output that is not among these, unless none is known.
 
@@ -90,7 +104,9 @@ class RowChecker:
             if known and name not in known:
                 near = None if name in known_elsewhere else nearest(name, known)
                 hint = suggestion(near, alone if name in known_elsewhere else "", quoted=True)
-                raise UsageProblem(f"{option} names output.{name}, but {where} has no such output", hint)
+                raise UsageProblem(
+                    f"{option} names output.{name}, but {where} has no such output", hint
+                )
 
     def require_answers(self, known: Collection[str], where: str) -> None:
         """Raise UsageProblem if a check, also of --expect, names none of these outputs, unless none is known."""
@@ -105,13 +121,18 @@ class RowChecker:
 
     def identity(self) -> list[Any]:
         """Return what tells these checks from others; it can be written as JSON."""
-        return [[query.text for query in self._expressions], None if self.expected is None else self.expected.digest()]
+        return [
+            [query.text for query in self._expressions],
+            None if self.expected is None else self.expected.digest(),
+        ]
 
     def coverage(self) -> Coverage:
         """Return what counts the rows without a check."""
         return Coverage(self.expected, self.columns)
 
-    def judged(self, line: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    def judged(
+        self, line: Mapping[str, Any], table: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         """Return the line with its assertions, and with the code 11 if one of them does not hold.
 
         Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`. The id, the columns
@@ -136,7 +157,11 @@ class RowChecker:
         result = {**result, "assertions": assertions}
         if trouble := broken_assertions(found, (result["run"] or {}).get("id")):
             code = int(ExitCode.NOT_AS_ASSERTED)
-            result |= {"ok": False, "exit_code": code, "error": self.mask.whole(NotAsAsserted(trouble).document())}
+            result |= {
+                "ok": False,
+                "exit_code": code,
+                "error": self.mask.whole(NotAsAsserted(trouble).document()),
+            }
         return {**line, "result": result}
 
     def _score(self, document: Mapping[str, Any]) -> float | None:
@@ -164,21 +189,34 @@ def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:
     result = line["result"]
     if result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
         result = {**result, "ok": True, "exit_code": int(ExitCode.OK), "error": None}
-    return {**line, "result": {**result, "assertions": []}} if result.get("assertions") else {**line, "result": result}
+    return (
+        {**line, "result": {**result, "assertions": []}}
+        if result.get("assertions")
+        else {**line, "result": result}
+    )
 
 
-def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any, mask: Mask) -> Assertion:
+def compared(
+    name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any, mask: Mask
+) -> Assertion:
     """Compare the outputs that `wanted` names; those in `texts` as texts, without surrounding blanks."""
     wanted = dict(wanted)
-    found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
+    found = (
+        {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
+    )
     for key in texts & found.keys():
         wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
     place, diff = _difference(wanted, found, ()), None
     if place is not None:
-        from noxcli.reports.text_diff import marked_diffs, word_diff  # loaded where something differs
+        from noxcli.reports.text_diff import (
+            marked_diffs,
+            word_diff,
+        )  # loaded where something differs
 
         # Hidden before they are compared: a secret may share words with what is expected.
-        old, new = ({key: mask(as_text(value)) for key, value in side.items()} for side in (wanted, found))
+        old, new = (
+            {key: mask(as_text(value)) for key, value in side.items()} for side in (wanted, found)
+        )
         differing = [key for key in old if old[key] != new.get(key, "")]
         diff = marked_diffs((key, word_diff(old[key], new.get(key, ""))) for key in differing)
     return Assertion(name, place is None, place, diff)
@@ -190,7 +228,11 @@ def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
         return compared(EXPECT, wanted, frozenset(), output, mask)
     outputs = list(output) if isinstance(output, dict) else []
     if len(outputs) != 1:
-        return Assertion(EXPECT, False, f"it is for one output, but the run has {len(outputs)}; write a JSON object")
+        return Assertion(
+            EXPECT,
+            False,
+            f"it is for one output, but the run has {len(outputs)}; write a JSON object",
+        )
     texts = {*outputs} if isinstance(wanted, str) else frozenset[str]()
     return compared(EXPECT, {outputs[0]: wanted}, texts, output, mask)
 
@@ -207,7 +249,9 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         inner = (_difference(one, found[place], (*keys, place)) for place, one in enumerate(wanted))
         return next(filter(None, inner), None)
-    if wanted == found and isinstance(wanted, bool) == isinstance(found, bool):  # 1 == True in Python
+    if wanted == found and isinstance(wanted, bool) == isinstance(
+        found, bool
+    ):  # 1 == True in Python
         return None
     is_, should = _where_they_differ(to_json(found), to_json(wanted))
     return f"{pointer_to(keys)} is {is_} and not {should}"
@@ -219,9 +263,15 @@ def _where_they_differ(one: str, other: str) -> tuple[str, str]:
     Characters that look like others are escaped in texts that look equal.
     """
     if _as_seen(one) == _as_seen(other):
-        one, other = (re.sub(r"[^\x00-\x7f]", lambda one: f"\\u{ord(one[0]):04x}", text) for text in (one, other))
+        one, other = (
+            re.sub(r"[^\x00-\x7f]", lambda one: f"\\u{ord(one[0]):04x}", text)
+            for text in (one, other)
+        )
     pairs = enumerate(zip(one, other, strict=False))
-    same, begin = next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))), 0
+    same, begin = (
+        next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))),
+        0,
+    )
     if max(len(one), len(other)) > MAX_SIDE and same > MAX_SIDE // 2:
         begin = same - SAME_BEFORE
     return _from(one, begin), _from(other, begin)

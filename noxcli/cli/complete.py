@@ -38,8 +38,13 @@ class Offer:
     """What fits at the end of a command line: candidates, and what the shell itself has to add."""
 
     def __init__(self, words: list[str], begun: str) -> None:
-        self.action, self.lines = "words", list[tuple[str, str]]()  # each candidate with its description
-        self.prefix = ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
+        self.action, self.lines = (
+            "words",
+            list[tuple[str, str]](),
+        )  # each candidate with its description
+        self.prefix = (
+            ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
+        )
         self._words, self._begun = words, begun
         with open(TABLE, encoding="utf-8") as file:
             self._table = [line.rstrip("\n").split("\t") for line in file]
@@ -67,8 +72,17 @@ class Offer:
             self.prefix = begun[: begun.index("=") + 1]
             self._offer(self._value(verb, self.prefix[:-1]))
         elif not closed and begun.startswith("-"):
-            options = ((names, about) for verbs, names, *_, about in self._table if (verb or "-") in verbs.split())
-            self.lines = [(name, about) for names, about in options for name in names.split() if name[0] == "-"]
+            options = (
+                (names, about)
+                for verbs, names, *_, about in self._table
+                if (verb or "-") in verbs.split()
+            )
+            self.lines = [
+                (name, about)
+                for names, about in options
+                for name in names.split()
+                if name[0] == "-"
+            ]
         elif not verb:
             self.lines = [(name, about) for verbs, name, *_, about in self._table if not verbs]
         else:
@@ -157,7 +171,10 @@ def _for_bash(typed: TypedLine) -> list[str]:
     replies = [_quoted(word[typed.kept :], typed.quote) for word in words]
     if offer.action in ("files", "directories"):
         start = typed.begun[len(offer.prefix) :]
-        found = [f"{offer.prefix}{path}" for path in _files(start, directories=offer.action == "directories")]
+        found = [
+            f"{offer.prefix}{path}"
+            for path in _files(start, directories=offer.action == "directories")
+        ]
         # Readline takes what it replaces for the name of a file, and quotes it: not if a key is still before it.
         if typed.kept >= len(offer.prefix):
             return ["files", *replies, *(path[typed.kept :].removesuffix("/") for path in found)]
@@ -172,7 +189,9 @@ def _files(start: str, *, directories: bool = False) -> list[str]:
     directory, slash, name = start.rpartition("/")
     try:
         with os.scandir(os.path.expanduser(f"{directory}{slash}") or ".") as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(name))
+            found = sorted(
+                (entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(name)
+            )
     except OSError:
         return []
     return [
@@ -187,7 +206,11 @@ def _quoted(word: str, quote: str) -> str:
     plain = "".join(char if char.isalnum() or char in UNQUOTED else f"\\{char}" for char in word)
     if word == plain or not quote:
         return plain
-    inside = {"'": "'\\''"} if quote == "'" else {"!": "\"'!'\"", **{char: f"\\{char}" for char in '"\\$`'}}
+    inside = (
+        {"'": "'\\''"}
+        if quote == "'"
+        else {"!": "\"'!'\"", **{char: f"\\{char}" for char in '"\\$`'}}
+    )
     text = "".join(inside.get(char, char) for char in word)
     # Readline takes a quote at either end for its own, and then adds none.
     text = f"{quote}{text}" if text.startswith(quote) else text

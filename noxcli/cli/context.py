@@ -38,7 +38,9 @@ class Printing:
     terminal: Terminal
     format: Format = Format.TEXT
     query: "Query | None" = None  # the part of a document to print
-    for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
+    for_reading: bool = (
+        False  # no format was chosen: on a terminal, stdout may be formatted for reading
+    )
     target: Path | None = None  # the file that gets stdout's bytes if the command ends well
     writer: "EventWriter | None" = None  # what has written to stdout while the run ran
     _concluded: bool = False
@@ -109,9 +111,18 @@ class Printing:
         self._concluded = True
         self.terminal.write(line)
 
-    def print_named(self, name: str, fields: Mapping[str, Any], code: ExitCode = ExitCode.OK) -> None:
+    def print_named(
+        self, name: str, fields: Mapping[str, Any], code: ExitCode = ExitCode.OK
+    ) -> None:
         """Print the document `noxcli.NAME/1` with these fields. Raises as `print_result`."""
-        self.print_document({"schema": f"noxcli.{name}/1", "ok": code == ExitCode.OK, "exit_code": int(code), **fields})
+        self.print_document(
+            {
+                "schema": f"noxcli.{name}/1",
+                "ok": code == ExitCode.OK,
+                "exit_code": int(code),
+                **fields,
+            }
+        )
 
     def print_long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
         """Print a document that ends in a long list, item by item unless a query needs all. Raises as above."""
@@ -133,7 +144,9 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     argv: Sequence[str] = ()
     printing: Printing = field(init=False)
-    configured: "Configured" = field(init=False)  # by the config files: read before all other options
+    configured: "Configured" = field(
+        init=False
+    )  # by the config files: read before all other options
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     resume_command: str | None = None  # the command that continues
@@ -157,7 +170,11 @@ class Context:
 
     def hide(self, inputs: "Inputs") -> None:
         """Hide the values of secret inputs in everything written from now on."""
-        secrets = {key: text for key, text in inputs.values.items() if key in inputs.secret and isinstance(text, str)}
+        secrets = {
+            key: text
+            for key, text in inputs.values.items()
+            if key in inputs.secret and isinstance(text, str)
+        }
         self.terminal.mask.learn(secrets.values())
         for key, value in secrets.items():
             if not can_hide(value):

@@ -56,7 +56,9 @@ def check_directory(noxus: Session) -> None:
         raise UsageProblem(error.message, error.hint) from None
 
 
-def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflow | None = None) -> None:
+def deliver(
+    noxus: Session, run: Run, options: DeliverOptions, workflow: Workflow | None = None
+) -> None:
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
     `workflow` is what was already read of it. Raises as `require_completed`; OutputNotDelivered if a part could not be
@@ -120,7 +122,9 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    return complete_inline(noxus.api, output, noxus.retries(), partial(task_progress, noxus.context.terminal))
+    return complete_inline(
+        noxus.api, output, noxus.retries(), partial(task_progress, noxus.context.terminal)
+    )
 
 
 def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
@@ -131,13 +135,17 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
 
         with prepare_directory(directory) as place:
             watching = partial(task_progress, context.terminal)
-            delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
+            delivered = context.outcome.delivered = save_output(
+                noxus.api, run, place, noxus.retries(), watching
+            )
         context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
         if context.printing.format.is_text and not context.printing.format.is_live:
             paths = "".join(f"{file['path']}\n" for file in delivered.files)
             context.terminal.write(paths.encode("utf-8", "surrogateescape"))
         return delivered
-    if context.printing.writer is not None and context.printing.format.is_text:  # stdout was already written
+    if (
+        context.printing.writer is not None and context.printing.format.is_text
+    ):  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     if keys:
         return _print_exactly(noxus, run, keys)
@@ -166,7 +174,9 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
                 continue
             remote = next(find_remote({key: value}))
             try:
-                content, entry = stack.enter_context(spool(noxus.api, remote, noxus.retries(), watch))
+                content, entry = stack.enter_context(
+                    spool(noxus.api, remote, noxus.retries(), watch)
+                )
             except DELIVERABLE as error:
                 problems.append(problem(remote.pointer, error))
                 continue
@@ -198,16 +208,26 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     text.detach()
     content.seek(0)
     if not is_text:
-        ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
+        ways = (
+            "convert it with iconv in a pipe, or save"
+            if remote.content_type.startswith("text/")
+            else "save"
+        )
         raise OutputNotDelivered(
             f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
             f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
         )
 
 
-def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
+def _choose_outputs(
+    noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None
+) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
-    from noxcli.outputs.choose import keys_in, require_output, under_its_key  # loaded only with --raw
+    from noxcli.outputs.choose import (
+        keys_in,
+        require_output,
+        under_its_key,
+    )  # loaded only with --raw
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):
@@ -221,11 +241,16 @@ def _print(context: Context, run: Run, output: Any) -> None:
     """Print an output: on a terminal, files described, and several values in sections if no format was chosen."""
     terminal = context.terminal
     holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
-    files = [key for key, value in holder.items() if is_file(value)] if terminal.stdout_is_tty else []
+    files = (
+        [key for key, value in holder.items() if is_file(value)] if terminal.stdout_is_tty else []
+    )
     if files or (context.printing.for_reading and terminal.stdout_is_tty and len(holder) > 1):
         from noxcli.render.sections import in_sections  # loaded only for drawing
 
-        values = {key: _describe(value) if key in files else as_text(value) for key, value in holder.items()}
+        values = {
+            key: _describe(value) if key in files else as_text(value)
+            for key, value in holder.items()
+        }
         terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
     else:
         text = text_of(only_value(output))

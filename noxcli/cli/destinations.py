@@ -13,7 +13,9 @@ STDOUT = "-"
 # The files that verbs read, and those that they write: the fields of their options.
 READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
 WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
-FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
+FORMATS = frozenset(
+    {"json", "yaml", "jsonl", "csv", "table", "text", "wide"}
+)  # as other tools take after -o
 
 
 def present(context: Context, options: Printed) -> None:
@@ -27,17 +29,26 @@ def present(context: Context, options: Printed) -> None:
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
     # The log of a CI system is read later, and line by line.
-    terminal.redraws = terminal.redraws and options.progress != "plain" and context.reports.ci is None
+    terminal.redraws = (
+        terminal.redraws and options.progress != "plain" and context.reports.ci is None
+    )
     terminal.color = options.color
     if options.output is not None and options.output != STDOUT:
         context.printing.write_to(Path(options.output))
     if options.as_json and form.is_live:
-        raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
+        raise UsageProblem(
+            f"--json and --format {form} contradict each other", "remove one of them"
+        )
     if options.raw and not (context.printing.format.is_text and not form.is_live):
-        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.printing.format}")
+        raise UsageProblem(
+            "--raw prints outputs and nothing else",
+            f"drop --raw or --format {context.printing.format}",
+        )
     if options.query is not None:
         if context.printing.format.is_text:
-            raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
+            raise UsageProblem(
+                "--query prints part of a document", "drop --query, or --raw and --format content"
+            )
         from noxcli.expressions.query import Query  # loaded only with --query
 
         context.printing.query = Query(options.query, "--query")
@@ -49,7 +60,9 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
     command = context.argv[0] if context.argv else ""
-    reports = context.reports = Reports(command, output_dir=None if directory is None else str(directory))
+    reports = context.reports = Reports(
+        command, output_dir=None if directory is None else str(directory)
+    )
     if isinstance(options, AssertOptions):
         reports.ci = ci_system(context.terminal)
     require_apart(options, directory)
@@ -58,13 +71,20 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     if isinstance(options, AssertOptions) and options.asserts:
         from noxcli.reports.assertions import parse_assertion  # loaded only with --assert
 
-        reports.asserts = [parse_assertion(text, of_row=isinstance(options, CheckOptions)) for text in options.asserts]
+        reports.asserts = [
+            parse_assertion(text, of_row=isinstance(options, CheckOptions))
+            for text in options.asserts
+        ]
 
 
 def require_apart(options: Printed, directory: Path | None) -> None:
     """Raise UsageProblem if a file can't be written, is also another option's file, or among those in `directory`."""
     files = [(getattr(options, name, None), name) for name in (*READ_ARGUMENTS, *READ_OPTIONS)]
-    shown = {name: name.upper() if name in READ_ARGUMENTS else option_of(name) for file, name in files if file}
+    shown = {
+        name: name.upper() if name in READ_ARGUMENTS else option_of(name)
+        for file, name in files
+        if file
+    }
     taken = {expanded(file).resolve(): shown[name] for file, name in files if file}
     for name in WRITTEN:
         file = getattr(options, name, None)
@@ -72,7 +92,9 @@ def require_apart(options: Printed, directory: Path | None) -> None:
             continue
         option = option_of(name)
         if file == STDOUT:
-            raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
+            raise UsageProblem(
+                f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name"
+            )
         if name == "output" and file in FORMATS:
             raise UsageProblem(
                 f"{option} writes to a file, and {file} is a format",
@@ -81,11 +103,17 @@ def require_apart(options: Printed, directory: Path | None) -> None:
         check_target(Path(file), option)
         path = Path(file).resolve()
         if path.name in (JOURNAL_NAME, RESULTS_NAME) and _is_of_batch(path.parent, options):
-            raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")
+            raise UsageProblem(
+                f"{option} {file} belongs to the batch itself", "choose another file"
+            )
         if path in taken:
-            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
+            raise UsageProblem(
+                f"{taken[path]} and {option} name the same file: {file}", "name two files"
+            )
         if directory is not None and path.parent == directory.resolve():
-            raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
+            raise UsageProblem(
+                f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere"
+            )
         taken[path] = option
 
 

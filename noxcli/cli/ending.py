@@ -50,7 +50,9 @@ def conclude(context: Context, error: NoxError | None) -> int:
     _show_verdict(context)
     if Replaced.texts:
         Replaced.texts = 0  # it is reported once
-        context.terminal.warn("lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them")
+        context.terminal.warn(
+            "lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them"
+        )
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
         context.terminal.complain(f"exit code {int(code)} after {took}")
@@ -126,7 +128,11 @@ def resume_hint(context: Context) -> str | None:
 
 def way_to_output(run: "Run") -> str | None:
     """Return how to get the output of a run that has completed."""
-    return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
+    return (
+        f"fetch its output with: noxcli fetch-output {run.id}"
+        if run.status == "completed"
+        else None
+    )
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
@@ -176,7 +182,11 @@ def _report_ending(context: Context, code: ExitCode) -> ExitCode:
         except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as error:
             late = own_error(context, error)
     if late is not None:
-        final = late.exit_code if isinstance(late, ReaderGone | Interruption) else code or late.exit_code
+        final = (
+            late.exit_code
+            if isinstance(late, ReaderGone | Interruption)
+            else code or late.exit_code
+        )
         if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
             _print_error(context, late)
         if final != code:
@@ -189,7 +199,9 @@ def _report_ending(context: Context, code: ExitCode) -> ExitCode:
 def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
     if isinstance(trouble, MemoryError):
-        late: NoxError = OutputNotDelivered("the output is too large to print", resume_hint(context))
+        late: NoxError = OutputNotDelivered(
+            "the output is too large to print", resume_hint(context)
+        )
     else:
         late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]

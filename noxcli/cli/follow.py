@@ -29,7 +29,9 @@ def policy_of(context: Context, options: CommonOptions) -> Policy:
     return replace(
         policy,
         stream=not options.no_stream,
-        leave_when_paused=policy.leave_when_paused if options.on_pause is None else options.on_pause == "exit",
+        leave_when_paused=policy.leave_when_paused
+        if options.on_pause is None
+        else options.on_pause == "exit",
         poll_interval=options.poll_interval,
         stall_timeout=options.stall_timeout,
         stop_when_late=options.on_timeout == "stop",
@@ -37,7 +39,12 @@ def policy_of(context: Context, options: CommonOptions) -> Policy:
 
 
 def to_end(
-    noxus: Session, run: Run, options: CommonOptions, *, positions: Sequence[str] = (), workflow: Workflow | None = None
+    noxus: Session,
+    run: Run,
+    options: CommonOptions,
+    *,
+    positions: Sequence[str] = (),
+    workflow: Workflow | None = None,
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
@@ -52,7 +59,11 @@ def to_end(
         asks = bool(options.raw or context.reports.asserts)
         shows_names = not (context.terminal.quiet and context.printing.format.is_text)
         workflow = read_workflow_of(noxus, run) if shows_names or asks else run.workflow
-        if workflow is not None and not run.settled and (workflow is run.workflow or run.version_id is None):
+        if (
+            workflow is not None
+            and not run.settled
+            and (workflow is run.workflow or run.version_id is None)
+        ):
             from noxcli.cli.start import check_outputs  # a run that has ended is its own check
 
             check_outputs(noxus, options.raw or (), workflow)
@@ -66,7 +77,9 @@ def to_end(
         None if writer is None else context.history.keep_cursor(run.id, positions),
     )
     renderers = [renderer for renderer in shown if renderer is not None]
-    return follow_updates(noxus, progress, policy_of(context, options), renderers, positions=positions)
+    return follow_updates(
+        noxus, progress, policy_of(context, options), renderers, positions=positions
+    )
 
 
 def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress:
@@ -77,7 +90,12 @@ def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress
 
 
 def follow_updates(
-    noxus: Session, progress: Progress, policy: Policy, renderers: Sequence[Renderer], *, positions: Sequence[str] = ()
+    noxus: Session,
+    progress: Progress,
+    policy: Policy,
+    renderers: Sequence[Renderer],
+    *,
+    positions: Sequence[str] = (),
 ) -> Run:
     """Follow a run to its end, and note in the outcome how far that came.
 
@@ -98,7 +116,11 @@ def follow_updates(
         try:
             play(chain([[Started(progress.run)]], follower.updates()), progress, renderers)
         finally:
-            outcome.run, outcome.confirmed, outcome.connects = record.now, record.confirmed, follower.stream.connects
+            outcome.run, outcome.confirmed, outcome.connects = (
+                record.now,
+                record.confirmed,
+                follower.stream.connects,
+            )
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return record.now
@@ -123,7 +145,9 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
     try:
-        return noxus.api.within(noxus.retries().limit().remaining(NAMES_WITHIN)).get_workflow(run.workflow_id)
+        return noxus.api.within(noxus.retries().limit().remaining(NAMES_WITHIN)).get_workflow(
+            run.workflow_id
+        )
     except NoxError:
         return None
 

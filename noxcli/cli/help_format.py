@@ -32,7 +32,11 @@ HEADINGS = {
 COMMON_LINE = "Common options, such as --profile, --timeout, -q and -v: noxcli help options"
 # The exit codes that matter most to those who call a verb.
 FAILED, NO_KEY, NOT_FOUND = {1: "the run failed"}, {4: "no key, or rejected"}, {5: "not found"}
-LOST, IN_DOUBT, RED = {6: "lost contact"}, {7: "unknown if it started"}, {11: "an --assert or --expect failed"}
+LOST, IN_DOUBT, RED = (
+    {6: "lost contact"},
+    {7: "unknown if it started"},
+    {11: "an --assert or --expect failed"},
+)
 TEMPORARY, TIMED_OUT = {75: "nothing started, try again"}, {124: "--timeout reached"}
 PRINTED_ONLY = {2: "bad usage", 9: "not written", 141: "the reader went away"}
 CODES: dict[str, dict[int, str]] = {
@@ -46,12 +50,22 @@ CODES: dict[str, dict[int, str]] = {
     "import": {2: "rejected"} | IN_DOUBT | TEMPORARY,
     "batch": FAILED | IN_DOUBT | RED,
     "results": FAILED | {8: "rows without a result"} | RED,
-    "gate": {2: "bad usage, or nothing to compare", 8: "rows without an answer", 11: "a row broke, or NEW is worse"},
+    "gate": {
+        2: "bad usage, or nothing to compare",
+        8: "rows without an answer",
+        11: "a row broke, or NEW is worse",
+    },
     "compare": {2: "nothing to compare", 8: "rows without an answer", 11: "a row broke"},
     **dict.fromkeys(("inspect", "versions", "inputs", "export"), NO_KEY | NOT_FOUND | TEMPORARY),
-    **dict.fromkeys(("workflows", "runs", "doctor"), {2: "bad usage or config"} | NO_KEY | TEMPORARY),
+    **dict.fromkeys(
+        ("workflows", "runs", "doctor"), {2: "bad usage or config"} | NO_KEY | TEMPORARY
+    ),
     **dict.fromkeys(("schema", "completion", "help"), PRINTED_ONLY),
-    "sandbox": {0: "ended, or COMMAND did", 2: "bad usage, or the port is taken", 127: "no such COMMAND"},
+    "sandbox": {
+        0: "ended, or COMMAND did",
+        2: "bad usage, or the port is taken",
+        127: "no such COMMAND",
+    },
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (
@@ -119,7 +133,9 @@ class Verb(HelpOnStdout, TyperCommand):
         # Shell commands, which the tests run.
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
         # Fields of base classes come first, but what is required comes before what is not.
-        self.params.sort(key=lambda param: param.param_type_name == "argument" and not param.required)
+        self.params.sort(
+            key=lambda param: param.param_type_name == "argument" and not param.required
+        )
 
     def invoke(self, ctx: Any) -> Any:
         """Read the options, and do what they say."""
@@ -128,7 +144,11 @@ class Verb(HelpOnStdout, TyperCommand):
 
     def readable(self, words: Sequence[str], context: Any) -> Any:
         """Return the options of a command line that is not valid; those that can't be read are None."""
-        lenient: Any = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+        lenient: Any = {
+            "resilient_parsing": True,
+            "ignore_unknown_options": True,
+            "allow_extra_args": True,
+        }
         with self.make_context(self.name, [*words], obj=context, **lenient) as ctx:
             return super().invoke(ctx)
 
@@ -138,8 +158,14 @@ class Verb(HelpOnStdout, TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings."""
-        sections = [(heading, records) for heading, records in self.sections(ctx) if self._is_own(heading, records)]
-        fitting = [len(names) for _, records in sections for names, _ in records if len(names) <= WIDEST]
+        sections = [
+            (heading, records)
+            for heading, records in self.sections(ctx)
+            if self._is_own(heading, records)
+        ]
+        fitting = [
+            len(names) for _, records in sections for names, _ in records if len(names) <= WIDEST
+        ]
         for heading, records in sections:
             with formatter.section(heading):
                 write_definitions(formatter, records, max(fitting, default=0))
@@ -154,7 +180,9 @@ class Verb(HelpOnStdout, TyperCommand):
 
     def _is_own(self, heading: str, records: Sequence[tuple[str, str]]) -> bool:
         """True unless the line about common options stands for them, as for a lone --timeout without a default."""
-        is_common = heading == COMMON or (heading == TIME and len(records) == 1 and "[" not in records[0][1])
+        is_common = heading == COMMON or (
+            heading == TIME and len(records) == 1 and "[" not in records[0][1]
+        )
         return not (is_common and self.calls_server)
 
     def brief(self, ctx: Any) -> str:
@@ -164,7 +192,11 @@ class Verb(HelpOnStdout, TyperCommand):
         page.write("\n")
         page.write_text((self.help or "").partition("\n\n")[0])
         arguments = [param for param in self.params if _heading(param) == ARGUMENTS]
-        known = [param for param in self.params if _heading(param) == OWN or any(name in USED for name in param.opts)]
+        known = [
+            param
+            for param in self.params
+            if _heading(param) == OWN or any(name in USED for name in param.opts)
+        ]
         options = sorted(known, key=lambda param: _place(param, USED, len(USED)))[:MAX_USED]
         for params in filter(None, (arguments, options)):
             records = [record for param in params if (record := param.get_help_record(ctx))]
@@ -172,8 +204,14 @@ class Verb(HelpOnStdout, TyperCommand):
             page.write("\n")
             with page.indentation():
                 room = max(NARROWEST_TEXT, page.width - page.current_indent - width - 2)
-                room = room if page.width >= NARROWEST_CUT else len(max((text for _, text in records), key=len))
-                write_definitions(page, [(names, shortened(text, room)) for names, text in records], width)
+                room = (
+                    room
+                    if page.width >= NARROWEST_CUT
+                    else len(max((text for _, text in records), key=len))
+                )
+                write_definitions(
+                    page, [(names, shortened(text, room)) for names, text in records], width
+                )
         page.write("\n")
         for line in [line for line in self.examples if f"{ctx.command_path} " in f"{line} "][:2]:
             page.write(f"  {line}\n")
@@ -184,23 +222,36 @@ class Verb(HelpOnStdout, TyperCommand):
         """Return the options that all verbs share which call the server."""
         page, shared = new_page(ctx), {"--timeout DUR"}
         records = [
-            each for heading, found in self.sections(ctx) for each in found if heading == COMMON or each[0] in shared
+            each
+            for heading, found in self.sections(ctx)
+            for each in found
+            if heading == COMMON or each[0] in shared
         ]
-        page.write_text("Options of all commands that call the server. They come after the command.")
+        page.write_text(
+            "Options of all commands that call the server. They come after the command."
+        )
         page.write("\n")
-        write_definitions(page, records, max(len(names) for names, _ in records if len(names) <= WIDEST))
+        write_definitions(
+            page, records, max(len(names) for names, _ in records if len(names) <= WIDEST)
+        )
         return str(page.getvalue().rstrip("\n"))
 
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
-        sections: dict[str, list[tuple[str, str]]] = {ARGUMENTS: [], OWN: [], **{name: [] for name in HEADINGS}}
+        sections: dict[str, list[tuple[str, str]]] = {
+            ARGUMENTS: [],
+            OWN: [],
+            **{name: [] for name in HEADINGS},
+        }
         # The verbs' classes have the shared ones in another order.
         for param in sorted(self.get_params(ctx), key=lambda param: _place(param, PLACED, -1)):
             record = param.get_help_record(ctx)
             if record is not None:
                 names, text = record
                 if param.metavar == "DUR" and param.default is not None:
-                    text = text.replace(f"[default: {param.default}]", f"[default: {param.default:g}s]")
+                    text = text.replace(
+                        f"[default: {param.default}]", f"[default: {param.default:g}s]"
+                    )
                 sections[_heading(param)].append((names, BEFORE_BRACKET.sub(" ", text)))
         return [(heading, records) for heading, records in sections.items() if records]
 
@@ -208,7 +259,9 @@ class Verb(HelpOnStdout, TyperCommand):
         """Write the exit codes that matter, and the examples without breaking their lines."""
         if self.name in CODES:
             with formatter.section("Exit codes"):
-                write_definitions(formatter, [(f"{code:>3}", text) for code, text in CODES[self.name].items()], 3)
+                write_definitions(
+                    formatter, [(f"{code:>3}", text) for code, text in CODES[self.name].items()], 3
+                )
         if self.examples:
             with formatter.section(EXAMPLES.rstrip(":\n")):
                 for line in self.examples:
@@ -221,15 +274,22 @@ def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_
     text_column = text_column if formatter.width - text_column >= NARROWEST_TEXT else 2 * indent + 2
     width = formatter.width - text_column
     for names, text in records:
-        kept = BRACKET.sub(lambda match: match[0].replace(" ", "\xa0") if len(match[0]) <= width else match[0], text)
+        kept = BRACKET.sub(
+            lambda match: match[0].replace(" ", "\xa0") if len(match[0]) <= width else match[0],
+            text,
+        )
         lines = [
-            line.replace("\xa0", " ") for line in wrap(kept, width, break_on_hyphens=False, break_long_words=False)
+            line.replace("\xa0", " ")
+            for line in wrap(kept, width, break_on_hyphens=False, break_long_words=False)
         ]
         head = f"{'':{indent}}{names}"
         if lines and len(head) + 2 <= text_column:
             head = f"{head:{text_column}}{lines.pop(0)}"
         formatter.write(
-            "".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{text_column}}{line}" for line in lines)))
+            "".join(
+                f"{line.rstrip()}\n"
+                for line in (head, *(f"{'':{text_column}}{line}" for line in lines))
+            )
         )
 
 
@@ -249,5 +309,7 @@ def _place(param: Any, among: Sequence[str], other: int) -> int:
 def _heading(param: Any) -> str:
     if param.param_type_name == "argument":
         return ARGUMENTS
-    placed = next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
+    placed = next(
+        (heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN
+    )
     return getattr(param, "rich_help_panel", None) or placed

@@ -12,7 +12,9 @@ from noxcli.render import Format
 from noxcli.timing import parse_duration
 
 T = TypeVar("T")
-DetachOrStop = Literal["detach", "stop"]  # what happens to the run when its command is interrupted or times out
+DetachOrStop = Literal[
+    "detach", "stop"
+]  # what happens to the run when its command is interrupted or times out
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
 LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
@@ -22,7 +24,10 @@ RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
 REQUIRED: Any = ...  # the default of an option without one
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
-NOT_FOR = {("stop", "timeout"), *((verb, name) for verb in ("batch", "gate") for name in ("timeout", "output_dir"))}
+NOT_FOR = {
+    ("stop", "timeout"),
+    *((verb, name) for verb in ("batch", "gate") for name in ("timeout", "output_dir")),
+}
 
 
 def fixed_at(value: T, *, init: Literal[False] = False) -> T:
@@ -43,7 +48,9 @@ def declared(cls: type[T]) -> type[T]:
 def option(names: str, metavar: str, help: str, default: T, **more: Any) -> T:
     """Return an option with a value: what Typer reads in place of the field's default."""
     shown = "[default" not in help
-    made: T = typer.Option(default, *names.split(), metavar=metavar, help=help, show_default=shown, **more)
+    made: T = typer.Option(
+        default, *names.split(), metavar=metavar, help=help, show_default=shown, **more
+    )
     return made
 
 
@@ -81,7 +88,11 @@ def _duration(text: str | float) -> float:
 
 def read_statuses(wanted: Sequence[str]) -> set[str]:
     """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
-    from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD  # the help does not load it
+    from noxcli.models import (
+        KNOWN_STATUSES,
+        PAUSED_STATUS,
+        PAUSED_WORD,
+    )  # the help does not load it
 
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in wanted:
@@ -129,30 +140,49 @@ WORKFLOW: str = argument("WORKFLOW", "Workflow id, alias or exact name.")
 RUN_OR_NONE: str | None = argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.", None)
 RUN_OR_LAST: str = argument("[RUN]", "Run id, WORKFLOW_ID/RUN_ID, @last or -.", LAST)
 RUNS: list[str] | None = argument("[RUN]...", "Run ids, WORKFLOW_ID/RUN_ID, @last or -.", None)
-VERSION_ID: str | None = option("--version-id", "VERSION", "Use this saved version, by id or exact name.", None)
-ON_INTERRUPT: DetachOrStop | None = option(
-    "--on-interrupt", "ACTION", "On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]", None
+VERSION_ID: str | None = option(
+    "--version-id", "VERSION", "Use this saved version, by id or exact name.", None
 )
-OUTPUT: str | None = option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.", None)
+ON_INTERRUPT: DetachOrStop | None = option(
+    "--on-interrupt",
+    "ACTION",
+    "On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]",
+    None,
+)
+OUTPUT: str | None = option(
+    "--output -o", "FILE", "Write stdout to FILE if the exit code is 0.", None
+)
 JUNIT: str | None = option("--junit", "FILE", "Write JUnit XML.", None)
-STATUS: list[str] | None = option("--status", "STATUS", "Print only runs in this status; repeatable.", None)
+STATUS: list[str] | None = option(
+    "--status", "STATUS", "Print only runs in this status; repeatable.", None
+)
 
 
 def timeout_after(seconds: float | None) -> float | None:
     """Return the option for the limit of the whole command."""
-    return option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", seconds, parser=_duration)
+    return option(
+        "--timeout",
+        "DUR",
+        "Give up after this long: 90, 30s, 10m, 1h30m.",
+        seconds,
+        parser=_duration,
+    )
 
 
 def poll_every(seconds: float) -> float:
     """Return the option for the time between reads of a run."""
-    return option("--poll-interval", "DUR", "Wait this long between polls.", seconds, parser=some_time)
+    return option(
+        "--poll-interval", "DUR", "Wait this long between polls.", seconds, parser=some_time
+    )
 
 
 @declared
 class Printed:
     """What is printed; a verb with options for it declares these fields again."""
 
-    formats: ClassVar = "for JSON on stdout: --json"  # what the format in `-o json` is to be given as
+    formats: ClassVar = (
+        "for JSON on stdout: --json"  # what the format in `-o json` is to be given as
+    )
     quiet: bool = fixed_at(False)
     progress: ProgressShown = fixed_at("auto")
     verbose: bool = fixed_at(False)
@@ -182,7 +212,10 @@ class CommonOptions(ShownOptions):
         "--progress", "MODE", "Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]", "auto"
     )
     base_url: str | None = option(
-        "--base-url", "URL", "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]", None
+        "--base-url",
+        "URL",
+        "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]",
+        None,
     )
     api_key_file: str | None = option(
         "--api-key-file", "FILE", "Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]", None
@@ -218,7 +251,9 @@ class DocumentOptions:
     """A document instead of text, or a part of it."""
 
     as_json: bool = flag("--json", "Print one JSON document.")
-    query: str | None = option("--query", "EXPR", "Print what this JMESPath finds; implies --json.", None)
+    query: str | None = option(
+        "--query", "EXPR", "Print what this JMESPath finds; implies --json.", None
+    )
 
 
 @declared
@@ -232,9 +267,15 @@ class ListOptions(DocumentOptions):
 class InputOptions:
     """The inputs of one run on the command line, or those that all rows of a batch have, and how they are checked."""
 
-    inputs: list[str] | None = argument("[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", None)
-    whole: str | None = option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.", None)
-    secrets: list[str] | None = option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.", None)
+    inputs: list[str] | None = argument(
+        "[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", None
+    )
+    whole: str | None = option(
+        "--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.", None
+    )
+    secrets: list[str] | None = option(
+        "--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.", None
+    )
     dry_run: bool = flag("--dry-run", "Check inputs and print the request; start nothing.")
     no_check: bool = flag("--no-check", "Skip local input validation.")
     version_id: str | None = VERSION_ID
@@ -244,7 +285,9 @@ class InputOptions:
 class AssertOptions:
     """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
-    asserts: list[str] | None = option("--assert", "EXPR", "Exit with 11 unless this JMESPath is true.", None)
+    asserts: list[str] | None = option(
+        "--assert", "EXPR", "Exit with 11 unless this JMESPath is true.", None
+    )
 
 
 @declared
@@ -253,14 +296,18 @@ class ReportOptions(AssertOptions):
 
     report: str | None = option("--report", "FILE", "Write an HTML page about the run.", None)
     junit: str | None = JUNIT
-    dotenv: str | None = option("--dotenv", "FILE", "Write ids and status as variables for later jobs.", None)
+    dotenv: str | None = option(
+        "--dotenv", "FILE", "Write ids and status as variables for later jobs.", None
+    )
 
 
 @declared
 class DeliverOptions(DocumentOptions, ReportOptions):
     """What to print of a run, and where to save its outputs."""
 
-    form: Format = option("--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.", Format.TEXT)
+    form: Format = option(
+        "--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.", Format.TEXT
+    )
     raw: list[str] | None = option("--raw", "KEY", "Print one output exactly; repeatable.", None)
     output: str | None = OUTPUT
     output_dir: str | None = option(
@@ -272,16 +319,24 @@ class DeliverOptions(DocumentOptions, ReportOptions):
 class CheckOptions(AssertOptions):
     """What the results of many rows must be like."""
 
-    expect: str | None = option("--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.", None)
-    pass_each: int | None = option("--pass-each", "K", "Pass a row if K runs pass. [default: all]", None, min=1)
+    expect: str | None = option(
+        "--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.", None
+    )
+    pass_each: int | None = option(
+        "--pass-each", "K", "Pass a row if K runs pass. [default: all]", None, min=1
+    )
 
 
 @declared
 class RowsOptions(CheckOptions):
     """How many rows must pass, and what to print and write of them."""
 
-    min_pass: str | None = option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.", None)
-    line_query: str | None = option("--query", "EXPR", "Print what this JMESPath finds in each line.", None)
+    min_pass: str | None = option(
+        "--min-pass", "N%", "Exit with 11 unless this share of all rows passes.", None
+    )
+    line_query: str | None = option(
+        "--query", "EXPR", "Print what this JMESPath finds in each line.", None
+    )
     report: str | None = option("--report", "FILE", "Write an HTML page with all rows.", None)
     junit: str | None = JUNIT
 
@@ -290,9 +345,13 @@ class RowsOptions(CheckOptions):
 class MeasureOptions:
     """What to measure and count of answers, and where to say so in a comment."""
 
-    score: str | None = option("--score", "EXPR", "Give each answer the number that this JMESPath finds.", None)
+    score: str | None = option(
+        "--score", "EXPR", "Give each answer the number that this JMESPath finds.", None
+    )
     by: str | None = option("--by", "COLUMN", "Also count rows by the values of this column.", None)
-    markdown: str | None = option("--markdown", "FILE", "Write a comment with the rows that fail.", None)
+    markdown: str | None = option(
+        "--markdown", "FILE", "Write a comment with the rows that fail.", None
+    )
 
 
 @declared
@@ -300,7 +359,9 @@ class ComparisonOptions(CheckOptions, MeasureOptions):
     """How the rows of two sides are judged and measured, and what to write of them."""
 
     allow_missing: bool = flag("--allow-missing", "Do not exit with 8 for rows without an answer.")
-    report: str | None = option("--report", "FILE", "Write an HTML page: each row that differs, side by side.", None)
+    report: str | None = option(
+        "--report", "FILE", "Write an HTML page: each row that differs, side by side.", None
+    )
     junit: str | None = JUNIT
 
 
@@ -309,12 +370,21 @@ class FollowOptions(LimitOptions):
     """How to follow a run; times in seconds."""
 
     stall_timeout: float | None = option(
-        "--stall-timeout", "DUR", "Give up after this long without progress.", None, parser=some_time
+        "--stall-timeout",
+        "DUR",
+        "Give up after this long without progress.",
+        None,
+        parser=some_time,
     )
     on_pause: Literal["exit", "wait"] | None = option(
-        "--on-pause", "ACTION", "When the run pauses: exit or wait. [default: exit; on a terminal: wait]", None
+        "--on-pause",
+        "ACTION",
+        "When the run pauses: exit or wait. [default: exit; on a terminal: wait]",
+        None,
     )
-    on_timeout: DetachOrStop = option("--on-timeout", "ACTION", "At a timeout: detach or stop.", "detach")
+    on_timeout: DetachOrStop = option(
+        "--on-timeout", "ACTION", "At a timeout: detach or stop.", "detach"
+    )
     poll_interval: float = poll_every(2.0)
     no_stream: bool = flag("--no-stream", "Poll instead of streaming events.")
 
@@ -323,7 +393,11 @@ class FollowOptions(LimitOptions):
 class RunOptions(InputOptions, DeliverOptions, FollowOptions):
     """How to start one run, follow it, and deliver its output."""
 
-    callback_url: str | None = option("--callback-url", "URL", "Have the platform POST the result to this URL.", None)
+    callback_url: str | None = option(
+        "--callback-url", "URL", "Have the platform POST the result to this URL.", None
+    )
     detach: bool = flag("--detach", "Start the run, print its id and exit.")
-    state_file: str | None = option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.", None)
+    state_file: str | None = option(
+        "--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.", None
+    )
     on_interrupt: DetachOrStop | None = ON_INTERRUPT

@@ -12,7 +12,15 @@ import typer
 from noxcli.cli.context import TOO_SHORT, Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.ending import way_to_output
-from noxcli.cli.options import LAST, LISTED, RETRY_AT_FIRST, CommonOptions, DeliverOptions, RunOptions, source_of
+from noxcli.cli.options import (
+    LAST,
+    LISTED,
+    RETRY_AT_FIRST,
+    CommonOptions,
+    DeliverOptions,
+    RunOptions,
+    source_of,
+)
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     ExitCode,
@@ -32,7 +40,14 @@ from noxcli.models import Run, Workflow
 from noxcli.reports.result import Outcome
 from noxcli.retry import RetryPolicy
 from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
-from noxcli.runs.resolve import MAX_PAGES, is_beginning, parse_one_run, require_one, resolve_run, resolve_workflow
+from noxcli.runs.resolve import (
+    MAX_PAGES,
+    is_beginning,
+    parse_one_run,
+    require_one,
+    resolve_run,
+    resolve_workflow,
+)
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
@@ -45,7 +60,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Endings after which no name is read for a report: the server does not answer, or not to this key.
 OUT_OF_REACH = frozenset(
-    {ExitCode.AUTH, ExitCode.LOST_CONTACT, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY, ExitCode.TIMED_OUT}
+    {
+        ExitCode.AUTH,
+        ExitCode.LOST_CONTACT,
+        ExitCode.START_UNKNOWN,
+        ExitCode.TEMPORARY,
+        ExitCode.TIMED_OUT,
+    }
 )
 MAX_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
 
@@ -84,7 +105,9 @@ class Session:
                 if not self.context.stops_runs(options.on_interrupt):
                     raise
                 what, hint = self.stop(self.context.outcome, run)
-                raise Interruption(f"interrupted by {signal}; {what}", hint, number=signal.number) from None
+                raise Interruption(
+                    f"interrupted by {signal}; {what}", hint, number=signal.number
+                ) from None
 
     def _name_workflows(self) -> None:
         """Read the names of workflows that reports show and nothing has said yet; without one, its id is shown."""
@@ -97,7 +120,9 @@ class Session:
                 continue
             with suppress(NoxError):
                 if run.workflow_id not in names:
-                    names[run.workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(run.workflow_id)
+                    names[run.workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(
+                        run.workflow_id
+                    )
                 outcome.run = replace(run, workflow=names[run.workflow_id])
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
@@ -106,10 +131,15 @@ class Session:
         try:
             run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
-            return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
+            return (
+                f"run {run.id} could not be stopped: {error.message}",
+                f"stop it with: noxcli stop {run.id}",
+            )
         outcome.confirmed = True
         still = not_stopped(run)
-        ended = f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
+        ended = (
+            f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
+        )
         return (ended, way_to_output(run)) if run.settled else (still.message, still.hint)
 
     def retries(
@@ -130,11 +160,14 @@ class Session:
             next(seconds for seconds in given if seconds is not None),
             terminal.complain if terminal.verbose else terminal.note,
             gave_up=gave_up,
-            out_of_time=out_of_time or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),
+            out_of_time=out_of_time
+            or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),
         )
 
     def keep_trying(
-        self, call: Callable[["NoxusApi"], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True
+        self,
+        call: Callable[["NoxusApi"], T],
+        worth: Callable[[Unavailable, float], bool] = lambda *_: True,
     ) -> T:
         """Return the result of a call of the API. Raises as `RetryPolicy.keep_trying`."""
         return self.retries().keep_trying(lambda within: call(self.api.within(within)), worth)
@@ -158,10 +191,14 @@ class Session:
         if own or not listed:
             return require_one(text, own, "your history")
         try:
-            runs = retries.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES)))
+            runs = retries.keep_trying(
+                lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES))
+            )
         except RequestRejected as error:
             raise RequestRejected(error.message, "give the whole id", **error.facts()) from None
-        return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
+        return require_one(
+            text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs"
+        )
 
     def resolve_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
@@ -182,7 +219,11 @@ class Session:
 
     def _find_noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
-        return history.find_last(host) if text == LAST else history.find_entry(text.rpartition("/")[2], host)
+        return (
+            history.find_last(host)
+            if text == LAST
+            else history.find_entry(text.rpartition("/")[2], host)
+        )
 
     def find_run(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record. Raises as `read_own_record`."""
@@ -195,7 +236,9 @@ class Session:
         outcome.run = read_own_record(self.api, outcome.run, retries)
         return outcome.run
 
-    def print_list(self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int) -> None:
+    def print_list(
+        self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int
+    ) -> None:
         """Print a list as a document, or as a table, and say on stderr what it does not show."""
         from noxcli.render.table import show_table
 
@@ -226,7 +269,8 @@ def choose_run(context: Context, run: str | None) -> str:
         return parse_one_run(run, context.sources)
     if not context.terminal.interactive or not context.sources.is_typed():
         raise UsageProblem(
-            "no RUN was given", f"give a run id, {LAST} for the run that you started last, or - to read it from stdin"
+            "no RUN was given",
+            f"give a run id, {LAST} for the run that you started last, or - to read it from stdin",
         )
     context.terminal.note(f"no RUN was given: {LAST}")
     return LAST
@@ -238,16 +282,22 @@ def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = N
     Raises UsageProblem and ConfigProblem for invalid options, and Unavailable if another noxcli writes to --output-dir.
     """
     context: Context = ctx.obj
-    context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
+    context.sources.deadline = context.terminal.deadline = deadline = Deadline(
+        context.clock, options.timeout
+    )
     if subject is not None:
         context.outcome.subject = subject
     directory = None
     if isinstance(options, DeliverOptions) and options.output_dir:
         is_default = source_of(ctx, "output_dir") == "DEFAULT_MAP"
-        directory = None if options.raw and is_default else Path(options.output_dir)  # --raw overrides a mere default
+        directory = (
+            None if options.raw and is_default else Path(options.output_dir)
+        )  # --raw overrides a mere default
     plan_reports(context, options, directory)
     present(context, options)
-    context.printing.for_reading = context.printing.format.is_text and source_of(ctx, "form") == "DEFAULT"
+    context.printing.for_reading = (
+        context.printing.format.is_text and source_of(ctx, "form") == "DEFAULT"
+    )
     if directory is not None:
         from noxcli.outputs.directory import lock_directory  # loaded only to write files
 
@@ -258,20 +308,32 @@ def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = N
 def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     """Return the API for the current settings."""
     configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
-    flags = (("--profile", configured.named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+    flags = (
+        ("--profile", configured.named),
+        ("--base-url", base_url),
+        ("--api-key-file", api_key_file),
+    )
     context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
     settings = load_settings(
-        configured, base_url, api_key_file, lambda read: context.sources.in_time(read, "the API key was not read")
+        configured,
+        base_url,
+        api_key_file,
+        lambda read: context.sources.in_time(read, "the API key was not read"),
     )
     if settings.overriding:
-        context.terminal.warn(f"{' and '.join(settings.overriding)} in the environment override --profile")
+        context.terminal.warn(
+            f"{' and '.join(settings.overriding)} in the environment override --profile"
+        )
     context.terminal.mask.learn([settings.key], HIDDEN_KEY)
     if not can_hide(settings.key):
         context.terminal.warn(f"the API key {TOO_SHORT}")
     context.base_url = settings.url
     context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
     context.cache.save_settings(configured.profiles, configured.aliases)
-    from noxcli.api import Http, NoxusApi  # they load the HTTP libraries, which `--help` does not need
+    from noxcli.api import (
+        Http,
+        NoxusApi,
+    )  # they load the HTTP libraries, which `--help` does not need
 
     http = Http(
         settings,

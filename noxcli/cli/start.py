@@ -54,9 +54,13 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
         if given:
             option = option_of(given[0])
             verb = "fetch-output RUN --wait" if given[0] in OF_THE_OUTPUT else "wait RUN"
-            raise UsageProblem(f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}")
+            raise UsageProblem(
+                f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}"
+            )
     if options.timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout")
+        raise TimedOutBeforeStart(
+            "--timeout 0 leaves no time to start anything", "increase --timeout"
+        )
     if options.asserts and (options.detach or options.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
@@ -65,15 +69,23 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
     """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     context, secrets = noxus.context, given.secrets or []
     inputs = parse_inputs(
-        given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
+        given.inputs or [],
+        given.whole,
+        context.sources,
+        secrets=secrets,
+        environ=context.terminal.environ,
     )
     context.hide(inputs)
     for key in sorted(key for key in inputs.texts - inputs.secret if inputs.values[key] == "-"):
-        context.terminal.note(f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-")
+        context.terminal.note(
+            f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-"
+        )
     return inputs
 
 
-def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None, *, checks: bool) -> Workflow:
+def read_workflow_to_run(
+    noxus: Session, workflow: Workflow, wanted: str | None, *, checks: bool
+) -> Workflow:
     """Return the workflow in the requested version, with its definition if `checks`.
 
     If that can't be read but a run may start, returns it without one, after a warning. Raises as `find_version`.
@@ -90,7 +102,9 @@ def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None,
     if isinstance(found, NotFound):
         raise found
     if isinstance(found, NoxError):
-        context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
+        context.terminal.warn(
+            f"the inputs are not checked, since the workflow can't be read: {found.message}"
+        )
         return workflow
     nodes = inputs_of(found.definition)
     if nodes is None:
@@ -98,19 +112,26 @@ def read_workflow_to_run(noxus: Session, workflow: Workflow, wanted: str | None,
     elif version is None:
         context.cache.save_keys(workflow.id, nodes, outputs_of(found.definition) or [])
     # An odd answer may have another id.
-    return replace(found, id=workflow.id, version_id=workflow.version_id, version_name=workflow.version_name)
+    return replace(
+        found, id=workflow.id, version_id=workflow.version_id, version_name=workflow.version_name
+    )
 
 
 def _name_of(version: Version) -> str:
     """Return a version's name, or else when it was saved."""
     saved = parse_time(version.created_at)
-    return version.name or ("" if saved is None else f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    return version.name or (
+        "" if saved is None else f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    )
 
 
 def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
     """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
     context = noxus.context
-    queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
+    queries = [
+        ("--query", context.printing.query),
+        *(("--assert", each) for each in context.reports.asserts),
+    ]
     wanted = [(option, query.keys_of("output")) for option, query in queries if query is not None]
     for option, keys in [("--raw", raw), *(wanted if outputs_of(workflow.definition) else ())]:
         if keys:
@@ -120,7 +141,9 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
                 context.terminal.warn(line)
 
 
-def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions, named: str) -> Inputs:
+def check_inputs(
+    noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions, named: str
+) -> Inputs:
     """Return the inputs as the workflow takes them, if it says so, unless they are not to be checked.
 
     `named` is the workflow in messages. Raises WrongInputs with all mistakes; as `check_outputs`.
@@ -148,13 +171,19 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     """
     version = None
     if version_id is not None:
-        version = resolve_version(noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id)
-    known = already_read(found, version) or noxus.keep_trying(lambda api: api.get_workflow(found.id))
+        version = resolve_version(
+            noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id
+        )
+    known = already_read(found, version) or noxus.keep_trying(
+        lambda api: api.get_workflow(found.id)
+    )
     if inputs_of(known.definition) is None:
         of = "" if version_id is None else f" in version {version_id}"
         raise Unavailable(f"the workflow's definition{of} can't be read: it has no list of nodes")
     return (
-        known if version is None else replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
+        known
+        if version is None
+        else replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
     )
 
 
@@ -195,7 +224,8 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
     limit = Deadline(noxus.context.clock, MAX_READ)
     try:
         return noxus.keep_trying(
-            lambda api: read(api.within(MAX_READ)), lambda error, _: error.concerns_all or not limit.passed
+            lambda api: read(api.within(MAX_READ)),
+            lambda error, _: error.concerns_all or not limit.passed,
         )
     except Unauthorized as error:
         if error.http_status != 403:
@@ -213,10 +243,14 @@ def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
     noxus.context.outcome.phase = Phase.UPLOAD
     context = noxus.context
-    return store_files(inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources)
+    return store_files(
+        inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources
+    )
 
 
-def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run | None:
+def start_once(
+    noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions
+) -> Run | None:
     """Store the files, start the run, and note its id immediately: in the history, the state file and on stderr.
 
     Return the run to follow: None after --dry-run and --detach, which print the request and the id. Raises
@@ -234,13 +268,17 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunO
     digests = InputDigests(nodes, inputs.secret)
     request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
     history, host = context.history, context.base_url
-    attempt = StartAttempt(noxus.api, request, lambda run_id: history.find_entry(run_id, host) is not None)
+    attempt = StartAttempt(
+        noxus.api, request, lambda run_id: history.find_entry(run_id, host) is not None
+    )
     context.outcome.attempt = attempt
 
     def note(run: Run) -> None:
         named = replace(run, workflow=run.workflow or workflow) if workflow.name else run
         context.outcome.run, context.outcome.inputs = named, inputs.shown()
-        history.begin(Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret))
+        history.begin(
+            Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret)
+        )
         context.cache.save_run(run, workflow.name)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
@@ -260,7 +298,11 @@ def _show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: R
     if context.printing.format.is_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
-        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
+        context.outcome.request = {
+            "method": "POST",
+            "path": f"/v1/workflows/{workflow.id}/runs",
+            "body": body,
+        }
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:
@@ -268,7 +310,9 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
     mask = context.terminal.mask
     try:
         if state_file is not None:
-            write_state(Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url))
+            write_state(
+                Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url)
+            )
     except NoxError as error:
         complain(context, error)
         context.state_file_error = error

@@ -48,7 +48,9 @@ ACTING_OPTIONS = frozenset({"--apply", "--activate", "--fresh", "--again", "--al
 
 def verb_hint(word: str, verbs: Iterable[str]) -> str:
     """Return what to type instead of an unknown verb."""
-    meant = VERBS.get(word.lower()) or nearest(word, [verb for verb in verbs if verb not in ACTING], ALIKE)
+    meant = VERBS.get(word.lower()) or nearest(
+        word, [verb for verb in verbs if verb not in ACTING], ALIKE
+    )
     if meant is None or " " in meant:
         return meant or "see noxcli --help"
     return f"did you mean {meant}? see noxcli {meant} --help"

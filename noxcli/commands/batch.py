@@ -19,7 +19,9 @@ from noxcli.cli.options import (
     some_time,
 )
 
-Again = StrEnum("Again", "FAILED STOPPED DOUBTFUL RED EDITED")  # rows to start again, each by its name in lower case
+Again = StrEnum(
+    "Again", "FAILED STOPPED DOUBTFUL RED EDITED"
+)  # rows to start again, each by its name in lower case
 
 
 @declared
@@ -50,12 +52,21 @@ class Options(InputOptions, RowsOptions, LimitOptions):
         "Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
         None,
     )
-    id_column: str | None = option("--id", "COLUMN", "Name rows by this column. [default: $id]", None)
-    keep: list[str] | None = option("--keep", "COLUMN", "Keep this column in results; repeatable.", None)
-    output_dir: str | None = option(
-        "--output-dir", "DIR", "Write journal and files to DIR. [default: FILE.batch for the journal]", None
+    id_column: str | None = option(
+        "--id", "COLUMN", "Name rows by this column. [default: $id]", None
     )
-    max_parallel: int = option("--max-parallel", "N", "Run up to N rows at a time.", 8, min=1, max=1000)
+    keep: list[str] | None = option(
+        "--keep", "COLUMN", "Keep this column in results; repeatable.", None
+    )
+    output_dir: str | None = option(
+        "--output-dir",
+        "DIR",
+        "Write journal and files to DIR. [default: FILE.batch for the journal]",
+        None,
+    )
+    max_parallel: int = option(
+        "--max-parallel", "N", "Run up to N rows at a time.", 8, min=1, max=1000
+    )
     resume: bool = flag("--resume", "Continue where an earlier call stopped.")
     fresh: bool = flag("--fresh", "Move the earlier directory aside, and start over.")
     again: list[Again] | None = option(
@@ -65,17 +76,25 @@ class Options(InputOptions, RowsOptions, LimitOptions):
         "or doubtful (may run twice); repeatable.",
         None,
     )
-    allow_changed_input: bool = flag("--allow-changed-input", "Resume even if FILE or inputs have changed.")
+    allow_changed_input: bool = flag(
+        "--allow-changed-input", "Resume even if FILE or inputs have changed."
+    )
     max_failures: int | None = option(
         "--max-failures", "N", "Start no rows after N failures; 0: start all.", None, min=0
     )
     row_timeout: float | None = option(
-        "--row-timeout", "DUR", "Give up on a row this long after its start.", None, parser=some_time
+        "--row-timeout",
+        "DUR",
+        "Give up on a row this long after its start.",
+        None,
+        parser=some_time,
     )
     limit: int | None = option(
         "--limit", "N", "Run only the first N rows of FILE.", None, min=1, rich_help_panel="Rows"
     )
-    only: str | None = option("--only", "FILE", "Run only rows whose ids are in FILE, one a line.", None)
+    only: str | None = option(
+        "--only", "FILE", "Run only rows whose ids are in FILE, one a line.", None
+    )
     repeat: int = option("--repeat", "N", "Run each row N times.", 1, min=1, max=1000)
     shard: str | None = option(
         "--shard",

@@ -14,7 +14,14 @@ from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import RowCounts
 from noxcli.batch.spec import BatchSpec
 from noxcli.batch.worker import ClaimedIds, RowWorker
-from noxcli.batchdir.header import BatchHeader, changed_nodes, command_to_continue, constants_of, digests_of, line_with
+from noxcli.batchdir.header import (
+    BatchHeader,
+    changed_nodes,
+    command_to_continue,
+    constants_of,
+    digests_of,
+    line_with,
+)
 from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
@@ -53,9 +60,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
     shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
     spec = read_spec(noxus, options, read_rows(noxus, options, RowReader, options.repeat), shard)
     if options.dry_run and Again.RED in spec.again:
-        raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
-    context.printing.query = None if options.line_query is None else Query(options.line_query, "--query")
-    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
+        raise UsageProblem(
+            "--dry-run can't count what --again red would start", "remove one of them"
+        )
+    context.printing.query = (
+        None if options.line_query is None else Query(options.line_query, "--query")
+    )
+    checker = RowChecker.read(
+        context.reports.asserts, options.expect, context.sources, context.terminal.mask
+    )
     context.resume_command = spec.resume_command
     summary = BatchSummary(min_pass, options.repeat, enough)
     with Batch(spec, summary, context.terminal, context.clock) as batch:
@@ -76,7 +89,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
             batch.adopt(work)
             batch.count_earlier(checker)
             for name in ("junit", "report"):
-                batch.at_end(partial(context.reports.put, name, partial(_write_report, batch, context, checker, name)))
+                batch.at_end(
+                    partial(
+                        context.reports.put,
+                        name,
+                        partial(_write_report, batch, context, checker, name),
+                    )
+                )
             spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
             output, began = _output(context, batch, checker), context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
@@ -98,7 +117,9 @@ def read_rows(noxus: Session, options: Options, reader: Callable[..., R], repeat
     return rows
 
 
-def read_spec(noxus: Session, options: Options, rows: RowReader, shard: Shard, *, of_gate: bool = False) -> BatchSpec:
+def read_spec(
+    noxus: Session, options: Options, rows: RowReader, shard: Shard, *, of_gate: bool = False
+) -> BatchSpec:
     """Return what the command line asks; a gate always continues. Raises UsageProblem."""
     context = noxus.context
     return BatchSpec(
@@ -133,14 +154,18 @@ def _directory(rows: RowReader, options: Options, kind: str) -> Path:
             "name a file with a row for each file in it, such as FILE.csv with a column of paths",
         )
     if rows.is_pipe:
-        raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
+        raise UsageProblem(
+            "rows from a pipe need a directory for the journal", "add --output-dir DIR"
+        )
     return expanded(f"{options.file}.{kind}")
 
 
 def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workflow:
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
-    found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
+    found = Workflow(
+        found.id, found.name
+    )  # what a list contains may differ from what is read by id
     workflow = read_workflow_to_run(noxus, found, options.version_id, checks=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:
@@ -154,21 +179,27 @@ def validate_checks(
     """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
     own = EXPECT in rows.names
     if rows.empty:
-        skipped = f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
+        skipped = (
+            f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
+        )
         context.terminal.warn(f"{rows.name} has {skipped}")
     if not (checker.has_checks or own):
         if not seen.rows:
             context.terminal.warn(f"{rows.name} has no rows")
         return
     if not seen.rows:
-        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the checks")
+        raise UsageProblem(
+            f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the checks"
+        )
     checker.require_columns(rows.known, rows.renamed)
     checker.require_answers(header.outputs or (), "the workflow")
     if checker.expected is not None or checker.columns or own:
         coverage = checker.coverage()
         for row in rows.rows():
             coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
-        coverage.require(context.terminal.warn, header.outputs or (), "the workflow", own=own, is_whole=True)
+        coverage.require(
+            context.terminal.warn, header.outputs or (), "the workflow", own=own, is_whole=True
+        )
 
 
 def header_of(context: Context, workflow: Workflow, spec: BatchSpec) -> BatchHeader:
@@ -200,7 +231,9 @@ def header_of(context: Context, workflow: Workflow, spec: BatchSpec) -> BatchHea
     )
 
 
-def row_work(noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow], batch: Batch) -> RowWorker:
+def row_work(
+    noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow], batch: Batch
+) -> RowWorker:
     """Return what the batch's threads do for each row; in a directory that is named, its outputs become files."""
     context, retry_for = noxus.context, noxus.common.retry_for
     if batch.spec.named:
@@ -214,7 +247,9 @@ def row_work(noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow],
         known=ClaimedIds(batch.journaled.runs),
         reruns=batch.journaled.reruns,
         workflows=workflows,
-        digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
+        digests=[
+            InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows
+        ],
         mask=context.terminal.mask,
         retries=replace(noxus.retries(out_of_time=TimedOut), say=lambda _: None),
         explain_unexpected=partial(explain_unexpected, context),
@@ -230,7 +265,15 @@ def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     return ResultWriter(
-        batch.header, batch.journal, batch.results, checker, batch.summary, terminal.write, paste, query, table
+        batch.header,
+        batch.journal,
+        batch.results,
+        checker,
+        batch.summary,
+        terminal.write,
+        paste,
+        query,
+        table,
     )
 
 
@@ -242,7 +285,9 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         now = noxus.api.within(noxus.deadline.remaining(MAX_SEARCH)).get_workflow(begun.workflow_id)
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
-        noxus.context.terminal.warn(f"cannot check whether the workflow changed during the batch: {error.message}")
+        noxus.context.terminal.warn(
+            f"cannot check whether the workflow changed during the batch: {error.message}"
+        )
         return
     if definition is not None and definition != begun.definition:
         changed = changed_nodes(begun, replace(begun, nodes=nodes))
@@ -252,7 +297,9 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         )
 
 
-def show_progress(shown: Any, summary: BatchSummary, pace: "RateLimiter", running: int, doubtful: int) -> None:
+def show_progress(
+    shown: Any, summary: BatchSummary, pace: "RateLimiter", running: int, doubtful: int
+) -> None:
     """Show how far the batch is, and what slows it down."""
     note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:
@@ -268,7 +315,9 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     context, error, earlier = noxus.context, summary.cause, summary.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = (
-        amount(summary.done, "row") if summary.repeat == 1 else f"{summary.done} runs of {amount(summary.rows, 'row')}"
+        amount(summary.done, "row")
+        if summary.repeat == 1
+        else f"{summary.done} runs of {amount(summary.rows, 'row')}"
     )
     summary.write_outcome(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     if batch.is_stored:
@@ -284,16 +333,16 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         next_step = f"{'continue' if remaining else 'run the failed rows again'} with: {next_step}"
         if doubtful := summary.all_codes[ExitCode.START_UNKNOWN]:
             these = "the row in doubt" if doubtful == 1 else f"the {doubtful} rows in doubt"
-            next_step += (
-                f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
-            )
+            next_step += f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")
     summary.conclude(context.terminal, next_step, batch.named)
 
 
-def _write_report(batch: Batch, context: Context, checker: RowChecker, name: str, target: Path) -> None:
+def _write_report(
+    batch: Batch, context: Context, checker: RowChecker, name: str, target: Path
+) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
     from noxcli.reports.junit import write_junit

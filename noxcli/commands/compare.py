@@ -2,9 +2,18 @@
 
 from enum import StrEnum
 
-from noxcli.cli.options import ComparisonOptions, DocumentOptions, LimitOptions, argument, declared, option
+from noxcli.cli.options import (
+    ComparisonOptions,
+    DocumentOptions,
+    LimitOptions,
+    argument,
+    declared,
+    option,
+)
 
-FailOn = StrEnum("FailOn", "CHANGED NEW REMOVED WORSE")  # what else counts as a regression, each in lower case
+FailOn = StrEnum(
+    "FailOn", "CHANGED NEW REMOVED WORSE"
+)  # what else counts as a regression, each in lower case
 
 
 @declared
@@ -25,8 +34,13 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions):
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
     """
 
-    base: str = argument("BASE", "The results before: a batch's directory, a file of results, or a run.")
+    base: str = argument(
+        "BASE", "The results before: a batch's directory, a file of results, or a run."
+    )
     new: str = argument("NEW", "The results after, in the same forms.")
     fail_on: list[FailOn] | None = option(
-        "--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse.", None
+        "--fail-on",
+        "CLASS",
+        "Exit with 11 for changed, new or removed rows, or if NEW is worse.",
+        None,
     )

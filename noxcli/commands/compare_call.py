@@ -16,7 +16,15 @@ from noxcli.cli.session import Session, begin
 from noxcli.commands.compare import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.side import WHAT_FITS, Directory, JsonlSource, RunSource, Side, Source
-from noxcli.errors import ExitCode, LostContact, NotAsAsserted, NotFinished, NoxError, Phase, UsageProblem
+from noxcli.errors import (
+    ExitCode,
+    LostContact,
+    NotAsAsserted,
+    NotFinished,
+    NoxError,
+    Phase,
+    UsageProblem,
+)
 from noxcli.files import expanded, save
 from noxcli.models import is_uuid
 from noxcli.render.table import Layout, show_table, with_tabs
@@ -28,7 +36,10 @@ from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.reports.row_pair import RowClass, RowPair, diffs_of_pairs
 
-MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
+MAX_SHOWN, MAX_DIFFS = (
+    100,
+    5,
+)  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
 MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
 
@@ -51,20 +62,30 @@ class ComparisonReport:
         compared.require_partners(allow_missing=allow_missing)
         if compared.nothing_could_break:
             ways = ["correct the --assert or --expect, or see why they failed", compared.new_alone]
-            return UsageProblem(f"{none_passes}, so none could break", "; ".join(filter(None, ways)))
+            return UsageProblem(
+                f"{none_passes}, so none could break", "; ".join(filter(None, ways))
+            )
         if red is not None:
             return red
         if not compared.counted["answered"] and not compared.rule.of_gate:  # which names its rows
             what = f"{compared.row_counts}, but no row has an answer on both sides"
         elif (unjudged := compared.counted["unjudged"]) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)
-            rows, has = amount(self.comparison.counts.total(), "row"), "has" if unjudged == 1 else "have"
+            rows, has = (
+                amount(self.comparison.counts.total(), "row"),
+                "has" if unjudged == 1 else "have",
+            )
             what = f"of {rows}, {unjudged:,} {has} no answer to judge: {named}"
         else:
             return None
         return NotFinished(what, compared.resume_hints())
 
-    def write(self, ending: NoxError | None, notes: Iterable[str] = (), gate: Mapping[str, Any] | None = None) -> None:
+    def write(
+        self,
+        ending: NoxError | None,
+        notes: Iterable[str] = (),
+        gate: Mapping[str, Any] | None = None,
+    ) -> None:
         """Print what differs, and write the files; `notes` are more than each comparison has.
 
         Raises OutputNotDelivered.
@@ -86,7 +107,9 @@ class ComparisonReport:
         context, comparison = self.context, self.comparison
 
         def write_page(target: Path) -> None:
-            save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
+            save(
+                target, comparison_page(context.new_page(target.parent), totals, comparison.pairs())
+            )
 
         def write_cases(target: Path) -> None:
             write_junit(target, context.outcome.name, self._cases(totals), context.terminal.mask)
@@ -101,7 +124,11 @@ class ComparisonReport:
                 context.outcome.name,
                 side["passed"],
                 side["rows"],
-                [(count, str(change)) for change in RowClass if (count := comparison.counts[change])],
+                [
+                    (count, str(change))
+                    for change in RowClass
+                    if (count := comparison.counts[change])
+                ],
                 [
                     f"{pair.change} {_with_input(pair)}: {pair.what()}"
                     for pair in islice(passing, MAX_LISTED - len(broken))
@@ -110,14 +137,19 @@ class ComparisonReport:
                 facts=list(compared_facts(totals)),
                 broken=broken,
                 listed=comparison.listed,
-                headline=", ".join(filter(None, [worse_headline(totals), comparison.summary_line()])),
+                headline=", ".join(
+                    filter(None, [worse_headline(totals), comparison.summary_line()])
+                ),
             )
 
     def _cases(self, totals: Mapping[str, Any]) -> Iterator[Case]:
         """Yield a test case for each row, and in a gate one for NEW as a whole before them."""
         if totals["gate"] is not None:
             verdict = CaseVerdict.FAILURE if worse_headline(totals) else CaseVerdict.PASSED
-            whole, workflow = (totals["reason"] or "").partition(";")[0], totals["new"]["workflow_id"]
+            whole, workflow = (
+                (totals["reason"] or "").partition(";")[0],
+                totals["new"]["workflow_id"],
+            )
             yield Case("NEW as a whole", workflow, None, verdict, "worse", whole, whole)
         for pair in self.comparison.pairs(same=True):
             lacks = pair.verdict.unjudged and not self.options.allow_missing
@@ -132,14 +164,19 @@ class ComparisonReport:
         elif terminal.stdout_is_tty:
             layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
             pairs = islice(comparison.pairs(), MAX_SHOWN)
-            rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
+            rows = [
+                [str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs
+            ]
             show_table(terminal, layout, rows)
             terminal.show(diffs_of_pairs(terminal, islice(comparison.pairs(), MAX_DIFFS)))
             if comparison.listed > MAX_SHOWN:
                 more = amount(comparison.listed - MAX_SHOWN, "row")
                 terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
         else:
-            terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
+            terminal.write_all(
+                with_tabs([[str(pair.change), pair.name, pair.what()]])
+                for pair in comparison.pairs()
+            )
         for side in ("base", "new"):
             terminal.note(f"{side.upper()} {totals[side]['source']}: {side_figures(totals[side])}")
         for line in totals["notes"]:
@@ -151,12 +188,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(
+        context.reports.asserts, options.expect, context.sources, context.terminal.mask
+    )
     checker = checker.measuring(options.score, options.by)
     base, new = _open_sides(noxus, options, checker)
     with Comparison(base, new, checker, options.pass_each) as comparison:
-        report = ComparisonReport(context, comparison, options, ["broken", *(options.fail_on or ())])
-        ending = report.ending(_why_red(report), f"{comparison.compared.row_counts}, none of which passes")
+        report = ComparisonReport(
+            context, comparison, options, ["broken", *(options.fail_on or ())]
+        )
+        ending = report.ending(
+            _why_red(report), f"{comparison.compared.row_counts}, none of which passes"
+        )
         report.write(ending)
     if ending is not None:
         raise ending
@@ -175,12 +218,16 @@ def _open_sides(noxus: Session, options: Options, checker: RowChecker) -> tuple[
     checker.require_columns(new.columns)
     for side in (base, new):
         if checker.outputs and not side.outputs:
-            noxus.context.terminal.note(f"the outputs of {side.name} {side.named} are not known, so none was checked")
+            noxus.context.terminal.note(
+                f"the outputs of {side.name} {side.named} are not known, so none was checked"
+            )
     alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
     checker.require_outputs(base.outputs, f"BASE {base.named}", alone, known_elsewhere=new.outputs)
     checker.require_answers(new.outputs, f"NEW {new.named}")
     if not checker.check_names(own=new.expects) and base.asserted != new.asserted:
-        warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
+        warn(
+            "ignored the printed verdicts, since BASE and NEW were checked differently; add --assert"
+        )
     is_whole = not (new.has_unnamed or new.source.is_limited)
     coverage.require(warn, new.outputs, f"NEW {new.named}", own=new.expects, is_whole=is_whole)
     return base, new
@@ -213,15 +260,23 @@ def _read_run(noxus: Session, source: str) -> Source:
         if error is None:
             outcome.run = await_output(noxus.api, run, retries)
             outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
-    document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
+    document = outcome.document(
+        error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask
+    )
     return RunSource(document, run.input if isinstance(run.input, dict) else None)
 
 
 def _why_red(report: ComparisonReport) -> NoxError | None:
     """Return why rows, or NEW as a whole, end the command with 11; None if neither does."""
     counts, failing = report.comparison.counts, report.failing
-    if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
-        return NotAsAsserted(f"of {amount(counts.total(), 'row')}, {in_prose(counted)}: {report.name_failing()}")
+    if counted := [
+        f"{counts[change]:,} {change}"
+        for change in RowClass
+        if change in failing and counts[change]
+    ]:
+        return NotAsAsserted(
+            f"of {amount(counts.total(), 'row')}, {in_prose(counted)}: {report.name_failing()}"
+        )
     worse = report.comparison.compared.why_worse() if "worse" in failing else None
     return None if worse is None else NotAsAsserted(worse)
 

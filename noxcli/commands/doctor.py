@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.urls import Url
 
-CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
+CHECK_COLUMNS = Layout(
+    ("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True
+)
 # Seconds to watch a stream, until it is looked at again, and that it must stay open after its first bytes.
 WATCHED, CHECK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
@@ -32,9 +34,7 @@ MIN_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
-FIX_BUFFERING = (
-    "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
-)
+FIX_BUFFERING = "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
     checks = list(run_checks(noxus, options.run))
     code = worst(check.error.exit_code for _, check in checks if check.error)
     found = [
-        {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint} for name, check in checks
+        {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
+        for name, check in checks
     ]
     found = terminal.mask.whole(found)
     if printing.format.is_text:
         lines = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in found]
-        rows = [(each["verdict"], each["name"], visible(line, None)) for each, line in zip(found, lines, strict=True)]
+        rows = [
+            (each["verdict"], each["name"], visible(line, None))
+            for each, line in zip(found, lines, strict=True)
+        ]
         show_table(terminal, CHECK_COLUMNS, rows)
     else:
         printing.print_named("doctor", {"checks": found}, code)
@@ -88,7 +92,11 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
     from noxcli.urls import shown_url, to_url  # the help loads none of these
 
     name, configured = "settings", noxus.context.configured
-    used = [f"profile {configured.profile.value!r} ({configured.profile.source})"] if configured.profile else []
+    used = (
+        [f"profile {configured.profile.value!r} ({configured.profile.source})"]
+        if configured.profile
+        else []
+    )
     used += [f"project file {configured.project}"] if configured.project else []
     if used:
         yield name, Probe("ok", ", ".join(used))
@@ -104,7 +112,13 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
                     raise  # something else answers
                 me = refused
             through = f" through the proxy {shown_url(proxy)}" if (proxy := proxy_for(url)) else ""
-            yield name, Probe("ok", f"{url.netloc} answers in {(time.monotonic() - began) * 1000:.0f} ms{through}")
+            yield (
+                name,
+                Probe(
+                    "ok",
+                    f"{url.netloc} answers in {(time.monotonic() - began) * 1000:.0f} ms{through}",
+                ),
+            )
             yield "tls", _check_tls(url)
             yield "clock", _check_clock(api)
             name = "key"
@@ -123,7 +137,9 @@ def _check_tls(url: "Url") -> Probe:
         return Probe("ok", "encrypted, and the certificate is trusted")
     if is_loopback(url.host):
         return Probe("ok", "not needed: it is this machine")
-    return Probe("warning", "the key travels in plain text", "use https, except in a closed network")
+    return Probe(
+        "warning", "the key travels in plain text", "use https, except in a closed network"
+    )
 
 
 def _check_clock(api: "NoxusApi") -> Probe:
@@ -135,7 +151,11 @@ def _check_clock(api: "NoxusApi") -> Probe:
     if abs(ahead) <= MAX_SKEW:
         return Probe("ok", "agrees with the server's")
     side = "behind" if ahead > 0 else "ahead of"
-    return Probe("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
+    return Probe(
+        "warning",
+        f"{show_seconds(abs(ahead))} {side} the server's",
+        "set this machine's clock (NTP)",
+    )
 
 
 def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) -> Probe:
@@ -150,7 +170,9 @@ def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) ->
         text = f"{text} ({me['name']})"
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
-        return Probe("warning", f"{text}, but may not run workflows", "give the key the permission flows_run")
+        return Probe(
+            "warning", f"{text}, but may not run workflows", "give the key the permission flows_run"
+        )
     return Probe("ok", text)
 
 
@@ -173,7 +195,10 @@ def _check_buffering(feed: "EventFeed", run: Run) -> Probe:
     """Say whether the events of a run come as they are sent; `run` is its record from before the stream was opened."""
     ended = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers
-    if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    if (
+        "Content-Length" in headers
+        or headers.get("Content-Encoding", "identity").strip().lower() != "identity"
+    ):
         text = "something in between buffers or compresses the stream"
     elif run.status != "running" or ended:  # its replay comes in one piece, buffered or not
         why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
@@ -181,7 +206,9 @@ def _check_buffering(feed: "EventFeed", run: Run) -> Probe:
         return Probe("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
     elif feed.first_byte_at is None:
         text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
-    elif feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET:  # as after a buffer of fixed size
+    elif (
+        feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET
+    ):  # as after a buffer of fixed size
         text = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
     else:
         return Probe("ok", "come as they are sent")
@@ -199,7 +226,11 @@ def _watch_feed(feed: "EventFeed") -> bool:
         while time.monotonic() < until:
             feed.next_events(CHECK_EVERY)
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
-            until = began + WATCHED if feed.first_byte_at is None or in_transit else feed.first_byte_at + STAYS_OPEN
+            until = (
+                began + WATCHED
+                if feed.first_byte_at is None or in_transit
+                else feed.first_byte_at + STAYS_OPEN
+            )
     except NoxError:
         if not feed.opened:
             raise

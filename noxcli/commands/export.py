@@ -20,8 +20,12 @@ class Options(LimitOptions):
     formats = "for the definition as JSON: --definition"
     workflow: str = WORKFLOW
     version_id: str | None = VERSION_ID
-    definition: bool = flag("--definition", "Print the definition alone, as JSON without positions and times.")
-    no_dependencies: bool = flag("--no-dependencies", "Leave out sub-workflows, knowledge bases and files.")
+    definition: bool = flag(
+        "--definition", "Print the definition alone, as JSON without positions and times."
+    )
+    no_dependencies: bool = flag(
+        "--no-dependencies", "Leave out sub-workflows, knowledge bases and files."
+    )
     output: str | None = OUTPUT
 
 
@@ -31,7 +35,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.inputs.definition import definition_text
 
     if options.definition and options.no_dependencies:
-        raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")
+        raise UsageProblem(
+            "a definition alone has no dependencies", "drop --no-dependencies or --definition"
+        )
     noxus = session.begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
@@ -40,8 +46,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
             content = definition_text(known.definition).encode()
         else:
             wanted = options.version_id
-            version_id = None if wanted is None else start.find_version(noxus, found, wanted, checks=True).id
+            version_id = (
+                None if wanted is None else start.find_version(noxus, found, wanted, checks=True).id
+            )
             content = noxus.keep_trying(
-                lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
+                lambda api: api.export_workflow(
+                    found.id, version_id, dependencies=not options.no_dependencies
+                )
             )
     noxus.context.terminal.write(content)

@@ -34,5 +34,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             if options.wait:
                 found = follow.to_end(noxus, found, options)
             elif not found.paused:
-                raise NotFinished(f"run {found.id} is still {found.word}", "add --wait to wait for its end")
+                raise NotFinished(
+                    f"run {found.id} is still {found.word}", "add --wait to wait for its end"
+                )
         deliver.deliver(noxus, found, options)

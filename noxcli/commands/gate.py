@@ -1,6 +1,14 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
-from noxcli.cli.options import REQUIRED, ComparisonOptions, DocumentOptions, declared, fixed_at, flag, option
+from noxcli.cli.options import (
+    REQUIRED,
+    ComparisonOptions,
+    DocumentOptions,
+    declared,
+    fixed_at,
+    flag,
+    option,
+)
 from noxcli.commands import batch
 from noxcli.commands.batch import Again
 
@@ -22,10 +30,17 @@ class Options(ComparisonOptions, DocumentOptions, batch.Options):
     base: str = option("--base", "VERSION", "The saved version before: its id or name.", REQUIRED)
     new: str | None = option("--new", "VERSION", "The saved version after. [default: --base]", None)
     new_input: list[str] | None = option(
-        "--new-input", "INPUT", "An input that NEW gets in place of the same one, if any; repeatable.", None
+        "--new-input",
+        "INPUT",
+        "An input that NEW gets in place of the same one, if any; repeatable.",
+        None,
     )
     max_runs: int | None = option(
-        "--max-runs", "RUNS", "Start at most RUNS runs. [default: 12 for each row, and 300]", None, min=1
+        "--max-runs",
+        "RUNS",
+        "Start at most RUNS runs. [default: 12 for each row, and 300]",
+        None,
+        min=1,
     )
     output_dir: str | None = option(
         "--output-dir",
@@ -33,7 +48,9 @@ class Options(ComparisonOptions, DocumentOptions, batch.Options):
         "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
         None,
     )
-    dry_run: bool = flag("--dry-run", "Print the least and the most runs that it may start, and start none.")
+    dry_run: bool = flag(
+        "--dry-run", "Print the least and the most runs that it may start, and start none."
+    )
     resume: bool = fixed_at(False)
     again: list[Again] | None = fixed_at(None)
     allow_changed_input: bool = fixed_at(False)

@@ -29,7 +29,10 @@ from noxcli.rows.reader import RowReader
 
 NEW_INPUT = "--new-input"
 TRIES = 2  # in one call, for an answer that has no result
-CLASSES = {SuspectState.VARIES: RowClass.VARIES, SuspectState.NO_BASE: None}  # other suspects are broken
+CLASSES = {
+    SuspectState.VARIES: RowClass.VARIES,
+    SuspectState.NO_BASE: None,
+}  # other suspects are broken
 
 
 class GateRows(RowReader):
@@ -41,7 +44,9 @@ class GateRows(RowReader):
         """Raise UsageProblem if a column has an input of NEW's own, once all rows were read."""
         for name in self.own.values:
             if name in map(self._columns.named, self.names):
-                raise UsageProblem(f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one")
+                raise UsageProblem(
+                    f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one"
+                )
 
     def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
         for row in self.rows() if rows is None else rows:
@@ -49,7 +54,11 @@ class GateRows(RowReader):
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
                     number = AnswerKey(row.number, side, place).number
-                    own_id = None if row.id is None else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
+                    own_id = (
+                        None
+                        if row.id is None
+                        else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
+                    )
                     yield replace(of_side, number=number, id=own_id, of=row.number)
 
 
@@ -60,7 +69,9 @@ class GateAnswers(BatchSummary):
     UNIT, BAD = "run", "not passed"
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
-    unknown_starts: list[str] = field(default_factory=list)  # starts whose outcome is not known, with their candidates
+    unknown_starts: list[str] = field(
+        default_factory=list
+    )  # starts whose outcome is not known, with their candidates
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
@@ -68,18 +79,28 @@ class GateAnswers(BatchSummary):
 
     def remember(self, journaled: JournalState) -> None:
         """Count the runs of earlier calls; what they have retried already is asked once in this call."""
-        self.runs.update({AnswerKey.of(number): count for number, count in journaled.starts.items()})
+        self.runs.update(
+            {AnswerKey.of(number): count for number, count in journaled.starts.items()}
+        )
         self._tries.update(key for key, count in self.runs.items() if count > 1)
         self.has_started = bool(self.runs.total())
         self._followed = {*map(AnswerKey.of, journaled.pending)}
 
-    def count(self, line: Mapping[str, Any], *paste: Callable[[str], str], before: bool = False, **more: Any) -> None:
+    def count(
+        self,
+        line: Mapping[str, Any],
+        *paste: Callable[[str], str],
+        before: bool = False,
+        **more: Any,
+    ) -> None:
         BatchSummary.count(self, line, *paste, before=before, **more)
         key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
         if line["result"].get("assertions"):
             self._checked.add(key.row)
         if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
-            found, _, _ = line["result"]["error"]["hint"].partition("; ")  # what follows is about batches
+            found, _, _ = line["result"]["error"]["hint"].partition(
+                "; "
+            )  # what follows is about batches
             start = f"a start of row {key.row} in {line['side'].upper()}"
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
@@ -109,7 +130,9 @@ class GateAnswers(BatchSummary):
         found = dict(verdict.suspects)
         if len(verdict.looks) > 1 or not verdict.is_worse:
             for row in self.rules.rows:
-                base, new = (self._answer(self.counting(row, side, verdict)[0]) for side in (BASE, NEW))
+                base, new = (
+                    self._answer(self.counting(row, side, verdict)[0]) for side in (BASE, NEW)
+                )
                 if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
                     found.setdefault(row, SuspectState.VARIES)
         return {row: self._confirmed(row, state) for row, state in found.items()}
@@ -130,12 +153,19 @@ class GateAnswers(BatchSummary):
 
     def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
         places = (*SCREEN, *SUSPECTS)
-        again = [[self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)]
-        base, new = ((each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE)) for each in again)
+        again = [
+            [self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)
+        ]
+        base, new = (
+            (each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE))
+            for each in again
+        )
         return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
 
 
 def with_own(inputs: Inputs, own: Inputs) -> Inputs:
     """Return the inputs with NEW's own in their place."""
     values = {**inputs.values, **own.values}
-    return Inputs(values, (inputs.texts - own.values.keys()) | own.texts, inputs.secret - own.values.keys())
+    return Inputs(
+        values, (inputs.texts - own.values.keys()) | own.texts, inputs.secret - own.values.keys()
+    )

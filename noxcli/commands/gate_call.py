@@ -18,7 +18,14 @@ from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.ending import resume_hint, to_paste
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import read_whole_workflow, upload_files
-from noxcli.commands.batch_call import header_of, read_rows, read_spec, row_work, show_progress, validate_checks
+from noxcli.commands.batch_call import (
+    header_of,
+    read_rows,
+    read_spec,
+    row_work,
+    show_progress,
+    validate_checks,
+)
 from noxcli.commands.compare_call import ComparisonReport
 from noxcli.commands.gate import Options
 from noxcli.commands.gate_answers import NEW_INPUT, GateAnswers, GateRows, with_own
@@ -81,7 +88,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 gate.check()
                 if options.dry_run:
                     rules, started = answers.rules, answers.runs.total()
-                    counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
+                    counts = {
+                        "rows": len(rules.rows),
+                        "least_runs": rules.round_runs,
+                        "most_runs": rules.max_runs,
+                    }
                     context.printing.print_document({**counts, "started": started})
                     return
                 batch.begin(gate.checker)
@@ -108,7 +119,9 @@ class _Gate:
         """Raises UsageProblem."""
         self.noxus, self.options, self.answers = noxus, options, GateAnswers()
         context = self.context = noxus.context
-        checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
+        checker = RowChecker.read(
+            context.reports.asserts, options.expect, context.sources, context.terminal.mask
+        )
         self.checker = checker.measuring(options.score, options.by)
         self.rows = read_rows(noxus, options, GateRows, PER_ROW)
         self.rows.own = parse_inputs(options.new_input or [], None, context.sources)
@@ -134,7 +147,9 @@ class _Gate:
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
         if not (self.checker.has_checks or EXPECT in rows.names):
-            raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
+            raise UsageProblem(
+                "a gate without a check can't fail", "add --assert, --expect or --score"
+            )
         for name, workflow in zip(SIDES, self.workflows, strict=True):
             self.checker.require_answers([*keys_of(outputs_of(workflow.definition) or ())], name)
         validate_checks(self.context, self.checker, rows, header, seen)
@@ -143,7 +158,9 @@ class _Gate:
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
         most = options.max_runs or default_max_runs(len(numbers))
         if most < (least := min_max_runs(len(numbers))):
-            raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
+            raise UsageProblem(
+                f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}"
+            )
         self.answers.rules = GateRules(numbers, most, scored=self.checker.score is not None)
 
     def _read_versions(self, workflow: Workflow, *names: str) -> list[Workflow]:
@@ -152,7 +169,9 @@ class _Gate:
         workflows = [read_whole_workflow(self.noxus, workflow, name) for name in names]
         base, new = (digests_of(each.definition)[0] for each in workflows)
         if base == new and all(common.get(name) == value for name, value in own.items()):
-            raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
+            raise UsageProblem(
+                "BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}"
+            )
         return workflows
 
     def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
@@ -168,12 +187,18 @@ class _Gate:
     def decide(self, pace: "RateLimiter") -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.context
-        common, own, work = self.spec.common, self.rows.own, row_work(noxus, pace, self.workflows, batch)
+        common, own, work = (
+            self.spec.common,
+            self.rows.own,
+            row_work(noxus, pace, self.workflows, batch),
+        )
         batch.count_earlier(self.checker)
         self.rows.share(replace(common, values=upload_files(noxus, common)))
         self.rows.own = replace(own, values=upload_files(noxus, own))
         paste = partial(to_paste, context)
-        output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
+        output = ResultWriter(
+            batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste
+        )
         try:
             with task_progress(context.terminal, prints=True) as shown:
                 tick = partial(show_progress, shown, answers, pace)
@@ -185,7 +210,9 @@ class _Gate:
                 context.terminal.warn(doubt)
         return wanted
 
-    def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
+    def _ask(
+        self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any
+    ) -> None:
         """Get these answers. Raises what ends the gate."""
         batch, answers = self.batch, self.answers
         numbers = {key.number for key in wanted}
@@ -198,7 +225,9 @@ class _Gate:
         for number in numbers:  # what this call has seen is not followed again
             batch.journaled.reset_row(number)
         if cause is not None:
-            cause.exit_code = cause.exit_code or worst(answers.codes)  # the first rows ended alike, or are in doubt
+            cause.exit_code = cause.exit_code or worst(
+                answers.codes
+            )  # the first rows ended alike, or are in doubt
             cause.hint = resume_hint(self.context)
             raise cause
 
@@ -216,7 +245,9 @@ class _Gate:
         """Report what was found, and return what the gate ends with."""
         options, runs = self.options, amount(self.answers.runs.total(), "run")
         base, new = self._sides(verdict)
-        with Comparison(base, new, self.checker, suspects=self.answers.confirmed(verdict)) as comparison:
+        with Comparison(
+            base, new, self.checker, suspects=self.answers.confirmed(verdict)
+        ) as comparison:
             report = ComparisonReport(self.context, comparison, options, [RowClass.BROKEN])
             red = self._why_red(verdict, report.name_failing(), runs) if verdict.is_red else None
             ending = report.ending(red, f"no row passes in either version ({runs})")
@@ -230,7 +261,9 @@ class _Gate:
         for side, own in enumerate(((), self.rows.own.values)):
             header = _of_side(self.batch.header, side)
             numbers = [
-                key.number for row in self.answers.rules.rows for key in self.answers.counting(row, side, verdict)
+                key.number
+                for row in self.answers.rules.rows
+                for key in self.answers.counting(row, side, verdict)
             ]
             named = header.version_name or header.version_id or ""
             named += f" with {in_prose(list(own))}" if own else ""
@@ -252,21 +285,31 @@ class _Gate:
 
     def _document(self, verdict: GateVerdict) -> dict[str, Any]:
         """Return the gate's part of `noxcli.comparison/1`."""
-        rules, rate, runs = self.answers.rules, self.answers.pass_rate(verdict), self.answers.runs.total()
+        rules, rate, runs = (
+            self.answers.rules,
+            self.answers.pass_rate(verdict),
+            self.answers.runs.total(),
+        )
         rounds = len(verdict.looks)
-        possible = rounds + min(MAX_ROUNDS - rounds, max(0, rules.max_runs - runs) // rules.round_runs)
+        possible = rounds + min(
+            MAX_ROUNDS - rounds, max(0, rules.max_runs - runs) // rules.round_runs
+        )
         return {
             "rounds": rounds,
             "runs": runs,
             "max_runs": rules.max_runs,
             "looks": [look.document() for look in verdict.looks],
             "suspects": {str(state): len(verdict.rows(state)) for state in SuspectState},
-            "loss_seen": loss_seen(self.answers.rows_with_a_check, rate, possible, scored=rules.scored),
+            "loss_seen": loss_seen(
+                self.answers.rows_with_a_check, rate, possible, scored=rules.scored
+            ),
             "row_seen": row_seen(self.answers.rows_with_a_check, rate),
             "checks_changed": self.checks_changed,
         }
 
-    def _notes(self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None) -> Iterator[str]:
+    def _notes(
+        self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None
+    ) -> Iterator[str]:
         """Yield what users should know about the verdict."""
         look, loss, row = verdict.looks[-1], found["loss_seen"], found["row_seen"]
         is_open = look.color is Color.GRAY and not verdict.is_red
@@ -275,7 +318,10 @@ class _Gate:
             yield f"not decided after {amount(look.rounds, 'round')}: {look.words()}{green}"
         by_rows = verdict.is_red and not verdict.is_worse  # the error says what is known of these
         if look.broken and not by_rows:
-            what, often = counts_of(look.broken, look.fixed, "answer"), chance_of(look.broken, look.fixed)
+            what, often = (
+                counts_of(look.broken, look.fixed, "answer"),
+                chance_of(look.broken, look.fixed),
+            )
             yield often if is_open else f"{what}: {often}"
         if verdict.suspects and not by_rows:
             yield f"seemed broken: {verdict.words()}"
@@ -311,7 +357,9 @@ def _about(workflow: Workflow) -> dict[str, Any]:
 
 def _of_side(header: BatchHeader, side: int) -> BatchHeader:
     """Return what the header says of one side alone."""
-    own = {key: value for key, value in (header.gate or {}).items() if key != "checks" and side == NEW}
+    own = {
+        key: value for key, value in (header.gate or {}).items() if key != "checks" and side == NEW
+    }
     return replace(header, **own, repeat=1, gate=None)
 
 
@@ -322,8 +370,15 @@ def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> N
         for each in differences(_of_side(then, side), _of_side(now, side)):
             nodes = f" ({each.now})" if each.what == "definition" else ""
             names += [f"{whose}{each.what}{nodes}"] if each.what not in names else []
-    if (then.digest, then.rows, then.limit, then.only) != (now.digest, now.rows, now.limit, now.only):
+    if (then.digest, then.rows, then.limit, then.only) != (
+        now.digest,
+        now.rows,
+        now.limit,
+        now.only,
+    ):
         names.append("rows")
     if names:
         differ = "differs" if len(names) == 1 and names[0] != "rows" else "differ"
-        raise UsageProblem(f"{in_prose(names)} {differ} from the gate that began in {directory}", FRESH)
+        raise UsageProblem(
+            f"{in_prose(names)} {differ} from the gate that began in {directory}", FRESH
+        )

@@ -63,7 +63,9 @@ class Options:
         noxcli help agents
     """
 
-    topic: str | None = argument("[TOPIC]", "A command, options, exit-codes, switches, agents.", None)
+    topic: str | None = argument(
+        "[TOPIC]", "A command, options, exit-codes, switches, agents.", None
+    )
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

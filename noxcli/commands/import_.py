@@ -47,13 +47,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context, retries = noxus.context, noxus.retries()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
-        workflows = {each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))}
+        workflows = {
+            each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))
+        }
         targets = request.targets(workflows)
         check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
 
         def send(*, dry_run: bool) -> list[Any]:
             context.outcome.phase = Phase.START
-            context.outcome.attempt = attempt = ImportAttempt(api, request, check_command, dry_run=dry_run)
+            context.outcome.attempt = attempt = ImportAttempt(
+                api, request, check_command, dry_run=dry_run
+            )
             note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
             return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
@@ -64,7 +68,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
             answer = send(dry_run=False)
             created = request.created_in(answer, workflows)
             if not created and options.mode != "replace":
-                unnamed = f"the answer does not name what was created; list it with: {check_command}"
+                unnamed = (
+                    f"the answer does not name what was created; list it with: {check_command}"
+                )
                 context.terminal.warn(to_paste(context, unnamed))
     _show(noxus, options, targets, answer, created)
 
@@ -79,7 +85,10 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", hint)
     if definition_in(text) is not None:
-        raise UsageProblem(f"{shown} is a definition alone, not a bundle", "export the workflow without --definition")
+        raise UsageProblem(
+            f"{shown} is a definition alone, not a bundle",
+            "export the workflow without --definition",
+        )
     return text
 
 
@@ -94,9 +103,13 @@ def _require_consent(noxus: "Session", options: Options, targets: Mapping[str, s
     terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
     try:
         device = terminal.device()  # stdin may be the bundle
-        answer = noxus.context.sources.in_time(lambda: _read_line(device), "the question was not answered")
+        answer = noxus.context.sources.in_time(
+            lambda: _read_line(device), "the question was not answered"
+        )
     except OSError:
-        raise UsageProblem("nothing was imported: there is no terminal to ask on", "redirect stderr") from None
+        raise UsageProblem(
+            "nothing was imported: there is no terminal to ask on", "redirect stderr"
+        ) from None
     if answer.strip().lower() not in {"y", "yes"}:
         raise UsageProblem("nothing was imported")
 
@@ -107,7 +120,11 @@ def _read_line(terminal: Path) -> str:
 
 
 def _show(
-    noxus: "Session", options: Options, targets: Mapping[str, str], answer: list[Any], created: list[dict[str, str]]
+    noxus: "Session",
+    options: Options,
+    targets: Mapping[str, str],
+    answer: list[Any],
+    created: list[dict[str, str]],
 ) -> None:
     """Print the document about an import, or of what it would do, or a line for each thing in it."""
     context, terminal = noxus.context, noxus.context.terminal

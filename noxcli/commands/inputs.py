@@ -48,7 +48,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options)
     context = noxus.context
     with noxus.connect(Phase.PREFLIGHT):
-        known = start.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
+        known = start.read_whole_workflow(
+            noxus, noxus.resolve_workflow(options.workflow), options.version_id
+        )
     nodes = inputs_of(known.definition) or []
     if options.version_id is None:
         context.cache.save_keys(known.id, nodes, outputs_of(known.definition) or [])
@@ -63,7 +65,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:
-    shown = "" if node.value is None else node.value if isinstance(node.value, str) else to_json(node.value)
+    shown = (
+        ""
+        if node.value is None
+        else node.value
+        if isinstance(node.value, str)
+        else to_json(node.value)
+    )
     fixed, default = (shown, "") if node.fixed else ("", shown)
     kind = f"list of {node.type}" if node.is_list else node.type or ""
     return node.label or "", node.id, kind, "yes" if node.required else "no", fixed, default

@@ -76,13 +76,20 @@ def execute(ctx: typer.Context, options: Options) -> None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
         rows = [
-            [node["name"], node["status"], *(plain(node[each]) or UNKNOWN for each in MEASURED), plain(node["error"])]
+            [
+                node["name"],
+                node["status"],
+                *(plain(node[each]) or UNKNOWN for each in MEASURED),
+                plain(node["error"]),
+            ]
             for node in inside.nodes
         ]
         show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
         for key, value in (inside.inputs or {}).items():
             terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
-        terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
+        terminal.note(
+            f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,9 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
 
     def read(what: str, call: "Callable[[NoxusApi], T]") -> "T | None":
         try:
-            return noxus.keep_trying(call, lambda error, _: error.concerns_all)  # the table needs neither
+            return noxus.keep_trying(
+                call, lambda error, _: error.concerns_all
+            )  # the table needs neither
         except NoxError as error:
             context.terminal.warn(f"{what} can't be read: {error.message}")
             return None
@@ -117,7 +126,8 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
     else:
         workflow = run.workflow if run.workflow and run.workflow.nodes else None
         workflow = workflow or read(
-            "nodes are shown by their ids, since the workflow", lambda api: api.get_workflow(run.workflow_id)
+            "nodes are shown by their ids, since the workflow",
+            lambda api: api.get_workflow(run.workflow_id),
         )
         progress = progress_of(noxus, run, workflow)
         progress.apply_one(Finished(run))
@@ -125,7 +135,9 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
     entry = context.history.find_entry(run.id, context.base_url)
     hidden = (entry and entry.secret_inputs) or ()
     recorded = run.input if isinstance(run.input, dict) else None
-    inputs = recorded and {key: HIDDEN if key in hidden else value for key, value in recorded.items()}
+    inputs = recorded and {
+        key: HIDDEN if key in hidden else value for key, value in recorded.items()
+    }
     known = data_by_node(data, progress.nodes.keys())
     nodes = [_entry(node, known.get(node.id, NodeData())) for node in progress.nodes.values()]
     return Inside(run, progress, nodes, data, inputs)
@@ -160,4 +172,9 @@ def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     delivered = complete_inline(noxus.api, answer, noxus.retries())
     require_whole(delivered, inside.run)
     name = names.get(node_id, node_id)
-    return {"node_id": node_id, "name": name, "data": delivered.output, "complete": delivered.complete}
+    return {
+        "node_id": node_id,
+        "name": name,
+        "data": delivered.output,
+        "complete": delivered.complete,
+    }

@@ -40,9 +40,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         inside = inspect_run(noxus, options.run)
     run, progress = inside.run, inside.progress
     error = verdict_of(run, progress.why)
-    outcome = Outcome(options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN)
+    outcome = Outcome(
+        options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN
+    )
     document = outcome.document(error.exit_code if error else ExitCode.OK, terminal.mask)
-    for node, known in zip(document["nodes"], inside.nodes, strict=True):  # the run's data has times that events lack
+    for node, known in zip(
+        document["nodes"], inside.nodes, strict=True
+    ):  # the run's data has times that events lack
         node["started_s"] = seconds_between(run.created_at, known["started_at"])
         node["duration_s"] = known["duration_s"]
     if printing.target is None and terminal.stdout_is_tty:

@@ -42,7 +42,12 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, follow, session, start  # the help loads none of what a run needs
+    from noxcli.cli import (
+        deliver,
+        follow,
+        session,
+        start,
+    )  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.run)
     start.require_startable(ctx, options)
@@ -86,14 +91,17 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
             f"give them all: noxcli run {quote(earlier.workflow_id)} INPUT...",
         )
     entry = context.history.find_entry(run_id, context.base_url)
-    secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
+    secret = (
+        entry.secret_inputs if entry is not None else None
+    )  # None: which were secret is not known
     merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition) or ())
     # A record has only the beginning of a long text.
     recorded = {key: value for key, value in merged.values.items() if key not in given.values}
     completed = complete_inline(noxus.api, recorded, noxus.retries())
     if completed.problems:
         raise UsageProblem(
-            f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"
+            f"the record has only the beginning of an input: {'; '.join(completed.problems)}",
+            "give it again",
         )
     inputs = replace(merged, values={**completed.output, **given.values})
     context.hide(replace(inputs, secret=inputs.secret - given.secret))
@@ -105,7 +113,10 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
 
 
 def with_recorded(
-    recorded: Mapping[str, Any], given: "Inputs", secret: Collection[str] | None, nodes: "Sequence[InputNode]"
+    recorded: Mapping[str, Any],
+    given: "Inputs",
+    secret: Collection[str] | None,
+    nodes: "Sequence[InputNode]",
 ) -> "Inputs":
     """Return the recorded inputs of a run, replaced by those that are `given`.
 

@@ -29,7 +29,19 @@ from noxcli.rows.columns import EXPECT
 from noxcli.rows.selection import Shard
 
 # The options that judge or count rows.
-JUDGING = "status", "asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit", "score", "by"
+JUDGING = (
+    "status",
+    "asserts",
+    "expect",
+    "min_pass",
+    "pass_each",
+    "csv",
+    "report",
+    "markdown",
+    "junit",
+    "score",
+    "by",
+)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -40,21 +52,37 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     if options.line_query is None and Path(options.output or "").suffix.lower() == ".csv":
-        raise UsageProblem(f"-o {options.output} would have JSON lines", f"for CSV, write --csv {options.output}")
-    if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {".xlsx", ".xls", ".ods"}:
-        raise UsageProblem(f"--csv writes no workbook such as {file.name}", f"write --csv {file.with_suffix('.csv')}")
+        raise UsageProblem(
+            f"-o {options.output} would have JSON lines", f"for CSV, write --csv {options.output}"
+        )
+    if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {
+        ".xlsx",
+        ".xls",
+        ".ods",
+    }:
+        raise UsageProblem(
+            f"--csv writes no workbook such as {file.name}",
+            f"write --csv {file.with_suffix('.csv')}",
+        )
     present(context, options)
     query = Query(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
-    checker = RowChecker.read(context.reports.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(
+        context.reports.asserts, options.expect, context.sources, context.terminal.mask
+    )
     checker = checker.measuring(options.score, options.by)
-    min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read([*map(Path, options.directories)])
+    min_pass, joined = (
+        MinPass.read(options.min_pass),
+        MergedBatch.read([*map(Path, options.directories)]),
+    )
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
     _validate_checks(context, joined, checker)
     repeat = joined.header.repeat
-    summary = BatchSummary(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
+    summary = BatchSummary(
+        min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each)
+    )
     rows = _Rows(context, options, joined, checker, summary, wanted)
     rows.show(query)
     summary.expect(summary.done)  # each row has a line
@@ -63,13 +91,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
     summary.conclude(context.terminal, None)
 
 
-def _print_gate(context: Context, options: Options, joined: MergedBatch, query: Query | None) -> None:
+def _print_gate(
+    context: Context, options: Options, joined: MergedBatch, query: Query | None
+) -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
     for name in JUDGING:
         if getattr(options, name):
             what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
             raise UsageProblem(what, "only noxcli gate judges them")
-    context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
+    context.terminal.write_all(
+        found_line(query, joined.header.printed(line)) for line in joined.runs(Shard())
+    )
 
 
 def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker) -> None:
@@ -84,7 +116,9 @@ def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker)
         if line["result"]["exit_code"] == ExitCode.OK:
             outputs.update(by_name(line["result"]["output"]))
     if checker.has_checks and not joined.rows:
-        raise UsageProblem(f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first")
+        raise UsageProblem(
+            f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first"
+        )
     checker.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
     where = in_prose(list(map(str, joined.directories[:2])))
     checker.require_answers(outputs, where)
@@ -134,26 +168,42 @@ class _Rows:
 
     def _measured(self) -> list[tuple[str, str]]:
         mean = [] if self.totals.score is None else [("Mean score", f"{self.totals.score:.6g}")]
-        return [*mean, *group_facts(self.groups.document(), "row" if self.summary.repeat == 1 else "run")]
+        return [
+            *mean,
+            *group_facts(self.groups.document(), "row" if self.summary.repeat == 1 else "run"),
+        ]
 
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
         context, joined, checker = self.context, self.joined, self.checker
         if self.options.csv is not None:
-            save(Path(self.options.csv), self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))))
+            save(
+                Path(self.options.csv),
+                self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))),
+            )
 
         def write_cases(target: Path) -> None:
             write_junit(target, joined.header.source, joined.cases(checker), context.terminal.mask)
 
         def write_page(target: Path) -> None:
-            save(target, joined.page(context.new_page(target.parent), checker, self.summary, self._measured()))
+            save(
+                target,
+                joined.page(
+                    context.new_page(target.parent), checker, self.summary, self._measured()
+                ),
+            )
 
         context.reports.put("junit", write_cases)
         context.reports.put("report", write_page)
 
     def report(self) -> None:
         """Write to stderr what there is and what is missing, and collect what a CI system gets."""
-        terminal, joined, summary, header = self.context.terminal, self.joined, self.summary, self.joined.header
+        terminal, joined, summary, header = (
+            self.context.terminal,
+            self.joined,
+            self.summary,
+            self.joined.header,
+        )
         places = len(joined.directories)
         where = f"{places} {'directory' if places == 1 else 'directories'}"
         summary.write_outcome(terminal, f"{amount(summary.rows, 'row')} in {where}")
@@ -163,7 +213,11 @@ class _Rows:
             terminal.warn(f"no batch has begun in {path}")
         for note in joined.notes():
             terminal.complain(f"noxcli: {note}")
-        share = [summary.verdict[1]] if summary.min_pass is not None and summary.verdict is not None else []
+        share = (
+            [summary.verdict[1]]
+            if summary.min_pass is not None and summary.verdict is not None
+            else []
+        )
         measured = self._measured()
         for term, text in measured:
             terminal.note(f"{term}: {text}")

@@ -24,7 +24,12 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, follow, session, start  # the help loads none of what a run needs
+    from noxcli.cli import (
+        deliver,
+        follow,
+        session,
+        start,
+    )  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     start.require_startable(ctx, options)
@@ -32,7 +37,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     inputs = start.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         workflow = start.read_workflow_to_run(
-            noxus, noxus.resolve_workflow(options.workflow), options.version_id, checks=not options.no_check
+            noxus,
+            noxus.resolve_workflow(options.workflow),
+            options.version_id,
+            checks=not options.no_check,
         )
         inputs = start.check_inputs(noxus, workflow, inputs, options, options.workflow)
         run = start.start_once(noxus, workflow, inputs, options)

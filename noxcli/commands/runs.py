@@ -9,7 +9,16 @@ from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
 
-RUN_FIELDS = ("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s")
+RUN_FIELDS = (
+    "id",
+    "workflow_id",
+    "workflow_name",
+    "status",
+    "progress",
+    "created_at",
+    "finished_at",
+    "duration_s",
+)
 RUN_LISTING = Listing(
     "runs",
     Layout(
@@ -49,10 +58,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
         found = noxus.keep_trying(
             lambda api: newest(
-                api.list_runs(of.id if of else None), options.limit, lambda run: not wanted or run.status in wanted
+                api.list_runs(of.id if of else None),
+                options.limit,
+                lambda run: not wanted or run.status in wanted,
             )
         )
     # A workflow given by its id has no name, unless the list says it.
-    named = (Outcome(run=replace(run, workflow=run.workflow or of)).document_of_run() or {} for run in found)
+    named = (
+        Outcome(run=replace(run, workflow=run.workflow or of)).document_of_run() or {}
+        for run in found
+    )
     entries = [{name: each[name] for name in RUN_FIELDS} for each in named]
     noxus.print_list(RUN_LISTING, entries, options.limit)

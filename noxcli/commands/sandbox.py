@@ -21,16 +21,33 @@ class Options:
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
 
-    command: list[str] | None = argument("[-- COMMAND...]", "Run this command against the sandbox, then stop.", None)
-    port: int | None = option(
-        "--port", "PORT", "Listen on this port. [default: 8765; with COMMAND: any free one]", None, min=0, max=65535
+    command: list[str] | None = argument(
+        "[-- COMMAND...]", "Run this command against the sandbox, then stop.", None
     )
-    key: str | None = option("--key", "KEY", "Accept this API key. [default: a new one for each start]", None)
-    speed: float = option("--speed", "FACTOR", "Make time pass this many times faster.", 1.0, min=0.01)
+    port: int | None = option(
+        "--port",
+        "PORT",
+        "Listen on this port. [default: 8765; with COMMAND: any free one]",
+        None,
+        min=0,
+        max=65535,
+    )
+    key: str | None = option(
+        "--key", "KEY", "Accept this API key. [default: a new one for each start]", None
+    )
+    speed: float = option(
+        "--speed", "FACTOR", "Make time pass this many times faster.", 1.0, min=0.01
+    )
     scenario: list[Path] | None = option("--scenario", "FILE", "Add workflows (TOML).", None)
-    replay: list[Path] | None = option("--replay", "FILE", "Serve a run saved with --format ndjson; repeatable.", None)
-    tape: list[Path] | None = option("--tape", "DIR|FILE", "Serve the stored answers of a batch, by their input.", None)
-    switches: list[Path] | None = option("--switches", "FILE", "Set the switches in this file.", None)
+    replay: list[Path] | None = option(
+        "--replay", "FILE", "Serve a run saved with --format ndjson; repeatable.", None
+    )
+    tape: list[Path] | None = option(
+        "--tape", "DIR|FILE", "Serve the stored answers of a batch, by their input.", None
+    )
+    switches: list[Path] | None = option(
+        "--switches", "FILE", "Set the switches in this file.", None
+    )
     switch: list[str] | None = option(
         "--switch",
         "NAME=VALUE",
@@ -60,11 +77,19 @@ def execute(_: typer.Context, options: Options) -> None:
         added = [made for path in options.scenario or () for made in load_scenarios(path)]
         taped = load_tapes(options.tape or ())
         # A built-in workflow of the same name would make the name ambiguous.
-        built_in = [scenario for scenario in BUILT_IN if scenario.name not in {each.name for each in taped}]
+        built_in = [
+            scenario for scenario in BUILT_IN if scenario.name not in {each.name for each in taped}
+        ]
         scenarios = [*built_in, *added, *load_replays(options.replay or ()), *taped]
-        settings = {name: value for path in options.switches or () for name, value in load_switches(path).items()}
+        settings = {
+            name: value
+            for path in options.switches or ()
+            for name, value in load_switches(path).items()
+        }
         # Those on the command line override those in files.
-        decided = with_overrides(Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ()))
+        decided = with_overrides(
+            Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ())
+        )
         key = fresh_key() if options.key is None else options.key
         server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
         code = run_command(command, server) if command else serve_forever(server)
@@ -72,7 +97,9 @@ def execute(_: typer.Context, options: Options) -> None:
         raise ReaderGone("the reader of stdout closed the pipe") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UsageProblem(f"port {at} is in use", "give another --port, or 0 for any free one") from None
+            raise UsageProblem(
+                f"port {at} is in use", "give another --port, or 0 for any free one"
+            ) from None
         where = f"{error.filename}: " if error.filename else ""
         raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
     except ValueError as error:

@@ -34,7 +34,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     schemas = {each: schema_named(each) for each in schema_names()}
     if (name := options.name) is not None:
         # Its name in documents (`noxcli.result/1`) means it as well.
-        found = schemas.get(name) or next((each for each in schemas.values() if each["title"] == name), None)
+        found = schemas.get(name) or next(
+            (each for each in schemas.values() if each["title"] == name), None
+        )
         if found is None:
             hint = suggestion(nearest(name, schemas), "noxcli schema lists them")
             raise UsageProblem(f"there is no schema named {name!r}", hint)

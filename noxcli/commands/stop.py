@@ -69,7 +69,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
             except NoxError as error:
                 outcome.error = error
                 if isinstance(error, Unavailable) and not error.lasts:
-                    outcome.error = LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
+                    outcome.error = LostContact(
+                        error.message, f"try again with: noxcli stop {text}", **error.facts()
+                    )
                 if len(named) > 1:
                     complain(context, outcome.error)
     raise_worst(context.outcomes)
@@ -82,7 +84,9 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
     limit = deadline.remaining(STOP_TIMEOUT)
     run = noxus.resolve_run(
-        text, noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact), listed=False
+        text,
+        noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact),
+        listed=False,
     )
     outcome.run, outcome.confirmed = run, True
     if run.settled:
@@ -91,5 +95,7 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         run = outcome.run = stop_run(noxus.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
-        context.terminal.note(f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}")
+        context.terminal.note(
+            f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
+        )
     context.printing.print_run_line(run)

@@ -2,7 +2,15 @@
 
 import typer
 
-from noxcli.cli.options import LAST, RUN_OR_NONE, DeliverOptions, FollowOptions, declared, flag, option
+from noxcli.cli.options import (
+    LAST,
+    RUN_OR_NONE,
+    DeliverOptions,
+    FollowOptions,
+    declared,
+    flag,
+    option,
+)
 from noxcli.errors import UsageProblem
 
 

@@ -37,6 +37,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = noxus.resolve_workflow(options.workflow)
         shown = noxus.keep_trying(lambda api: newest(api.list_versions(found.id), options.limit))
     entries = [
-        {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}} for each in shown
+        {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}}
+        for each in shown
     ]
     noxus.print_list(VERSION_LISTING, entries, options.limit)

@@ -2,7 +2,15 @@
 
 import typer
 
-from noxcli.cli.options import RUNS, DocumentOptions, FollowOptions, ReportOptions, declared, flag, source_of
+from noxcli.cli.options import (
+    RUNS,
+    DocumentOptions,
+    FollowOptions,
+    ReportOptions,
+    declared,
+    flag,
+    source_of,
+)
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
@@ -44,7 +52,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
     if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":
-        raise UsageProblem("--stall-timeout is for one run", f"wait for each of the {len(runs)} runs separately")
+        raise UsageProblem(
+            "--stall-timeout is for one run", f"wait for each of the {len(runs)} runs separately"
+        )
     policy = policy_of(context, options)
     with noxus.connect():
         for outcome in context.outcomes:
@@ -52,4 +62,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if len(runs) == 1:
             wait_for_one(noxus, context.outcome.subject, policy)
         else:
-            ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).wait_to_end()
+            ManyRuns(
+                noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast
+            ).wait_to_end()

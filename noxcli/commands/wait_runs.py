@@ -8,9 +8,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from noxcli.cli.ending import complain
-from noxcli.cli.follow import explain_failure, follow_updates, progress_of, require_completed, stop_or_raise
+from noxcli.cli.follow import (
+    explain_failure,
+    follow_updates,
+    progress_of,
+    require_completed,
+    stop_or_raise,
+)
 from noxcli.cli.session import Session
-from noxcli.errors import LostContact, NoSlotInTime, NotAccessible, NotFinished, NoxError, TimedOut, Unavailable
+from noxcli.errors import (
+    LostContact,
+    NoSlotInTime,
+    NotAccessible,
+    NotFinished,
+    NoxError,
+    TimedOut,
+    Unavailable,
+)
 from noxcli.models import Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
@@ -20,7 +34,14 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, FailureTracker, RetryPolicy
 from noxcli.runs.follow import Policy
 from noxcli.runs.progress import Step
-from noxcli.runs.record import LAST_READ, AskedToWait, lost_contact, require_time, settled_if_unchanged, still_running
+from noxcli.runs.record import (
+    LAST_READ,
+    AskedToWait,
+    lost_contact,
+    require_time,
+    settled_if_unchanged,
+    still_running,
+)
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
@@ -97,7 +118,10 @@ class ManyRuns:
         self._once = noxus.deadline.seconds == 0
         clock = noxus.context.clock
         self._all = [
-            Waited(outcome, FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
+            Waited(
+                outcome,
+                FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)),
+            )
             for outcome in noxus.context.outcomes
         ]
         self._one_try = replace(noxus.retries(policy.retry_for, Deadline(clock, None)), once=True)
@@ -112,7 +136,8 @@ class ManyRuns:
         pace.hurry()
         going = [] if is_enough else [one for one in self._all if not one.over]
         reads = run_all_within(
-            MAX_READ if self._once else LAST_READ, [partial(self._read_record, one) for one in going]
+            MAX_READ if self._once else LAST_READ,
+            [partial(self._read_record, one) for one in going],
         )
         for one, read in zip(going, reads, strict=True):
             self._receive(one, read, last=True)
@@ -140,7 +165,9 @@ class ManyRuns:
                 if isinstance(one.outcome.error, AskedToWait):  # so would the others be
                     return True
                 if one.over:
-                    is_enough |= self._any_one or (self._fail_fast and one.outcome.error is not None)
+                    is_enough |= self._any_one or (
+                        self._fail_fast and one.outcome.error is not None
+                    )
                 else:
                     last_due = max(time.monotonic() + interval, last_due + 1 / READS_A_SECOND)
                     due.append((last_due, one))
@@ -173,9 +200,13 @@ class ManyRuns:
                 if run is None:
                     assert trouble is not None
                     is_refusal = isinstance(trouble, NotAccessible)
-                    kind = TimedOut if not self._once else NotFinished if is_refusal else LostContact
+                    kind = (
+                        TimedOut if not self._once else NotFinished if is_refusal else LostContact
+                    )
                     hint = ASK_LATER if is_refusal else trouble.hint
-                    raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
+                    raise kind(
+                        f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts()
+                    )
                 if not self._once:
                     late = still_running(run, f"wait for it: noxcli wait {run.id}")
                     stop_or_raise(self._noxus, one.outcome, self._policy, late)
@@ -195,13 +226,19 @@ class ManyRuns:
         """Return whether the run needs no other read. Raises why there is no reason to read it again."""
         (run, error), outcome = read, one.outcome
         if run is not None:
-            if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
+            if (
+                run.paused
+                and not self._policy.over(run)
+                and not (outcome.run and outcome.run.paused)
+            ):
                 note_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
             one.failures.got_answer()
             return self._policy.over(run)
         was_sent = not isinstance(error, NoSlotInTime)
-        if isinstance(error, Unavailable | NotAccessible) and not (was_sent and one.failures.is_lost(error)):
+        if isinstance(error, Unavailable | NotAccessible) and not (
+            was_sent and one.failures.is_lost(error)
+        ):
             one.trouble = error
             if not self._noxus.deadline.passed:
                 require_time(error, outcome.subject, self._noxus.deadline)

@@ -6,7 +6,15 @@ from noxcli.cli.options import LimitOptions, ListOptions, declared
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
-WORKFLOW_FIELDS = ("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at")
+WORKFLOW_FIELDS = (
+    "id",
+    "name",
+    "description",
+    "runs_count",
+    "created_at",
+    "last_updated_at",
+    "last_run_at",
+)
 WORKFLOW_LISTING = Listing(
     "workflows",
     Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",), shown={"UPDATED": age}),

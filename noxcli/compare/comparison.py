@@ -54,11 +54,17 @@ class Comparison(ExitStack):
         )
         self.counts: Counter[RowClass] = Counter()
         self._suspects = suspects or {}
-        self.keeps_verdicts = not self.compared.checks and base.asserted == new.asserted  # those that were printed
-        self._gaps = [None if side.source.header else NOT_HERE for side in (base, new)]  # a table has all rows
+        self.keeps_verdicts = (
+            not self.compared.checks and base.asserted == new.asserted
+        )  # those that were printed
+        self._gaps = [
+            None if side.source.header else NOT_HERE for side in (base, new)
+        ]  # a table has all rows
         self._reads = [self.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
-        self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
+        self._ranks = array(
+            "Q"
+        )  # of each pair: the place of its class, above the number of its row
         self._classify_all()
 
     def _classify_all(self) -> None:
@@ -66,7 +72,9 @@ class Comparison(ExitStack):
         for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
             pair_of = zip((self.base, self.new), matched, strict=True)
-            if left_out := [side.name for side, row in pair_of if row is None and side.source.is_limited]:
+            if left_out := [
+                side.name for side, row in pair_of if row is None and side.source.is_limited
+            ]:
                 self.compared.counted[f"left out of {left_out[0]}"] += 1  # by --limit or --only
                 continue
             pair = self._pair(matched)
@@ -92,7 +100,12 @@ class Comparison(ExitStack):
 
     def summary_line(self) -> str:
         """Return the number of rows of each class."""
-        return ", ".join(change.counted(count) for change in RowClass if (count := self.counts[change])) or "no rows"
+        return (
+            ", ".join(
+                change.counted(count) for change in RowClass if (count := self.counts[change])
+            )
+            or "no rows"
+        )
 
     def _pair(self, matched: Matched) -> RowPair:
         """Return a pair of rows, of which NEW's judges both."""
@@ -108,7 +121,9 @@ class Comparison(ExitStack):
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""
-        sides = {side.name.lower(): self.compared.side_document(side) for side in (self.base, self.new)}
+        sides = {
+            side.name.lower(): self.compared.side_document(side) for side in (self.base, self.new)
+        }
         return {
             "schema": COMPARISON_SCHEMA,
             "ok": ending is None,
@@ -128,11 +143,16 @@ class Comparison(ExitStack):
 def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[str]) -> str | None:
     """Return the first input that differs, None if none does or it is not known."""
     before, after = (
-        next((line["input"] for line in lines if line["input"] is not None), None) for lines in (base, new)
+        next((line["input"] for line in lines if line["input"] is not None), None)
+        for lines in (base, new)
     )
     if before is None or after is None or before == after:
         return None
-    keys = [key for key in {**after, **before} if key not in constants and before.get(key) != after.get(key)]
+    keys = [
+        key
+        for key in {**after, **before}
+        if key not in constants and before.get(key) != after.get(key)
+    ]
     return keys[0] if keys else None
 
 
@@ -172,11 +192,15 @@ def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[
             else:
                 alone[one is None].append(other if one is None else one)
     yield from zip_longest(sorted(alone[0]), unnamed[1][: len(alone[0])])
-    yield from ((one, other) for other, one in zip_longest(sorted(alone[1]), unnamed[0][: len(alone[1])]))
+    yield from (
+        (one, other) for other, one in zip_longest(sorted(alone[1]), unnamed[0][: len(alone[1])])
+    )
     yield from zip_longest(unnamed[0][len(alone[1]) :], unnamed[1][len(alone[0]) :])
 
 
 def _refuse_id(side: Side, rows: list[int]) -> None:
     with side.source.open_to_read() as read:
         own_id = next(line["id"] for line in side.read_row(rows[0], read) if line["id"] is not None)
-    raise UsageProblem(f"{side.name} {side.named} has {len(rows)} rows with the id {own_id!r}", "keep one")
+    raise UsageProblem(
+        f"{side.name} {side.named} has {len(rows)} rows with the id {own_id!r}", "keep one"
+    )

@@ -31,7 +31,10 @@ MAX_ROUNDS = 5
 # The places of a row's answers on each side.
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
 BLOCK = 2 * CONFIRMED  # runs that decide on one row
-GRAY, GRAY_SCORE = 0.3, 0.54  # the chance, and the deviations below zero, from which another round may tell more
+GRAY, GRAY_SCORE = (
+    0.3,
+    0.54,
+)  # the chance, and the deviations below zero, from which another round may tell more
 
 
 class AnswerKey(NamedTuple):
@@ -82,8 +85,14 @@ class Look:
     def words(self) -> str:
         """Return how many answers broke and were fixed, and how far the score fell, if they did."""
         fell = 0.0 if self.interval is None else max(0.0, -self.interval.mean)
-        answers = counts_of(self.broken, self.fixed, "answer") if self.broken or self.fixed or not fell else ""
-        return ", and ".join(filter(None, [answers, f"the score fell by {fell:.3g}" if fell else ""]))
+        answers = (
+            counts_of(self.broken, self.fixed, "answer")
+            if self.broken or self.fixed or not fell
+            else ""
+        )
+        return ", and ".join(
+            filter(None, [answers, f"the score fell by {fell:.3g}" if fell else ""])
+        )
 
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
@@ -131,12 +140,17 @@ class GateVerdict:
 
     @property
     def is_red(self) -> bool:
-        return self.is_worse or bool(self.rows(SuspectState.BROKEN) or self.rows(SuspectState.UNCONFIRMED))
+        return self.is_worse or bool(
+            self.rows(SuspectState.BROKEN) or self.rows(SuspectState.UNCONFIRMED)
+        )
 
     def words(self) -> str:
         """Return what is known of the rows that seemed broken: `1 row is broken, 2 vary`."""
         counts = {state: len(rows) for state in SuspectState if (rows := self.rows(state))}
-        numbers = [amount(count, "row") if place == 0 else str(count) for place, count in enumerate(counts.values())]
+        numbers = [
+            amount(count, "row") if place == 0 else str(count)
+            for place, count in enumerate(counts.values())
+        ]
         known = (IN_WORDS[state][count > 1] for state, count in counts.items())
         return ", ".join(map(" ".join, zip(numbers, known, strict=True)))
 
@@ -220,21 +234,33 @@ class _Reading:
         numbers, places = self.gate.rows, range(1, rounds + 1)
         self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
         pairs = [self._pair(row, place) for row in numbers for place in places]
-        passes = [[each is SideVerdict.GOOD for each in pair] for pair in pairs if SideVerdict.NONE not in pair]
+        passes = [
+            [each is SideVerdict.GOOD for each in pair]
+            for pair in pairs
+            if SideVerdict.NONE not in pair
+        ]
         broken, fixed = passes.count([True, False]), passes.count([False, True])
         share = chance(broken, fixed)
-        colors = {Color.RED if share <= self.level else Color.GRAY if share <= GRAY else Color.GREEN}
+        colors = {
+            Color.RED if share <= self.level else Color.GRAY if share <= GRAY else Color.GREEN
+        }
         interval = None
         if self.gate.scored:
             means = (self._mean(row, places) for row in numbers)
             interval = Interval.of([mean for mean in means if mean is not None], self.level)
             colors.add(Color.GREEN if interval is None else _color_of(interval))
-        return Look(rounds, broken, fixed, interval, next(color for color in Color if color in colors))
+        return Look(
+            rounds, broken, fixed, interval, next(color for color in Color if color in colors)
+        )
 
     def _mean(self, row: int, places: Iterable[int]) -> float | None:
         """Return how much higher NEW's score is over these rounds of a row, None if none of them has both scores."""
-        pairs = ([self.stored[AnswerKey(row, side, place)].score for side in SIDES] for place in places)
-        found = [difference(base, new) for base, new in pairs if base is not None and new is not None]
+        pairs = (
+            [self.stored[AnswerKey(row, side, place)].score for side in SIDES] for place in places
+        )
+        found = [
+            difference(base, new) for base, new in pairs if base is not None and new is not None
+        ]
         return fsum(found) / len(found) if found else None
 
     # Single rows.
@@ -246,8 +272,12 @@ class _Reading:
         screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]
         self._need(AnswerKey(row, NEW, place) for row in screened for place in SCREEN)
         passes = {row: self._answers(row, NEW, SCREEN).count(SideVerdict.GOOD) for row in screened}
-        found.update((row, SuspectState.VARIES) for row in screened if passes[row] >= ENOUGH_TO_CLEAR)
-        serious = sorted((row for row in screened if passes[row] < ENOUGH_TO_CLEAR), key=passes.__getitem__)
+        found.update(
+            (row, SuspectState.VARIES) for row in screened if passes[row] >= ENOUGH_TO_CLEAR
+        )
+        serious = sorted(
+            (row for row in screened if passes[row] < ENOUGH_TO_CLEAR), key=passes.__getitem__
+        )
         lead = needed_lead(len(serious))
         while serious and self.left >= BLOCK and SuspectState.BROKEN not in found.values():
             size = self.left // BLOCK
@@ -264,7 +294,9 @@ class _Reading:
         """Ask both sides for as long as a row of the block can reach the lead; answers without a result may be any."""
         for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
             more = SUSPECTS[asked - SCREENED : asked]
-            self._need(AnswerKey(row, side, place) for row in block for place in more for side in SIDES)
+            self._need(
+                AnswerKey(row, side, place) for row in block for place in more for side in SIDES
+            )
             leads = {row: self._leads(row, SUSPECTS[:asked]) for row in block}
             for row, (_, most) in leads.items():
                 if most + CONFIRMED - asked < lead:

@@ -58,7 +58,9 @@ class Directory(Source):
         """Raises UsageProblem for one that is not the directory of a batch."""
         self.joined, self._warn = MergedBatch.read([path]), warn
         if self.joined.header.gate is not None:
-            raise UsageProblem(f"{path} has both sides of a gate", "judge it with the noxcli gate that began it")
+            raise UsageProblem(
+                f"{path} has both sides of a gate", "judge it with the noxcli gate that began it"
+            )
         self.header = self.joined.header
         self.is_outdated, self.is_limited = bool(self.joined.outdated), self.joined.is_limited
 
@@ -121,7 +123,9 @@ class JsonlSource(Source):
         file.seek(offset)
         line = _read_line(file.readline(MAX_RESULT))
         if line is None:
-            raise UsageProblem(f"{self.path} changed while it was read", "run the same command again")
+            raise UsageProblem(
+                f"{self.path} changed while it was read", "run the same command again"
+            )
         return line
 
 
@@ -145,7 +149,9 @@ class RunSource(Source):
 class Side:
     """What is known of one side before anything is judged: names, constants, and 44 bytes for each line."""
 
-    def __init__(self, name: str, named: str, source: Source, see: Callable[[ResultLine], None]) -> None:
+    def __init__(
+        self, name: str, named: str, source: Source, see: Callable[[ResultLine], None]
+    ) -> None:
         """Read all lines once, and let `see` each. Raises UsageProblem."""
         self.name, self.named, self.source = name, named, source
         self.workflow_id: str | None = None
@@ -159,9 +165,14 @@ class Side:
         self.runs = array("Q")
         self.repeat = 1
         self.has_ids = self.has_unnamed = False
-        self._numbers, self._places = array("Q"), array("Q")  # of the row, above that of its repetition
+        self._numbers, self._places = (
+            array("Q"),
+            array("Q"),
+        )  # of the row, above that of its repetition
         self._ids, self._inputs = array("Q"), array("Q")  # digests; 0 for none
-        self._values: dict[str, int | None] = {}  # the digest of each input, None if rows have different ones
+        self._values: dict[
+            str, int | None
+        ] = {}  # the digest of each input, None if rows have different ones
         self.given: Counter[str] = Counter()  # rows with each input
         if (header := source.header) is not None:
             self.workflow_id, self.repeat = header.workflow_id, header.repeat
@@ -176,12 +187,16 @@ class Side:
 
     def _know(self, place: int, line: ResultLine) -> None:
         if len(self._numbers) == MAX_LINES:
-            raise UsageProblem(f"{self.named} has more than {MAX_LINES:,} lines", "compare parts of it")
+            raise UsageProblem(
+                f"{self.named} has more than {MAX_LINES:,} lines", "compare parts of it"
+            )
         own_id, given, result = line["id"], line["input"], line["result"]
         run, columns = result["run"] or {}, line["columns"] or {}
         self.has_unnamed |= own_id is None and given is None
         if own_id is None and given is None and result["exit_code"] == ExitCode.OK:
-            raise UsageProblem(f"{self.named} has a result with neither an id nor inputs", "give the rows an id")
+            raise UsageProblem(
+                f"{self.named} has a result with neither an id nor inputs", "give the rows an id"
+            )
         self.workflow_id = self.workflow_id or run.get("workflow_id")
         self.workflow_name = self.workflow_name or run.get("workflow_name")
         if (created := parse_time(run.get("created_at"))) is not None:
@@ -197,7 +212,9 @@ class Side:
         self.asserted.update([str(each.get("name")) for each in result.get("assertions") or ()])
         if run.get("id") is not None:
             self.runs.append(hash_of(run["id"]))
-        self._numbers.append(line["row"] << REPETITION_BITS | (line.get(self.source.numbered_by) or 0))
+        self._numbers.append(
+            line["row"] << REPETITION_BITS | (line.get(self.source.numbered_by) or 0)
+        )
         self._places.append(place)
         self._ids.append(0 if own_id is None else digest_of(own_id))
         self._inputs.append(0 if given is None else self._digest(given))
@@ -206,7 +223,9 @@ class Side:
         """Return the sum of the inputs' digests, from which that of a constant can be taken away; never 0."""
         total = 1
         for name, value in given.items():
-            digest = digest_of(f"[{ORDERED.encode(name)}, {ORDERED.encode(value)}]")  # a text alone takes a tenth
+            digest = digest_of(
+                f"[{ORDERED.encode(name)}, {ORDERED.encode(value)}]"
+            )  # a text alone takes a tenth
             total += digest
             self.given[name] += 1
             if self._values.setdefault(name, digest) != digest:
@@ -217,7 +236,11 @@ class Side:
         """Return the digest of each input that all rows share, by the header or because each row has the same."""
         header, lines = self.source.header, len(self._numbers)
         if header is not None:
-            return {name: digest for name, digest in self._values.items() if digest and name in header.constants}
+            return {
+                name: digest
+                for name, digest in self._values.items()
+                if digest and name in header.constants
+            }
         is_enough = lines // self.repeat >= MIN_ROWS
         whole = {name for name, count in self.given.items() if count == lines and is_enough}
         return {name: digest for name, digest in self._values.items() if digest and name in whole}
@@ -234,7 +257,10 @@ class Side:
             number = self._numbers[at]
             if number == before:
                 row = number >> REPETITION_BITS
-                raise UsageProblem(f"{self.name} {self.named} has several lines for row {row}", "remove all but one")
+                raise UsageProblem(
+                    f"{self.name} {self.named} has several lines for row {row}",
+                    "remove all but one",
+                )
             if number >> REPETITION_BITS != before >> REPETITION_BITS:
                 yield place
             before = number
@@ -261,9 +287,15 @@ class Side:
 def differing_constants(base: Side, new: Side) -> list[str]:
     """Return the inputs that all rows of each side share, and that differ, or that only one side has."""
     shared = base.constants(), new.constants()
-    names = sorted(name for name in {**shared[0], **shared[1]} if shared[0].get(name) != shared[1].get(name))
+    names = sorted(
+        name for name in {**shared[0], **shared[1]} if shared[0].get(name) != shared[1].get(name)
+    )
     sides = list(zip((base, new), shared, strict=True))
-    return [name for name in names if all(name in known or name not in side.given for side, known in sides)]
+    return [
+        name
+        for name in names
+        if all(name in known or name not in side.given for side, known in sides)
+    ]
 
 
 def _read_line(raw: bytes) -> ResultLine | None:

@@ -13,7 +13,10 @@ from noxcli.render.text import amount
 
 MIN_SHARE = 0.01  # that is reported exactly
 MIN_DIFFERENT = 7  # scores that differ, for an interval
-SCREENED, CONFIRMED = 4, 12  # answers of NEW that may clear a suspect; answers of each side that may break it
+SCREENED, CONFIRMED = (
+    4,
+    12,
+)  # answers of NEW that may clear a suspect; answers of each side that may break it
 ENOUGH_TO_CLEAR = 3  # of the screened ones
 LEVEL, LEVEL_WITH_SCORE = 0.003, 0.0015  # of one test of the answers of a gate
 # The deviations in which a loss is seen in 8 of 10 gates, by the number of rounds; measured.
@@ -58,7 +61,12 @@ def needed_lead(suspects: int) -> int:
     leads = range(1, CONFIRMED + 1)
     tosses = 2 * CONFIRMED
     return next(
-        (lead for lead in leads if 100 * suspects * ways_to_toss(tosses, CONFIRMED + lead) <= 4 << tosses), CONFIRMED
+        (
+            lead
+            for lead in leads
+            if 100 * suspects * ways_to_toss(tosses, CONFIRMED + lead) <= 4 << tosses
+        ),
+        CONFIRMED,
     )
 
 
@@ -119,7 +127,8 @@ def row_seen(rows: int, passing: float, now: float = 0.1) -> float:
     cleared = rows * passing * (1 - passing) * _at_most(SCREENED, passing, ENOUGH_TO_CLEAR - 1)
     lead = needed_lead(round(1 + cleared))
     led = sum(
-        _exactly(CONFIRMED, passing, base) * _at_most(CONFIRMED, now, base - lead) for base in range(CONFIRMED + 1)
+        _exactly(CONFIRMED, passing, base) * _at_most(CONFIRMED, now, base - lead)
+        for base in range(CONFIRMED + 1)
     )
     return passing * (1 - now) * _at_most(SCREENED, now, ENOUGH_TO_CLEAR - 1) * led
 

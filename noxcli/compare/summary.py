@@ -54,7 +54,13 @@ class SideTotals:
         took = sorted(self._seconds)
         at = {name: within(took, share) if took else None for name, share in SHARES.items()}
         rate = round(self._good / self._answers, 4) if self.rows else None
-        return {"rows": self.rows, "passed": self.passed, "pass_rate": rate, **at, "score": self.score}
+        return {
+            "rows": self.rows,
+            "passed": self.passed,
+            "pass_rate": rate,
+            **at,
+            "score": self.score,
+        }
 
 
 class Groups:
@@ -63,7 +69,13 @@ class Groups:
     def __init__(self, column: str | None) -> None:
         self._column, self._totals = column, dict[str, dict[str, SideTotals]]()
 
-    def add(self, row: ResultLine, side: str, lines: Sequence[ResultLine], answers: Sequence[SideVerdict]) -> None:
+    def add(
+        self,
+        row: ResultLine,
+        side: str,
+        lines: Sequence[ResultLine],
+        answers: Sequence[SideVerdict],
+    ) -> None:
         """Count a side's lines of a row, if there is a column."""
         if self._column is None:
             return
@@ -73,9 +85,15 @@ class Groups:
 
     def document(self) -> list[dict[str, Any]]:
         """Return its part of `noxcli.comparison/1`, the most frequent value first."""
-        ordered = sorted(self._totals.items(), key=lambda each: -max(totals.rows for totals in each[1].values()))
+        ordered = sorted(
+            self._totals.items(), key=lambda each: -max(totals.rows for totals in each[1].values())
+        )
         return [
-            {"column": self._column, "value": value, **{side: totals.document() for side, totals in sides.items()}}
+            {
+                "column": self._column,
+                "value": value,
+                **{side: totals.document() for side, totals in sides.items()},
+            }
             for value, sides in ordered
         ]
 
@@ -91,10 +109,16 @@ class ComparisonSummary:
     by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
     groups: Groups
-    totals: dict[str, SideTotals] = field(default_factory=lambda: {"base": SideTotals(), "new": SideTotals()})
+    totals: dict[str, SideTotals] = field(
+        default_factory=lambda: {"base": SideTotals(), "new": SideTotals()}
+    )
     counted: Counter[str] = field(default_factory=Counter)
-    scores: list[tuple[float, float]] = field(default_factory=list)  # of pairs, the means of BASE and NEW
-    lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
+    scores: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # of pairs, the means of BASE and NEW
+    lacking: dict[str, Counter[int]] = field(
+        default_factory=lambda: {"base": Counter(), "new": Counter()}
+    )
 
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that checks read."""
@@ -133,7 +157,9 @@ class ComparisonSummary:
     def _lacks(self, name: str, lines: Sequence[ResultLine]) -> None:
         """Count the lines of a side that are no answer to judge, by code."""
         none = [line for line in lines if answer_of(line) in (SideVerdict.NONE, SideVerdict.FAILED)]
-        self.lacking[name].update([line["result"]["exit_code"] for line in none] or [ExitCode.NOT_FINISHED])
+        self.lacking[name].update(
+            [line["result"]["exit_code"] for line in none] or [ExitCode.NOT_FINISHED]
+        )
 
     def resume_hints(self) -> str:
         """Return how each side gets the answers that it lacks."""
@@ -145,10 +171,18 @@ class ComparisonSummary:
             left = sum(count for code, count in codes.items() if code not in HAD_RUN)
             if header is None or not codes:
                 continue
-            if command := command_to_continue(header.command, codes, left, outdated=side.source.is_outdated):
-                version = "" if header.version_id else ", and --version-id V if the workflow has another version now"
+            if command := command_to_continue(
+                header.command, codes, left, outdated=side.source.is_outdated
+            ):
+                version = (
+                    ""
+                    if header.version_id
+                    else ", and --version-id V if the workflow has another version now"
+                )
                 ways.append(f"finish {side.name} with: {command}{version}")
-        return "; ".join([*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"])
+        return "; ".join(
+            [*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"]
+        )
 
     def require_partners(self, *, allow_missing: bool) -> None:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
@@ -156,20 +190,29 @@ class ComparisonSummary:
         if not self.counted["partners"]:
             what = "id and the input" if self.counted["other input"] else self.by
             raise UsageProblem(
-                f"{there}, but no row of {self.new.named} has the {what} of a row of {self.base.named}", hint
+                f"{there}, but no row of {self.new.named} has the {what} of a row of {self.base.named}",
+                hint,
             )
         if allow_missing and not self.counted["answered"]:
-            raise UsageProblem(f"{there}, but no row has an answer on both sides, so nothing was compared", hint)
+            raise UsageProblem(
+                f"{there}, but no row has an answer on both sides, so nothing was compared", hint
+            )
 
     @property
     def row_counts(self) -> str:
         """How many rows each side has."""
-        return in_prose([f"{side.name} has {amount(side.rows, 'row')}" for side in (self.base, self.new)])
+        return in_prose(
+            [f"{side.name} has {amount(side.rows, 'row')}" for side in (self.base, self.new)]
+        )
 
     @property
     def new_alone(self) -> str:
         """How to judge NEW without BASE, which a gate does not do."""
-        return "" if self.rule.of_gate else f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+        return (
+            ""
+            if self.rule.of_gate
+            else f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+        )
 
     @property
     def nothing_could_break(self) -> bool:
@@ -218,7 +261,11 @@ class ComparisonSummary:
             return ""
         low, high, without = score["low"], score["high"], score["without"]
         rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if without else ''}"
-        bounds = "too few scores differ to tell" if low is None else f"98 % interval {low:+.3g} to {high:+.3g}"
+        bounds = (
+            "too few scores differ to tell"
+            if low is None
+            else f"98 % interval {low:+.3g} to {high:+.3g}"
+        )
         change = f"score {score['base']:.3g}, now {score['new']:.3g}: {score['new'] - score['base']:+.3g}"
         return f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
 
@@ -230,11 +277,16 @@ class ComparisonSummary:
         if means := self._means():
             yield means
         sides = (self.base, self.new)
-        parts = [header.omitted_rows(side.rows) if (header := side.source.header) else "" for side in sides]
+        parts = [
+            header.omitted_rows(side.rows) if (header := side.source.header) else ""
+            for side in sides
+        ]
         if parts[0] and parts[0] == parts[1]:
             yield f"BASE and NEW have {parts[0]}"
         else:
-            yield from (f"{side.name} has {part}" for side, part in zip(sides, parts, strict=True) if part)
+            yield from (
+                f"{side.name} has {part}" for side, part in zip(sides, parts, strict=True) if part
+            )
         for what, words in NOTES.items():
             if count := self.counted[what]:
                 yield words.format(rows=amount(count, "row"))
@@ -284,14 +336,17 @@ def require_comparable(base: Side, new: Side) -> None:
     shards = [side.source.header.shard if side.source.header else "1/1" for side in (base, new)]
     if shards[0] != shards[1]:
         hint = "join the shards of each side first: noxcli results s1 s2 > base.jsonl"
-        raise UsageProblem(f"BASE is shard {shards[0]} of a batch, and NEW is shard {shards[1]}", hint)
+        raise UsageProblem(
+            f"BASE is shard {shards[0]} of a batch, and NEW is shard {shards[1]}", hint
+        )
     if base.repeat != new.repeat:
         counts = f"BASE has {amount(base.repeat, 'repetition')} of each row, and NEW {new.repeat}"
         raise UsageProblem(counts, "run both with the same --repeat")
     known = DigestIndex((digest, 0) for digest in base.runs)
     if new.runs and all(known.find(digest) is not None for digest in new.runs):
         raise UsageProblem(
-            f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ", "compare another batch"
+            f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ",
+            "compare another batch",
         )
 
 

@@ -17,9 +17,13 @@ from noxcli.value_class import value_class
 FILE_VARIABLE = "NOXCLI_CONFIG"
 PROFILE_OPTION, NAME_VARIABLE = "--profile", "NOXCLI_PROFILE"
 PROJECT_FILE = ".noxcli.toml"
-MAX_PROJECT_FILE = 8 * 1024  # bytes: tomllib's work for a dotted key grows with the square of its parts
+MAX_PROJECT_FILE = (
+    8 * 1024
+)  # bytes: tomllib's work for a dotted key grows with the square of its parts
 # Keys that only the user's own file may have, by our names and by common others.
-USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
+USERS_OWN = frozenset(
+    {"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"}
+)
 SECRET_WORDS = ("key", "token", "secret", "password")
 TABLES = ("aliases", "defaults")
 SETTINGS = ("base_url", "api_key_command", *TABLES)
@@ -70,7 +74,9 @@ class Table:
         """
         value = self.values.get(key)
         if value is not None and not (isinstance(value, str) and value.strip()):
-            raise ConfigProblem(f"{self.place(key)} must be a non-empty string", f'write it like {key} = "..."')
+            raise ConfigProblem(
+                f"{self.place(key)} must be a non-empty string", f'write it like {key} = "..."'
+            )
         return value
 
 
@@ -88,16 +94,22 @@ def read_table(path: Path, most: int = MAX_TABLE) -> Table | None:
             raise
         raise ConfigProblem(f"can't read {path}: {reason_of(error)}", "check it") from None
     except UnicodeDecodeError:
-        raise ConfigProblem(f"can't read {path}: it is not UTF-8 text", "save it as UTF-8") from None
+        raise ConfigProblem(
+            f"can't read {path}: it is not UTF-8 text", "save it as UTF-8"
+        ) from None
     import tomllib  # only where there is a file
 
     try:
         return Table(path, "", tomllib.loads(text))
     except RecursionError:
         raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
-    except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
+    except (
+        ValueError
+    ) as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
         mistake = str(error)[:MAX_MISTAKE]
-        raise ConfigProblem(f"{path} is not valid TOML: {mistake}", "strings need quotes, tables a [name]") from None
+        raise ConfigProblem(
+            f"{path} is not valid TOML: {mistake}", "strings need quotes, tables a [name]"
+        ) from None
 
 
 @value_class(frozen=True, slots=True)
@@ -142,7 +154,9 @@ def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -
         (environ.get(NAME_VARIABLE) or None, NAME_VARIABLE),
         (file.text("default_profile"), file.place("default_profile")),
     )
-    name = next((Setting("profile", value, source) for value, source in given if value is not None), None)
+    name = next(
+        (Setting("profile", value, source) for value, source in given if value is not None), None
+    )
     if name is None:
         return None
     profiles = file.table("profile").values
@@ -151,7 +165,9 @@ def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -
             what = f"there is no config file {file.path}, so there is no profile {name.value!r} ({name.source})"
             raise ConfigProblem(what, f"write it, with a base_url under [profile.{name.value}]")
         there = ", ".join(sorted(profiles)) or "none"
-        raise ConfigProblem(f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}")
+        raise ConfigProblem(
+            f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}"
+        )
     return name
 
 
@@ -159,11 +175,17 @@ def parse_profile(table: Table) -> Layer:
     """Return the content of one profile. Raises ConfigProblem for a mistake in it."""
     for key in table.values:
         if key in {"api_key", "key", "token"}:
-            raise ConfigProblem(f"{table.place(key)}: API keys do not belong in config files", "use api_key_command")
+            raise ConfigProblem(
+                f"{table.place(key)}: API keys do not belong in config files", "use api_key_command"
+            )
     table.allow(SETTINGS, f"a profile takes {', '.join(SETTINGS)}")
     given = {"base_url": table.text("base_url"), "api_key_command": _command(table)}
     shared = _shared(table)
-    own = {name: Setting(name, value, table.place(name)) for name, value in given.items() if value is not None}
+    own = {
+        name: Setting(name, value, table.place(name))
+        for name, value in given.items()
+        if value is not None
+    }
     return Layer({**shared.values, **own}, shared.aliases)
 
 
@@ -175,9 +197,15 @@ def _command(table: Table) -> str | None:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError:
         words = None  # a quotation mark without its partner
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words) or not words[0]:
+    if (
+        not isinstance(words, list)
+        or not words
+        or not all(isinstance(word, str) for word in words)
+        or not words[0]
+    ):
         raise ConfigProblem(
-            f"{table.place('api_key_command')} is not a valid command", 'write it like ["pass", "show", "noxus"]'
+            f"{table.place('api_key_command')} is not a valid command",
+            'write it like ["pass", "show", "noxus"]',
         )
     return shlex.join(words)
 
@@ -197,7 +225,10 @@ def _shared(table: Table) -> Layer:
             what = f"{aliases.place(name)}: an alias must not look like an id"
             raise ConfigProblem(what, "give the alias another name")
     return Layer(
-        {name: Setting(name, str(value), defaults.place(name)) for name, value in defaults.values.items()},
+        {
+            name: Setting(name, str(value), defaults.place(name))
+            for name, value in defaults.values.items()
+        },
         {name: aliases.text(name) or "" for name in aliases.values},
     )
 
@@ -223,7 +254,9 @@ def read_project_file(path: Path, users_file: Path) -> Layer:
     hint = f"put it into a profile in {users_file}"
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
-            raise ConfigProblem(f"{table.place(key)}: a project file cannot set keys or servers", hint)
+            raise ConfigProblem(
+                f"{table.place(key)}: a project file cannot set keys or servers", hint
+            )
     table.allow(TABLES, "a project takes [aliases] and [defaults]")
     layer = _shared(table)
     if directory := layer.values.get("output_dir"):

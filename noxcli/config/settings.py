@@ -62,7 +62,9 @@ def usable(text: str, what: str) -> str:
     if mistake := next((mistake for mistake, found in mistakes.items() if found), None):
         raise Unauthorized(f"{what} {mistake}", "give the key alone")
     if not key.isascii() or not key.isprintable():
-        raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
+        raise Unauthorized(
+            f"{what} contains a line break or another invalid character", "check what was pasted"
+        )
     return key
 
 
@@ -74,11 +76,19 @@ def read_key_file(path: str, setting: str, in_time: InTime) -> str:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        if isinstance(error, FileNotFoundError) and len(path) >= MIN_KEY_NAME and not {"/", "."} & {*path}:
-            hint = f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
+        if (
+            isinstance(error, FileNotFoundError)
+            and len(path) >= MIN_KEY_NAME
+            and not {"/", "."} & {*path}
+        ):
+            hint = (
+                f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
+            )
             raise Unauthorized("there is no such key file", hint) from None
         reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
-        raise Unauthorized(f"can't read the key file {path}: {reason}", f"check {setting}") from None
+        raise Unauthorized(
+            f"can't read the key file {path}: {reason}", f"check {setting}"
+        ) from None
     return usable(text, f"the key file {path}")
 
 
@@ -116,8 +126,13 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     def read() -> bytes:
         output, end = b"", time.monotonic() + COMMAND_LIMIT
         assert process.stdout is not None
-        with process.stdout as printed:  # select, since a child of the command may hold it open for ever
-            while len(output) <= MAX_OUTPUT and select.select([printed], [], [], max(0.0, end - time.monotonic()))[0]:
+        with (
+            process.stdout as printed
+        ):  # select, since a child of the command may hold it open for ever
+            while (
+                len(output) <= MAX_OUTPUT
+                and select.select([printed], [], [], max(0.0, end - time.monotonic()))[0]
+            ):
                 if not (piece := os.read(printed.fileno(), MAX_OUTPUT)):
                     process.wait(max(0.0, end - time.monotonic()))
                     return output
@@ -129,7 +144,9 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     try:
         output = in_time(read)
     except subprocess.TimeoutExpired:
-        raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
+        raise Unauthorized(
+            f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand"
+        ) from None
     finally:
         process.kill()
         process.wait()
@@ -171,16 +188,24 @@ class Configured:
     @property
     def aliases(self) -> Mapping[str, str]:
         """Workflows by alias."""
-        return {name: workflow for layer in reversed(self.layers) for name, workflow in layer.aliases.items()}
+        return {
+            name: workflow
+            for layer in reversed(self.layers)
+            for name, workflow in layer.aliases.items()
+        }
 
     @property
     def named(self) -> str | None:
         """The profile that an option names."""
-        return self.profile.value if self.profile and self.profile.source == PROFILE_OPTION else None
+        return (
+            self.profile.value if self.profile and self.profile.source == PROFILE_OPTION else None
+        )
 
     def find(self, *names: str) -> Setting | None:
         """Return the strongest of these settings; of one layer's, the first."""
-        found = (layer.values[name] for layer in self.layers for name in names if name in layer.values)
+        found = (
+            layer.values[name] for layer in self.layers for name in names if name in layer.values
+        )
         return next(found, None)
 
     def limit(self, name: str) -> float:
@@ -191,7 +216,9 @@ class Configured:
         try:
             seconds = parse_duration(chosen.value)
         except UsageProblem as problem:
-            raise ConfigProblem(f"{chosen.source}, for {name}: {problem.message}", problem.hint) from None
+            raise ConfigProblem(
+                f"{chosen.source}, for {name}: {problem.message}", problem.hint
+            ) from None
         if seconds <= 0:
             raise ConfigProblem(f"{chosen.source}, for {name}: must be more than zero", "write 10s")
         return seconds
@@ -223,16 +250,27 @@ def _variables(environ: Mapping[str, str]) -> Layer:
 
 
 def load_settings(
-    configured: Configured, base_url: str | None = None, api_key_file: str | None = None, in_time: InTime = run_apart
+    configured: Configured,
+    base_url: str | None = None,
+    api_key_file: str | None = None,
+    in_time: InTime = run_apart,
 ) -> Settings:
     """Return the current server and key; `in_time` reads the key.
 
     Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
     """
     given = {"base_url": base_url, "api_key_file": api_key_file}
-    flags = {name: Setting(name, value, f"--{name.replace('_', '-')}") for name, value in given.items() if value}
+    flags = {
+        name: Setting(name, value, f"--{name.replace('_', '-')}")
+        for name, value in given.items()
+        if value
+    }
     every = replace(configured, layers=(Layer(flags), *configured.layers))
-    url, allowed, key = every.find("base_url") or DEFAULT_SERVER, every.find("allow_http"), every.find(*KEYS)
+    url, allowed, key = (
+        every.find("base_url") or DEFAULT_SERVER,
+        every.find("allow_http"),
+        every.find(*KEYS),
+    )
     address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
     if key is None:
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")

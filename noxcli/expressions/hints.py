@@ -11,7 +11,11 @@ from noxcli.expressions.interpreter import SEARCHES, nodes_in
 QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|`[^`]*`|"(?:[^"\\]|\\.)*")""")
 # What is wrong, where it is outside of quotes, and what to write in its place.
 REPAIRS = (
-    ("a path begins with a name, not with a dot", r"(^|[|(,&!\[?]\s*|[=<>]\s*)\$?\.(?=\w|$)", r"\1"),
+    (
+        "a path begins with a name, not with a dot",
+        r"(^|[|(,&!\[?]\s*|[=<>]\s*)\$?\.(?=\w|$)",
+        r"\1",
+    ),
     ("a number is written in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
     ("equality is ==", r"(?<![=!<>])=(?!=)|===", "=="),
 )
@@ -57,7 +61,9 @@ def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | 
     reasons = []
     for reason, pattern, new in REPAIRS:
         parts = QUOTED.split(text)
-        repaired = "".join(part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts))
+        repaired = "".join(
+            part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts)
+        )
         if repaired == text:
             continue
         reasons.append(reason)
@@ -80,4 +86,6 @@ def _names_as_texts(tree: Mapping[str, Any]) -> Iterator[str]:
             if left["type"] == right["type"] == "field":
                 yield right["value"]
         elif node["type"] == "function_expression" and node["value"] in SEARCHES:
-            yield from (child["value"] for child in node["children"][1:] if child["type"] == "field")
+            yield from (
+                child["value"] for child in node["children"][1:] if child["type"] == "field"
+            )

@@ -21,7 +21,14 @@ MAX_FOUND = 300  # characters of one value in a message
 GUARD, CONDITION = "guard", "condition"  # our own nodes, around the part that they are about
 LOGIC = frozenset({"and_expression", "or_expression", "not_expression", GUARD})
 CHAINS = frozenset(
-    {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
+    {
+        "subexpression",
+        "index_expression",
+        "projection",
+        "filter_projection",
+        "value_projection",
+        "flatten",
+    }
 )
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 TAKE_EXPRESSIONS = frozenset({"map", "max_by", "min_by", "sort_by"})
@@ -60,7 +67,11 @@ class TextFunctions(Functions):
         try:
             return decode_json(text)
         except ValueError as error:
-            why = f"this one has a fence ({FENCE}): ask the workflow for JSON alone" if FENCE in text else str(error)
+            why = (
+                f"this one has a fence ({FENCE}): ask the workflow for JSON alone"
+                if FENCE in text
+                else str(error)
+            )
             raise Unapplied(f"parse_json() needs a text that is JSON as a whole; {why}") from None
 
 
@@ -76,7 +87,9 @@ def found_in(text: str, expression: str) -> bool:
     assert threading.current_thread() is threading.main_thread(), "only there a signal is handled"
     for what, value, most in (("expression", expression, MAX_EXPRESSION), ("text", text, MAX_TEXT)):
         if len(value) > most:
-            raise Unapplied(f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}")
+            raise Unapplied(
+                f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}"
+            )
     signal.signal(signal.SIGVTALRM, _end_match)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, MAX_MATCH)
@@ -126,7 +139,9 @@ class Interpreter(TreeInterpreter):
                 return sign == "ne"
             raise Incomparable(_why_unlike(sides, sign))
         alike = kinds[0] == kinds[1] and kinds[0] in ("number", "string")
-        are_numbers = all(isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides)
+        are_numbers = all(
+            isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides
+        )
         if self._outputs is not None and (not alike or are_numbers):
             raise Incomparable(_why_unlike(sides, sign))
         return self.COMPARATOR_FUNC[sign](*sides) if alike else None  # as the specification has it
@@ -186,7 +201,10 @@ def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
         case "multi_select_dict":
             return {part["value"]: find_names(part["children"][0], owner, found) for part in parts}
     is_chain = kind in CHAINS  # whose first part has the elements that the others are about
-    owners = [find_names(part, None if is_chain and place else owner, found) for place, part in enumerate(parts)]
+    owners = [
+        find_names(part, None if is_chain and place else owner, found)
+        for place, part in enumerate(parts)
+    ]
     return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
 
 
@@ -235,13 +253,17 @@ def check_call(call: Tree) -> None:
 
     name, count = call["value"], len(call["children"])
     if (known := KNOWN.get(name)) is None:
-        near = nearest(name, KNOWN, ALIKE) if len(name) > len("in") else None  # which looks like min
+        near = (
+            nearest(name, KNOWN, ALIKE) if len(name) > len("in") else None
+        )  # which looks like min
         meant = suggestion(near and f"{near}()")
         raise ValueError(f"there is no function {name}()" + (f"; {meant}" if meant else ""))
     wanted = known["signature"]
     variadic = bool(wanted) and wanted[-1].get("variadic", False)
     if count < len(wanted) or (count > len(wanted) and not variadic):
-        raise ValueError(f"{name}() takes {len(wanted)} argument{'s' * (len(wanted) != 1)}, not {count}")
+        raise ValueError(
+            f"{name}() takes {len(wanted)} argument{'s' * (len(wanted) != 1)}, not {count}"
+        )
 
 
 def is_field(parts: Sequence[Tree], name: str) -> bool:
@@ -273,7 +295,9 @@ def _why_unlike(sides: Sequence[Any], sign: str) -> str:
     if all(isinstance(side, str) for side in sides):
         return f"{shown} compares numbers as texts; use to_number()"
     if sign in ("eq", "ne"):
-        kinds = " and ".join(f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in map(kind_of, sides))
+        kinds = " and ".join(
+            f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in map(kind_of, sides)
+        )
         hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
         return f"{shown} compares {kinds}{hint}"
     return f"{shown} compares neither two numbers nor two texts"

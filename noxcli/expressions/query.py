@@ -25,7 +25,9 @@ class Query:
             from noxcli.expressions.hints import mistake_in  # loaded only after a mistake
 
             why, hint = mistake_in(text, error, _parse)
-            raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
+            raise UsageProblem(
+                f"{option} {text!r} is not a valid JMESPath expression: {why}", hint
+            ) from None
         if '"' in text:
             from noxcli.expressions.hints import text_as_name  # such a name is rare
 
@@ -57,7 +59,9 @@ class Query:
             found = ", ".join(islice(_filled(self.tree, interpreter, document), MAX_FOUND))
             if isinstance(error, TypeError):  # Python's own words about a function's arguments
                 why = found or why
-            raise Unfitting(f"the expression {self.text!r} can't be applied: {cut_text(why)}") from None
+            raise Unfitting(
+                f"the expression {self.text!r} can't be applied: {cut_text(why)}"
+            ) from None
 
     def keys_of(self, name: str) -> list[str]:
         """Return the names that the expression has of the document's `output` or `row`, or, for "", of itself."""
@@ -119,7 +123,9 @@ def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterato
     if kind in LOGIC:
         for child in children:
             yield from _filled(child, interpreter, document)
-    elif kind in {"comparator", "function_expression"} and all(child["type"] != "expref" for child in children):
+    elif kind in {"comparator", "function_expression"} and all(
+        child["type"] != "expref" for child in children
+    ):
         try:
             values = [shown_json(interpreter.visit(child, document)) for child in children]
         except FAULTS:

@@ -12,7 +12,9 @@ INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
 OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # What moving a node or saving it changes, and what no run depends on.
-LAYOUT = re.compile(r"display|position|viewport|(created|updated|saved|modified|edited|last_\w+)_at")
+LAYOUT = re.compile(
+    r"display|position|viewport|(created|updated|saved|modified|edited|last_\w+)_at"
+)
 FILE_SCHEMA = {
     "type": "object",
     "properties": {"uri": {"type": "string"}, "name": {"type": "string"}},
@@ -36,7 +38,9 @@ KINDS = {
     "int": InputKind(("int", "integer"), "an int", ":=3", {"type": "integer"}, 3),
     "number": InputKind(("float", "number"), "a number", ":=0.5", {"type": "number"}, 0.5),
     "bool": InputKind(("bool", "boolean"), "true or false", ":=true", {"type": "boolean"}, True),
-    "object": InputKind(("dict", "object"), "an object", ":=JSON", {"type": "object"}, {"key": "value"}),
+    "object": InputKind(
+        ("dict", "object"), "an object", ":=JSON", {"type": "object"}, {"key": "value"}
+    ),
     "list": InputKind(("list", "array"), "a list", ":=JSON", {"type": "array"}, ["one", "two"]),
     "file": InputKind(
         ("file", "image", "audio"),
@@ -89,7 +93,9 @@ class OutputNode:
 def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
     """Return the inputs that a caller can give, in order; None if the definition has no readable nodes."""
     nodes = _top_level(definition)
-    return None if nodes is None else [found for node in nodes if (found := _input(node)) is not None]
+    return (
+        None if nodes is None else [found for node in nodes if (found := _input(node)) is not None]
+    )
 
 
 def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
@@ -111,12 +117,17 @@ def keys_of(nodes: Iterable[N]) -> dict[str, N]:
     """Return the shortest unique key of each node: its label, or its id if the label is missing or shared."""
     nodes = list(nodes)
     labels = [node.label for node in nodes]
-    return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in nodes}
+    return {
+        node.label if node.label and labels.count(node.label) == 1 else node.id: node
+        for node in nodes
+    }
 
 
 def meant_by(key: str, nodes: Sequence[InputNode]) -> list[InputNode]:
     """Return the inputs that the key may mean: those with this label, or else those with this address."""
-    return [node for node in nodes if node.label == key] or [node for node in nodes if key in node.addresses]
+    return [node for node in nodes if node.label == key] or [
+        node for node in nodes if key in node.addresses
+    ]
 
 
 def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
@@ -143,7 +154,10 @@ def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
     edge, ends = edge if isinstance(edge, dict) else {}, []
     for name, older in (("source", "from_id"), ("target", "to_id")):
         end = edge[older] if isinstance(edge.get(older), dict) else {}
-        id, connector = edge.get(name) or end.get("node_id"), edge.get(f"{name}_handle") or end.get("connector_name")
+        id, connector = (
+            edge.get(name) or end.get("node_id"),
+            edge.get(f"{name}_handle") or end.get("connector_name"),
+        )
         ends.append((str(id or ""), str(connector or "")))
     return ends[0], ends[1]
 
@@ -170,14 +184,20 @@ def _input(node: Mapping[str, Any]) -> InputNode | None:
     config = config if isinstance(config, dict) else {}
     type_ = config.get("type")
     listed = node.get("inputs")
-    names = [each.get("name") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    names = (
+        [each.get("name") for each in listed if isinstance(each, dict)]
+        if isinstance(listed, list)
+        else []
+    )
     return InputNode(
         id=node["id"],
         label=_label(node),
         type=type_ if isinstance(type_, str) and type_ else matched["kind"],
         fixed=config.get("fixed_value") is True,
         value=config.get("value"),
-        connectors=tuple(dict.fromkeys(["input", *(name for name in names if isinstance(name, str))])),
+        connectors=tuple(
+            dict.fromkeys(["input", *(name for name in names if isinstance(name, str))])
+        ),
         is_list=config.get("is_list") is True,
     )
 
@@ -197,7 +217,9 @@ def definition_in(text: str) -> dict[str, Any] | None:
         definition = decode_json(text)
     except ValueError:
         return None
-    return definition if isinstance(definition, dict) and inputs_of(definition) is not None else None
+    return (
+        definition if isinstance(definition, dict) and inputs_of(definition) is not None else None
+    )
 
 
 def definition_text(definition: Mapping[str, Any]) -> str:
@@ -214,11 +236,13 @@ def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
     kept = _kept(definition)
     if isinstance(nodes := kept.get("nodes"), list):
         kept["nodes"] = sorted(
-            map(_kept, nodes), key=lambda node: str(node.get("id", "") if isinstance(node, dict) else "")
+            map(_kept, nodes),
+            key=lambda node: str(node.get("id", "") if isinstance(node, dict) else ""),
         )
     if isinstance(edges := kept.get("edges"), list):
         kept["edges"] = sorted(
-            map(_kept, edges), key=lambda edge: (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge)))
+            map(_kept, edges),
+            key=lambda edge: (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge))),
         )
     found: dict[str, Any] = _in_order(kept)
     return found

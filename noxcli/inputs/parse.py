@@ -41,7 +41,10 @@ class Inputs:
         """Return the object with secrets, and possible secrets, masked."""
         hidden = self.secret | self.veiled
         shown = {key: HIDDEN if key in hidden else value for key, value in self.values.items()}
-        return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
+        return {
+            key: value.described() if isinstance(value, Upload) else value
+            for key, value in shown.items()
+        }
 
 
 def parse_inputs(
@@ -88,7 +91,11 @@ def split_item(item: str) -> tuple[str, str, str]:
         raise UsageProblem(f"{item!r} is not an input", HOW_TO_WRITE)
     key, operator, text = found.groups()
     if not key:
-        way = f"--inputs {item}, or KEY={item}" if operator == "@" else f"KEY=VALUE, without blanks around {operator}"
+        way = (
+            f"--inputs {item}, or KEY={item}"
+            if operator == "@"
+            else f"KEY=VALUE, without blanks around {operator}"
+        )
         raise UsageProblem(f"the input {item!r} has no key", f"write {way}")
     return re.sub(ESCAPED, r"\1", key), operator, text
 
@@ -129,7 +136,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
+        raise ValueError(
+            f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice"
+        )
     return made
 
 
@@ -144,7 +153,9 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not part of JSON")
 
 
-STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)
 
 
 def parse_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
@@ -155,14 +166,18 @@ def parse_value(key: str, operator: str, text: str, sources: Sources | None = No
     sources = sources or OnlyFiles()
     match operator:
         case "=":
-            return require_text(text[1:] if text.startswith("\\@") else text, f"the value of {key!r}")
+            return require_text(
+                text[1:] if text.startswith("\\@") else text, f"the value of {key!r}"
+            )
         case ":=":
             return parse_json(require_text(text, f"the value of {key!r}"), f"the value of {key!r}")
         case "=@":
             return _read_text(text, key, operator, sources)
         case ":=@":
             name = "stdin" if text == "-" else f"the file {text}"
-            return parse_json(_read_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
+            return parse_json(
+                _read_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}"
+            )
         case _:
             _require_named(text, key, operator)
             return parse_upload(text, key, sources)
@@ -176,7 +191,10 @@ def parse_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     key, _, name = text.rpartition("=")
     key = re.sub(ESCAPED, r"\1", key)
     if not key:
-        raise UsageProblem("--secret takes KEY=ENVNAME", "write the name of an environment variable, not the secret")
+        raise UsageProblem(
+            "--secret takes KEY=ENVNAME",
+            "write the name of an environment variable, not the secret",
+        )
     named = re.fullmatch(VARIABLE_NAME, name) and name.isupper()
     shown = f"variable {name}" if named else "environment variable it names"
     what = f"--secret {key!r}: the {shown}"
@@ -202,7 +220,8 @@ def require_text(text: str, what: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise UsageProblem(
-            f"{what} is not UTF-8 text", "convert it, or put the bytes into a file and upload it with KEY@FILE"
+            f"{what} is not UTF-8 text",
+            "convert it, or put the bytes into a file and upload it with KEY@FILE",
         ) from None
     return text
 
@@ -212,7 +231,8 @@ def _require_named(name: str, key: str, operator: str) -> None:
     if not name:
         item = f"{key}{operator}"
         raise UsageProblem(
-            f"{item!r} names no file", f"write {item}FILE, {item}- for stdin, or '{key}=\\@' to send an @"
+            f"{item!r} names no file",
+            f"write {item}FILE, {item}- for stdin, or '{key}=\\@' to send an @",
         )
 
 
@@ -223,17 +243,32 @@ def _read_text(name: str, key: str, operator: str, sources: Sources) -> str:
 
 
 def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
-    what = "--inputs from stdin" if source == "-" else f"--inputs {source}" if source.startswith("@") else "--inputs"
+    what = (
+        "--inputs from stdin"
+        if source == "-"
+        else f"--inputs {source}"
+        if source.startswith("@")
+        else "--inputs"
+    )
     if source == "-" or source.startswith("@"):
-        text = sources.read_text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
+        text = sources.read_text(
+            "-" if source == "-" else source[1:], f"--inputs {source}", what
+        ).removeprefix(MARK)
     else:
         text = require_text(source, what)
         if re.match("/dev/fd/|/proc/self/fd/", text):
-            raise UsageProblem(f"{what} takes a JSON object", "for the output of a command, write --inputs @<(COMMAND)")
+            raise UsageProblem(
+                f"{what} takes a JSON object",
+                "for the output of a command, write --inputs @<(COMMAND)",
+            )
         if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
-            raise UsageProblem(f"{what} takes a JSON object", f"for the file, write --inputs {quote(f'@{text}')}")
+            raise UsageProblem(
+                f"{what} takes a JSON object", f"for the file, write --inputs {quote(f'@{text}')}"
+            )
         if "=" in text and re.match(r"\s*\w", text):
-            raise UsageProblem(f"{what} takes a JSON object", f"write an input without --inputs: {quote(text)}")
+            raise UsageProblem(
+                f"{what} takes a JSON object", f"write an input without --inputs: {quote(text)}"
+            )
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')

@@ -29,7 +29,9 @@ class Checked:
     found: list[str] = field(default_factory=list)  # in cells that are no values
 
 
-def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()) -> Checked:
+def validate_inputs(
+    inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()
+) -> Checked:
     """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
     checked = Checked(inputs, columns)
     given, problems = _meant(inputs.values, nodes, checked)
@@ -41,13 +43,19 @@ def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, c
         for key in keys:
             values[key] = _fitting(key, values[key], node, checked, problems)
         if node.fixed:
-            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
+            checked.warnings.append(
+                f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect"
+            )
     if checked.notes:  # something was converted, as in few rows of a batch
         checked.inputs = replace(inputs, values=values)
-    problems += _missing(nodes, given, values, {_near(key, nodes) for key in values if not meant_by(key, nodes)})
+    problems += _missing(
+        nodes, given, values, {_near(key, nodes) for key in values if not meant_by(key, nodes)}
+    )
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
-        wrong = WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
+        wrong = WrongInputs(
+            f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}"
+        )
         wrong.found = f" ({', '.join(checked.found)})" if checked.found else ""
         raise wrong
     return checked
@@ -71,19 +79,28 @@ def _meant(
             # The docs have "input" and "Input 1" for such an input; other names are unknown.
             near = _near(key, nodes)
             hint = f", {suggestion(near, quoted=True)}" if near else ""
-            checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
+            checked.warnings.append(
+                f"{key!r} is not checked, since the workflow has inputs without labels{hint}"
+            )
         else:
             takes = f"the workflow takes {', '.join(map(repr, keys_of(nodes))) or 'none'}"
-            problems.append(f"unknown input {key!r}, {suggestion(_near(key, nodes), takes, quoted=True)}")
+            problems.append(
+                f"unknown input {key!r}, {suggestion(_near(key, nodes), takes, quoted=True)}"
+            )
     return given, problems
 
 
 def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
-    return nearest(key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)])
+    return nearest(
+        key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)]
+    )
 
 
 def _missing(
-    nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any], mistyped: Set[str | None]
+    nodes: Sequence[InputNode],
+    given: Mapping[str, Sequence[str]],
+    values: Mapping[str, Any],
+    mistyped: Set[str | None],
 ) -> list[str]:
     """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects.
 
@@ -91,7 +108,9 @@ def _missing(
     """
     meant: set[str] = set().union(*given.values())
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
-    guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label
+    guessed = (
+        not values.keys() <= meant | ambiguous
+    )  # a key that may mean any input without a label
     problems = []
     for key, node in keys_of(nodes).items():
         if not node.required or node.label in ambiguous:
@@ -112,9 +131,15 @@ def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: 
         with suppress(UsageProblem):
             parsed = parse_json(value.lower() if kind == "bool" else value, "")
             # A point in a whole number may part thousands: 1.000 is not 1.
-            if parsed is not None and fits(parsed, kind) and not (kind == "int" and isinstance(parsed, float)):
+            if (
+                parsed is not None
+                and fits(parsed, kind)
+                and not (kind == "int" and isinstance(parsed, float))
+            ):
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
-                checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
+                checked.notes.append(
+                    f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}"
+                )
                 return parsed
     shown = HIDDEN if key in inputs.secret | inputs.veiled else value
     problems.append(f"{key!r} takes {_taken(key, shown, kind, checked)}")
@@ -145,7 +170,9 @@ def fits(value: Any, kind: str) -> bool:
         case "number":
             return _is_number(value)
         case "file":
-            return isinstance(value, Upload) or (isinstance(value, dict) and isinstance(value.get("uri"), str))
+            return isinstance(value, Upload) or (
+                isinstance(value, dict) and isinstance(value.get("uri"), str)
+            )
         case _:
             return isinstance(value, type(KINDS[kind].sample))
 

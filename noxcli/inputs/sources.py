@@ -11,7 +11,9 @@ from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
 from noxcli.waiting import run_apart
 
-MAX_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
+MAX_TEXT_INPUT = (
+    256 * 1024 * 1024
+)  # bytes of a file or pipe that is held in memory, as of a text in an output
 READ_AT_ONCE = 1024 * 1024  # bytes of one read
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 T = TypeVar("T")
@@ -49,7 +51,9 @@ class Sources:
         """
         if name in STDIN_NAMES:
             if self._stdin() is None:
-                raise UsageProblem(f"{reader} reads stdin, and stdin is closed", "give a file or an id instead")
+                raise UsageProblem(
+                    f"{reader} reads stdin, and stdin is closed", "give a file or an id instead"
+                )
             self._require_unread(None, "stdin", reader)
             return None
         status = Path(name).expanduser().stat()
@@ -88,17 +92,23 @@ class Sources:
 
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
-    def in_time(self, work: Callable[[], T], what: str = "the inputs were not read to their end") -> T:
+    def in_time(
+        self, work: Callable[[], T], what: str = "the inputs were not read to their end"
+    ) -> T:
         """Return the result of an open or a read, which may block; `what` says that it did not end.
 
         Raises TimedOutBeforeStart if it takes longer than the command may.
         """
-        if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
+        if (
+            self.deadline is None or not self.deadline.seconds
+        ):  # a single check may take as long as it needs
             return run_apart(work)
         try:
             return run_apart(work, self.deadline.remaining)
         except Unavailable:
-            raise TimedOutBeforeStart(f"out of time before the start: {what}", "increase --timeout") from None
+            raise TimedOutBeforeStart(
+                f"out of time before the start: {what}", "increase --timeout"
+            ) from None
 
     def _read_content(self, name: str, reader: str) -> bytes:
         content = bytearray()
@@ -107,14 +117,16 @@ class Sources:
                 content += piece
                 if len(content) > MAX_TEXT_INPUT:
                     raise UsageProblem(
-                        f"{reader} has more than {MAX_TEXT_INPUT >> 20} MiB", "upload a large file with KEY@FILE"
+                        f"{reader} has more than {MAX_TEXT_INPUT >> 20} MiB",
+                        "upload a large file with KEY@FILE",
                     )
         return bytes(content)
 
     def _require_unread(self, identity: object, what: str, reader: str) -> None:
         if first := self._readers.get(identity):
             raise UsageProblem(
-                f"{what} can be read only once, but both {first} and {reader} read it", "give one of them a file"
+                f"{what} can be read only once, but both {first} and {reader} read it",
+                "give one of them a file",
             )
         self._readers[identity] = reader
 
@@ -128,5 +140,7 @@ class OnlyFiles(Sources):
             raise UsageProblem(f"{reader} is in a row, and rows cannot read stdin", "give a file")
         status = Path(name).expanduser().stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise UsageProblem(f"{reader} is in a row, and {name} is not a regular file", "give a file")
+            raise UsageProblem(
+                f"{reader} is in a row, and {name} is not a regular file", "give a file"
+            )
         return status

@@ -41,7 +41,12 @@ class Upload:
 
     def described(self) -> dict[str, Any]:
         """Return what represents it if nothing is uploaded."""
-        return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
+        return {
+            "$upload": self.path,
+            "name": self.name,
+            "content_type": self.content_type,
+            "bytes": self.size,
+        }
 
 
 def parse_upload(text: str, key: str, sources: Sources) -> Upload:
@@ -52,10 +57,14 @@ def parse_upload(text: str, key: str, sources: Sources) -> Upload:
     of_shell = "stdin" if path in STDIN_NAMES else "pipe" if path.startswith(SHELLS_PIPES) else ""
     name = given.get("name", of_shell or Path(path).name.encode("utf-8", "replace").decode())
     if not name or not name.isprintable():
-        raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
+        raise UsageProblem(
+            f"the upload for {key!r} has no usable name", "write ;name=NAME after the path"
+        )
     content_type = given.get("type", guess_type(name if "." in name else path))
     if not re.fullmatch(MEDIA_TYPE, content_type):
-        raise UsageProblem(f"{content_type!r}, for {key!r}, is not a valid media type", "write ;type=text/plain")
+        raise UsageProblem(
+            f"{content_type!r}, for {key!r}, is not a valid media type", "write ;type=text/plain"
+        )
     return Upload(path, name, content_type, size)
 
 
@@ -65,7 +74,13 @@ def guess_type(name: str) -> str:
 
     kind, encoding = mimetypes.guess_type(Path(name).name)
     # A compressed file no longer has the type of its content.
-    return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind
+    return (
+        "application/gzip"
+        if encoding == "gzip"
+        else UNKNOWN_TYPE
+        if encoding or kind is None
+        else kind
+    )
 
 
 def _measure(path: str, key: str, sources: Sources) -> int | None:
@@ -79,11 +94,17 @@ def _measure(path: str, key: str, sources: Sources) -> int | None:
             return status.st_size
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"{what}: {reason_of(error)}") from None
-    raise UsageProblem(f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'")
+    raise UsageProblem(
+        f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'"
+    )
 
 
 def store_files(
-    values: Mapping[str, Any], api: "NoxusApi", retries: RetryPolicy, say: Callable[[str], None], sources: Sources
+    values: Mapping[str, Any],
+    api: "NoxusApi",
+    retries: RetryPolicy,
+    say: Callable[[str], None],
+    sources: Sources,
 ) -> dict[str, Any]:
     """Return the inputs to send: each file is stored, once, and its place taken by the value that names it.
 
@@ -115,10 +136,14 @@ def store_files(
     for key, value in values.items():
         if isinstance(value, Upload) and value not in stored:
             stored[value] = store(value, key)
-    return {key: stored[value] if isinstance(value, Upload) else value for key, value in values.items()}
+    return {
+        key: stored[value] if isinstance(value, Upload) else value for key, value in values.items()
+    }
 
 
-def _send(api: "NoxusApi", retries: RetryPolicy, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
+def _send(
+    api: "NoxusApi", retries: RetryPolicy, file: BinaryIO, upload: Upload, size: int
+) -> Mapping[str, Any]:
     file.seek(0)
     api = api.within(retries.limit().remaining())  # it may take longer than an outage
     return api.upload(upload.name, file, size, upload.content_type)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
 
 
-def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running: bool = False) -> Run:
+def read_own_record(
+    api: "NoxusApi", run: Run, retries: RetryPolicy, *, running: bool = False
+) -> Run:
     """Return an ended or paused run from its own record, or also one that is `running`: one found by id alone may lack
     parts of it, or be older.
 
@@ -26,16 +28,24 @@ def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running:
     if run.with_output or not (run.settled or run.paused or running):
         return run
     try:
-        own = retries.keep_trying(lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True)
+        own = retries.keep_trying(
+            lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True
+        )
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
     except NotAccessible as error:
         raise access_lost(error, run.id, ended=run.settled) from error
-    return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
+    return replace(
+        own,
+        workflow=own.workflow or run.workflow,
+        input=run.input if own.input is None else own.input,
+    )
 
 
-def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None) -> Run:
+def await_output(
+    api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None
+) -> Run:
     """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
     `workflow` is its definition, if it was read before. Raises OutputNotDelivered if the output stays empty.
@@ -43,8 +53,13 @@ def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Work
     run = read_own_record(api, run, retries)
     if not is_empty(run.output):
         return run
-    nodes, skipped = find_output_nodes(api, run, retries, workflow), run.progress_details.get("skipped_nodes")
-    if nodes is not None and all(isinstance(skipped, list) and node.id in skipped for node in nodes):
+    nodes, skipped = (
+        find_output_nodes(api, run, retries, workflow),
+        run.progress_details.get("skipped_nodes"),
+    )
+    if nodes is not None and all(
+        isinstance(skipped, list) and node.id in skipped for node in nodes
+    ):
         return run  # a branch that it did not take has no output
     limit = retries.limit()
     for step in LAG_STEPS:
@@ -56,7 +71,8 @@ def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Work
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
     raise OutputNotDelivered(
-        f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
+        f"run {run.id} completed, but its record has no output yet",
+        f"try again: noxcli fetch-output {run.id}",
     )
 
 

@@ -10,7 +10,9 @@ from noxcli.models import Run
 from noxcli.outputs.values import is_file, is_preview, unwrapped
 
 
-def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw") -> list[str]:
+def check_keys(
+    keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw"
+) -> list[str]:
     """Return a warning for each key of the option that may be wrong.
 
     Raises UsageProblem for a key that means none of the workflow's outputs.
@@ -24,7 +26,10 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str =
         outputs = ", ".join(repr(node.label) for node in nodes) or "none"
         hint = suggestion(nearest(key, names), f"its outputs: {outputs}", quoted=True)
         raise UsageProblem(f"the workflow has no output {key!r}", hint)
-    return [f"{option} {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
+    return [
+        f"{option} {key!r} is not checked: the workflow has outputs without labels"
+        for key in unknown
+    ]
 
 
 def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> list[list[str]]:
@@ -37,7 +42,9 @@ def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] 
 
     Any other output is returned as it is; so is a bare one whose key is not the only output's, if that is known.
     """
-    holder = isinstance(output, dict) and not (is_preview(output) or is_file(output) or unwrapped(output) is not output)
+    holder = isinstance(output, dict) and not (
+        is_preview(output) or is_file(output) or unwrapped(output) is not output
+    )
     bare = output is not None and not holder
     only = len(keys) == 1 and (not nodes or (len(nodes) == 1 and _means(keys[0], nodes[0])))
     return {keys[0]: output} if bare and only else output
@@ -57,7 +64,9 @@ def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
         what, there = f"the output has no key {key!r}, its keys", [name for name in keys if name]
     name = nearest(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
-    raise OutputNotDelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
+    raise OutputNotDelivered(
+        f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}"
+    )
 
 
 def _means(key: str, node: OutputNode) -> bool:

@@ -50,7 +50,11 @@ class Part(AbstractContextManager["Part"]):
     """
 
     def __init__(
-        self, file: IO[bytes], what: str | Path, most: int | None = None, beyond: OutputNotDelivered | None = None
+        self,
+        file: IO[bytes],
+        what: str | Path,
+        most: int | None = None,
+        beyond: OutputNotDelivered | None = None,
     ) -> None:
         self.size = 0
         self._what, self._most, self._beyond = what, most, beyond
@@ -63,7 +67,9 @@ class Part(AbstractContextManager["Part"]):
         try:
             return Part(tempfile.TemporaryFile(), "a temporary file")
         except OSError as error:
-            raise OutputNotDelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
+            raise OutputNotDelivered(
+                f"can't make a temporary file: {reason_of(error)}", "set TMPDIR"
+            ) from None
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # closing tries again to write what a full disk has refused

@@ -69,7 +69,9 @@ class Transfer:
             remote, size = self.remote, self._part.size
             if self.total not in {None, size}:
                 if opened.start == 0:
-                    self._etag = None  # what ended with another length is no beginning to continue from
+                    self._etag = (
+                        None  # what ended with another length is no beginning to continue from
+                    )
                 raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
             if remote.is_text:
                 self._require_text(opened.content_type)
@@ -99,7 +101,9 @@ class Transfer:
     def _receive(self, opened: "Download") -> None:
         own = self.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
         if own and not is_html(own) and is_html(opened.content_type) and not self.remote.is_text:
-            raise OutputNotDelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
+            raise OutputNotDelivered(
+                f"the server answered with a page ({opened.content_type}) instead of the file"
+            )
         if opened.start == 0:
             self._part.restart()
             if opened.total is not None or not self._is_same(opened):
@@ -120,7 +124,11 @@ class Transfer:
         head = self._part.read_back().read(len(preview) + 1)
         if not head.startswith(remote.beginning[: len(head)]):
             page = f"the server answered with a page ({content_type}) instead of the text"
-            fault = page if is_html(content_type) else "the server's answer is not the text: it begins differently"
+            fault = (
+                page
+                if is_html(content_type)
+                else "the server's answer is not the text: it begins differently"
+            )
             self._doubtful += 1
         elif head == preview or came <= len(remote.beginning) or came < (remote.size or 0):
             fault = f"the server's answer is not the whole text: it has only {came:,} bytes"
@@ -150,7 +158,10 @@ def is_html(content_type: str) -> bool:
 def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float | None, str, str]:
     """Return how far all of them are together: the share that is done, if known; the same as text; how fast."""
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
-    done, going = sum(transfer.done for transfer in transfers), sum(not transfer.finished for transfer in transfers)
+    done, going = (
+        sum(transfer.done for transfer in transfers),
+        sum(not transfer.finished for transfer in transfers),
+    )
     text = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"
     rate, total = done / seconds if seconds > 0 else 0.0, sum(totals)
     pace = f"{show_bytes(rate)}/s"

@@ -55,7 +55,9 @@ def complete_inline(
 
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
-    outcomes = run_transfers([Transfer(remote) for remote in remotes], read_whole, retries, watching)
+    outcomes = run_transfers(
+        [Transfer(remote) for remote in remotes], read_whole, retries, watching
+    )
     for remote, outcome in zip(remotes, outcomes, strict=True):
         try:
             texts[remote.keys], entry = value_of(outcome)
@@ -72,7 +74,9 @@ def spool(
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     with Part.open_nameless() as part:
-        filled = run_transfers([Transfer(remote)], lambda one, own: one.fill(source, part, own), retries, watching)
+        filled = run_transfers(
+            [Transfer(remote)], lambda one, own: one.fill(source, part, own), retries, watching
+        )
         value_of(*filled)
         if remote.is_text:
             require_utf8(part.read_back(), remote)
@@ -121,7 +125,9 @@ def run_transfers(
     try:
         for place in range(len(transfers)):
             workers.call(partial(work, place))
-    except Unavailable as error:  # no thread can be started; a batch's own, which need not watch, do it themselves
+    except (
+        Unavailable
+    ) as error:  # no thread can be started; a batch's own, which need not watch, do it themselves
         if threading.current_thread() is threading.main_thread():
             raise OutputNotDelivered(error.message, error.hint) from None
         for place in range(len(transfers)):

@@ -19,11 +19,20 @@ def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[En
     texts: dict[Keys, str] = {}
     wrong, most = list[Entry](), MAX_TEXTS // max(1, len(files))
     for entry in files:
-        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int) or not entry.get("text"):
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("bytes"), int)
+            or not entry.get("text")
+        ):
             continue
         keys, value = _find(output, entry.get("pointer"))
         path = entry.get("path")
-        if keys is None or not isinstance(path, str) or value != {"$file": path} or entry["bytes"] > most:
+        if (
+            keys is None
+            or not isinstance(path, str)
+            or value != {"$file": path}
+            or entry["bytes"] > most
+        ):
             continue
         text = _read(entry)
         if text is None:
@@ -44,7 +53,9 @@ def read_whole_line(line: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         run = (result["run"] or {}).get("id")
         what = f"the text of {wrong[0]['pointer']} is not in {wrong[0]['path']} as it was written"
-        error = OutputNotDelivered(what, f"noxcli fetch-output {run} has it; or compare the directory of its batch")
+        error = OutputNotDelivered(
+            what, f"noxcli fetch-output {run} has it; or compare the directory of its batch"
+        )
         result |= {"ok": False, "exit_code": int(ExitCode.UNDELIVERED), "error": error.document()}
     return {**line, "result": result}
 
@@ -56,14 +67,20 @@ def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
         keys, _ = _find(result["output"], entry["pointer"])
         if entry.get("text") and entry["path"] and keys is not None:
             paths[keys] = {"$file": entry["path"]}
-    return {**line, "result": {**result, "output": replaced(result["output"], paths)}} if paths else line
+    return (
+        {**line, "result": {**result, "output": replaced(result["output"], paths)}}
+        if paths
+        else line
+    )
 
 
 def _read(entry: Entry) -> str | None:
     """Return the text of a file, None if it is not what was written."""
     path = Path(entry["path"])
     with suppress(OSError, ValueError):
-        content = path.read_bytes() if path.is_file() and path.stat().st_size == entry["bytes"] else b""
+        content = (
+            path.read_bytes() if path.is_file() and path.stat().st_size == entry["bytes"] else b""
+        )
         if hashlib.sha256(content).hexdigest() == entry.get("sha256"):
             return content.decode()
     return None

@@ -34,8 +34,15 @@ def safe_stem(key: str, longest: int = MAX_STEM) -> str:
     """Return the characters of a key that every system accepts in a file name: NFC, one path segment, visible."""
     from pathvalidate import sanitize_filename  # loaded only to write files
 
-    shown = "".join("_" if unicodedata.category(letter) in UNPRINTABLE or letter in "/\\" else letter for letter in key)
-    plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:longest].decode(errors="ignore")
+    shown = "".join(
+        "_" if unicodedata.category(letter) in UNPRINTABLE or letter in "/\\" else letter
+        for letter in key
+    )
+    plain = (
+        EDGES.sub("", unicodedata.normalize("NFC", shown))
+        .encode()[:longest]
+        .decode(errors="ignore")
+    )
     # Edges first: `AUX ` is a reserved name only without its space.
     clean = sanitize_filename(EDGES.sub("", plain), replacement_text="_", platform="universal")
     return EDGES.sub("", clean) or "output"

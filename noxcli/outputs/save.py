@@ -73,7 +73,12 @@ def save_output(
     try:
         _fetch_all(source, folder, items, retries, watching)
         shown = replaced(
-            output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
+            output,
+            {
+                item.keys: {"$file": str(item.saved.path)}
+                for item in items
+                if item.remote and item.saved
+            },
         )
         for item in items:
             if item.remote is None:
@@ -85,9 +90,18 @@ def save_output(
             for item in items
             if (saved := item.saved)
         ]
-        problems = [problem(pointer_to(item.keys), item.error) for item in items if isinstance(item.error, NoxError)]
+        problems = [
+            problem(pointer_to(item.keys), item.error)
+            for item in items
+            if isinstance(item.error, NoxError)
+        ]
         earlier = [entry for entry in before if folder.exists(entry["name"])]
-        listed = {"complete": len(files) == len(items), "files": files, "problems": problems, "earlier": earlier}
+        listed = {
+            "complete": len(files) == len(items),
+            "files": files,
+            "problems": problems,
+            "earlier": earlier,
+        }
         late = _write_manifest(run, place, listed, durable=durable)
     problems += late
     whole = shown if isinstance(run.output, dict) else shown["output"]
@@ -95,7 +109,11 @@ def save_output(
 
 
 def _fetch_all(
-    source: "NoxusApi", folder: Folder, items: Iterable[Item], retries: RetryPolicy, watching: Watching
+    source: "NoxusApi",
+    folder: Folder,
+    items: Iterable[Item],
+    retries: RetryPolicy,
+    watching: Watching,
 ) -> None:
     wanted = {Transfer(item.remote): item for item in items if item.remote is not None}
 
@@ -118,12 +136,22 @@ def _write(folder: Folder, item: Item, text: str, *, durable: bool) -> None:
         item.error = error
 
 
-def _write_manifest(run: Run, place: SafeDir, listed: Mapping[str, Any], *, durable: bool) -> list[str]:
+def _write_manifest(
+    run: Run, place: SafeDir, listed: Mapping[str, Any], *, durable: bool
+) -> list[str]:
     """Write the manifest, with each name once; return what went wrong in that."""
     about = {"id": run.id, "workflow_id": run.workflow_id, "status": run.status}
-    files = {(name := Path(entry["path"]).name): {"name": name, **entry} for entry in listed["files"]}
+    files = {
+        (name := Path(entry["path"]).name): {"name": name, **entry} for entry in listed["files"]
+    }
     earlier = [entry for entry in listed["earlier"] if entry["name"] not in files]
-    document = {"schema": MANIFEST_SCHEMA, "run": about, **listed, "files": [*files.values()], "earlier": earlier}
+    document = {
+        "schema": MANIFEST_SCHEMA,
+        "run": about,
+        **listed,
+        "files": [*files.values()],
+        "earlier": earlier,
+    }
     try:
         with place.replacing(MANIFEST, durable=durable) as file:
             file.write(to_json(document, indent=2).encode())
@@ -137,9 +165,13 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
     names = Names()
     for key, value in output.items():
         if not is_preview(value) and not is_file(value):
-            yield Item((key,), names.claim(key, ".json" if text_of(value) is None else ".txt"), None)
+            yield Item(
+                (key,), names.claim(key, ".json" if text_of(value) is None else ".txt"), None
+            )
         for remote in find_remote({key: value}, outermost=True):
-            extension = ".txt" if remote.is_text else safe_extension(remote.name, remote.content_type)
+            extension = (
+                ".txt" if remote.is_text else safe_extension(remote.name, remote.content_type)
+            )
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 
 
@@ -158,7 +190,9 @@ def read_manifest(place: SafeDir) -> list[Entry]:
         return []
     except OSError as error:
         if error.errno in NO_ROOM:  # otherwise it is a file of another kind, or another user's
-            raise OutputNotDelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
+            raise OutputNotDelivered(
+                f"can't read {place.path / MANIFEST}: {reason_of(error)}"
+            ) from None
     except ValueError:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
@@ -169,6 +203,8 @@ def read_manifest(place: SafeDir) -> list[Entry]:
     for files in (document.get("files"), document.get("earlier")):
         for entry in files if isinstance(files, list) else ():
             # It may be planted, but a name is opened only as one step below the place.
-            if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
+            if isinstance(entry, dict) and all(
+                isinstance(entry.get(name), kind) for name, kind in kinds.items()
+            ):
                 entries.append({"run_id": run_id, **entry})
     return entries

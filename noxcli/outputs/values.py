@@ -65,7 +65,9 @@ def find_remote(output: Any, *, outermost: bool = False) -> Iterator[Remote]:
                 is_text=cut,
                 text=_word(value, "text") if cut else "",
                 content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
-                size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+                size=size
+                if isinstance(size, int) and not isinstance(size, bool) and size >= 0
+                else None,
             )
         if is_preview(value) or (is_remote and outermost):
             continue  # one text or file replaces the whole value
@@ -88,7 +90,11 @@ def _word(holder: Any, name: str) -> str:
 def is_preview(value: Any) -> bool:
     """True for a text that the server truncated; its mark may be any JSON form of true."""
     mark = value.get("has_preview") if isinstance(value, dict) else None
-    return mark.strip().lower() in TRUE if isinstance(mark, str) else isinstance(mark, int | float) and bool(mark)
+    return (
+        mark.strip().lower() in TRUE
+        if isinstance(mark, str)
+        else isinstance(mark, int | float) and bool(mark)
+    )
 
 
 def is_file(value: Any) -> bool:
@@ -102,7 +108,9 @@ def is_file(value: Any) -> bool:
     if value["uri"].startswith("spot://"):
         return True
     words = [_word(value, name) for name in ("id", "name", "content_type")]
-    return all(words) and bool(re.fullmatch(ADDRESS, value["uri"]) and re.fullmatch(ANY_MEDIA_TYPE, words[2]))
+    return all(words) and bool(
+        re.fullmatch(ADDRESS, value["uri"]) and re.fullmatch(ANY_MEDIA_TYPE, words[2])
+    )
 
 
 def file_id_of(file: Any) -> str | None:
@@ -179,9 +187,13 @@ class Delivered:
     problems: list[str] = field(default_factory=list)
 
 
-def file_entry(remote: Remote | None, pointer: str, size: int, sha256: str, path: Path | None = None) -> dict[str, Any]:
+def file_entry(
+    remote: Remote | None, pointer: str, size: int, sha256: str, path: Path | None = None
+) -> dict[str, Any]:
     """Return a file's entry in the result document and in the manifest; only a remote value says if it is a text."""
-    about = {"file_id": None} if remote is None else {"file_id": remote.file_id, "text": remote.is_text}
+    about = (
+        {"file_id": None} if remote is None else {"file_id": remote.file_id, "text": remote.is_text}
+    )
     shown = None if path is None else str(path)
     return {"pointer": pointer, **about, "path": shown, "bytes": size, "sha256": sha256}
 

@@ -7,7 +7,17 @@ from typing import Any, assert_never
 from noxcli.codec import to_json
 from noxcli.errors import ReaderGone, StdoutFailed
 from noxcli.expressions.query import Query, found_line
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
+from noxcli.models import (
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    Run,
+    RunEvent,
+    Started,
+    Update,
+)
 from noxcli.render import EventWriter, Format
 from noxcli.render.stream_text import Pieces, Text
 from noxcli.render.terminal import Terminal
@@ -39,7 +49,11 @@ class Content(EventWriter):
         """Return what shows that this is not the run's text output once; empty if nothing does."""
         if self.written.begins(output) or (from_start and self.written.ends(output)):
             return "the streamed text is only a part of the output"
-        return "the streamed text has a part of the output twice" if self._pieces.has_twice(output) else ""
+        return (
+            "the streamed text has a part of the output twice"
+            if self._pieces.has_twice(output)
+            else ""
+        )
 
     def show(self, burst: Sequence[Step]) -> None:
         parts = []
@@ -138,4 +152,9 @@ def _now() -> str:
 
 
 def _brief(run: Run) -> dict[str, Any]:
-    return {"id": run.id, "workflow_id": run.workflow_id, "status": run.status, "created_at": run.created_at}
+    return {
+        "id": run.id,
+        "workflow_id": run.workflow_id,
+        "status": run.status,
+        "created_at": run.created_at,
+    }

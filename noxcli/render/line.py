@@ -57,7 +57,11 @@ class Capabilities:
     def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Capabilities":
         # Python takes the encoding from the locale, which may lack the characters.
         encoding = getattr(terminal.err, "encoding", None) or "ascii"
-        return cls(terminal.wants_color(on_stdout=on_stdout), encoding.lower().startswith("utf"), terminal.mask)
+        return cls(
+            terminal.wants_color(on_stdout=on_stdout),
+            encoding.lower().startswith("utf"),
+            terminal.mask,
+        )
 
     def line(self, width: int = ENDLESS) -> "Line":
         """Return an empty line of at most `width` cells."""
@@ -69,7 +73,9 @@ class Capabilities:
         for text, style in pieces:
             for place, row in enumerate(word_rows(self.shown(text), columns, lines[-1].cells)):
                 lines += [self.line()] if place else []
-                fits = lines[-1].cells + cell_len(row) <= columns  # else the terminal gives its blank a line
+                fits = (
+                    lines[-1].cells + cell_len(row) <= columns
+                )  # else the terminal gives its blank a line
                 lines[-1].add(row if fits else row.rstrip(), style)
         return lines
 
@@ -107,7 +113,9 @@ class Line:
         if cells is not None:
             text, size = text + " " * (room - size), room
         self.cells += size
-        self._pieces.append(Style.parse(style).render(text, color_system=self._colors) if text.strip() else text)
+        self._pieces.append(
+            Style.parse(style).render(text, color_system=self._colors) if text.strip() else text
+        )
         return self
 
     def add_end(self, text: str, style: str = "") -> Self:
@@ -116,7 +124,9 @@ class Line:
         while (excess := cell_len(text) - self.free_cells) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
         words = text.partition(" ")[2]
-        return self.add(words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style)
+        return self.add(
+            words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style
+        )
 
     def add_bar(self, share: float, cells: int) -> Self:
         """Add a bar of that many cells; `share` is the part that is done, at most 1."""
@@ -128,7 +138,11 @@ class Line:
         first = min(2 * cells - 1, round(2 * cells * start))
         last = max(first + 1, min(2 * cells, round(2 * cells * end)))
         halves = [first <= half < last for half in range(2 * cells)]
-        return self.add("".join(map(SPAN.__getitem__, zip(halves[::2], halves[1::2], strict=True))), style, cells)
+        return self.add(
+            "".join(map(SPAN.__getitem__, zip(halves[::2], halves[1::2], strict=True))),
+            style,
+            cells,
+        )
 
     def __str__(self) -> str:
         return "".join(self._pieces)

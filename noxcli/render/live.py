@@ -57,7 +57,9 @@ class Live(BottomRenderer):
     def lines(self) -> Sequence[Line]:
         size = self._terminal.size()
         width = max(MIN_COLUMNS, size.columns - 1)
-        nodes = list(self._progress.nodes.values())  # copied in one step: updates come from another thread
+        nodes = list(
+            self._progress.nodes.values()
+        )  # copied in one step: updates come from another thread
         now = self._progress.began + self._progress.took()
         chosen = choose(nodes, max(1, size.lines - 3))
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
@@ -66,7 +68,11 @@ class Live(BottomRenderer):
             hidden = counts([node for node in nodes if node.id not in shown])
             words = ", ".join(f"{count} {word}" for count, word in hidden)
             lines.append(self._look.line(width).add(f"  not shown: {words}", "dim"))
-        if note := "paused for human input" if self._progress.status == PAUSED_STATUS else self._note:
+        if (
+            note := "paused for human input"
+            if self._progress.status == PAUSED_STATUS
+            else self._note
+        ):
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
 
@@ -85,18 +91,24 @@ class Live(BottomRenderer):
         return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
-        bar_cells = min(MAX_BAR, width // 4) if width >= BARS_FROM - 1 and self._progress.from_start else 0
+        bar_cells = (
+            min(MAX_BAR, width // 4) if width >= BARS_FROM - 1 and self._progress.from_start else 0
+        )
         longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
         name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
         layers = [None, *(node.layer for node in nodes), None]
         lines = []
         for place, node in enumerate(nodes):
             group, (before, layer, after) = group_of(node), layers[place : place + 3]
-            bracket = BRACKETS.get((before == layer, after == layer), " ") if layer is not None else " "
+            bracket = (
+                BRACKETS.get((before == layer, after == layer), " ") if layer is not None else " "
+            )
             line = self._look.line(width).add(f"{bracket} ", "dim")
             mark, style = LOOKS.get(group, OTHER_LOOK)
             at_work = self._at_work(node)
-            line.add(SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)] if at_work else mark, style).add(" ")
+            line.add(
+                SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)] if at_work else mark, style
+            ).add(" ")
             line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
             took = node.seen_for(now) if at_work else node.duration(now)
             line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
@@ -120,8 +132,14 @@ class Live(BottomRenderer):
             return line.add(" ").add(node.error.strip(), "red")
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
-            return line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
-        if group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_in_error(node):
+            return (
+                line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
+            )
+        if (
+            group in {"failed", "other", "skipped"}
+            and node.status != "running"
+            and not self._is_in_error(node)
+        ):
             line.add(f" {node.status}", style)
         return line
 
@@ -153,14 +171,20 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     completed = run.status == "completed"
     numbers = counts(list(progress.nodes.values()), cut_off=run.settled and not completed)
     counted = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
-    facts = [", ".join([*counted, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
+    facts = (
+        [", ".join([*counted, *(f"{count} {word}" for count, word in numbers[1:])])]
+        if numbers
+        else []
+    )
     if progress.reconnects:
         facts.append(amount(progress.reconnects, "reconnect"))
     took = f" {'in' if run.settled else 'after'} {show_seconds(progress.took())}"
     pieces = [(title_of(progress), "bold"), (" ", ""), _status_in_style(status), (took, "")]
     lines = look.wrapped([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
     if completed:
-        lines += [look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)]
+        lines += [
+            look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)
+        ]
     above = "\n" if completed and terminal.stdout_is_tty else ""
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
 
@@ -185,7 +209,9 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
 
 def counts(nodes: Sequence[Node], *, cut_off: bool = False) -> list[tuple[int, str]]:
     """Return the number of nodes in each state, and its word; running ones of a run `cut_off` are interrupted."""
-    words = {group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")}
+    words = {
+        group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")
+    }
     words["other"] = "interrupted" if cut_off else "running"
     groups = list(map(group_of, nodes))
     return [(groups.count(group), word) for group, word in words.items() if group in groups]
@@ -198,7 +224,9 @@ def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Nod
     return _first(SUMMED_UP, noticeable, lambda node: (not node.failed, -took[node.id]))
 
 
-def _first(most: int, nodes: Sequence[Node], rank: Callable[[Node], tuple[float, float]]) -> list[Node]:
+def _first(
+    most: int, nodes: Sequence[Node], rank: Callable[[Node], tuple[float, float]]
+) -> list[Node]:
     """Return the nodes of the lowest ranks, in their order."""
     kept = {node.id for node in sorted(nodes, key=rank)[:most]}
     return [node for node in nodes if node.id in kept]

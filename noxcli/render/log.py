@@ -52,15 +52,23 @@ class RunLog(Renderer):
             for change in changes:
                 name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
                 status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
-                took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
+                took = (
+                    show_seconds(change.seconds)
+                    if change.seconds and change.seconds >= 0.05
+                    else ""
+                )
                 why = shorten(change.error or "", WHY_WIDTH)
-                self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
+                self._write_once(
+                    f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
+                )
             if not isinstance(update, Started):
                 self._log(update)
         now = self._progress.elapsed()
         if now - self._spoke >= HEARTBEAT:
             stuck = self._progress.stuck()
-            self._write(f"run {word_for(self._progress.status)} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
+            self._write(
+                f"run {word_for(self._progress.status)} for {show_seconds(now)}{f': {stuck}' if stuck else ''}"
+            )
 
     def _write(self, line: str) -> None:
         self._terminal.note(f"{datetime.now():%H:%M:%S} {line.rstrip()}")
@@ -76,7 +84,9 @@ class RunLog(Renderer):
         match update:
             case Started(run):
                 self._status = run.status
-                named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was written
+                named = (
+                    "run" if self._progress.from_start else f"run {run.id}"
+                )  # started here: its id was written
                 self._write(f"{named} {run.word}")
             case Polled(run):
                 if not run.settled:
@@ -98,8 +108,13 @@ class RunLog(Renderer):
                 assert_never(update)
 
     def _log_status(self, status: str) -> None:
-        replayed = status == QUEUED and self._status is not None  # the record had said more when reading began
-        if not replayed and status not in (self._status, PAUSED_STATUS):  # of a pause, there is an update of its own
+        replayed = (
+            status == QUEUED and self._status is not None
+        )  # the record had said more when reading began
+        if not replayed and status not in (
+            self._status,
+            PAUSED_STATUS,
+        ):  # of a pause, there is an update of its own
             self._status = status
             odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
             self._write(f"run {status}{odd}")
@@ -109,7 +124,11 @@ def stream_line(update: Reconnecting | Gap) -> str:
     """Return the line about the event stream."""
     if isinstance(update, Gap):
         return f"gap: {update.reason}"
-    return f"{update.reason}; retrying in {show_seconds(update.delay)}" if update.delay else update.reason
+    return (
+        f"{update.reason}; retrying in {show_seconds(update.delay)}"
+        if update.delay
+        else update.reason
+    )
 
 
 class WarningsOnly(Renderer):

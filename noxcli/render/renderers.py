@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from noxcli.render.live_region import Bar
 
 
-def run_progress(terminal: Terminal, progress: Progress, *, writes_events: bool = False) -> Renderer:
+def run_progress(
+    terminal: Terminal, progress: Progress, *, writes_events: bool = False
+) -> Renderer:
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it is quiet.
 
     Events on the same screen replace a picture.
@@ -42,7 +44,9 @@ def task_progress(terminal: Terminal, *, prints: bool = False) -> "Bar | TaskLog
     return Bar(terminal)
 
 
-def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:
+def play(
+    bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]
+) -> None:
     """Apply each burst to the progress as it arrives, and show it on every renderer, one whole burst at a time."""
     with ExitStack() as stack:
         for renderer in renderers:

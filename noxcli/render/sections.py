@@ -17,40 +17,60 @@ MIN_ROWS = 3  # of a value, for any number of values
 MAX_COLUMNS = 100  # of a heading's rule
 
 
-def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, files: Collection[str]) -> str:
+def in_sections(
+    terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, files: Collection[str]
+) -> str:
     """Return the values: short ones in a line each, others in their share of the window.
 
     `line_to_fetch` prints the whole output. The values of `files` are described in a line.
     """
     size = terminal.size(of_stdout=True)
     look = Capabilities.of(terminal, on_stdout=True)
-    in_line = {key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)}
+    in_line = {
+        key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)
+    }
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
     rows = max(MIN_ROWS, room - AROUND)
     parts: list[str] = []
     apart = False  # the last value needs an empty line below it
     for key, value in values.items():
         parts += [""] * (apart or (key not in in_line and bool(parts)))
-        heading = look.line(min(size.columns, MAX_COLUMNS) - 1).add("── ", "dim").add(key, "bold").add(" ")
+        heading = (
+            look.line(min(size.columns, MAX_COLUMNS) - 1)
+            .add("── ", "dim")
+            .add(key, "bold")
+            .add(" ")
+        )
         apart = key not in in_line
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
             continue
-        shown, omitted = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
+        shown, omitted = _beginning(
+            value, size.columns, rows + CUT
+        )  # whole if only the lines about a cut are missing
         if omitted:
             shown, omitted = _beginning(value, size.columns, rows)
         parts += [str(heading.add("─" * heading.free_cells, "dim")), *shown]
         if omitted:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            parts += _aside(look, f"… {amount(omitted, 'more character')}: {line_to_fetch} {named}", size.columns)
+            parts += _aside(
+                look,
+                f"… {amount(omitted, 'more character')}: {line_to_fetch} {named}",
+                size.columns,
+            )
     if files:
-        parts += _aside(look, f"save all outputs with: {line_to_fetch} --output-dir out", size.columns)
+        parts += _aside(
+            look, f"save all outputs with: {line_to_fetch} --output-dir out", size.columns
+        )
     return "\n".join(parts) + "\n"
 
 
 def _aside(look: Capabilities, text: str, columns: int) -> list[str]:
     """Return the lines of a command about a value, in which it is not broken."""
-    return [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in hint_lines(text, columns)]
+    return [
+        str(look.line(cell_len(visible(line))).add(line, "dim"))
+        for line in hint_lines(text, columns)
+    ]
 
 
 def _fits_line(key: str, value: str, columns: int) -> bool:

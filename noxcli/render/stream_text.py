@@ -38,7 +38,9 @@ class Text:
         """True if it is the other text."""
         if len(other) != self.length:
             return False
-        return hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
+        return (
+            hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
+        )
 
 
 class Pieces:
@@ -54,7 +56,9 @@ class Pieces:
         self.contradictory = False  # a piece did not have the form that an earlier one had proven
         self.interpreted = False  # not each piece was surely passed on as it was meant
         self._so_far: dict[str, Text] = {}
-        self._without_repeats: dict[str, Text] = {}  # the same, but for pieces that are equal to the one before
+        self._without_repeats: dict[
+            str, Text
+        ] = {}  # the same, but for pieces that are equal to the one before
         self._statuses: dict[str, object] = {}  # of each node's last piece
         # Until the form is known: all pieces, and how many characters of them were passed on.
         self._seen: list[tuple[str, str, object]] = []
@@ -73,7 +77,11 @@ class Pieces:
             self._so_far[node] = so_far
         if self.form is Form.NEW:
             # Some servers send all of it once more, with the event that ends the node.
-            is_repeated = len(piece) == so_far.length and status != self._statuses.get(node) and so_far.equals(piece)
+            is_repeated = (
+                len(piece) == so_far.length
+                and status != self._statuses.get(node)
+                and so_far.equals(piece)
+            )
             new = "" if is_repeated else piece
         elif so_far.begins(piece):
             new = piece[so_far.length :]
@@ -100,9 +108,12 @@ class Pieces:
 
     def has_twice(self, output: str) -> bool:
         """True if a node has said the output, or its beginning, and then all of it, or some pieces twice in a row."""
-        longer = [(node, so_far) for node, so_far in self._so_far.items() if so_far.length > len(output)]
+        longer = [
+            (node, so_far) for node, so_far in self._so_far.items() if so_far.length > len(output)
+        ]
         return any(
-            so_far.equals(output[: so_far.length - len(output)] + output) or self._without_repeats[node].equals(output)
+            so_far.equals(output[: so_far.length - len(output)] + output)
+            or self._without_repeats[node].equals(output)
             for node, so_far in longer
         )
 

@@ -79,7 +79,10 @@ class Listing:
         """Return the cells of each entry."""
         alternatives = [names.split() for names in self.fields]
         return [
-            [next(filter(None, (plain(entry[name]) for name in names)), "") for names in alternatives]
+            [
+                next(filter(None, (plain(entry[name]) for name in names)), "")
+                for names in alternatives
+            ]
             for entry in entries
         ]
 
@@ -108,7 +111,11 @@ def format_table(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     look = Capabilities.of(terminal, on_stdout=True)
     table = [{name: (name, "bold") for name in layout.header}]
     table += [
-        {name: _cell(layout, look, name, cell) for name, cell in zip(layout.header, row, strict=True)} for row in rows
+        {
+            name: _cell(layout, look, name, cell)
+            for name, cell in zip(layout.header, row, strict=True)
+        }
+        for row in rows
     ]
     cells = {name: max(cell_len(row[name][0]) for row in table) for name in layout.header}
     widths = _widths(layout, cells, terminal.size(of_stdout=True).columns)
@@ -143,7 +150,10 @@ def _widths(layout: Layout, cells: Mapping[str, int], width: int) -> dict[str, i
 
 
 def _lines(
-    layout: Layout, look: "Capabilities", widths: Mapping[str, int], row: Mapping[str, tuple[str, str]]
+    layout: Layout,
+    look: "Capabilities",
+    widths: Mapping[str, int],
+    row: Mapping[str, tuple[str, str]],
 ) -> Iterator[str]:
     """Yield the lines of a row: one, or more if its last cell wraps."""
     *others, last = widths

@@ -49,7 +49,9 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
-    unread: TimedOut | Interrupted | None = None  # why noxcli no longer waits for the reader of stdout
+    unread: TimedOut | Interrupted | None = (
+        None  # why noxcli no longer waits for the reader of stdout
+    )
     deadline: Deadline | None = None  # of the command
     # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
@@ -98,7 +100,9 @@ class Terminal:
             return False
         if self.environ.get("FORCE_COLOR"):
             return True
-        return (self.stdout_is_tty if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
+        return (self.stdout_is_tty if on_stdout else self.interactive) and self.environ.get(
+            "TERM"
+        ) != "dumb"
 
     def shares_screen(self) -> bool:
         """True if stdout may appear on the same terminal: it is one, or a pipe, whose end only its reader knows."""
@@ -119,7 +123,9 @@ class Terminal:
 
     def can_redraw(self) -> bool:
         """True if a live view works."""
-        return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+        return (
+            self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+        )
 
     def in_background(self) -> bool:
         """True if the shell, or another of its jobs, has the terminal now."""
@@ -216,7 +222,13 @@ class Terminal:
 
     def note(self, line: str) -> None:
         """Write a line of progress; `--progress none` silences it."""
-        for part in [] if self.quiet else word_lines(line, self.size().columns) if self.interactive else [line]:
+        for part in (
+            []
+            if self.quiet
+            else word_lines(line, self.size().columns)
+            if self.interactive
+            else [line]
+        ):
             self.complain(part)
 
     def warn(self, line: str) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from unicodedata import category
 
 MAX_SHOWN = 4000  # characters of a line; a name may have a million
-MAX_MARKS = 4  # on one letter; no writing system needs more, and many of them cover the lines around it
+MAX_MARKS = (
+    4  # on one letter; no writing system needs more, and many of them cover the lines around it
+)
 ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 # Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry hidden messages.
 _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
@@ -66,14 +68,22 @@ def hint_lines(hint: str, columns: int) -> list[str]:
     """Return a hint in lines in which a terminal of that many columns breaks no command, and no other word."""
     lines = [line for line in re.split(r"; (?=[\w ]+: noxcli )", hint) if line]
     parts = [
-        part for line in lines for part in (re.split(r"(?<=:) (?=noxcli )", line) if len(line) > columns else [line])
+        part
+        for line in lines
+        for part in (re.split(r"(?<=:) (?=noxcli )", line) if len(line) > columns else [line])
     ]
-    return [row for part in parts for row in ([part] if part.startswith("noxcli ") else word_lines(part, columns))]
+    return [
+        row
+        for part in parts
+        for row in ([part] if part.startswith("noxcli ") else word_lines(part, columns))
+    ]
 
 
 def word_lines(text: str, columns: int) -> list[str]:
     """Return a line of prose in lines that a terminal of that many columns does not break inside a word."""
-    return [text] if len(text) <= columns // 2 else [row.rstrip() for row in word_rows(text, columns)]
+    return (
+        [text] if len(text) <= columns // 2 else [row.rstrip() for row in word_rows(text, columns)]
+    )
 
 
 def word_rows(text: str, columns: int, taken: int = 0) -> Iterator[str]:
@@ -110,7 +120,9 @@ class Screen:
 
     def __init__(self) -> None:
         utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)  # CR alone would go back and overwrite
+        self._decoder = io.IncrementalNewlineDecoder(
+            utf_8, translate=True
+        )  # CR alone would go back and overwrite
         self._begin_line()
 
     def _begin_line(self) -> None:
@@ -157,7 +169,9 @@ class _Spelling:
         if letter in self._keep:
             self._marks = 0
             return letter
-        if letter == ZERO_WIDTH_JOINER and (before == EMOJI_STYLE or (before and category(before) in {"So", "Sk"})):
+        if letter == ZERO_WIDTH_JOINER and (
+            before == EMOJI_STYLE or (before and category(before) in {"So", "Sk"})
+        ):
             return letter  # joins emoji, moves nothing
         self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
         if letter.isprintable() and self._marks <= MAX_MARKS and not re.match(_UNSEEN, letter):

@@ -12,7 +12,20 @@ from noxcli.reports.result import Outcome
 
 # What a result document has, whose schema a test holds this to; `*` is the whole document.
 OF_A_RESULT = frozenset(
-    ("schema", "ok", "exit_code", "retry_safe", "run", "output", "complete", "files", "nodes", "stream", "error", "*")
+    (
+        "schema",
+        "ok",
+        "exit_code",
+        "retry_safe",
+        "run",
+        "output",
+        "complete",
+        "files",
+        "nodes",
+        "stream",
+        "error",
+        "*",
+    )
 )
 MAX_SEEN = 300  # characters of a value that was found instead of true
 
@@ -39,15 +52,21 @@ def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert"
     if OF_A_RESULT.isdisjoint(named):
         near = [close for name in named if (close := nearest(name, OF_A_RESULT))]
         meant = suggestion(near[0] if near else None, "name an output, as in output.Answer")
-        raise UsageProblem(f"{option} {text!r} names nothing of the result, so it checks nothing", meant)
+        raise UsageProblem(
+            f"{option} {text!r} names nothing of the result, so it checks nothing", meant
+        )
     for name in named:
         if name not in {*known, "null"}:
-            raise UsageProblem(f"{option} {text!r} names {name!r}, which no result has", _meant(name, known))
+            raise UsageProblem(
+                f"{option} {text!r} names {name!r}, which no result has", _meant(name, known)
+            )
     for node in nodes_in(query.tree):
         is_search = node["type"] == "function_expression" and node["value"] in SEARCHES
         if is_search and node["children"][1].get("value") == "":
             what = f"{node['value']}() finds the empty text in every text"
-            raise UsageProblem(f"{option} {text!r} checks nothing: {what}", "write what it should find")
+            raise UsageProblem(
+                f"{option} {text!r} checks nothing: {what}", "write what it should find"
+            )
     return query
 
 
@@ -55,7 +74,9 @@ def _meant(name: str, known: Collection[str]) -> str:
     if name.casefold() in ("true", "false", "none"):
         return f"write `{name.casefold() if name.casefold() != 'none' else 'null'}`"
     of_row = f", a column is row.{name}" if "row" in known else ""
-    return suggestion(nearest(name, known), f"a text is '{name}', an output is output.{name}{of_row}", quoted=True)
+    return suggestion(
+        nearest(name, known), f"a text is '{name}', an output is output.{name}{of_row}", quoted=True
+    )
 
 
 def assertion_name(query: Query) -> str:
@@ -73,7 +94,9 @@ def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
         return Assertion(assertion_name(query), True)
     seen = query.operands(document)
     instead = "" if found is False else f"it is {to_json(found)[:MAX_SEEN]} but not true"
-    return Assertion(assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false")
+    return Assertion(
+        assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false"
+    )
 
 
 def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | None:

@@ -26,19 +26,29 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     questions = compared["questions"]
     yield (
         "Checks",
-        ", ".join(questions) if questions else "none in this call: how the runs ended counts, and their outputs",
+        ", ".join(questions)
+        if questions
+        else "none in this call: how the runs ended counts, and their outputs",
     )
     paired = f"rows with {PAIRED_BY[compared['by']]}, by the table of NEW"
     yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
     if compared["repeat"] > 1:
-        yield "Repetitions", f"{compared['repeat']} of each row; a row passes if {compared['pass_each']} do"
+        yield (
+            "Repetitions",
+            f"{compared['repeat']} of each row; a row passes if {compared['pass_each']} do",
+        )
     if (gate := totals["gate"]) is not None:
-        yield "Runs", f"{gate['runs']:,} of at most {gate['max_runs']:,}, {amount(gate['rounds'], 'round')}"
+        yield (
+            "Runs",
+            f"{gate['runs']:,} of at most {gate['max_runs']:,}, {amount(gate['rounds'], 'round')}",
+        )
     yield from (("Note", note) for note in totals["notes"])
     yield from group_facts(totals["groups"])
 
 
-def group_facts(groups: Sequence[Mapping[str, Any]], noun: str = "row") -> Iterator[tuple[str, str]]:
+def group_facts(
+    groups: Sequence[Mapping[str, Any]], noun: str = "row"
+) -> Iterator[tuple[str, str]]:
     """Yield the first values of a column (--by), with what each side says of their rows; `noun` is what was counted."""
     for group in groups[:MAX_GROUPS]:
         sides = [group[side] for side in ("base", "new") if side in group]
@@ -48,7 +58,9 @@ def group_facts(groups: Sequence[Mapping[str, Any]], noun: str = "row") -> Itera
 
 def side_figures(side: Mapping[str, Any]) -> str:
     """Return how many rows of a side passed, and how long its runs took."""
-    took = [f"{name} {show_seconds(side[key])}" for key, name in TERMS.items() if side[key] is not None]
+    took = [
+        f"{name} {show_seconds(side[key])}" for key, name in TERMS.items() if side[key] is not None
+    ]
     return ", ".join([_passed(side), *took])
 
 
@@ -60,7 +72,10 @@ def _passed(side: Mapping[str, Any], noun: str = "row") -> str:
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
-    if side["source"] not in (side["version_id"], side["version_name"]):  # as the sides of a gate are named
+    if side["source"] not in (
+        side["version_id"],
+        side["version_name"],
+    ):  # as the sides of a gate are named
         yield side["source"]
     if side["pass_rate"] is not None:
         yield side_figures(side)
@@ -68,6 +83,8 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
         if own_id := side[f"{what}_id"]:
             yield f"{what} {with_id(side[f'{what}_name'], own_id)}"
     times = (each for each in (side["began_at"], side["ended_at"]) if each is not None)
-    moments = dict.fromkeys(f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times)
+    moments = dict.fromkeys(
+        f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times
+    )
     if day := next(iter(moments), "")[:11]:
         yield f"{day}{' to '.join(moment.removeprefix(day) for moment in moments)} UTC"

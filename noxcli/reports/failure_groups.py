@@ -31,13 +31,19 @@ class FailureGroup:
     hint: str | None  # the same for all
     count: int = 0
     rows: list[tuple[str, str]] = field(default_factory=list)
-    values: dict[str, None] = field(default_factory=dict)  # what the assertions of the first rows found
+    values: dict[str, None] = field(
+        default_factory=dict
+    )  # what the assertions of the first rows found
 
     def line(self) -> str:
-        names = ", ".join(name for name, _ in self.rows[:MAX_ROWS]) + (", …" if self.count > MAX_ROWS else "")
+        names = ", ".join(name for name, _ in self.rows[:MAX_ROWS]) + (
+            ", …" if self.count > MAX_ROWS else ""
+        )
         values = f": {', or '.join(islice(self.values, MAX_ROWS))}" if self.values else ""
         values += ", …" if len(self.values) > MAX_ROWS else ""
-        text = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}{values}"
+        text = (
+            self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}{values}"
+        )
         return f"{text}; {self.hint}" if self.hint else text
 
 
@@ -72,11 +78,15 @@ class FailureGroups:
         ranked = self.ranked()
         lines = [reason.line() for reason in ranked[:MAX_REASONS]]
         if others := ranked[MAX_REASONS:]:
-            lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
+            lines.append(
+                f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons"
+            )
         return lines
 
 
-def headline_of(codes: Mapping[int, int], rows: int, word: str = "row", *, judged: bool = False) -> str:
+def headline_of(
+    codes: Mapping[int, int], rows: int, word: str = "row", *, judged: bool = False
+) -> str:
     """Return how many rows failed, by their codes; if none did, how many completed, or passed if all were `judged`."""
     bad = {code for code, count in codes.items() if count} - {ExitCode.OK}
     count = sum(codes[code] for code in bad) or codes.get(ExitCode.OK, 0)
@@ -113,7 +123,11 @@ def brief_reason_in(result: Mapping[str, Any]) -> str:
 def values_in(line: ResultLine) -> str:
     """Return what the assertions found that do not hold, in short; empty if nothing but that."""
     broken = [each for each in line["result"].get("assertions", ()) if not each.get("holds")]
-    text = "; ".join(dict.fromkeys(str(each["message"]) for each in broken if each.get("message") not in NO_VALUES))
+    text = "; ".join(
+        dict.fromkeys(
+            str(each["message"]) for each in broken if each.get("message") not in NO_VALUES
+        )
+    )
     return text if len(text) <= MAX_VALUES else f"{text[: MAX_VALUES - 1]}…"
 
 
@@ -123,7 +137,9 @@ def reasons_of(line: ResultLine) -> tuple[str, str]:
     broken = [each for each in result.get("assertions", ()) if not each.get("holds")]
     if broken:
         names = ", ".join(str(each.get("name")) for each in broken)
-        whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
+        whole = "; ".join(
+            f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken
+        )
         return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
     message = reason_in(result).removeprefix("run ") or ExitCode(result["exit_code"]).words
     return PARTICULAR.sub("…", message[:MAX_REASON]), message

@@ -54,7 +54,11 @@ class Case:
 
 
 def cases_of(
-    name: str, classname: str, result: Mapping[str, Any], asserted: Iterable[str], elapsed: float | None = None
+    name: str,
+    classname: str,
+    result: Mapping[str, Any],
+    asserted: Iterable[str],
+    elapsed: float | None = None,
 ) -> Iterator[Case]:
     """Yield a result document as a test case, then each of its assertions; `asserted` names them if none was checked.
 
@@ -73,26 +77,47 @@ def cases_of(
         name=name,
         classname=classname,
         seconds=elapsed if seconds is None else max(0.0, seconds),
-        verdict=CaseVerdict.PASSED if code in COMPLETED else verdict,  # each assertion is a separate case
+        verdict=CaseVerdict.PASSED
+        if code in COMPLETED
+        else verdict,  # each assertion is a separate case
         type=code.name,
         message=message,
         text=f"exit code {code}: {code.meaning}\n{'; '.join(filter(None, [message, hint]))}",
-        system_out=f"run {run.get('id')} of workflow {run.get('workflow_id')}: {run.get('status')}\n" if run else "",
+        system_out=f"run {run.get('id')} of workflow {run.get('workflow_id')}: {run.get('status')}\n"
+        if run
+        else "",
     )
     for each in found:
         verdict = CaseVerdict.PASSED if each["holds"] else CaseVerdict.FAILURE
-        broken, text = each["message"] or "", "\n".join(filter(None, [each["message"], each["diff"]]))
-        yield Case(f"{name}: {each['name']}", classname, None, verdict, ExitCode.NOT_AS_ASSERTED.name, broken, text)
+        broken, text = (
+            each["message"] or "",
+            "\n".join(filter(None, [each["message"], each["diff"]])),
+        )
+        yield Case(
+            f"{name}: {each['name']}",
+            classname,
+            None,
+            verdict,
+            ExitCode.NOT_AS_ASSERTED.name,
+            broken,
+            text,
+        )
     for unchecked in () if found else asserted:
         why = "the run has no output to check"
-        yield Case(f"{name}: {unchecked}", classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why)
+        yield Case(
+            f"{name}: {unchecked}", classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why
+        )
 
 
-def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str]) -> Iterator[Case]:
+def cases_of_row(
+    line: Mapping[str, Any], classname: str, asserted: Iterable[str]
+) -> Iterator[Case]:
     """Yield a batch's row as a test case, then each of its assertions; `asserted` names those of the other rows."""
     name = row_name(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
     # Of a row that completed, an assertion that was not checked is not its own.
-    return cases_of(name, classname, line["result"], asserted if line["result"]["exit_code"] else ())
+    return cases_of(
+        name, classname, line["result"], asserted if line["result"]["exit_code"] else ()
+    )
 
 
 def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
@@ -100,11 +125,15 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
-    case = Case(row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)
+    case = Case(
+        row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict
+    )
     if verdict is CaseVerdict.PASSED:
         return case
     what, diff = pair.what(), marked_diffs(pair.differences()) if pair.base and pair.new else ""
-    return replace(case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff])))
+    return replace(
+        case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff]))
+    )
 
 
 def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> None:

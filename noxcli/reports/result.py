@@ -37,7 +37,9 @@ class Outcome:
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # the request that --dry-run printed
     inputs: dict[str, Any] | None = None  # the inputs that this command sent, secrets masked
-    assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
+    assertions: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # what --assert and --expect found
 
     @property
     def completed(self) -> bool:
@@ -46,8 +48,12 @@ class Outcome:
     @property
     def name(self) -> str:
         """Its readable name, which is the same however it ends: the workflow's, by which runs can be compared."""
-        names_run = self.run is not None and (self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject)
-        return self.workflow_name or (self.run.workflow_id if self.run and names_run else self.subject)
+        names_run = self.run is not None and (
+            self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject
+        )
+        return self.workflow_name or (
+            self.run.workflow_id if self.run and names_run else self.subject
+        )
 
     @property
     def workflow_name(self) -> str | None:
@@ -66,7 +72,9 @@ class Outcome:
         """Return the same without parts that may be impossible to print: output, nodes, inputs."""
         from noxcli.outputs.values import Delivered
 
-        run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
+        run = self.run and replace(
+            self.run, input=None, output=None, progress=None, progress_details={}
+        )
         nothing = Delivered(None, complete=False)
         rest: dict[str, Any] = dict.fromkeys(("progress", "dedup", "request", "inputs"))
         return replace(self, run=run, delivered=nothing, **rest)
@@ -74,7 +82,9 @@ class Outcome:
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
         """Return the document, with the same shape for every ending. The server's values are unchanged."""
         mask = mask or Mask()
-        output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
+        output = (
+            self.delivered.output if self.delivered else (self.run.output if self.run else None)
+        )
         return {
             "schema": RESULT_SCHEMA,
             "ok": exit_code == ExitCode.OK,
@@ -105,7 +115,12 @@ class Outcome:
         from noxcli.outputs.await_output import is_empty
         from noxcli.outputs.values import is_complete
 
-        return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
+        return (
+            run.with_output
+            and self.completed
+            and not is_empty(run.output)
+            and is_complete(run.output)
+        )
 
     def document_of_run(self) -> dict[str, Any] | None:
         """Return the part about the run."""
@@ -130,7 +145,11 @@ class Outcome:
         nodes = []
         for node in self.progress.nodes.values():
             took = node.duration(now) if self.progress.from_start else None
-            began = None if took is None or node.began is None else max(0.0, node.began - self.progress.began)
+            began = (
+                None
+                if took is None or node.began is None
+                else max(0.0, node.began - self.progress.began)
+            )
             nodes.append(
                 {
                     "id": node.id,
@@ -187,9 +206,13 @@ def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxE
         case "stopped":
             return Incomplete(f"run {run.id} was stopped", if_stopped, ExitCode.RUN_STOPPED)
         case "failed":
-            return Incomplete(f"run failed{why}", f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED)
+            return Incomplete(
+                f"run failed{why}", f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED
+            )
         case _ if not (run.settled or run.paused):
-            return NotFinished(f"run {run.id} is still {run.word}", f"wait for it: noxcli wait {run.id}")
+            return NotFinished(
+                f"run {run.id} is still {run.word}", f"wait for it: noxcli wait {run.id}"
+            )
         case _ if not run.paused:
             what = f"run ended as {run.status!r}, which is not a known status"
             return Incomplete(what, f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED)
@@ -215,7 +238,9 @@ def document_of(
         "schema": RESULTS_SCHEMA,
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
-        "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
+        "results": [
+            outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes
+        ],
     }
 
 

@@ -17,7 +17,10 @@ from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, ma
 from noxcli.timing import show_seconds
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
-SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
+SLOWER_BY, SLOWER_SECONDS = (
+    1.25,
+    1.0,
+)  # a slower row takes this many times as long, and this much longer
 AROUND, MAX_CHANGES = 24, 160  # characters: around a change in one line, and of all changes there
 # Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
 MAX_NAME, AROUND_IN_WORDS, MAX_IN_WORDS = 60, 120, 600
@@ -78,7 +81,11 @@ class PassRule:
             return SideVerdict.GOOD
         if good + found.count(SideVerdict.NONE) >= self.needed:
             return SideVerdict.NONE
-        return SideVerdict.FAILED if {*found} <= {SideVerdict.GOOD, SideVerdict.FAILED} else SideVerdict.BAD
+        return (
+            SideVerdict.FAILED
+            if {*found} <= {SideVerdict.GOOD, SideVerdict.FAILED}
+            else SideVerdict.BAD
+        )
 
 
 class Confirmed(NamedTuple):
@@ -131,7 +138,9 @@ class RowPair:
 
     def __post_init__(self) -> None:
         self.base, self.new = (lines[: self.rule.repeat] for lines in self.lines)
-        self.codes = [[line["result"]["exit_code"] for line in lines] for lines in (self.base, self.new)]
+        self.codes = [
+            [line["result"]["exit_code"] for line in lines] for lines in (self.base, self.new)
+        ]
         self.passed = [codes.count(ExitCode.OK) for codes in self.codes]
         self.answers = [
             self.rule.answer(codes) if codes or gap is not None else SideVerdict.ABSENT
@@ -143,7 +152,10 @@ class RowPair:
     @property
     def first(self) -> ResultLine:
         lines = [*self.new, *self.base]
-        return next((line for line in lines if line["id"] is not None or line["input"] is not None), lines[0])
+        return next(
+            (line for line in lines if line["id"] is not None or line["input"] is not None),
+            lines[0],
+        )
 
     @property
     def first_input(self) -> str:
@@ -195,7 +207,11 @@ class RowPair:
         if len(before) > 1:
             return Classification(RowClass.VARIES)
         return Classification(
-            RowClass.CHANGED if before != after else RowClass.SLOWER if self.is_slower else RowClass.SAME
+            RowClass.CHANGED
+            if before != after
+            else RowClass.SLOWER
+            if self.is_slower
+            else RowClass.SAME
         )
 
     def _why_none(self, lines: Sequence[ResultLine], gap: str | None) -> str:
@@ -217,7 +233,9 @@ class RowPair:
     def has_unread_files(self) -> bool:
         """True if outputs have files that were not downloaded, so that their content was not compared."""
         outputs = (by_name(line["result"]["output"]) for line in (*self.base, *self.new))
-        holders = (value for each in outputs for value in each.values() if isinstance(value, HOLDERS))
+        holders = (
+            value for each in outputs for value in each.values() if isinstance(value, HOLDERS)
+        )
         return any(not remote.is_text for value in holders for remote in find_remote(value))
 
     def what(self) -> str:
@@ -226,18 +244,28 @@ class RowPair:
         if self.confirmed is not None:
             parts += [self.confirmed.words(), _reason(self.new)]
         elif change in {RowClass.BROKEN, RowClass.FIXED}:
-            counts = (f"{passed} of {len(codes)}" for passed, codes in zip(self.passed, self.codes, strict=True))
+            counts = (
+                f"{passed} of {len(codes)}"
+                for passed, codes in zip(self.passed, self.codes, strict=True)
+            )
             parts += [] if self.rule.repeat == 1 else [f"passed {', now '.join(counts)}"]
-            parts += [_reason(self.new) if change is RowClass.BROKEN else f"was: {_reason(self.base)}"]
+            parts += [
+                _reason(self.new) if change is RowClass.BROKEN else f"was: {_reason(self.base)}"
+            ]
         elif change is RowClass.VARIES:
-            counted = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
+            counted = (
+                f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}"
+                for lines in (self.base, self.new)
+            )
             parts.append(", now ".join(counted))
         elif change is RowClass.NEW:
             parts.append(f"now {_reason(self.new)}")
         elif change is RowClass.CHANGED:
             (key, old, new), *others = self._changed()
             more = f" (and {len(others)} more)" if others else ""
-            parts.append(f"{key}: {marked(excerpt(first_changes(old, new, MAX_CHANGES), AROUND, MAX_CHANGES))}{more}")
+            parts.append(
+                f"{key}: {marked(excerpt(first_changes(old, new, MAX_CHANGES), AROUND, MAX_CHANGES))}{more}"
+            )
         if self.is_slower:
             parts.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
         return "; ".join(parts)
@@ -249,9 +277,14 @@ class RowPair:
 
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ: those of the first repetitions that differ, as texts."""
-        before, others = [line for line in self.base if answer_of(line) is not SideVerdict.NONE][:1], list(self.new)
+        before, others = (
+            [line for line in self.base if answer_of(line) is not SideVerdict.NONE][:1],
+            list(self.new),
+        )
         if len(others) > 1:
-            others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))] or others
+            others = [
+                line for line in self.new if _outputs([line]) not in (set(), _outputs(before))
+            ] or others
         base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others))
         found = []
         for key in dict.fromkeys([*base, *new]):
@@ -276,7 +309,8 @@ class RowPair:
             "seconds": dict(zip(sides, self.seconds, strict=True)),
             "codes": dict(zip(sides, self.codes, strict=True)),
             "runs": {
-                name: [(line["result"]["run"] or {}).get("id") for line in lines] for name, lines in sides.items()
+                name: [(line["result"]["run"] or {}).get("id") for line in lines]
+                for name, lines in sides.items()
             },
         }
 
@@ -285,7 +319,14 @@ def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     """Return the outputs that differ, as colored word diffs, for `Terminal.show`."""
     differing = ((pair, *each) for pair in pairs for each in pair.differences())
     return "".join(
-        "\n" + in_color(terminal, f"{shorten(pair.name, MAX_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MAX_IN_WORDS)
+        "\n"
+        + in_color(
+            terminal,
+            f"{shorten(pair.name, MAX_NAME)}, {key}: ",
+            pieces,
+            AROUND_IN_WORDS,
+            MAX_IN_WORDS,
+        )
         for pair, key, pieces in differing
     )
 
@@ -310,16 +351,24 @@ def _took(lines: Sequence[ResultLine]) -> float | None:
 
 def _values(line: ResultLine) -> Mapping[str, Any]:
     """Return the outputs, each in one form of those that the API has for it; files by their digests."""
-    digests = {entry.get("pointer"): entry.get("sha256") for entry in line["result"].get("files") or ()}
+    digests = {
+        entry.get("pointer"): entry.get("sha256") for entry in line["result"].get("files") or ()
+    }
     outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
-    return {key: _by_digest(value, (key,), digests) for key, value in outputs.items()} if digests else outputs
+    return (
+        {key: _by_digest(value, (key,), digests) for key, value in outputs.items()}
+        if digests
+        else outputs
+    )
 
 
 def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, Any]) -> Any:
     if isinstance(value, dict):
         digest = digests.get(pointer_to(keys)) if value.keys() == {"$file"} else None
         return (
-            {key: _by_digest(each, (*keys, key), digests) for key, each in value.items()} if digest is None else digest
+            {key: _by_digest(each, (*keys, key), digests) for key, each in value.items()}
+            if digest is None
+            else digest
         )
     if isinstance(value, list):
         return [_by_digest(each, (*keys, place), digests) for place, each in enumerate(value)]
@@ -329,4 +378,7 @@ def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, An
 def _outputs(lines: Sequence[ResultLine]) -> set[tuple[tuple[str, str], ...]]:
     """Return the different outputs of what was answered, as texts."""
     answered = (_values(line) for line in lines if answer_of(line) is not SideVerdict.NONE)
-    return {tuple(sorted((key, ENCODER.encode(value)) for key, value in values.items())) for values in answered}
+    return {
+        tuple(sorted((key, ENCODER.encode(value)) for key, value in values.items()))
+        for values in answered
+    }

@@ -33,11 +33,21 @@ class RowTable:
         if len(self._shown) == MAX_SHOWN:
             return
         result, repetition = line["result"], line.get("repetition")
-        seconds, first = (result["run"] or {}).get("duration_s"), next(iter(by_name(result["output"]).values()), None)
+        seconds, first = (
+            (result["run"] or {}).get("duration_s"),
+            next(iter(by_name(result["output"]).values()), None),
+        )
         text = brief_reason_in(result) or ("" if first is None else as_text(first))
-        name = str(line["row"] if line["id"] is None else line["id"]) + (f" #{repetition}" if repetition else "")
+        name = str(line["row"] if line["id"] is None else line["id"]) + (
+            f" #{repetition}" if repetition else ""
+        )
         time = "" if seconds is None else str(seconds)
-        cells = [shorten(name, MAX_ID), ExitCode(result["exit_code"]).words, time, shorten(text, MAX_CELL)]
+        cells = [
+            shorten(name, MAX_ID),
+            ExitCode(result["exit_code"]).words,
+            time,
+            shorten(text, MAX_CELL),
+        ]
         self._shown.append((line["row"], repetition or 0, cells))
 
     def show(self, terminal: Terminal) -> None:

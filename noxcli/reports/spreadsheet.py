@@ -16,7 +16,10 @@ from noxcli.reports.failure_groups import reason_in
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
 MAX_COLUMNS = 16_384  # of a sheet
-AROUND = ("row", "id"), ("status", "seconds", "run", "error")  # before and after the columns of the rows' values
+AROUND = (
+    ("row", "id"),
+    ("status", "seconds", "run", "error"),
+)  # before and after the columns of the rows' values
 KINDS = ("column", "input", "output")
 
 
@@ -36,25 +39,35 @@ class Sheet:
     raw: bool = False
     separator: str = ","
     _repeated: bool = False  # with --repeat
-    _names: dict[tuple[str, str], None] = field(default_factory=dict)  # of the values: their kind and name
+    _names: dict[tuple[str, str], None] = field(
+        default_factory=dict
+    )  # of the values: their kind and name
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Learn the columns of a line. Raises UsageProblem for more than a sheet has."""
         self._repeated |= "repetition" in line
         self._names.update(dict.fromkeys(_values(line)))
         if len(self._names) + sum(map(len, AROUND)) > MAX_COLUMNS:
-            raise UsageProblem(f"the results need more than {MAX_COLUMNS:,} columns", "drop --csv, or use jq")
+            raise UsageProblem(
+                f"the results need more than {MAX_COLUMNS:,} columns", "drop --csv, or use jq"
+            )
 
     def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""
         names = sorted(self._names, key=lambda name: KINDS.index(name[0]))
-        writer: Any = csv.writer(_Encoder(), delimiter=self.separator)  # CRLF and doubled quotes, as RFC 4180 has them
+        writer: Any = csv.writer(
+            _Encoder(), delimiter=self.separator
+        )  # CRLF and doubled quotes, as RFC 4180 has them
         yield codecs.BOM_UTF8 + writer.writerow(map(self._cell, self._header(names)))
         for line in lines:
             values, result = _values(line), line["result"]
             run, words = result["run"] or {}, ExitCode(result["exit_code"]).words
             after = words, run.get("duration_s"), run.get("id"), reason_in(result)
-            before = [line["row"], line["id"], *([line.get("repetition")] if self._repeated else [])]
+            before = [
+                line["row"],
+                line["id"],
+                *([line.get("repetition")] if self._repeated else []),
+            ]
             yield writer.writerow(map(self._cell, [*before, *map(values.get, names), *after]))
 
     def _header(self, names: Iterable[tuple[str, str]]) -> list[str]:
@@ -70,7 +83,11 @@ class Sheet:
         value = unwrapped(value)
         if not isinstance(value, str):
             text = "" if value is None else to_json(value)
-            return text.replace(".", ",") if isinstance(value, float) and self.separator == ";" else text
+            return (
+                text.replace(".", ",")
+                if isinstance(value, float) and self.separator == ";"
+                else text
+            )
         guarded = FORMULA.match(value) and not NUMBER.fullmatch(value) and not self.raw
         return f"'{value}" if guarded else value
 

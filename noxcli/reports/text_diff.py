@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from noxcli.render.terminal import Terminal
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
-SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else each blank may match any other
+SPACED = re.compile(
+    r"(?:\w+|[^\w\s])\s*|\s+"
+)  # with the blanks after it: else each blank may match any other
 # What lies between the first difference and the last one is compared in detail up to these lines or words of both:
 # the time grows with their square at least. More is one change.
 MAX_COMPARED = 3000
 MAX_WORD = 40  # characters, of which an excerpt shows all although only its end differs
-AROUND, MAX_MARKED = 200, 20_000  # characters of a diff as text: around a change, and of a text that is whole
+AROUND, MAX_MARKED = (
+    200,
+    20_000,
+)  # characters of a diff as text: around a change, and of a text that is whole
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 CHANGES = {"-": "del", "+": "ins"}  # the elements of HTML
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
@@ -31,7 +36,11 @@ def word_diff(old: str, new: str) -> list[Piece]:
         if same and before and not before.strip() and (removed or added) and not between:
             between = before  # blanks alone do not part two changes
         elif same:
-            pieces += [(sign, text) for sign, text in (("-", removed), ("+", added), (" ", between + before)) if text]
+            pieces += [
+                (sign, text)
+                for sign, text in (("-", removed), ("+", added), (" ", between + before))
+                if text
+            ]
             removed = added = between = ""
         else:
             removed, added, between = removed + between + before, added + between + after, ""
@@ -44,7 +53,10 @@ def first_changes(old: str, new: str, most: int) -> list[Piece]:
     """
     shared = _shared(old, new)
     word = re.search(r"\S*\Z", old[max(0, shared - MAX_WORD) : shared])
-    begin, end = shared - len(word[0] if word else ""), shared + most // 2  # both sides share the room
+    begin, end = (
+        shared - len(word[0] if word else ""),
+        shared + most // 2,
+    )  # both sides share the room
     pieces = word_diff(old[begin:end], new[begin:end])
     if max(len(old), len(new)) > end:
         while len(pieces) > 1 and pieces[-1][0] != " ":
@@ -88,7 +100,9 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
 
 def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[Piece], str]:
     """Return a word diff of texts up to a limit; of longer ones an excerpt, and their lengths."""
-    old, new = (sum(len(text) for sign, text in pieces if sign != omitted) for omitted in ("+", "-"))
+    old, new = (
+        sum(len(text) for sign, text in pieces if sign != omitted) for omitted in ("+", "-")
+    )
     if max(old, new) <= most:
         return pieces, ""
     return excerpt(pieces, around, most), f"parts of {old:,} characters before, and {new:,} now"
@@ -96,10 +110,14 @@ def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[P
 
 def marked_diffs(named: Iterable[tuple[str, Sequence[Piece]]]) -> str:
     """Return word diffs as text, each below its name; of long texts an excerpt."""
-    return "\n".join(f"{name}: {marked(fitting(pieces, AROUND, MAX_MARKED)[0])}" for name, pieces in named)
+    return "\n".join(
+        f"{name}: {marked(fitting(pieces, AROUND, MAX_MARKED)[0])}" for name, pieces in named
+    )
 
 
-def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
+def in_color(
+    terminal: "Terminal", name: str, pieces: Sequence[Piece], around: int, most: int
+) -> str:
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.
     """
@@ -115,19 +133,27 @@ def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: i
 
 
 def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
-    for same, before, after in _blocks(old.splitlines(keepends=True), new.splitlines(keepends=True)):
+    for same, before, after in _blocks(
+        old.splitlines(keepends=True), new.splitlines(keepends=True)
+    ):
         if same:
             yield True, "".join(before), ""
         else:
-            for also, words, others in _blocks(SPACED.findall("".join(before)), SPACED.findall("".join(after))):
+            for also, words, others in _blocks(
+                SPACED.findall("".join(before)), SPACED.findall("".join(after))
+            ):
                 if also:
                     yield True, "".join(words), ""
                 else:
                     finest = _blocks(WORD.findall("".join(words)), WORD.findall("".join(others)))
-                    yield from ((alike, "".join(one), "".join(other)) for alike, one, other in finest)
+                    yield from (
+                        (alike, "".join(one), "".join(other)) for alike, one, other in finest
+                    )
 
 
-def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:
+def _blocks(
+    old: Sequence[str], new: Sequence[str]
+) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:
     """Yield parts of both sides, and whether they are the same."""
     least, start, end = min(len(old), len(new)), 0, 0
     while start < least and old[start] == new[start]:
@@ -137,7 +163,9 @@ def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequ
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     if start:
         yield True, old[:start], new[:start]
-    if len(before) + len(after) > MAX_COMPARED or (bool(before or after) and {*before}.isdisjoint(after)):
+    if len(before) + len(after) > MAX_COMPARED or (
+        bool(before or after) and {*before}.isdisjoint(after)
+    ):
         yield False, before, after
     else:
         for kind, first, last, begin, stop in SequenceMatcher(None, before, after).get_opcodes():

@@ -87,10 +87,15 @@ class Reports:
                 save(path, run_page(new_page(path.parent), ended))
             case "junit":
                 from noxcli.reports.assertions import assertion_name
-                from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
+                from noxcli.reports.junit import (
+                    cases_of,
+                    write_junit,
+                )  # xml.sax loads half of urllib
 
                 asserted = list(map(assertion_name, self.asserts))
-                cases = (cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended)
+                cases = (
+                    cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended
+                )
                 write_junit(path, "noxcli", chain.from_iterable(cases), mask)
             case "dotenv":
                 run = outcomes[0].run if len(outcomes) == 1 else None
@@ -99,8 +104,17 @@ class Reports:
                 from noxcli.reports.ci import BatchReport
                 from noxcli.reports.ci.step_summary import batch_page  # as for a page
 
-                batch = self.batch or BatchReport(outcomes[0].name, 0, 0, (), (), command=self.command)
-                save(path, [batch_page(_concluded(batch, outcomes, code), mask).encode("utf-8", "replace")])
+                batch = self.batch or BatchReport(
+                    outcomes[0].name, 0, 0, (), (), command=self.command
+                )
+                save(
+                    path,
+                    [
+                        batch_page(_concluded(batch, outcomes, code), mask).encode(
+                            "utf-8", "replace"
+                        )
+                    ],
+                )
 
     def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
@@ -121,8 +135,14 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     """
     from noxcli.files import save  # as for a page
 
-    shown = {name: mask(str(value))[:MAX_VARIABLE] for name, value in variables.items() if value is not None}
-    lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in shown.items())
+    shown = {
+        name: mask(str(value))[:MAX_VARIABLE]
+        for name, value in variables.items()
+        if value is not None
+    }
+    lines = (
+        f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in shown.items()
+    )
     save(path, map(str.encode, lines))
 
 
@@ -135,14 +155,22 @@ def _concluded(batch: "BatchReport", outcomes: Sequence[Outcome], code: ExitCode
 def _variables(run: "Run | None") -> dict[str, object]:
     if run is None:
         return {}
-    return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
+    return {
+        "NOXCLI_RUN_ID": run.id,
+        "NOXCLI_WORKFLOW_ID": run.workflow_id,
+        "NOXCLI_STATUS": run.status,
+    }
 
 
 def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[EndedRun]:
     """Return how each run ended, with a name of its own, since several may be of one workflow."""
     ended = []
     for one in outcomes:
-        name = f"{one.name} {one.run.id}" if len(outcomes) > 1 and one.run and one.run.id != one.name else one.name
+        name = (
+            f"{one.name} {one.run.id}"
+            if len(outcomes) > 1 and one.run and one.run.id != one.name
+            else one.name
+        )
         document = one.document(own_code(one, outcomes, code), mask)
         ended.append(EndedRun(name, document, mask.whole(one.inputs)))
     return ended
@@ -155,7 +183,9 @@ def ci_system(terminal: Terminal) -> "GitHub | None":
     """
     word = terminal.environ.get(CI_VARIABLE) or AUTO
     if word not in CI_SYSTEMS:
-        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(CI_SYSTEMS)}")
+        raise ConfigProblem(
+            f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(CI_SYSTEMS)}"
+        )
     if word == OFF or (word == AUTO and terminal.environ.get("GITHUB_ACTIONS") != "true"):
         return None
     from noxcli.reports.ci.github import GitHub  # loaded only there

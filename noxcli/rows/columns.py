@@ -64,7 +64,13 @@ class Columns:
     all_known: bool = False
 
     @classmethod
-    def parse(cls, texts: Sequence[str], common: Inputs, own_id: str | None = None, keep: Sequence[str] = ()) -> Self:
+    def parse(
+        cls,
+        texts: Sequence[str],
+        common: Inputs,
+        own_id: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> Self:
         """Return the columns for `INPUT=COLUMN`, `INPUT@`, `INPUT:=`, `INPUT=@` and `INPUT:=@`, --id and --keep.
 
         Raises UsageProblem.
@@ -72,7 +78,9 @@ class Columns:
         operators, renamed = dict[str, str](), dict[str, str]()
         for text in texts:
             if not {"=", "@"} & {*text}:
-                raise UsageProblem(f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:=")
+                raise UsageProblem(
+                    f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:="
+                )
             name, operator, column = split_item(text)
             if column and operator != "=":
                 hint = f"write --column '{name}{operator}', and --column {name}=COLUMN if the column has another name"
@@ -91,7 +99,10 @@ class Columns:
         sent = [name for column in names if self.is_input(name := self.named(column))]
         for name in self.common.values:
             if name in sent:
-                raise UsageProblem(f"the input {name!r} is both a column and on the command line", "remove one of them")
+                raise UsageProblem(
+                    f"the input {name!r} is both a column and on the command line",
+                    "remove one of them",
+                )
         self._require_known(sent)
 
     def named(self, column: str) -> str:
@@ -102,25 +113,35 @@ class Columns:
         """Raise UsageProblem if an option names a column that the file lacks, or --keep an input."""
         column_of = {name: column for column, name in self.renamed.items()}
         own_id = () if self.id == ID else (self.id,)
-        for option, given in (("--column", {**self.operators, **column_of}), ("--keep", self.keep), ("--id", own_id)):
+        for option, given in (
+            ("--column", {**self.operators, **column_of}),
+            ("--keep", self.keep),
+            ("--id", own_id),
+        ):
             for name in (column_of.get(name, name) for name in given):
                 if name not in names:
                     there = f"it has {', '.join(map(repr, names)) or 'none'}"
                     hint = suggestion(nearest(name, names), there, quoted=True)
                     if (column := self.renamed.get(name)) in names and option == "--column":
                         hint = f"INPUT comes first: --column {shlex.quote(f'{name}={column}')}"
-                    raise UsageProblem(f"{option} names {name!r}, but the file has no such column", hint)
+                    raise UsageProblem(
+                        f"{option} names {name!r}, but the file has no such column", hint
+                    )
         for name, column in column_of.items():
             if name in names:
                 both = f"--column sends {column!r} as {name!r}, which the file has as well"
                 raise UsageProblem(both, "remove one of them")
         for name in self.keep:
             if name in self.known:
-                raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
+                raise UsageProblem(
+                    f"--keep names {name!r}, which is an input of the workflow", "remove it"
+                )
 
     def is_kept(self, name: str) -> bool:
         """True for a column that stays next to the result, and is not sent."""
-        return name in self.keep or (name.startswith(RESERVED) and name not in self.known and name != self.id)
+        return name in self.keep or (
+            name.startswith(RESERVED) and name not in self.known and name != self.id
+        )
 
     def is_input(self, name: str) -> bool:
         """True for a column that is sent; the column of the ids may also be one."""
@@ -153,7 +174,9 @@ class Columns:
                 values[name] = value
                 continue
             if not isinstance(value, str):
-                raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
+                raise UsageProblem(
+                    f"{name!r} must be text, since --column reads it as {name}{operator}"
+                )
             # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
             values[name] = value if operator == "=" else parse_value(name, operator, value)
             if operator in {"=", "=@"}:
@@ -166,17 +189,28 @@ class Columns:
             return
         others = [name for name in names if name not in self.known]
         near = {name: nearest(name, self.known.difference(names)) for name in others}
-        meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
+        meant = [
+            f"did you mean {each!r} for {name!r}?"
+            for name, each in near.items()
+            if each is not None
+        ]
         unmeant = [name for name in others if near[name] is None or len(others) == 1]
         ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
         unmeant = [name for name in unmeant if name not in ids]
         given = {*names, *self.common.values, *near.values()}
         missing = [key for key, names in self.needed.items() if given.isdisjoint(names)]
-        renamed = {name: key for key, name in zip(missing, unmeant, strict=False) if not name.startswith("@")}
+        renamed = {
+            name: key
+            for key, name in zip(missing, unmeant, strict=False)
+            if not name.startswith("@")
+        }
         sent = [(key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
         keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
         hints = [f"name the rows with --id {name}" for name in ids]
-        hints += [f"send {'one of them' if keep else 'it'} as {key!r} (as in --column {item})" for key, item in sent]
+        hints += [
+            f"send {'one of them' if keep else 'it'} as {key!r} (as in --column {item})"
+            for key, item in sent
+        ]
         hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])

@@ -26,14 +26,19 @@ from noxcli.signals import SIGNALS
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
-WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
+WORKBOOKS = {
+    b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+}
 QUOTED = re.compile(r'"[^"]*"?')
 
 
 class RowReader:
     """The rows of a file, which can be read any number of times."""
 
-    is_expected = False  # of --expect, so that an empty row counts: its number is that of the row it is for
+    is_expected = (
+        False  # of --expect, so that an empty row counts: its number is that of the row it is for
+    )
 
     def __init__(
         self,
@@ -52,7 +57,9 @@ class RowReader:
         self.repeat, self.takes_all = repeat, chosen is None
         self.limit = chosen if isinstance(chosen, int) else None
         self.only = None if isinstance(chosen, int) else chosen
-        self.most = None if self.limit is None else self.limit * repeat  # the number of the last one to run
+        self.most = (
+            None if self.limit is None else self.limit * repeat
+        )  # the number of the last one to run
         self._sources = sources
         self._copy: BinaryIO | None = None  # of a pipe
         self._columns, self.renamed = columns, columns.renamed
@@ -62,7 +69,9 @@ class RowReader:
         self._is_guess = form is None and suffix not in {*DELIMITERS, "jsonl", "ndjson", "json"}
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         self.is_table = self._form != "jsonl"  # whose empty cells are no values
-        self.separator = DELIMITERS.get(self._form, ",")  # of a table; known once its header was read
+        self.separator = DELIMITERS.get(
+            self._form, ","
+        )  # of a table; known once its header was read
         self.separated_oddly = ""  # by what, as text, if not as its form says
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
@@ -83,7 +92,9 @@ class RowReader:
 
         try:
             with self._reading():
-                self._copy = copied = self._sources.in_time(copy, "the rows were not read to their end")
+                self._copy = copied = self._sources.in_time(
+                    copy, "the rows were not read to their end"
+                )
         except OutputNotDelivered as error:
             raise UsageProblem(error.message, error.hint) from None
         return copied
@@ -93,16 +104,22 @@ class RowReader:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
+            raise UsageProblem(
+                f"can't read the rows in {self.source}: {reason_of(error)}"
+            ) from None
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
         labels = {node.label for node in nodes or () if node.label is not None}
         known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
-        named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
+        named = nodes is not None and all(
+            node.label is not None for node in nodes
+        )  # others have unknown names
         keys = keys_of({node.id: node for node in nodes or ()}.values())
         needed = {key: {node.label, *node.addresses} for key, node in keys.items() if node.required}
-        self._columns = replace(self._columns, known=known, needed=needed, all_known=checked and named)
+        self._columns = replace(
+            self._columns, known=known, needed=needed, all_known=checked and named
+        )
 
     def sent(self) -> list[str] | None:
         """Return the columns to send with how they are read, None for JSON lines that are read as they are.
@@ -111,7 +128,9 @@ class RowReader:
         """
         columns = self._columns
         if not self.is_table:
-            return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())] or None
+            return [
+                f"{name}{operator}" for name, operator in sorted(columns.operators.items())
+            ] or None
         with self._open() as file, self._csv_reader(file) as reader:
             self._header(reader)
         names = filter(columns.is_input, map(columns.named, self.names))
@@ -128,7 +147,11 @@ class RowReader:
     def known(self) -> set[str]:
         """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
         columns = self._columns
-        return {*map(columns.named, self.names), *columns.common.values, *columns.known} if self.names else set()
+        return (
+            {*map(columns.named, self.names), *columns.common.values, *columns.known}
+            if self.names
+            else set()
+        )
 
     @property
     def common(self) -> Inputs:
@@ -154,7 +177,9 @@ class RowReader:
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
         only = self.only
-        rows = self.rows() if only is None else (row for row in self.rows() if only.mark_seen(row.id))
+        rows = (
+            self.rows() if only is None else (row for row in self.rows() if only.mark_seen(row.id))
+        )
         return islice(self.repeated(rows), self.most)
 
     def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
@@ -190,19 +215,30 @@ class RowReader:
         for line, raw in enumerate(file, 1):
             content = raw
             if line == 1:
-                _require_text(raw[:4], self.name)  # a NUL further on is reported as JSON that is not valid
+                _require_text(
+                    raw[:4], self.name
+                )  # a NUL further on is reported as JSON that is not valid
                 content = raw.removeprefix(codecs.BOM_UTF8)
             if not content.strip():
                 continue
-            if number == 0 and content.lstrip().startswith(b"["):  # an array, held in memory as a whole
+            if number == 0 and content.lstrip().startswith(
+                b"["
+            ):  # an array, held in memory as a whole
                 for place, fields in enumerate(_json(content + file.read(), self.name), 1):
                     yield self._json_row(place, 0, fields)
                 return
             number += 1
             if number == 1 and self._is_guess and not content.lstrip().startswith(b"{"):
                 form = "tsv" if b"\t" in content else "csv"
-                way = f"name it {Path(self.name).stem}.{form}" if self.is_expected else f"add --input-format {form}"
-                raise UsageProblem(f"the first line of {self.name} is not a JSON object", f"if it is a table, {way}")
+                way = (
+                    f"name it {Path(self.name).stem}.{form}"
+                    if self.is_expected
+                    else f"add --input-format {form}"
+                )
+                raise UsageProblem(
+                    f"the first line of {self.name} is not a JSON object",
+                    f"if it is a table, {way}",
+                )
             try:
                 fields = _json(content, "the line")
             except UsageProblem as problem:
@@ -252,15 +288,28 @@ class RowReader:
     def _csv_row(self, number: int, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
         """Return the row of a record. An empty cell is left out: CSV can't distinguish it from an empty text."""
         if len(cells) != len(header):
-            quotes = f": put a cell with {SEPARATORS[self.separator]} in quotes" if len(cells) > len(header) else ""
-            return Row(number, line, 0, problem=f"it has {len(cells)} cells, but the header has {len(header)}{quotes}")
+            quotes = (
+                f": put a cell with {SEPARATORS[self.separator]} in quotes"
+                if len(cells) > len(header)
+                else ""
+            )
+            return Row(
+                number,
+                line,
+                0,
+                problem=f"it has {len(cells)} cells, but the header has {len(header)}{quotes}",
+            )
         fields: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=True):
             if not (cell.isascii() or is_utf8(cell)):
-                return Row(number, line, 0, problem=f"its {name!r} is not UTF-8: save the file as UTF-8")
+                return Row(
+                    number, line, 0, problem=f"its {name!r} is not UTF-8: save the file as UTF-8"
+                )
             if cell and not name.strip():
                 return Row(number, line, 0, problem="it has a cell in a column without a name")
-            if cell or (name != EXPECT and self._columns.is_kept(name)):  # an empty $expect expects nothing
+            if cell or (
+                name != EXPECT and self._columns.is_kept(name)
+            ):  # an empty $expect expects nothing
                 fields[name] = cell
         return self._columns.row(number, line, fields, typed=False)
 
@@ -268,8 +317,12 @@ class RowReader:
         try:
             header = next(reader, [])
         except csv.Error as error:
-            raise UsageProblem(f"the first line of {self.name} is not valid {self._form}: {error}") from None
-        names = [name for name in header if name.strip()]  # a spreadsheet also writes columns that once had a cell
+            raise UsageProblem(
+                f"the first line of {self.name} is not valid {self._form}: {error}"
+            ) from None
+        names = [
+            name for name in header if name.strip()
+        ]  # a spreadsheet also writes columns that once had a cell
         if not names:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
         if not all(map(is_utf8, header)):
@@ -306,7 +359,9 @@ def _require_text(line: bytes, name: str) -> None:
         raise UsageProblem(f"{name} is {book}, not a table in text", "save its sheet as CSV UTF-8")
     if line.startswith(UTF_16) or b"\0" in line:
         what = "is UTF-16 text" if line.startswith(UTF_16) else "has NUL bytes, as UTF-16 text does"
-        raise UsageProblem(f"{name} {what}", "save it as UTF-8, or convert it with: iconv -f UTF-16 -t UTF-8")
+        raise UsageProblem(
+            f"{name} {what}", "save it as UTF-8, or convert it with: iconv -f UTF-16 -t UTF-8"
+        )
 
 
 def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:

@@ -29,7 +29,13 @@ class Shard:
     def parse(cls, text: str, repeat: int = 1) -> Self:
         """Return the shard for `2/8`. Raises UsageProblem."""
         index, slash, of = text.partition("/")
-        if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
+        if (
+            slash
+            and index.isdecimal()
+            and of.isdecimal()
+            and len(of) < 7
+            and 1 <= int(index or 0) <= int(of or 0)
+        ):
             return cls(int(index), int(of), repeat)
         raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
@@ -54,7 +60,13 @@ class Numbering:
 
 
 ENGINES = (  # their documentation is cited in tests/batch/test_shards.py
-    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1, whole={"SLURM_ARRAY_TASK_MAX": None}),
+    Numbering(
+        "Slurm",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_ARRAY_TASK_COUNT",
+        1,
+        whole={"SLURM_ARRAY_TASK_MAX": None},
+    ),
     Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
     Numbering("Kubernetes", "JOB_COMPLETION_INDEX", None),
     Numbering("AWS Batch", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
@@ -63,7 +75,14 @@ ENGINES = (  # their documentation is cited in tests/batch/test_shards.py
     Numbering("Azure DevOps", "SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", 1),
     Numbering("Cloud Run Jobs", "CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"),
     Numbering("Google Batch", "BATCH_TASK_INDEX", "BATCH_TASK_COUNT"),
-    Numbering("SGE", "SGE_TASK_ID", "SGE_TASK_LAST", 1, "undefined", {"SGE_TASK_FIRST": 1, "SGE_TASK_STEPSIZE": 1}),
+    Numbering(
+        "SGE",
+        "SGE_TASK_ID",
+        "SGE_TASK_LAST",
+        1,
+        "undefined",
+        {"SGE_TASK_FIRST": 1, "SGE_TASK_STEPSIZE": 1},
+    ),
     Numbering("PBS", "PBS_ARRAY_INDEX", None, 1),
     Numbering("LSF", "LSB_JOBINDEX", "LSB_JOBINDEX_END", 1, "0", {"LSB_JOBINDEX_STEP": 1}),
     Numbering("Bitbucket", "BITBUCKET_PARALLEL_STEP", "BITBUCKET_PARALLEL_STEP_COUNT"),
@@ -107,16 +126,27 @@ def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Sha
     if of is not None and (engine.whole or engine.total is None):
         total = of
     elif engine.total is None:
-        raise UsageProblem(f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS)
+        raise UsageProblem(
+            f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS
+        )
     else:
         total = _number(environ, engine.total)
-        if any(_number(environ, name) != (total if value is None else value) for name, value in engine.whole.items()):
-            raise UsageProblem(f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS)
+        if any(
+            _number(environ, name) != (total if value is None else value)
+            for name, value in engine.whole.items()
+        ):
+            raise UsageProblem(
+                f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS
+            )
         if of not in {None, total}:
-            raise UsageProblem(f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})")
+            raise UsageProblem(
+                f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})"
+            )
     index, last = _number(environ, engine.index), engine.first + total - 1
     if not engine.first <= index <= last:
-        raise UsageProblem(f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}")
+        raise UsageProblem(
+            f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}"
+        )
     return Shard(index + 1 - engine.first, total)
 
 
@@ -124,7 +154,10 @@ def _number(environ: Mapping[str, str], variable: str) -> int:
     text = environ.get(variable, "")
     if text.isascii() and text.isdecimal() and len(text) < 7:
         return int(text)
-    raise UsageProblem(f"--shard auto: {variable} is {text or 'not set'}, but must be a number", "write --shard I/N")
+    raise UsageProblem(
+        f"--shard auto: {variable} is {text or 'not set'}, but must be a number",
+        "write --shard I/N",
+    )
 
 
 class IdFilter:
@@ -155,7 +188,11 @@ class IdFilter:
         """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were seen."""
         if unmet := [each for each in self.ids if each in self._unmet]:
             known = set(ids)
-            more = f" and {amount(len(unmet) - MAX_NAMED, 'more id')}" if len(unmet) > MAX_NAMED else ""
+            more = (
+                f" and {amount(len(unmet) - MAX_NAMED, 'more id')}"
+                if len(unmet) > MAX_NAMED
+                else ""
+            )
             what = f"{ONLY} {self._path} names {', '.join(map(repr, unmet[:MAX_NAMED]))}{more}"
             own = "" if known else "name the column of the ids with --id"
             hint = suggestion(nearest(unmet[0], known), own, quoted=True)

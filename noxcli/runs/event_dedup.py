@@ -38,10 +38,16 @@ class EventDeduplicator:
         self.came = self.fresh = 0  # events on this connection, and those of them that were new
         self.accepted = 0  # events that were new
         self.cursor = positions[-1] if positions else None  # the last position
-        self._before = positions[0] if positions else None  # the one before it; None is the start of the run
+        self._before = (
+            positions[0] if positions else None
+        )  # the one before it; None is the start of the run
         self._shown = array("q", map(hash, positions))
-        self._known: set[int] = set()  # all that were shown before this connection, until one is new; then some
-        self._awaited: str | None = None  # what has to come again on this connection before anything new
+        self._known: set[int] = (
+            set()
+        )  # all that were shown before this connection, until one is new; then some
+        self._awaited: str | None = (
+            None  # what has to come again on this connection before anything new
+        )
         self._to_come = 0.0  # positions, until something can be resumed
         self._is_used, self._is_proven = False, from_start
 

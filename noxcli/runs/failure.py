@@ -38,14 +38,20 @@ def explain(
     `seen` is what its events showed so far, `shown` hides secrets.
     """
     clock = deadline.clock
-    limit = Deadline(clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.remaining(EXPLAIN_WITHIN))
+    limit = Deadline(
+        clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.remaining(EXPLAIN_WITHIN)
+    )
     progress = seen or Progress(run, clock, from_start=False, shown=shown)
     progress.apply_one(Finished(run))
     search = _Search(source, progress, limit)
     if not progress.title:
-        known = next((each for each in (workflow, run.workflow) if each is not None and each.nodes), None)
+        known = next(
+            (each for each in (workflow, run.workflow) if each is not None and each.nodes), None
+        )
         with suppress(NoxError):
-            progress.set_workflow(known or search.ask(lambda api: api.get_workflow(run.workflow_id)))
+            progress.set_workflow(
+                known or search.ask(lambda api: api.get_workflow(run.workflow_id))
+            )
     progress.set_reason(*search.find())
     return progress
 
@@ -66,15 +72,24 @@ class _Search:
         """Read one source after the other until node and reason are known."""
         # A node known only by its id is not in the definition, but may be a part of one that is.
         known: dict[str | None, str] = {}
-        for read in (lambda: self._progress.failures, self._replay_events, self._read_logs, self._read_data):
+        for read in (
+            lambda: self._progress.failures,
+            self._replay_events,
+            self._read_logs,
+            self._read_data,
+        ):
             reasons = read()
             names = {node_id for node_id, name in self._progress.names.items() if name != node_id}
             names = names or set(self._progress.names)
-            found = any(node in names for node in known)  # then what another node says is not the reason
+            found = any(
+                node in names for node in known
+            )  # then what another node says is not the reason
             for node, reason in reasons.items():
                 if not found or node in known or node not in names:
                     known[node] = known.get(node) or reason
-            node = next((node for node in known if node in names), None) or next(filter(None, known), None)
+            node = next((node for node in known if node in names), None) or next(
+                filter(None, known), None
+            )
             parts = (reason for other, reason in known.items() if reason and other not in names)
             best = node, known.get(node) or next(parts, "")
             if all(best):
@@ -87,7 +102,10 @@ class _Search:
             return {}
         clock = self._limit.clock
         replayed = Progress(self._run, clock, from_start=False)
-        limit, quiet = Deadline(clock, self._limit.remaining(EACH_WITHIN)), Deadline(clock, FIRST_EVENT)
+        limit, quiet = (
+            Deadline(clock, self._limit.remaining(EACH_WITHIN)),
+            Deadline(clock, FIRST_EVENT),
+        )
         feed = self._source.open_events(self._run.id)
         try:
             with suppress(NoxError):
@@ -111,7 +129,9 @@ class _Search:
                 # A run that was read by its id alone has no progress.
                 record = self.ask(lambda api: api.get_run(run.workflow_id, run.id))
                 if record.id == run.id:
-                    self._progress.apply_one(Polled(replace(run, progress_details=record.progress_details)))
+                    self._progress.apply_one(
+                        Polled(replace(run, progress_details=record.progress_details))
+                    )
         details, reasons = self._progress.details, dict[str | None, str]()
         listed, logs = details.get("per_node_progress"), details.get("run_logs")
         for node, entry in listed.items() if isinstance(listed, dict) else ():
@@ -129,7 +149,11 @@ class _Search:
             if not isinstance(data, dict) or data.get("run_id", self._run.id) == self._run.id:
                 nodes = data_by_node(data, self._progress.names)
                 failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes
-                return {node: entry.error for node, entry in failed.items() if entry.failed or entry.error}
+                return {
+                    node: entry.error
+                    for node, entry in failed.items()
+                    if entry.failed or entry.error
+                }
         return {}
 
     def ask(self, ask: Callable[["NoxusApi"], T]) -> T:

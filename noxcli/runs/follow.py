@@ -44,7 +44,9 @@ class Policy:
     """How to follow. Seconds throughout."""
 
     stream: bool = True
-    every_event: bool = False  # True: the events are the product, so missing ones are fetched after the verdict
+    every_event: bool = (
+        False  # True: the events are the product, so missing ones are fetched after the verdict
+    )
     leave_when_paused: bool = True
     poll_interval: float = 2.0
     idle_timeout: float = 30.0
@@ -121,7 +123,9 @@ class Follower:
                     if not self._over() and (self._stall.passed or self._deadline.passed):
                         raise
             every_event = self._policy.every_event and self._policy.stream
-            yield from TrailingEvents(self.stream, self.record, self._deadline, every_event=every_event).read()
+            yield from TrailingEvents(
+                self.stream, self.record, self._deadline, every_event=every_event
+            ).read()
         finally:
             self.stream.close()
         yield [Finished(self.record.run)]
@@ -135,7 +139,9 @@ class Follower:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)
         if self._stall.passed:
-            still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"
+            still = (
+                f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"
+            )
             where = self._stuck()
             raise TimedOut(f"{still}: {where}" if where else still, hint)
 
@@ -169,7 +175,9 @@ class Follower:
             return []
         try:
             most = min(READ_LIMIT, self._failures.for_an_attempt)
-            updates = self.record.read(min(self._deadline.remaining(most), self._stall.remaining(most)))
+            updates = self.record.read(
+                min(self._deadline.remaining(most), self._stall.remaining(most))
+            )
         except (Unavailable, RequestRejected, NotAccessible) as error:
             is_lost = self._failures.is_lost(error)
             self._check_limits()
@@ -243,7 +251,9 @@ class Follower:
         updates = self._read()
         if self._over():
             return updates
-        if self.record.is_at_an_end and self._read_after < MAX_STALE:  # the record may lag behind it
+        if (
+            self.record.is_at_an_end and self._read_after < MAX_STALE
+        ):  # the record may lag behind it
             self._wait.restart(self._read_after)
             self._read_after *= 2
             return updates
@@ -255,7 +265,9 @@ class Follower:
         if came:
             self._breaks.answered()
             self._stream_again = STREAM_AGAIN_AFTER
-        if self.stream.is_refused or (not came and (paused or self._breaks.in_a_row >= BREAKS_BEFORE_POLLING)):
+        if self.stream.is_refused or (
+            not came and (paused or self._breaks.in_a_row >= BREAKS_BEFORE_POLLING)
+        ):
             self._next, self._poll_until = self._poll, Deadline(self._clock, self._stream_again)
             self._wait_for_poll()
             if self._stream_again == STREAM_AGAIN_AFTER and not paused:
@@ -264,11 +276,15 @@ class Follower:
             return updates
         if not came:
             self._breaks.failed()
-        delay = self.stream.requested_delay if came else self._breaks.delay(self.stream.requested_delay)
+        delay = (
+            self.stream.requested_delay if came else self._breaks.delay(self.stream.requested_delay)
+        )
         delay = min(delay, MAX_DELAY)
         self._next = self._listen
         self._wait.restart(delay)
-        if not self.record.is_announced:  # otherwise it was closed for a pause, or after an end: nothing broke
+        if (
+            not self.record.is_announced
+        ):  # otherwise it was closed for a pause, or after an end: nothing broke
             updates.append(self._reconnecting(delay, self.stream.why()))
         return updates
 

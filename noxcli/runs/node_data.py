@@ -29,7 +29,11 @@ class NodeData:
     def duration_s(self) -> float | None:
         """The seconds from there to the last end; None while it runs, and without times."""
         ends = list(self._times("finished_at"))
-        return seconds_between(self.started_at, max(ends, key=_moment)) if 0 < len(ends) == len(self.entries) else None
+        return (
+            seconds_between(self.started_at, max(ends, key=_moment))
+            if 0 < len(ends) == len(self.entries)
+            else None
+        )
 
     @property
     def failed(self) -> bool:
@@ -80,7 +84,9 @@ def one_line(text: str, longest: int = MAX_REASON) -> str:
 
 def _text_in(value: Any) -> str:
     if isinstance(value, dict):
-        value = next((value[key] for key in ("message", "detail") if isinstance(value.get(key), str)), None)
+        value = next(
+            (value[key] for key in ("message", "detail") if isinstance(value.get(key), str)), None
+        )
     line = one_line(value) if isinstance(value, str) else ""
     return "" if line.lower() in NOTHING else line
 
@@ -102,7 +108,11 @@ def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
 def _entries_in(place: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield each object with what names its node."""
     if isinstance(place, list):
-        yield from ((entry.get("node_id") or entry.get("id"), entry) for entry in place if isinstance(entry, dict))
+        yield from (
+            (entry.get("node_id") or entry.get("id"), entry)
+            for entry in place
+            if isinstance(entry, dict)
+        )
     elif isinstance(place, dict):
         for key, value in place.items():
             entries = value if isinstance(value, list) else [value]

@@ -6,7 +6,18 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from noxcli.inputs.definition import ends_of
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.models import (
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    Run,
+    RunEvent,
+    Started,
+    Update,
+    Workflow,
+)
 from noxcli.runs.node_data import FAILED, error_of, one_line
 from noxcli.timing import Clock, seconds_between, show_seconds
 from noxcli.value_class import value_class
@@ -59,7 +70,9 @@ class Node:
 
     def seen_for(self, now: float) -> float | None:
         """Return the seconds since the first sign of activity, which may have been seen late."""
-        return None if self.began is None else (now if self.ended is None else self.ended) - self.began
+        return (
+            None if self.began is None else (now if self.ended is None else self.ended) - self.began
+        )
 
 
 @value_class(frozen=True, slots=True)
@@ -106,7 +119,9 @@ class Progress:
         # What events said about failed nodes, first failed first; about the run as a whole under None.
         self.failures: dict[str | None, str] = {}
         self._missed = not from_start
-        self._ended: float | None = None  # when its record first had an end, in seconds into the run
+        self._ended: float | None = (
+            None  # when its record first had an end, in seconds into the run
+        )
         self._late = False  # the next events follow a break: the time when they happened is unknown
         self._heard: float | None = None  # when the first event came
         self._clock = clock
@@ -132,7 +147,9 @@ class Progress:
 
     def took(self) -> float:
         """Return the run's duration in seconds: by its record if its start was not seen."""
-        recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
+        recorded = (
+            None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
+        )
         if recorded is not None:
             return recorded
         return self.elapsed() if self._ended is None else self._ended
@@ -147,7 +164,9 @@ class Progress:
             if node.running
         ]
         behind = [repr(node.name) for node in nodes if node.status == WAITING]
-        return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
+        return "; ".join(
+            filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""])
+        )
 
     def set_reason(self, failed: str | None, reason: str) -> None:
         """Record the node and the reason of the failure, if known."""
@@ -168,7 +187,9 @@ class Progress:
             node = self._node(seen.id)
             if node.status == EXECUTED or not (node.done or node.failed):
                 node.status = seen.status
-            node.error = node.error or (self._shown(seen.error) if seen.error and node.failed else None)
+            node.error = node.error or (
+                self._shown(seen.error) if seen.error and node.failed else None
+            )
 
     def apply(self, burst: Sequence[Update]) -> list[Step]:
         """Apply updates that arrived together."""
@@ -235,8 +256,14 @@ class Progress:
         if not isinstance(details, dict):
             return []
         self.details = details or self.details
-        running, executed = self._listed(details, "running_nodes"), self._listed(details, "executed_nodes")
-        skipped, remaining = self._listed(details, "skipped_nodes"), self._listed(details, "remaining_nodes")
+        running, executed = (
+            self._listed(details, "running_nodes"),
+            self._listed(details, "executed_nodes"),
+        )
+        skipped, remaining = (
+            self._listed(details, "skipped_nodes"),
+            self._listed(details, "remaining_nodes"),
+        )
         ended = "completed" if self.status == "completed" else EXECUTED
         changes = list[StatusChange]()
         for node in running:
@@ -258,7 +285,11 @@ class Progress:
 
     def _listed(self, details: Mapping[str, Any], name: str) -> list[Node]:
         listed = details.get(name)
-        return [self._node(each) for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+        return (
+            [self._node(each) for each in listed if isinstance(each, str)]
+            if isinstance(listed, list)
+            else []
+        )
 
     def _node(self, node_id: str) -> Node:
         node = self.nodes.get(node_id)
@@ -273,11 +304,15 @@ class Progress:
         if node.began is None:
             node.began, node.unmeasured = now, not (measured and node.running)
         node.ended = None if node.running else now
-        was_stored = node.ended is not None and self._heard is not None and now < self._heard + STORED
+        was_stored = (
+            node.ended is not None and self._heard is not None and now < self._heard + STORED
+        )
         node.unmeasured = node.unmeasured or not measured or was_stored
         if before == EXECUTED and node.done:  # the same change with a better name
             return []
-        return [StatusChange(node.name, status, node.duration(now), node.error if node.failed else None)]
+        return [
+            StatusChange(node.name, status, node.duration(now), node.error if node.failed else None)
+        ]
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:
@@ -298,8 +333,13 @@ def plain_status(status: str) -> str:
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:
     layer_of = layers_of(workflow.definition)
-    ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
-    return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
+    ordered = dict.fromkeys(
+        [*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes]
+    )
+    return {
+        node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id))
+        for node_id in ordered
+    }
 
 
 def _some(named: Sequence[str], separator: str) -> str:
@@ -315,7 +355,10 @@ def layers_of(definition: Mapping[str, Any]) -> dict[str, int]:
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
-    ends = [(source, target) for (source, _), (target, _) in map(ends_of, _dicts(definition.get("edges")))]
+    ends = [
+        (source, target)
+        for (source, _), (target, _) in map(ends_of, _dicts(definition.get("edges")))
+    ]
     # What is inside a loop or another scope comes to work after the node that it is inside.
     inside = [(str(node.get("parent_id")), node["id"]) for node in nodes]
     sorter: TopologicalSorter[str] = TopologicalSorter()

@@ -15,7 +15,17 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
-from noxcli.models import ENDED_AS, FINAL_STATUSES, OF_A_RUN, PAUSED_STATUS, Paused, Polled, Run, RunEvent, Update
+from noxcli.models import (
+    ENDED_AS,
+    FINAL_STATUSES,
+    OF_A_RUN,
+    PAUSED_STATUS,
+    Paused,
+    Polled,
+    Run,
+    RunEvent,
+    Update,
+)
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock, Deadline
 
@@ -23,8 +33,13 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
-MAX_STOP, STOP_LOOKS_APART = 5.0, 0.3  # seconds for the stop on Ctrl-C, and between two reads of any stop
-UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is treated as its last one
+MAX_STOP, STOP_LOOKS_APART = (
+    5.0,
+    0.3,
+)  # seconds for the stop on Ctrl-C, and between two reads of any stop
+UNKNOWN_END = (
+    30.0  # seconds until an unknown status of a run with an end is treated as its last one
+)
 
 
 def settled_if_unchanged(run: Run, before: Run | None, now: float) -> Run:
@@ -43,12 +58,20 @@ class Record:
     """The latest read of one run, and what events have said since."""
 
     def __init__(
-        self, source: "NoxusApi", run: Run, clock: Clock, ends: Callable[[Run], bool], *, just_started: bool
+        self,
+        source: "NoxusApi",
+        run: Run,
+        clock: Clock,
+        ends: Callable[[Run], bool],
+        *,
+        just_started: bool,
     ) -> None:
         """`ends` says whether a record leaves anything to wait for."""
         self.run = run
         # The answer to the start is neither a verdict nor an update.
-        self.now = replace(run, status="unknown") if just_started and (run.settled or run.paused) else run
+        self.now = (
+            replace(run, status="unknown") if just_started and (run.settled or run.paused) else run
+        )
         self.was_read = not just_started
         self.moved = False  # the last read said something that nothing had said before
         self._source = source
@@ -57,7 +80,9 @@ class Record:
         self._at_work = False  # an event of a node has arrived
         self._last: RunEvent | None = None
         self._last_state: object = None
-        self._has_events = False  # an event has arrived since the last read, which the next one may only repeat
+        self._has_events = (
+            False  # an event has arrived since the last read, which the next one may only repeat
+        )
         self._pause_shown = False
 
     @property
@@ -78,12 +103,18 @@ class Record:
         self.moved, self._has_events = changed and not self._has_events, False
         self.was_read = True
         # A record may be out of date: running nodes are not queued.
-        self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
+        self.now = (
+            replace(latest, status="running")
+            if latest.status == "queued" and self._at_work
+            else latest
+        )
         return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
 
     def apply_events(self, events: Sequence[RunEvent]) -> bool:
         """Note what new events say, and return whether the run has moved; only a read says that it has ended."""
-        self._last = next((event for event in reversed(events) if isinstance(event.data, dict)), self._last)
+        self._last = next(
+            (event for event in reversed(events) if isinstance(event.data, dict)), self._last
+        )
         states = [event for event in events if event.type == "state"]
         moved = len(states) < len(events)
         for event in states:
@@ -116,27 +147,41 @@ class Record:
     @property
     def is_announced(self) -> bool:
         """True if the last event announced an end or the current pause: nothing more needs to follow."""
-        paused = self.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
+        paused = (
+            self.run.paused
+            and self._last is not None
+            and _named_ending(self._last) == PAUSED_STATUS
+        )
         return paused or self.is_at_an_end
 
     def pause_begins(self) -> list[Update]:
         """Return a pause when it begins."""
-        updates: list[Update] = [Paused(self.run)] if self.run.paused and not self._pause_shown else []
+        updates: list[Update] = (
+            [Paused(self.run)] if self.run.paused and not self._pause_shown else []
+        )
         self._pause_shown = self.run.paused
         return updates
 
 
 def events_of_a_run(updates: Iterable[Update]) -> list[RunEvent]:
     """Return the events of documented types: one of a kind of the server's own may also come after the end."""
-    return [update for update in updates if isinstance(update, RunEvent) and update.type in OF_A_RUN]
+    return [
+        update for update in updates if isinstance(update, RunEvent) and update.type in OF_A_RUN
+    ]
 
 
 def may_be_the_end(event: RunEvent) -> bool:
     """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
-    if event.type == "content" and isinstance(event.data, dict) and "workflow_status" not in event.data:
+    if (
+        event.type == "content"
+        and isinstance(event.data, dict)
+        and "workflow_status" not in event.data
+    ):
         return False  # as nearly all: a piece of text
     ending = _named_ending(event)
-    return ending is not None and (ending in FINAL_STATUSES or ending == PAUSED_STATUS or ending.lower() in ENDED_AS)
+    return ending is not None and (
+        ending in FINAL_STATUSES or ending == PAUSED_STATUS or ending.lower() in ENDED_AS
+    )
 
 
 def _named_ending(event: RunEvent) -> str | None:
@@ -154,9 +199,13 @@ def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) ->
     return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
 
 
-def access_lost(error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
+def access_lost(
+    error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False
+) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
-    hint = f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""  # the id was right
+    hint = (
+        f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""
+    )  # the id was right
     still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
     back = continuing or f"noxcli {'fetch-output' if ended else 'wait'} {run_id}"
     denied = type(error)(error.message, f"{hint}{still}; continue with: {back}", **error.facts())
@@ -172,7 +221,9 @@ def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
     """Return for how many seconds the server asks not to read a run. Raises AskedToWait."""
     asked = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
     if asked > deadline.remaining():
-        raise AskedToWait(f"{error.line()}, beyond --timeout", f"continue with: noxcli wait {run_id}")
+        raise AskedToWait(
+            f"{error.line()}, beyond --timeout", f"continue with: noxcli wait {run_id}"
+        )
     return asked
 
 
@@ -184,7 +235,8 @@ def still_running(run: Run, hint: str | None = None) -> TimedOut:
 def not_stopped(run: Run) -> NotFinished:
     """Return the error for a run that continues in spite of a stop request."""
     return NotFinished(
-        f"run {run.id} was asked to stop, but is still {run.word}", f"try again with: noxcli stop {run.id}"
+        f"run {run.id} was asked to stop, but is still {run.word}",
+        f"try again with: noxcli stop {run.id}",
     )
 
 

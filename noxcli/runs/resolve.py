@@ -40,7 +40,9 @@ def id_on_page(text: str, kind: Literal["run", "workflow"]) -> str:
     if not text.startswith(("https://", "http://")):
         return text
     words = re.split(r"[/?&=#]", text)
-    after = [word for before, word in pairwise(words) if before in {kind, f"{kind}s"} and is_uuid(word)]
+    after = [
+        word for before, word in pairwise(words) if before in {kind, f"{kind}s"} and is_uuid(word)
+    ]
     found = {*(after or filter(is_uuid, words))}
     return found.pop() if len(found) == 1 else text
 
@@ -66,7 +68,10 @@ def resolve_workflow(
     matches = [workflow for workflow in workflows if workflow.name == text]
     _require_unique(text, "workflows", [workflow.id for workflow in matches])
     if not matches:
-        names, leads = [workflow.name for workflow in workflows], f", to which the alias {alias!r} leads"
+        names, leads = (
+            [workflow.name for workflow in workflows],
+            f", to which the alias {alias!r} leads",
+        )
         if alias == text:
             names, leads = [*aliases, *names], ""
         hint = suggestion(nearest(text, names), "list them with: noxcli workflows", quoted=True)
@@ -100,8 +105,13 @@ def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
     for text in map(str.strip, texts):  # a copied id may have blanks or a carriage return around it
         if text == "-":
             lines = sources.read("-", "RUN -").decode("utf-8", "replace").split("\n")
-            ids = [(number, line.strip().split("\t")[0].strip()) for number, line in enumerate(lines, 1)]
-            named += [require_run(word, f"line {number} of stdin: ") for number, word in ids if word]
+            ids = [
+                (number, line.strip().split("\t")[0].strip())
+                for number, line in enumerate(lines, 1)
+            ]
+            named += [
+                require_run(word, f"line {number} of stdin: ") for number, word in ids if word
+            ]
         else:
             named.append(require_run(text))
     return list(dict.fromkeys(named))
@@ -121,7 +131,11 @@ def require_run(text: str, place: str = "") -> str:
 
 def is_beginning(text: str) -> bool:
     """True for the beginning of an id of a run, of eight characters or more, as pages show it."""
-    return len(text) >= MIN_BEGINNING and is_uuid(f"{text}{FILLING[len(text) :]}") and not is_uuid(text)
+    return (
+        len(text) >= MIN_BEGINNING
+        and is_uuid(f"{text}{FILLING[len(text) :]}")
+        and not is_uuid(text)
+    )
 
 
 def require_one(text: str, found: Sequence[str], where: str) -> str:
@@ -143,7 +157,10 @@ def parse_one_run(text: str, sources: Sources) -> str:
     if not named:
         raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
     if len(named) > 1:
-        raise UsageProblem(f"stdin names {len(named)} runs, but this command follows one", "for many: noxcli wait -")
+        raise UsageProblem(
+            f"stdin names {len(named)} runs, but this command follows one",
+            "for many: noxcli wait -",
+        )
     return named[0]
 
 
@@ -155,16 +172,22 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
     Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started yet.
     """
     if text == "@last":
-        raise NotFound("no run has been started on this machine at this address", "give the run's id")
+        raise NotFound(
+            "no run has been started on this machine at this address", "give the run's id"
+        )
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", RUN_FORMS)
     if workflow_id:
-        return retries.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
+        return retries.keep_trying(
+            lambda within: api.within(within).get_run(workflow_id, run_id), known=young
+        )
     try:
         return retries.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
-        if error.http_status not in NO_READ_BY_ID or isinstance(error, ConfigProblem):  # a page, not the API
+        if error.http_status not in NO_READ_BY_ID or isinstance(
+            error, ConfigProblem
+        ):  # a page, not the API
             raise
         # A server may not know runs by their ids alone, or not let every key read them so.
         hint = ", or ".join(filter(None, (error.hint, "give WORKFLOW_ID/RUN_ID")))
@@ -191,10 +214,14 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
 def _require_unique(name: str, kind: str, ids: Sequence[str]) -> None:
     """Raise UsageProblem if several have that name."""
     if len(ids) > 1:
-        raise UsageProblem(f"{len(ids)} {kind} are named {name!r}", f"give one of their ids: {', '.join(ids)}")
+        raise UsageProblem(
+            f"{len(ids)} {kind} are named {name!r}", f"give one of their ids: {', '.join(ids)}"
+        )
 
 
-def newest(items: Iterable[Listed], most: int, wanted: Callable[[Listed], bool] = lambda _: True) -> list[Listed]:
+def newest(
+    items: Iterable[Listed], most: int, wanted: Callable[[Listed], bool] = lambda _: True
+) -> list[Listed]:
     """Return `most` of the wanted runs and versions by their creation and workflows by their last change, newest first.
 
     If the list begins in that order, pages are read only on demand; otherwise the whole list is read and sorted.
@@ -202,13 +229,18 @@ def newest(items: Iterable[Listed], most: int, wanted: Callable[[Listed], bool] 
     rest = iter(items)
     first = list(islice(rest, EVIDENCE))
     in_order = first == sorted(first, key=moment_of, reverse=True)
-    ordered = chain(first, rest) if in_order else sorted([*first, *rest], key=moment_of, reverse=True)
+    ordered = (
+        chain(first, rest) if in_order else sorted([*first, *rest], key=moment_of, reverse=True)
+    )
     return list(islice(filter(wanted, ordered), most))
 
 
 def moment_of(item: Run | Workflow | Version) -> datetime:
     """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
-    return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
+    return (
+        parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at)
+        or LONG_AGO
+    )
 
 
 @value_class(frozen=True, slots=True)
@@ -220,14 +252,18 @@ class Candidates:
 
     def brief(self) -> list[dict[str, Any]]:
         """Return the runs in the form of `error.candidates`."""
-        return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs]
+        return [
+            {"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs
+        ]
 
     def words(self) -> str:
         """Return what was found, for a message."""
         named = [f"{run.id} ({run.word})" for run in self.runs[:SHOWN_CANDIDATES]]
         more = len(self.runs) - len(named)
         if named:
-            return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")
+            return f"runs with the same input: {', '.join(named)}" + (
+                f" and {more} more" if more else ""
+            )
         if not self.listed:
             return "the run list can't be read at the moment"
         return "found no run with this input, but the server may list other keys for it"

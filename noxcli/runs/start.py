@@ -25,18 +25,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_SEARCH, SEARCH_AGAIN = 10.0, 1.0  # seconds for the list of runs, and between two reads of it
 A_DAY = timedelta(days=1)
-PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
+PLAUSIBLE = datetime(
+    2020, 1, 1, tzinfo=UTC
+)  # servers also write 1970 or the year 1 for a time that they do not know
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 # What an import creates by its mode, and under which names an answer may have its id: no field is documented.
-CREATED = {"clone": ("workflow", ("id", "workflow_id")), "version": ("version", ("id", "version_id"))}
+CREATED = {
+    "clone": ("workflow", ("id", "workflow_id")),
+    "version": ("version", ("id", "version_id")),
+}
 
 
 class InputDigests:
     """Digests of inputs of one workflow, without secrets: the same for inputs that are equal."""
 
-    def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
+    def __init__(
+        self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()
+    ) -> None:
         """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
-        self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
+        self._names = {
+            address: key
+            for key, node in keys_of(nodes or ()).items()
+            for address in (key, *node.addresses)
+        }
         self._secret = {self._names.get(key, key) for key in secret}
 
     def of(self, input: Any) -> str:
@@ -95,11 +106,16 @@ class NonIdempotentRequest(Attempt, Generic[T]):
 
     def may_be_repeated(self, error: Unavailable) -> bool:
         """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
-        return not (self.may_be_sent or self.aborted) and (not error.sent or error.http_status == SLOW_DOWN)
+        return not (self.may_be_sent or self.aborted) and (
+            not error.sent or error.http_status == SLOW_DOWN
+        )
 
 
 def send_once(
-    attempt: NonIdempotentRequest[T], policy: RetryPolicy, deadline: Deadline, note: Callable[[T], None]
+    attempt: NonIdempotentRequest[T],
+    policy: RetryPolicy,
+    deadline: Deadline,
+    note: Callable[[T], None],
 ) -> T:
     """Return the answer, for a command that waits for it in the main thread; `note` gets it immediately.
 
@@ -122,15 +138,21 @@ def send_once(
                 elif not attempt.may_be_sent:
                     raise
                 else:
-                    words, found = _search(attempt, Deadline(policy.deadline.clock, deadline.remaining(MAX_SEARCH)))
+                    words, found = _search(
+                        attempt, Deadline(policy.deadline.clock, deadline.remaining(MAX_SEARCH))
+                    )
                     what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-                    raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
+                    raise StartUnknown(
+                        what, attempt.check_first, **error.facts(), candidates=found
+                    ) from error
     except Interrupted as signal:
         if not attempt.may_be_sent:
             raise
         words, found = attempt.search(0.0)
         what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
-        raise Interruption(what, attempt.check_first, number=signal.number, candidates=found) from None
+        raise Interruption(
+            what, attempt.check_first, number=signal.number, candidates=found
+        ) from None
     note(answer)  # without a wait in between, at which a signal could lose it
     SIGNALS.check()
     return answer
@@ -149,10 +171,15 @@ class StartAttempt(NonIdempotentRequest[Run]):
     """One start."""
 
     def __init__(
-        self, api: "NoxusApi", request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
+        self,
+        api: "NoxusApi",
+        request: StartRequest,
+        is_known: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
-        super().__init__("the start", f"check before you start again: noxcli runs {request.workflow_id}")
+        super().__init__(
+            "the start", f"check before you start again: noxcli runs {request.workflow_id}"
+        )
         self.api = api
         self.request = request
         self._is_known = is_known
@@ -185,7 +212,9 @@ class StartAttempt(NonIdempotentRequest[Run]):
         """Return the runs in the list that may be this start's."""
 
         def since() -> float:
-            return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
+            return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (
+                time.monotonic() - self._began
+            )
 
         digest_of = self.request.digests.of
         own = digest_of(self.request.input)
@@ -193,7 +222,9 @@ class StartAttempt(NonIdempotentRequest[Run]):
         def fits(run: Run) -> bool:
             return digest_of(run.input) == own and not self._is_known(run.id)
 
-        found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_SEARCH, within))
+        found = find_candidates(
+            self.api, self.request.workflow_id, fits, since, max(LAST_SEARCH, within)
+        )
         return f"; {found.words()}", found.brief()
 
 
@@ -207,7 +238,11 @@ class ImportRequest:
 
     def targets(self, workflows: Mapping[str, str]) -> dict[str, str]:
         """Return the workflows that may change, by id with their names."""
-        named = set() if self.mode == "clone" else {found.lower() for found in UUID.findall(self.bundle)}
+        named = (
+            set()
+            if self.mode == "clone"
+            else {found.lower() for found in UUID.findall(self.bundle)}
+        )
         return {id: name for id, name in workflows.items() if id.lower() in named}
 
     def created_in(self, answer: list[Any], workflows: Collection[str]) -> list[dict[str, str]]:
@@ -221,7 +256,13 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Yield each id in a part of an answer with the name of its field."""
     if isinstance(part, str) and is_uuid(part):
         yield name, part
-    inside = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    inside = (
+        part.items()
+        if isinstance(part, dict)
+        else enumerate(part)
+        if isinstance(part, list)
+        else ()
+    )
     for inner_name, inner in inside:
         yield from _ids(inner, str(inner_name))
 
@@ -229,9 +270,12 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
     """One import, or a dry run of one; `check_command` is the command that shows what it has changed."""
 
-    def __init__(self, api: "NoxusApi", request: ImportRequest, check_command: str, *, dry_run: bool) -> None:
+    def __init__(
+        self, api: "NoxusApi", request: ImportRequest, check_command: str, *, dry_run: bool
+    ) -> None:
         super().__init__(
-            "the dry run" if dry_run else "the import", f"check before you import it again: {check_command}"
+            "the dry run" if dry_run else "the import",
+            f"check before you import it again: {check_command}",
         )
         self._api, self._request, self._dry_run = api, request, dry_run
 
@@ -239,5 +283,9 @@ class ImportAttempt(NonIdempotentRequest[list[Any]]):
         """Import the bundle, and return the server's answer. Raises what the API raises."""
         request = self._request
         return self._api.within(within).import_workflow(
-            request.bundle, request.mode, activate=request.activate, dry_run=self._dry_run, attempt=self
+            request.bundle,
+            request.mode,
+            activate=request.activate,
+            dry_run=self._dry_run,
+            attempt=self,
         )

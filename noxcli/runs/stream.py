@@ -43,7 +43,9 @@ class RunStream:
         self.was_open = False  # the last connection that was closed was a stream of events
         self.is_abandoned = False  # no other connection is to be opened
         self._source, self._run_id = source, run_id
-        self._feed: EventFeed | None = None  # None before the first connection, and once it was closed
+        self._feed: EventFeed | None = (
+            None  # None before the first connection, and once it was closed
+        )
         self._earlier = 0  # connections that became a stream of events
 
     @property
@@ -98,7 +100,9 @@ class RunStream:
     def abandon(self) -> Gap:
         """Resume nothing more, since there is no position to resume from; return the gap that this leaves."""
         self.is_abandoned = True
-        return self.dedup.gap(f"{self.why()}; without a position to resume from, events may be missing")
+        return self.dedup.gap(
+            f"{self.why()}; without a position to resume from, events may be missing"
+        )
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
@@ -120,9 +124,16 @@ class RunStream:
 class TrailingEvents:
     """The events that may still come when the record has the verdict: in transit, or missed between connections."""
 
-    def __init__(self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool) -> None:
+    def __init__(
+        self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool
+    ) -> None:
         """With `every_event`, the events are the product."""
-        self._stream, self._record, self._deadline, self._every_event = stream, record, deadline, every_event
+        self._stream, self._record, self._deadline, self._every_event = (
+            stream,
+            record,
+            deadline,
+            every_event,
+        )
         self._dedup, self._clock = stream.dedup, deadline.clock
         self._waited = 0.0
 
@@ -143,7 +154,9 @@ class TrailingEvents:
         silence = Deadline(self._clock, self._grace)
         while self._stream.is_open:
             came, began = self._dedup.came, self._clock.monotonic()
-            updates = self._stream.receive(min(silence.remaining(MAX_WAIT), self._deadline.remaining()))
+            updates = self._stream.receive(
+                min(silence.remaining(MAX_WAIT), self._deadline.remaining())
+            )
             self._waited += self._clock.monotonic() - began
             if self._dedup.came > came:
                 silence.restart(self._grace)
@@ -167,7 +180,11 @@ class TrailingEvents:
                 continue
             failures.failed()
             delay, is_quiet = failures.delay(), self._stream.ended is None
-            if is_quiet or failures.in_a_row > TRIES_FOR_THE_REST or delay >= self._deadline.remaining():
+            if (
+                is_quiet
+                or failures.in_a_row > TRIES_FOR_THE_REST
+                or delay >= self._deadline.remaining()
+            ):
                 break
             yield [Reconnecting(failures.in_a_row, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
@@ -179,7 +196,11 @@ class TrailingEvents:
     @property
     def _grace(self) -> float:
         """How long to wait for the next event."""
-        return LAST_EVENTS_GRACE if self._every_event and not self._record.is_announced else SHORT_GRACE
+        return (
+            LAST_EVENTS_GRACE
+            if self._every_event and not self._record.is_announced
+            else SHORT_GRACE
+        )
 
     @property
     def _may_wait(self) -> bool:

@@ -38,10 +38,18 @@ class Invalid(HTTPException):
 
 def error_body(status: int, detail: Any, switches: Switches) -> Any:
     """What an error says: an object for JSON, a text for HTML, None for nothing at all."""
-    told = detail if isinstance(detail, str) else ", ".join(f"{_place(each)}: {each['msg']}" for each in detail)
+    told = (
+        detail
+        if isinstance(detail, str)
+        else ", ".join(f"{_place(each)}: {each['msg']}" for each in detail)
+    )
     match switches.error_body:
         case "list":
-            return {"detail": [{"loc": [], "msg": detail, "type": "error"}] if isinstance(detail, str) else detail}
+            return {
+                "detail": [{"loc": [], "msg": detail, "type": "error"}]
+                if isinstance(detail, str)
+                else detail
+            }
         case "message" | "error":
             return {switches.error_body: told}
         case "html":

@@ -57,7 +57,13 @@ async def read_key(request: ApiRequest) -> Response:
     limited = request.headers.get("x-api-key") == request.workspace.limited_key
     permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
     name = "sandbox, not allowed to run flows" if limited else "sandbox"
-    key = {"id": GROUP_ID, "name": name, "tenant_admin": False, "value": "****", "permissions": permissions}
+    key = {
+        "id": GROUP_ID,
+        "name": name,
+        "tenant_admin": False,
+        "value": "****",
+        "permissions": permissions,
+    }
     return Json(key)
 
 
@@ -70,23 +76,57 @@ ROUTES = [
     Route("/v1/workflows", guarded("list", list_workflows), methods=["GET"]),
     Route("/v1/workflows/import", guarded("import", bundles.import_), methods=["POST"]),
     Route("/v1/workflows/{workflow_id}", guarded("workflow", read_workflow), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", list_versions), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", bundles.save_version), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/export", guarded("workflow", bundles.export), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/export/preview", guarded("workflow", bundles.preview), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/runs", guarded("list", run_routes.list_of_workflow), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/runs", guarded("start", run_routes.start, running=True), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/runs/sync", guarded("sync", run_routes.sync, running=True), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/runs/{run_id}", guarded("record", run_routes.read), methods=["GET"]),
+    Route(
+        "/v1/workflows/{workflow_id}/versions", guarded("workflow", list_versions), methods=["GET"]
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/versions",
+        guarded("workflow", bundles.save_version),
+        methods=["POST"],
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/export", guarded("workflow", bundles.export), methods=["POST"]
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/export/preview",
+        guarded("workflow", bundles.preview),
+        methods=["GET"],
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/runs",
+        guarded("list", run_routes.list_of_workflow),
+        methods=["GET"],
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/runs",
+        guarded("start", run_routes.start, running=True),
+        methods=["POST"],
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/runs/sync",
+        guarded("sync", run_routes.sync, running=True),
+        methods=["POST"],
+    ),
+    Route(
+        "/v1/workflows/{workflow_id}/runs/{run_id}",
+        guarded("record", run_routes.read),
+        methods=["GET"],
+    ),
     Route("/v1/runs", guarded("list", run_routes.list_all), methods=["GET"]),
     Route("/v1/runs/{run_id}", guarded("lookup", run_routes.look_up), methods=["GET"]),
     Route("/v1/runs/{run_id}/events", guarded("events", event_routes.events), methods=["GET"]),
-    Route("/v1/runs/{run_id}/stop", guarded("stop", run_routes.stop, running=True), methods=["POST"]),
+    Route(
+        "/v1/runs/{run_id}/stop", guarded("stop", run_routes.stop, running=True), methods=["POST"]
+    ),
     Route("/v1/runs/{run_id}/data", guarded("data", run_routes.data), methods=["GET"]),
     Route("/v1/runs/{run_id}/io/{node_id}", guarded("data", run_routes.node_io), methods=["GET"]),
     Route("/v1/file", guarded("upload", file_routes.upload), methods=["POST"]),
     Route("/v1/file/{file_id}", guarded("file", file_routes.download), methods=["GET"]),
-    Route("/storage/{file_id}", guarded("storage", file_routes.storage, open_to_all=True), methods=["GET"]),
+    Route(
+        "/storage/{file_id}",
+        guarded("storage", file_routes.storage, open_to_all=True),
+        methods=["GET"],
+    ),
     Route("/v1/nodes", guarded("me", list_nodes), methods=["GET"]),
     Route("/v1/admin/me", guarded("me", read_key), methods=["GET"]),
 ]

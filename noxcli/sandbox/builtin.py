@@ -4,7 +4,15 @@ from itertools import pairwise
 from typing import Any
 
 from noxcli.sandbox.builtin_failures import TROUBLE
-from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
+from noxcli.sandbox.scenario import (
+    File,
+    Node,
+    Scenario,
+    Version,
+    fixed_input,
+    input_node,
+    output_node,
+)
 from noxcli.sandbox.steps import Step, alongside, node_runs, node_skipped, words
 
 _PARAGRAPH = (
@@ -96,7 +104,10 @@ _REPLIES = {
     "How long can I return a parcel?": (["You have 14 days."], ["You have 30 days."]),
     "Do you ship to Norway?": (["Yes, we ship to all of Europe."], ["No, we ship to the EU only."]),
     "What does express delivery cost?": (["It costs 12 euros."], ["It costs 12 euros."]),
-    "Which tea do you recommend?": (["Try the Assam.", "Try the Sencha."], ["Try the Assam.", "Try the Sencha."]),
+    "Which tea do you recommend?": (
+        ["Try the Assam.", "Try the Sencha."],
+        ["Try the Assam.", "Try the Sencha."],
+    ),
     "Where is my invoice?": (["It is in your account."], ["It is in your account."]),
 }
 _SLOW_QUESTION = "What does express delivery cost?"  # with the habit
@@ -119,7 +130,12 @@ def _review_script(inputs: dict[str, Any]) -> list[Step]:
 
 
 def _review_nodes(prompt: str) -> list[Node]:
-    return [input_node("Question"), fixed_input("Prompt", prompt), Node("Write"), output_node("Answer")]
+    return [
+        input_node("Question"),
+        fixed_input("Prompt", prompt),
+        Node("Write"),
+        output_node("Answer"),
+    ]
 
 
 REVIEW = Scenario(
@@ -130,7 +146,12 @@ REVIEW = Scenario(
     output=lambda inputs: {"Answer": _reply(inputs)},
     versions=[
         Version("base", "What customers get today.", _review_nodes(_PLAIN_PROMPT)),
-        Version("new", f"Thinks {_HABIT}.", _review_nodes(_HABIT_PROMPT), created_at="2026-01-02T09:00:00Z"),
+        Version(
+            "new",
+            f"Thinks {_HABIT}.",
+            _review_nodes(_HABIT_PROMPT),
+            created_at="2026-01-02T09:00:00Z",
+        ),
     ],
 )
 
@@ -146,7 +167,10 @@ FIXED_INPUTS = Scenario(
         output_node("Prompt used"),
     ],
     script=node_runs("Think", seconds=0.5),
-    output=lambda inputs: {"Answer": f"Answer to: {inputs['User Question']}", "Prompt used": inputs["System Prompt"]},
+    output=lambda inputs: {
+        "Answer": f"Answer to: {inputs['User Question']}",
+        "Prompt used": inputs["System Prompt"],
+    },
 )
 
 DOCUMENT = Scenario(
@@ -154,7 +178,9 @@ DOCUMENT = Scenario(
     "Takes a file, and says which one it got.",
     nodes=[input_node("Document", type="File"), Node("Read"), output_node("Answer")],
     script=node_runs("Read", seconds=0.5),
-    output=lambda inputs: {"Answer": "Read {name} ({content_type}).".format_map(_given_file(inputs["Document"]))},
+    output=lambda inputs: {
+        "Answer": "Read {name} ({content_type}).".format_map(_given_file(inputs["Document"]))
+    },
 )
 
 
@@ -168,13 +194,21 @@ STRUCTURED = Scenario(
     "Outputs of every JSON type, a file, and a long text inside a list.",
     script=node_runs("Collect", seconds=0.5),
     output={
-        "Report": {"title": "Quarterly report", "pages": 12, "tags": ["finance", "q3"], "draft": False},
+        "Report": {
+            "title": "Quarterly report",
+            "pages": 12,
+            "tags": ["finance", "q3"],
+            "draft": False,
+        },
         "Cities": ["Lisboa", "Zürich", "東京"],
         "Score": 0.875,
         "Count": 9_007_199_254_740_993,
         "Approved": True,
         "Remark": None,
-        "Chapters": [{"title": "Short", "body": "Brief."}, {"title": "Long", "body": essay("lists", 30_000)}],
+        "Chapters": [
+            {"title": "Short", "body": "Brief."},
+            {"title": "Long", "body": essay("lists", 30_000)},
+        ],
         "Table": File("cities.csv", "city,country\r\nZürich,CH\r\n".encode(), "text/csv"),
     },
 )
@@ -204,16 +238,30 @@ def _many_nodes() -> Scenario:
     layers = [[f"Step {layer}.{place}" for place in range(1, 7)] for layer in range(1, 11)]
     script: list[Step] = []
     for layer in layers:
-        script += alongside(*(node_runs(name, seconds=0.1 * place) for place, name in enumerate(layer, 1)))
+        script += alongside(
+            *(node_runs(name, seconds=0.1 * place) for place, name in enumerate(layer, 1))
+        )
     pairs = pairwise([*layers, ["Answer"]])
     return Scenario(
         "many-nodes",
         "Sixty nodes, six at a time (about 6 s).",
         nodes=[Node(name) for layer in layers for name in layer] + [output_node("Answer")],
-        edges=[(source, target) for before, after in pairs for source in before for target in after],
+        edges=[
+            (source, target) for before, after in pairs for source in before for target in after
+        ],
         script=script,
         output={"Answer": "sixty nodes ran"},
     )
 
 
-BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, REVIEW, FIXED_INPUTS, DOCUMENT, STRUCTURED, V2, _many_nodes(), *TROUBLE]
+BUILT_IN: list[Scenario] = [
+    DEMO,
+    QUESTIONS,
+    REVIEW,
+    FIXED_INPUTS,
+    DOCUMENT,
+    STRUCTURED,
+    V2,
+    _many_nodes(),
+    *TROUBLE,
+]

@@ -12,7 +12,11 @@ FAILS = Scenario(
     nodes=[Node("Fetch"), Node("Summarise"), output_node("Answer")],
     script=[
         *node_runs("Fetch", seconds=0.5),
-        *node_fails("Summarise", "The model refused the text: 140,000 tokens, 128,000 are allowed", seconds=0.5),
+        *node_fails(
+            "Summarise",
+            "The model refused the text: 140,000 tokens, 128,000 are allowed",
+            seconds=0.5,
+        ),
     ],
     status="failed",
 )
@@ -21,14 +25,22 @@ STOPPED = Scenario(
     "stopped",
     "Is stopped halfway; its stream closes without announcing that.",
     nodes=[Node("Fetch"), Node("Summarise"), output_node("Answer")],
-    script=[*node_runs("Fetch", seconds=0.5), *node_runs("Summarise", words(_TEXT, 3), seconds=1.0)[:-3]],
+    script=[
+        *node_runs("Fetch", seconds=0.5),
+        *node_runs("Summarise", words(_TEXT, 3), seconds=1.0)[:-3],
+    ],
     status="stopped",
 )
 
 PAUSES = Scenario(
     "pauses",
     "Pauses for human input that never arrives.",
-    nodes=[Node("Draft"), Node("Approve", "HumanInTheLoopNode"), Node("Send"), output_node("Answer")],
+    nodes=[
+        Node("Draft"),
+        Node("Approve", "HumanInTheLoopNode"),
+        Node("Send"),
+        output_node("Answer"),
+    ],
     script=[*node_runs("Draft", seconds=0.5), Emit("Approve")],
     status="awaiting_human_feedback",
 )
@@ -45,7 +57,16 @@ CUT = Scenario(
     "Completes, but its stream breaks repeatedly, each time in a different way.",
     script=node_runs("Write", words(_TEXT, 1), seconds=3.0),
     output={"Answer": _TEXT},
-    faults={"events": [Cut(3, "clean"), Cut(3, "torn"), BAD_GATEWAY, Cut(3, "abort"), Cut(0, "clean"), Cut(2, "torn")]},
+    faults={
+        "events": [
+            Cut(3, "clean"),
+            Cut(3, "torn"),
+            BAD_GATEWAY,
+            Cut(3, "abort"),
+            Cut(0, "clean"),
+            Cut(2, "torn"),
+        ]
+    },
 )
 
 SILENT = Scenario(
@@ -84,7 +105,9 @@ BIG_FILE = Scenario(
     script=node_runs("Export", seconds=1.0),
     # Created when a run ends, so that other sandboxes do not keep it in memory.
     output=lambda _: {
-        "Archive": File("archive.bin", bytes(range(256)), "application/octet-stream", size=50 * 1024 * 1024),
+        "Archive": File(
+            "archive.bin", bytes(range(256)), "application/octet-stream", size=50 * 1024 * 1024
+        ),
         "Transcript": "Wort für Wort, ein ganzes Jahr. 一字一句. ".ljust(50, ".") * 100_000,
     },
 )
@@ -118,10 +141,25 @@ ODD_NAMES = Scenario(
     "Labels that are dangerous in file names, terminals and logs.",
     script=[
         step
-        for name in ("\x1b[2J\x1b[31mnode", "[link=https://example.com]node[/link]", "node\rhidden\u202eedon")
+        for name in (
+            "\x1b[2J\x1b[31mnode",
+            "[link=https://example.com]node[/link]",
+            "node\rhidden\u202eedon",
+        )
         for step in node_runs(name, [f"said by {name}\n"], seconds=0.2)
     ],
     output={label: f"value of {label!r}" for label in _ODD_LABELS},
 )
 
-TROUBLE: list[Scenario] = [FAILS, STOPPED, PAUSES, SLOW, CUT, SILENT, NO_SSE, RATE_LIMITS, BIG_FILE, ODD_NAMES]
+TROUBLE: list[Scenario] = [
+    FAILS,
+    STOPPED,
+    PAUSES,
+    SLOW,
+    CUT,
+    SILENT,
+    NO_SSE,
+    RATE_LIMITS,
+    BIG_FILE,
+    ODD_NAMES,
+]

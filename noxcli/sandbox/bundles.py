@@ -45,7 +45,9 @@ async def export(request: ApiRequest) -> Response:
         **({"dependencies": []} if request.flag("include_dependencies", "true") else {}),
     }
     body = definition(workflow.scenario, workflow.graph_of(request.query_params.get("version_id")))
-    return Response(write_bundle(form, head, workflow.scenario, body), media_type="application/octet-stream")
+    return Response(
+        write_bundle(form, head, workflow.scenario, body), media_type="application/octet-stream"
+    )
 
 
 async def preview(request: ApiRequest) -> Response:
@@ -53,7 +55,12 @@ async def preview(request: ApiRequest) -> Response:
     workflow = request.workflow
     version_id = request.query_params.get("version_id")
     nodes = len(workflow.graph_of(version_id).nodes)
-    named = {"id": workflow.scenario.id, "name": workflow.scenario.name, "version_id": version_id, "nodes": nodes}
+    named = {
+        "id": workflow.scenario.id,
+        "name": workflow.scenario.name,
+        "version_id": version_id,
+        "nodes": nodes,
+    }
     return Json({"workflows": [named], "dependencies": []})
 
 
@@ -62,7 +69,9 @@ async def save_version(request: ApiRequest) -> Response:
     workflow = request.workflow
     body = await request.content("name")
     try:
-        version = _version(str(body["name"]), body.get("description"), parts_of(body.get("definition")))
+        version = _version(
+            str(body["name"]), body.get("description"), parts_of(body.get("definition"))
+        )
     except ValueError as error:
         raise Invalid(["body", "definition"], str(error), "value_error") from None
     workflow.save(version)
@@ -90,7 +99,13 @@ async def import_(request: ApiRequest) -> Response:
 
 
 def _imported(
-    workspace: Workspace, mode: str, record: dict[str, Any], parts: Parts, *, activate: bool, writes: bool
+    workspace: Workspace,
+    mode: str,
+    record: dict[str, Any],
+    parts: Parts,
+    *,
+    activate: bool,
+    writes: bool,
 ) -> dict[str, Any]:
     """Import one workflow of a bundle, if that `writes`; says what was or would be done. 404 for a missing target."""
     original = workspace.workflows.get(str(record.get("id")).lower())
@@ -101,7 +116,9 @@ def _imported(
         raise HTTPException(404, f"Workflow not found: {record.get('id')}")
     elif writes:
         if mode == "version":
-            version_id = original.save(_version(f"import {len(original.versions) + 1}", None, parts))
+            version_id = original.save(
+                _version(f"import {len(original.versions) + 1}", None, parts)
+            )
         if mode == "replace" or activate:
             original.become(*parts)
     return {
@@ -113,7 +130,9 @@ def _imported(
     }
 
 
-def _cloned(workspace: Workspace, record: dict[str, Any], original: Workflow | None, parts: Parts) -> Workflow:
+def _cloned(
+    workspace: Workspace, record: dict[str, Any], original: Workflow | None, parts: Parts
+) -> Workflow:
     """A new workflow, whose runs take the course of the original's if that is known here."""
     name = str(record.get("name") or "imported")
     taken = {workflow.scenario.name for workflow in workspace.workflows.values()}
@@ -121,11 +140,15 @@ def _cloned(workspace: Workspace, record: dict[str, Any], original: Workflow | N
         name += " (copy)"
     nodes, edges = parts
     # Without one, it answers with a text for each output.
-    output = {node.name: f"{node.label} of an imported workflow" for node in nodes if node.is_output}
+    output = {
+        node.name: f"{node.label} of an imported workflow" for node in nodes if node.is_output
+    }
     unknown = Scenario(name, str(record.get("description") or ""), output=output)
     known = replace(original.scenario, name=name, versions=()) if original else unknown
     form: Literal["v1", "v2"] = "v2" if record["definition"].get("flow_version") == "v2" else "v1"
-    scenario = replace(known, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form)
+    scenario = replace(
+        known, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form
+    )
     return workspace.workflow(workspace.add(scenario))
 
 
@@ -152,7 +175,9 @@ class _Representer(SafeRepresenter):
         return True
 
     def represent_str(self, data: str) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+        return self.represent_scalar(
+            "tag:yaml.org,2002:str", data, style="|" if "\n" in data else None
+        )
 
 
 _Representer.add_representer(str, _Representer.represent_str)
@@ -173,7 +198,9 @@ def _documents(text: str) -> list[Any]:
     return list(_yaml().load_all(text))
 
 
-def write_bundle(form: str, head: Mapping[str, Any], scenario: Scenario, definition: Mapping[str, Any]) -> bytes:
+def write_bundle(
+    form: str, head: Mapping[str, Any], scenario: Scenario, definition: Mapping[str, Any]
+) -> bytes:
     """One workflow as a bundle; `form` is `v4`, `v3` or `auto`."""
     workflow = {
         "kind": "workflow",
@@ -199,7 +226,9 @@ def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, An
     except (YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None
     heads = [each for each in documents if isinstance(each, dict) and each.get("kind") == "bundle"]
-    workflows = [each for each in documents if isinstance(each, dict) and each.get("kind") == "workflow"]
+    workflows = [
+        each for each in documents if isinstance(each, dict) and each.get("kind") == "workflow"
+    ]
     if len(heads) != 1 or not workflows:
         raise ValueError("The bundle has no workflow")
     return heads[0], workflows
@@ -207,9 +236,11 @@ def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, An
 
 def parts_of(definition: Any) -> Parts:
     """The nodes of a definition, and its edges as pairs of their ids; ValueError for anything else."""
-    nodes, edges = (definition.get(key) if isinstance(definition, dict) else None for key in ("nodes", "edges"))
+    nodes, edges = (
+        definition.get(key) if isinstance(definition, dict) else None for key in ("nodes", "edges")
+    )
     if not isinstance(nodes, list) or not isinstance(edges or [], list):
-        raise ValueError("The definition has no nodes")  # noqa: TRY004 - a wrong text
+        raise ValueError("The definition has no nodes")
     try:
         return [_node(each) for each in nodes], [_edge(each) for each in edges or []]
     except (KeyError, TypeError, AttributeError):

@@ -60,7 +60,11 @@ def environment(sandbox: Sandbox) -> dict[str, str]:
     own = re.compile("NOXCLI_.*(KEY|URL|HOST|PROFILE)")
     ours = {name: value for name, value in os.environ.items() if not own.match(name)}
     scripts = str(Path(sys.executable).parent)
-    loopback = [name for name in (ours.get("NO_PROXY") or ours.get("no_proxy"), "127.0.0.1,localhost") if name]
+    loopback = [
+        name
+        for name in (ours.get("NO_PROXY") or ours.get("no_proxy"), "127.0.0.1,localhost")
+        if name
+    ]
     return {
         **ours,
         "NOXUS_BACKEND_URL": sandbox.url,
@@ -98,7 +102,10 @@ def _noted() -> Iterator[list[int]]:
     They are handled, since a child inherits what is ignored; and what nohup has ignored stays so.
     """
     arrived: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: arrived.append(number))

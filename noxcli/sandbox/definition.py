@@ -109,7 +109,11 @@ def _edge_v1(source: Node, target: Node) -> dict[str, Any]:
     def end(node: Node, connector: str) -> dict[str, Any]:
         return {"node_id": node.id, "connector_name": connector, "key": None, "optional": False}
 
-    return {"id": _edge_id(source, target), "from_id": end(source, "output"), "to_id": end(target, "input")}
+    return {
+        "id": _edge_id(source, target),
+        "from_id": end(source, "output"),
+        "to_id": end(target, "input"),
+    }
 
 
 def _edge_v2(source: Node, target: Node) -> dict[str, Any]:

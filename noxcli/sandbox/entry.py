@@ -14,7 +14,9 @@ from noxcli.sandbox.answers import Json
 from noxcli.sandbox.switches import Switches
 
 BELOW = "/api/backend"
-_WEB_APP = "<!doctype html><html><head><title>Noxus</title></head><body><div id='app'></div></body></html>"
+_WEB_APP = (
+    "<!doctype html><html><head><title>Noxus</title></head><body><div id='app'></div></body></html>"
+)
 # Any port: a relay or a forwarded port on this machine has its own. A page whose own name points here by DNS still
 # sends that name.
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
@@ -85,7 +87,10 @@ class RequestLog:
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 received.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", uuid.uuid4().hex.encode())]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", uuid.uuid4().hex.encode()),
+                ]
             await send(message)
 
         await self._app(scope, receive, send_noted)
@@ -98,4 +103,6 @@ def _path(scope: Scope) -> str:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }

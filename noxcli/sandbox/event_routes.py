@@ -32,7 +32,9 @@ async def events(request: ApiRequest) -> Response:
         start, fault = 0, Cut(0, "clean")
     pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
     return StreamingResponse(
-        _frames(run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed),
+        _frames(
+            run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed
+        ),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
@@ -55,7 +57,9 @@ def _start(run: Run, cursor: str | None) -> int:
     return place if run.switches.cursor_inclusive else place + 1
 
 
-async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> AsyncGenerator[bytes, None]:
+async def _frames(
+    run: Run, position: int, cut: Cut | None, pace: float
+) -> AsyncGenerator[bytes, None]:
     """The body of one connection: frames, keep-alives, and its end, regular or cut."""
     switches = run.switches
     frame = _framing(switches)
@@ -81,7 +85,9 @@ async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> Asyn
             yield piece
 
 
-async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) -> AsyncGenerator[bytes, None]:
+async def _broken(
+    run: Run, position: int, cut: Cut, frame: Frame, pace: float
+) -> AsyncGenerator[bytes, None]:
     if cut.parting:
         yield cut.parting.encode()
     while cut.how == "torn" and position == len(run.log) and run.stream == "open":

@@ -82,7 +82,9 @@ class CutBody(Fault):
 FaultPlan = Mapping[str, Sequence[Fault]]
 
 RATE_LIMITED = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "1"})
-BAD_GATEWAY = Answer(502, "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")
+BAD_GATEWAY = Answer(
+    502, "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+)
 NO_EVENTS = Answer(501, {"detail": "Event streaming is not available"}, repeat=True)
 
 

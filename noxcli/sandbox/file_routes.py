@@ -89,7 +89,9 @@ def _range(text: str, size: int) -> tuple[int, int]:
     return start, stop
 
 
-async def _pieces(file: StoredFile, start: int, stop: int, cut: int | None) -> AsyncGenerator[bytes, None]:
+async def _pieces(
+    file: StoredFile, start: int, stop: int, cut: int | None
+) -> AsyncGenerator[bytes, None]:
     end = stop if cut is None else min(stop, start + cut)
     for piece in file.pieces(start, end):
         yield piece

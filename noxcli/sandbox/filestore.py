@@ -45,7 +45,12 @@ class StoredFile:
 
     def record(self, group_id: str, created_at: str) -> dict[str, Any]:
         """The file as the Files API describes it: it has a `filename` there."""
-        own = {"size": self.size, "group_id": group_id, "filename": self.content.name, "created_at": created_at}
+        own = {
+            "size": self.size,
+            "group_id": group_id,
+            "filename": self.content.name,
+            "created_at": created_at,
+        }
         return {**self._shared(), **own}
 
     def _shared(self) -> dict[str, Any]:

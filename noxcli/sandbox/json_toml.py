@@ -34,7 +34,9 @@ def check_depth(value: Any) -> None:
     """ValueError for a value that is nested too deep."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [below for each in level if isinstance(each, dict | list) for below in _children(each)]
+        level = [
+            below for each in level if isinstance(each, dict | list) for below in _children(each)
+        ]
         if not level:
             return
     raise ValueError(_TOO_DEEP)
@@ -72,7 +74,13 @@ def accepted(hint: Any) -> list[str]:
     """The values of a type as they are typed; of a number, what kind of number it is."""
     if get_origin(hint) is Literal:
         return [str(choice) for choice in get_args(hint)]
-    names = {bool: ["true", "false"], int: ["N"], float: ["SECONDS"], str: ["TEXT"], list: ["[VALUE, ...]"]}
+    names = {
+        bool: ["true", "false"],
+        int: ["N"],
+        float: ["SECONDS"],
+        str: ["TEXT"],
+        list: ["[VALUE, ...]"],
+    }
     return names.get(hint, ["{ KEY = VALUE }"])
 
 

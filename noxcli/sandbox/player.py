@@ -111,6 +111,8 @@ def _publish(run: Run, store: Store) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
     outputs = {node.id for node in run.graph.outputs}
     output = run.course.output
-    run.output = published(output(run.known) if callable(output) else output, run.graph, store, run.switches)
+    run.output = published(
+        output(run.known) if callable(output) else output, run.graph, store, run.switches
+    )
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

@@ -9,8 +9,18 @@ from noxcli.sandbox.switches import Switches
 
 DONE = ("completed", "failed", "skipped")
 _NODE_WORDS = {
-    "synonym": {"running": "started", "completed": "succeeded", "failed": "errored", "skipped": "cancelled"},
-    "foreign": {"running": "busy", "completed": "through", "failed": "broken", "skipped": "passed over"},
+    "synonym": {
+        "running": "started",
+        "completed": "succeeded",
+        "failed": "errored",
+        "skipped": "cancelled",
+    },
+    "foreign": {
+        "running": "busy",
+        "completed": "through",
+        "failed": "broken",
+        "skipped": "passed over",
+    },
 }
 _RUN_WORDS = {
     "synonym": {"completed": "success", "failed": "error", "stopped": "cancelled"},
@@ -59,7 +69,9 @@ class Progress:
 
     def details(self, switches: Switches) -> dict[str, Any]:
         """The `progress_details` object. The values under per_node_progress and run_logs are a guess."""
-        executed = ("completed", "failed") if switches.failed_nodes == "executed" else ("completed",)
+        executed = (
+            ("completed", "failed") if switches.failed_nodes == "executed" else ("completed",)
+        )
 
         def having(*wanted: str) -> list[str]:
             return [node_id for node_id in self._order if self.statuses.get(node_id) in wanted]
@@ -68,7 +80,9 @@ class Progress:
             "executed_nodes": having(*executed),
             "remaining_nodes": [node_id for node_id in self._order if node_id not in self.statuses],
             "running_nodes": [
-                node_id for node_id in self._order if self.statuses.get(node_id, "completed") not in DONE
+                node_id
+                for node_id in self._order
+                if self.statuses.get(node_id, "completed") not in DONE
             ],
             "skipped_nodes": having("skipped"),
             "error_handler_nodes": [],
@@ -80,7 +94,10 @@ class Progress:
             "per_edge_progress": {},
             "subflow_executions": {},
             "run_logs": {
-                node_id: [f"ERROR {each['message']}" if switches.run_logs == "lines" else each for each in entries]
+                node_id: [
+                    f"ERROR {each['message']}" if switches.run_logs == "lines" else each
+                    for each in entries
+                ]
                 for node_id, entries in self.logs.items()
             },
         }

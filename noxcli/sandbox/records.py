@@ -70,7 +70,12 @@ def without_io(run: Run) -> dict[str, Any]:
         del record["output"]
     if run.switches.look_up_output in ("null", "empty"):
         record["output"] = None if run.switches.look_up_output == "null" else {}
-    return {**record, "definitions": None, "source": "api", "workflow": workflow_record(run.workflow, None)}
+    return {
+        **record,
+        "definitions": None,
+        "source": "api",
+        "workflow": workflow_record(run.workflow, None),
+    }
 
 
 def data(run: Run) -> dict[str, Any]:
@@ -84,7 +89,9 @@ def node_io(run: Run, node_id: str) -> dict[str, Any]:
     """The inputs and outputs of a node. The shape is a guess."""
     node = next(node for node in run.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
-    error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
+    error = (
+        run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
+    )
     return {
         "id": node.id,
         "name": node.name,

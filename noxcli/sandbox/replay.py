@@ -31,7 +31,9 @@ def load_replays(paths: Sequence[Path]) -> list[Scenario]:
         replay = load_replay(path)
         if replay.name in replays:
             raise ValueError(f"two recordings are named {replay.name!r}; rename {path}")
-        replays[replay.name] = replace(replay, workflow_id="") if replay.workflow_id in ids else replay
+        replays[replay.name] = (
+            replace(replay, workflow_id="") if replay.workflow_id in ids else replay
+        )
         ids.add(replay.workflow_id)
     return list(replays.values())
 
@@ -42,11 +44,19 @@ def load_replay(path: Path | str) -> Scenario:
     try:
         texts = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}; record the run with --format ndjson") from None
-    lines = [_line(f"{path}: line {number}", text) for number, text in enumerate(texts, 1) if text.strip()]
+        raise ValueError(
+            f"{path}: not UTF-8: {error}; record the run with --format ndjson"
+        ) from None
+    lines = [
+        _line(f"{path}: line {number}", text)
+        for number, text in enumerate(texts, 1)
+        if text.strip()
+    ]
     results = [line.event.data for line in lines if line.event.type == _RESULT]
     if not results or not isinstance(results[-1], dict):
-        raise ValueError(f"{path}: no {_RESULT} line: the recording is not complete; record the run again")
+        raise ValueError(
+            f"{path}: no {_RESULT} line: the recording is not complete; record the run again"
+        )
     result = results[-1]
     run, output = result.get("run") or {}, result.get("output")
     lines = [line for line in lines if not line.event.type.startswith("noxcli.")]
@@ -67,7 +77,9 @@ def _line(place: str, text: str) -> _Line:
         at = datetime.fromisoformat(line["ts"]).timestamp()
         return _Line(at, Raw(str(line["type"]), line["data"], line["redis_id"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{place}: not a recorded event ({error}); remove it, or record the run again") from None
+        raise ValueError(
+            f"{place}: not a recorded event ({error}); remove it, or record the run again"
+        ) from None
 
 
 def _script(lines: Sequence[_Line]) -> list[Step]:
@@ -90,6 +102,10 @@ def _nodes(result: dict[str, Any], lines: Sequence[_Line]) -> list[Node]:
     }
     for line in lines:
         data = line.event.data
-        if line.event.type == "content" and isinstance(data, dict) and isinstance(data.get("id"), str):
+        if (
+            line.event.type == "content"
+            and isinstance(data, dict)
+            and isinstance(data.get("id"), str)
+        ):
             named.setdefault(data["id"], data["id"])
     return [Node(name, id=node_id) for node_id, name in named.items()]

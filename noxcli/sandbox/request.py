@@ -69,14 +69,20 @@ class ApiRequest(Request):
         """A boolean of the query."""
         text = self.query_params.get(name, default).lower()
         if text not in _TRUE + _FALSE:
-            raise Invalid(["query", name], "Input should be a valid boolean, unable to interpret input", "bool_parsing")
+            raise Invalid(
+                ["query", name],
+                "Input should be a valid boolean, unable to interpret input",
+                "bool_parsing",
+            )
         return text in _TRUE
 
     def choice(self, name: str, words: Sequence[str]) -> str:
         """One of these words of the query; the first if it is missing."""
         text = self.query_params.get(name, words[0])
         if text not in words:
-            raise Invalid(["query", name], f"Input should be {', '.join(map(repr, words))}", "literal_error")
+            raise Invalid(
+                ["query", name], f"Input should be {', '.join(map(repr, words))}", "literal_error"
+            )
         return text
 
     def number(self, name: str, default: int, most: int | None = None) -> int:
@@ -85,11 +91,17 @@ class ApiRequest(Request):
         try:
             value = int(text)
         except ValueError:
-            raise Invalid(["query", name], "Input should be a valid integer", "int_parsing") from None
+            raise Invalid(
+                ["query", name], "Input should be a valid integer", "int_parsing"
+            ) from None
         if value < 1:
-            raise Invalid(["query", name], "Input should be greater than or equal to 1", "greater_than_equal")
+            raise Invalid(
+                ["query", name], "Input should be greater than or equal to 1", "greater_than_equal"
+            )
         if most is not None and value > most:
-            raise Invalid(["query", name], f"Input should be less than or equal to {most}", "less_than_equal")
+            raise Invalid(
+                ["query", name], f"Input should be less than or equal to {most}", "less_than_equal"
+            )
         return value
 
     def page(self, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -98,8 +110,16 @@ class ApiRequest(Request):
         The parameter is called `size`; `page_size`, which SDK 0.6.0 sends as well, has no effect.
         """
         most = self.switches.page_limit
-        at, size = self.number("page", 1), self.number("size", min(self.switches.page_size, most), most)
-        envelope = {"total": len(items), "page": at, "size": size, "pages": math.ceil(len(items) / size)}
+        at, size = (
+            self.number("page", 1),
+            self.number("size", min(self.switches.page_size, most), most),
+        )
+        envelope = {
+            "total": len(items),
+            "page": at,
+            "size": size,
+            "pages": math.ceil(len(items) / size),
+        }
         return items[(at - 1) * size : at * size], envelope
 
     async def content(self, *required: str) -> dict[str, Any]:

@@ -44,7 +44,9 @@ class EventLog:
     def after(self, cursor: str) -> int:
         """The position after a cursor by order, as Redis finds it; a malformed one is a ValueError."""
         wanted = _numbers(cursor)
-        return next((at for at, each in enumerate(self.cursors) if _numbers(each) > wanted), len(self))
+        return next(
+            (at for at, each in enumerate(self.cursors) if _numbers(each) > wanted), len(self)
+        )
 
     def wake(self) -> None:
         """Wake waiting streams: something other than the events changed."""
@@ -75,7 +77,12 @@ class Run:
     """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
 
     def __init__(
-        self, workflow: Workflow, graph: Graph, body: dict[str, Any], values: dict[str, Any], course: Scenario
+        self,
+        workflow: Workflow,
+        graph: Graph,
+        body: dict[str, Any],
+        values: dict[str, Any],
+        course: Scenario,
     ) -> None:
         self.id = str(uuid.uuid4())
         self.workflow = workflow
@@ -176,7 +183,9 @@ class Run:
         switches = self.switches
         if self.status in ("completed", "failed"):
             return switches.end_announced_by != "none", switches.after_end
-        reaction = {"stopped": switches.on_stopped, PAUSED: switches.on_paused}.get(self.status, "silent")
+        reaction = {"stopped": switches.on_stopped, PAUSED: switches.on_paused}.get(
+            self.status, "silent"
+        )
         return reaction == "end", reaction
 
     def _announce(self, status: str) -> None:

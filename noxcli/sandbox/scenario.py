@@ -49,12 +49,16 @@ class Node:
 def input_node(label: str, *, type: str = "str", default: Any = None) -> Node:
     """An input; required unless it has a default."""
     config = {"label": label, "type": type, "fixed_value": False}
-    return Node(f"input {label}", INPUT, config if default is None else {**config, "value": default})
+    return Node(
+        f"input {label}", INPUT, config if default is None else {**config, "value": default}
+    )
 
 
 def fixed_input(label: str, value: Any, *, type: str = "str") -> Node:
     """An input that the workflow fills itself; a caller may still override it."""
-    return Node(f"input {label}", INPUT, {"label": label, "type": type, "fixed_value": True, "value": value})
+    return Node(
+        f"input {label}", INPUT, {"label": label, "type": type, "fixed_value": True, "value": value}
+    )
 
 
 def output_node(label: str, *, type: str = "String") -> Node:

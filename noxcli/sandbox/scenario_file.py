@@ -38,8 +38,12 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
     document = read_toml(path)
     tables = document.get("scenario")
     if not isinstance(tables, list) or set(document) != {"scenario"}:
-        raise ValueError(f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]")
-    return [_scenario(f"{path}: scenario {number}", table) for number, table in enumerate(tables, 1)]
+        raise ValueError(
+            f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]"
+        )
+    return [
+        _scenario(f"{path}: scenario {number}", table) for number, table in enumerate(tables, 1)
+    ]
 
 
 def _scenario(place: str, table: Any) -> Scenario:
@@ -47,9 +51,14 @@ def _scenario(place: str, table: Any) -> Scenario:
     place = f"{place} ({given['name']})"
     script = enumerate(given.get("script", []), 1)
     steps = [step for at, each in script for step in _steps(f"{place}, step {at}", each)]
-    output = {label: _value(f"{place}, output {label}", value) for label, value in given.get("output", {}).items()}
+    output = {
+        label: _value(f"{place}, output {label}", value)
+        for label, value in given.get("output", {}).items()
+    }
     mentioned = [step.node for step in steps if isinstance(step, Emit)]
-    nodes = [_input(f"{place}, input {at}", each) for at, each in enumerate(given.get("inputs", []), 1)]
+    nodes = [
+        _input(f"{place}, input {at}", each) for at, each in enumerate(given.get("inputs", []), 1)
+    ]
     switches = given.get("switches", {})
     try:
         with_overrides(Switches(), switches)
@@ -109,7 +118,9 @@ def _value(place: str, value: Any) -> Any:
         case {"$file": _}:
             given = _checked(place, value, FILE)
             content_type = given.get("content_type", "application/octet-stream")
-            return File(given["$file"], given.get("text", "").encode(), content_type, given.get("size"))
+            return File(
+                given["$file"], given.get("text", "").encode(), content_type, given.get("size")
+            )
         case dict():
             return {key: _value(place, each) for key, each in value.items()}
     return value
@@ -118,15 +129,23 @@ def _value(place: str, value: Any) -> Any:
 def _fault_lists(place: str, table: Any) -> dict[str, list[faults.Fault]]:
     return {
         kind: [_fault(f"{place}, {kind} fault {at}", each) for at, each in enumerate(some, 1)]
-        for kind, some in _checked(f"{place}, faults", table, dict.fromkeys(faults.KINDS, list)).items()
+        for kind, some in _checked(
+            f"{place}, faults", table, dict.fromkeys(faults.KINDS, list)
+        ).items()
     }
 
 
 def _fault(place: str, table: Any) -> faults.Fault:
     kind = FAULTS.get(str(table.get("fault")) if isinstance(table, dict) else "")
     if kind is None:
-        raise ValueError(f"{place}: the kind of fault is missing or unknown; set fault to one of {', '.join(FAULTS)}")
-    required = [each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING]
+        raise ValueError(
+            f"{place}: the kind of fault is missing or unknown; set fault to one of {', '.join(FAULTS)}"
+        )
+    required = [
+        each.name
+        for each in fields(kind)
+        if each.default is MISSING and each.default_factory is MISSING
+    ]
     given = _checked(place, table, {"fault": str, **get_type_hints(kind)}, *required)
     return kind(**{key: value for key, value in given.items() if key != "fault"})
 
@@ -134,7 +153,9 @@ def _fault(place: str, table: Any) -> faults.Fault:
 def _checked(place: str, table: Any, types: Mapping[str, Any], *required: str) -> dict[str, Any]:
     """The table with its values in these types; ValueError for another type, and for unknown or missing keys."""
     if not isinstance(table, dict):
-        raise ValueError(f"{place}: a table is expected, not {table!r}; write it as {{ key = value }}")  # noqa: TRY004
+        raise ValueError(
+            f"{place}: a table is expected, not {table!r}; write it as {{ key = value }}"
+        )
     for key in table:
         if key not in types:
             raise ValueError(f"{place}: {key!r} is not known here; use {', '.join(sorted(types))}")

@@ -198,9 +198,15 @@ def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches
     """The same switches with some changed; a name or value that does not exist is a ValueError."""
     for name in overrides:
         if name not in _TYPES:
-            raise ValueError(f"no switch is called {name!r}; there are: {', '.join(sorted(_TYPES))}")
+            raise ValueError(
+                f"no switch is called {name!r}; there are: {', '.join(sorted(_TYPES))}"
+            )
     return replace(
-        switches, **{name: typed(f"switch {name!r}", value, _TYPES[name]) for name, value in overrides.items()}
+        switches,
+        **{
+            name: typed(f"switch {name!r}", value, _TYPES[name])
+            for name, value in overrides.items()
+        },
     )
 
 
@@ -221,10 +227,14 @@ def load_switches(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     document = read_toml(path)
     if document.get("format") != SWITCHES_FORMAT:
-        raise ValueError(f'{path}: not a switches file of this version; begin it with format = "{SWITCHES_FORMAT}"')
+        raise ValueError(
+            f'{path}: not a switches file of this version; begin it with format = "{SWITCHES_FORMAT}"'
+        )
     table = document.pop("switches", {})
     if len(document) > 1 or not isinstance(table, dict):
-        raise ValueError(f"{path}: only the format and one table are known; put switches under [switches]")
+        raise ValueError(
+            f"{path}: only the format and one table are known; put switches under [switches]"
+        )
     try:
         with_overrides(Switches(), table)
     except ValueError as error:

@@ -70,10 +70,16 @@ class Tape:
                 return version
         if version_id is None and len(self.versions) == 1:
             return next(iter(self.versions))
-        raise _refusal(f"the tape has answers of {', '.join(sorted(self.versions))}; name one of these versions")
+        raise _refusal(
+            f"the tape has answers of {', '.join(sorted(self.versions))}; name one of these versions"
+        )
 
     def _nearest(self, version: str, key: bytes) -> str:
-        rows = {given.decode(): each[0].row for (of, given), each in self.answers.items() if of == version}
+        rows = {
+            given.decode(): each[0].row
+            for (of, given), each in self.answers.items()
+            if of == version
+        }
         near = difflib.get_close_matches(key.decode(), rows, 1, 0.0)[0]
         shown = near if len(near) <= MAX_SHOWN else f"{near[:MAX_SHOWN]}… ({len(near)} characters)"
         return f"the nearest is row {rows[near]}: {shown}"
@@ -88,7 +94,9 @@ def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
             try:
                 answer = _answer(line, path)
             except (KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{place}: not a row of a batch ({error!r}); {WHAT_TO_GIVE}") from None
+                raise ValueError(
+                    f"{place}: not a row of a batch ({error!r}); {WHAT_TO_GIVE}"
+                ) from None
             if answer is not None:
                 found, run = True, line["result"]["run"]
                 workflow_id = str(run.get("workflow_id") or "").lower()
@@ -131,7 +139,11 @@ def _version_of(path: Path) -> tuple[str, str]:
             version_id = str(header.get("version_id") or ANY_VERSION)
         except (ValueError, TypeError, AttributeError):
             raise ValueError(f"{journal}: line 1: not the header of a batch") from None
-    words = [word for each in command for word in (each.split("=", 1) if each.startswith(f"{OPTION}=") else [each])]
+    words = [
+        word
+        for each in command
+        for word in (each.split("=", 1) if each.startswith(f"{OPTION}=") else [each])
+    ]
     return version_id, words[words.index(OPTION) + 1] if OPTION in words[:-1] else version_id
 
 
@@ -147,7 +159,9 @@ def _answer(line: dict[str, Any], tape: Path) -> Answer | None:
     output = result.get("output") if completed else {}
     if completed and (not isinstance(output, dict) or not result.get("complete")):
         return None
-    digests = {each["path"]: each.get("sha256") for each in result.get("files") or () if each.get("path")}
+    digests = {
+        each["path"]: each.get("sha256") for each in result.get("files") or () if each.get("path")
+    }
     reason = str((result.get("error") or {}).get("message") or "failed")
     values = {key: _value(value, digests, tape) for key, value in output.items()}
     return Answer(line["row"], given, run["status"], values, reason)
@@ -158,12 +172,17 @@ def _value(value: Any, digests: dict[str, Any], tape: Path) -> Any:
     if not (isinstance(value, dict) and set(value) == {"$file"}):
         return value
     saved = str(value["$file"])
-    for path in (Path(saved), (tape if tape.is_dir() else tape.parent) / Path(saved).parent.name / Path(saved).name):
+    for path in (
+        Path(saved),
+        (tape if tape.is_dir() else tape.parent) / Path(saved).parent.name / Path(saved).name,
+    ):
         if path.is_file():
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == digests.get(saved):
                 return File(path.name, content)
-    raise ValueError(f"{tape}: the file {saved} of an answer is missing, or is not what the batch saved")
+    raise ValueError(
+        f"{tape}: the file {saved} of an answer is missing, or is not what the batch saved"
+    )
 
 
 def _scenario(workflow_id: str, tape: Tape) -> Scenario:
@@ -195,9 +214,17 @@ def _inputs(answers: Sequence[Answer]) -> list[Node]:
     keys = dict.fromkeys(key for answer in answers for key in answer.input)
     nodes = []
     for key in keys:
-        types = {TYPES.get(type(answer.input[key]), "any") for answer in answers if key in answer.input}
+        types = {
+            TYPES.get(type(answer.input[key]), "any") for answer in answers if key in answer.input
+        }
         required = all(key in answer.input for answer in answers)
-        nodes.append(input_node(key, type=types.pop() if len(types) == 1 else "any", default=None if required else ""))
+        nodes.append(
+            input_node(
+                key,
+                type=types.pop() if len(types) == 1 else "any",
+                default=None if required else "",
+            )
+        )
     return nodes
 
 

@@ -29,7 +29,9 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[st
         if "value" in node.config:
             values[node.label] = node.config["value"]
         elif switches.missing_input == "422":
-            raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
+            raise Invalid(
+                ["body", "input", node.label], f"Missing required input: {node.label}", "missing"
+            )
     return values
 
 
@@ -61,7 +63,10 @@ def keyed_input(given: dict[str, Any], graph: Graph, switches: Switches) -> dict
     form = switches.record_inputs
     if form == "as_given":
         return given
-    keys = {node.id: {"label": node.label, "node_id": node.id}.get(form, f"{node.id}::input") for node in graph.inputs}
+    keys = {
+        node.id: {"label": node.label, "node_id": node.id}.get(form, f"{node.id}::input")
+        for node in graph.inputs
+    }
     nodes = {key: node for key in given if (node := _meant(key, graph, switches)) is not None}
     return {keys[nodes[key].id] if key in nodes else key: value for key, value in given.items()}
 
@@ -91,7 +96,9 @@ Store = Callable[[File], Mapping[str, Any]]
 """Stores a file and returns its value."""
 
 
-def published(output: Mapping[str, Any], graph: Graph, store: Store, switches: Switches) -> list[tuple[Node, Any]]:
+def published(
+    output: Mapping[str, Any], graph: Graph, store: Store, switches: Switches
+) -> list[tuple[Node, Any]]:
     """Each output node with its value in the API's form; stores long texts and files."""
     pairs = []
     for name, value in output.items():
@@ -108,7 +115,9 @@ def keyed(pairs: list[tuple[Node, Any]], form: str, duplicates: str) -> dict[str
         if key in output and duplicates == "first":
             continue
         if key in output and duplicates == "number":
-            key = next(name for n in range(2, len(pairs) + 2) if (name := f"{key} ({n})") not in output)
+            key = next(
+                name for n in range(2, len(pairs) + 2) if (name := f"{key} ({n})") not in output
+            )
         output[key] = value
     return output
 
@@ -119,9 +128,15 @@ def _shaped(value: Any, name: str, store: Store, switches: Switches, depth: int)
     if isinstance(value, str):
         return _text(value, name, store, switches, depth)
     if isinstance(value, Mapping):
-        return {key: _shaped(item, f"{name}.{key}", store, switches, depth + 1) for key, item in value.items()}
+        return {
+            key: _shaped(item, f"{name}.{key}", store, switches, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_shaped(item, f"{name}.{at}", store, switches, depth + 1) for at, item in enumerate(value)]
+        return [
+            _shaped(item, f"{name}.{at}", store, switches, depth + 1)
+            for at, item in enumerate(value)
+        ]
     return value
 
 
@@ -129,7 +144,9 @@ def _text(text: str, name: str, store: Store, switches: Switches, depth: int) ->
     """The limit of texts counts characters, not bytes, and so does the truncation."""
     if len(text) > switches.preview_limit:
         left = min(switches.preview_characters, switches.preview_limit)
-        file = File(f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8")
+        file = File(
+            f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8"
+        )
         return {"has_preview": True, "text": text[:left], "file": dict(store(file))}
     if switches.inline_text == "container" and depth == 0:
         return {"text": text}

@@ -61,7 +61,11 @@ def _implied(scenario: Scenario) -> list[Node]:
     outputs = {node.name for node in scenario.nodes if node.is_output}
     written = scenario.output if isinstance(scenario.output, Mapping) else {}
     implied = {name: output_node(name) for name in written if name not in outputs}
-    steps = {name: Node(name) for name in _emitting(scenario) if name not in known and name not in implied}
+    steps = {
+        name: Node(name)
+        for name in _emitting(scenario)
+        if name not in known and name not in implied
+    }
     return [*steps.values(), *implied.values()]
 
 
@@ -96,7 +100,10 @@ class Workflow:
         """Keep a version; returns its id."""
         version_id = version.id or id_of(f"{self.scenario.id}/version/{version.name}")
         own = version if version.nodes else self.scenario
-        self.versions[version_id] = version, Graph(replace(self.scenario, nodes=own.nodes, edges=own.edges))
+        self.versions[version_id] = (
+            version,
+            Graph(replace(self.scenario, nodes=own.nodes, edges=own.edges)),
+        )
         return version_id
 
     def become(self, nodes: Sequence[Node], edges: Sequence[tuple[str, str]]) -> None:

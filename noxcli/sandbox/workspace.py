@@ -34,7 +34,12 @@ class Workspace:
     """The state behind the API. Only the server's own loop changes runs."""
 
     def __init__(
-        self, *, key: str = KEY, speed: float = 1.0, switches: Switches | None = None, faults: FaultPlan | None = None
+        self,
+        *,
+        key: str = KEY,
+        speed: float = 1.0,
+        switches: Switches | None = None,
+        faults: FaultPlan | None = None,
     ) -> None:
         if not key.isascii() or not key.isprintable() or " " in key or not key:
             raise ValueError("a key consists of printable ASCII characters without blanks")
@@ -64,7 +69,9 @@ class Workspace:
         """A workflow by id, or by the bare name of its scenario."""
         found = self.workflows.get(key.lower())
         if found is None:
-            found = next((each for each in list(self.workflows.values()) if each.scenario.name == key), None)
+            found = next(
+                (each for each in list(self.workflows.values()) if each.scenario.name == key), None
+            )
         if found is None:
             check_uuid(key, ["path", "workflow_id"])
             raise HTTPException(404, "Workflow not found")
@@ -74,7 +81,9 @@ class Workspace:
         """A run by id, of a certain workflow if one is named."""
         check_uuid(run_id, ["path", "run_id"])
         run = self.runs.get(run_id.lower())
-        if run is None or (workflow is not None and run.workflow.scenario.id != workflow.scenario.id):
+        if run is None or (
+            workflow is not None and run.workflow.scenario.id != workflow.scenario.id
+        ):
             raise HTTPException(404, "Run not found")
         return run
 
@@ -96,7 +105,9 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
-        if (url := body.get("callback_url")) is not None and not re.match(r"https?://[^/\s]", str(url)):
+        if (url := body.get("callback_url")) is not None and not re.match(
+            r"https?://[^/\s]", str(url)
+        ):
             # Nothing is posted to it, since no source says what.
             raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")
         version_id = body.get("workflow_version_id")
@@ -156,7 +167,9 @@ class Workspace:
 
     def node_types(self) -> set[str]:
         """The types of all nodes that the workflows use."""
-        return {node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes}
+        return {
+            node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes
+        }
 
     async def _stop_after(self, run: Run, seconds: float) -> None:
         await self.pause(seconds)

@@ -32,27 +32,41 @@ class CompletionCache:
 
     def save_settings(self, profiles: Iterable[str], workflows: Mapping[str, str]) -> None:
         """Save the names of the profiles, and the current aliases, each with the workflow's name or id."""
-        self._replace_words({"profile": profiles, f"{self._key} alias": map("\t".join, workflows.items())})
+        self._replace_words(
+            {"profile": profiles, f"{self._key} alias": map("\t".join, workflows.items())}
+        )
 
     def save_workflows(self, listed: Collection[Workflow]) -> None:
         """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
         named = Counter(workflow.name for workflow in listed)
-        words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in listed)
+        words = (
+            flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id
+            for flow in listed
+        )
         pairs = zip(words, (flow.id for flow in listed), strict=True)
         self._replace_words({f"{self._key} workflow": map("\t".join, pairs)})
 
-    def save_keys(self, workflow_id: str, inputs: Iterable[InputNode], outputs: Iterable[OutputNode] = ()) -> None:
+    def save_keys(
+        self, workflow_id: str, inputs: Iterable[InputNode], outputs: Iterable[OutputNode] = ()
+    ) -> None:
         """Save the keys of a workflow's inputs and outputs."""
         given = ((key if typable(key) else node.id, node) for key, node in keys_of(inputs).items())
         starts = (item_start(key, node.kind) for key, node in given)
         labels = (key if typable(key) else node.id for key, node in keys_of(outputs).items())
-        self._replace_words({f"{self._key} input {workflow_id}": starts, f"{self._key} output {workflow_id}": labels})
+        self._replace_words(
+            {
+                f"{self._key} input {workflow_id}": starts,
+                f"{self._key} output {workflow_id}": labels,
+            }
+        )
 
     def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""
         shown = workflow_name if typable(workflow_name) else run.workflow_id
         about = ", ".join(filter(None, (shown, run.created_at)))
-        self._replace_words({f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{about}"]}, kept=NOTED_RUNS)
+        self._replace_words(
+            {f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{about}"]}, kept=NOTED_RUNS
+        )
 
     def _replace_words(self, words: Mapping[str, Iterable[str]], *, kept: int = 0) -> None:
         """Put these words in place of all of their kinds but the last `kept`; one that can't be typed is left out.
@@ -61,7 +75,10 @@ class CompletionCache:
         """
         if self._directory is None:
             return
-        with suppress(OSError), SafeDir.open_named(Path(self._directory), make=True, mode=0o700) as place:
+        with (
+            suppress(OSError),
+            SafeDir.open_named(Path(self._directory), make=True, mode=0o700) as place,
+        ):
             saved = list[str]()
             with suppress(OSError):  # there is none yet, or it can't be read
                 saved = place.read(NAMES_FILE, MAX_NAMES_FILE).decode(errors="replace").splitlines()
@@ -70,7 +87,11 @@ class CompletionCache:
                 before = [line for line in now if line.startswith(f"{kind}\t")]
                 others = [line for line in now if not line.startswith(f"{kind}\t")]
                 lines = [f"{kind}\t{word}" for word in new if typable(word.partition("\t")[0])]
-                lines = [line for line in lines if line.replace("\t", "").isprintable() and self._mask(line) == line]
+                lines = [
+                    line
+                    for line in lines
+                    if line.replace("\t", "").isprintable() and self._mask(line) == line
+                ]
                 now = [*others, *(before[-kept:] if kept else ()), *lines[:MAX_WORDS]]
             if sorted(now) != sorted(saved):
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:

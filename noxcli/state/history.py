@@ -64,14 +64,19 @@ def parse_entry(document: Any, path: Path) -> Entry:
         raise ValueError(f"its schema is not {STATE_SCHEMA}")
     secret = document.get("secret_inputs")
     known = None if secret is None else frozenset(map(str, secret))
-    return Entry(str(document["run_id"]), str(document["workflow_id"]), str(document["base_url"]), known)
+    return Entry(
+        str(document["run_id"]), str(document["workflow_id"]), str(document["base_url"]), known
+    )
 
 
 class History:
     """The history of runs in the state directory; several noxcli may use it together, since no two write one file."""
 
     def __init__(
-        self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None
+        self,
+        environ: Mapping[str, str],
+        mask: Mask | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`warn` is called if a run could not be saved."""
         self._environ = environ
@@ -91,13 +96,17 @@ class History:
             return
         directory = self.directory
         if directory is None:
-            self._warn(f"this user has no home directory; @last and --resume won't find runs; set {STATE_VARIABLE}")
+            self._warn(
+                f"this user has no home directory; @last and --resume won't find runs; set {STATE_VARIABLE}"
+            )
             return
         try:
             content = json.dumps(self._mask.whole(entry.document())).encode()
             put_privately(directory / f"{entry.run_id}{ENTRY}", content)
         except OSError as error:
-            self._warn(f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run")
+            self._warn(
+                f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run"
+            )
         else:
             with suppress(OSError), self._open_directory() as place:
                 for name in _list_newest_first(place)[KEPT_RUNS:]:
@@ -111,7 +120,9 @@ class History:
         """
         try:
             with self._open_directory() as place:
-                entries = (_read_entry_in(place, name, base_url) for name in _list_newest_first(place))
+                entries = (
+                    _read_entry_in(place, name, base_url) for name in _list_newest_first(place)
+                )
                 return next((entry for entry in entries if entry is not None), None)
         except FileNotFoundError:
             return None
@@ -125,7 +136,9 @@ class History:
         """Return the ids of this user's runs at this server that begin like this."""
         with suppress(OSError, UsageProblem), self._open_directory() as place:
             names = (name for name in sorted(place.list_names()) if name.startswith(text.lower()))
-            entries = (_read_entry_in(place, name, base_url) for name in names if name.endswith(ENTRY))
+            entries = (
+                _read_entry_in(place, name, base_url) for name in names if name.endswith(ENTRY)
+            )
             return [entry.run_id for entry in entries if entry is not None]
         return []
 
@@ -149,7 +162,9 @@ class History:
     def keep_cursor(self, run_id: str, positions: Sequence[str] = ()) -> "CursorKeeper":
         """Return the writer of the run's cursor, for use while its events are shown from these positions on."""
         directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
-        return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask, positions)
+        return CursorKeeper(
+            None if directory is None else directory / f"{run_id}.cursor", self._mask, positions
+        )
 
     def _open_directory(self) -> SafeDir:
         directory = self.directory
@@ -191,7 +206,10 @@ def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
     try:
         content = place.read(name, MAX_ENTRY)
     except OSError as error:
-        if error.errno in {None, errno.EISDIR}:  # a link, a FIFO, or too large: noxcli wrote none of these
+        if error.errno in {
+            None,
+            errno.EISDIR,
+        }:  # a link, a FIFO, or too large: noxcli wrote none of these
             return None
         raise
     with suppress(ValueError, KeyError, TypeError):

@@ -47,7 +47,9 @@ def server_key(base_url: str, profile: str, environ: "Mapping[str, str]") -> str
     """
     addresses = base_url, environ.get("NOXCLI_BASE_URL"), environ.get("NOXUS_BACKEND_URL")
     named = next(filter(None, (*addresses, profile, environ.get("NOXCLI_PROFILE"))), "")
-    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in named.rstrip("/"))
+    return "".join(
+        c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in named.rstrip("/")
+    )
 
 
 class KnownNames:
@@ -65,7 +67,9 @@ class KnownNames:
                 lines = self._of("workflow") + self._of("alias")
                 return [(name, target, target) for name, target, _ in lines]
             case "run":
-                runs = [line for line in reversed(self._of("run")) if line[0].startswith(self._begun)]
+                runs = [
+                    line for line in reversed(self._of("run")) if line[0].startswith(self._begun)
+                ]
                 return [LAST, *(runs if self._begun else runs[:RECENT_RUNS])]
             case "input" | "output":
                 found = (self._of(f"{kind} {self._workflow(word)}") for word in self._words)

@@ -47,14 +47,20 @@ def verdict(one: Goal) -> str:
 def main() -> None:
     """Print each goal as soon as it is measured, and write all figures to FILE."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} [default: all]")
+    parser.add_argument(
+        "kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} [default: all]"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures of these kinds into this file")
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write the figures of these kinds into this file"
+    )
     wanted = parser.parse_args()
     if unknown := set(wanted.kinds) - set(KINDS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     if wanted.json and find_spec("chardet"):
-        parser.error("requests loads chardet here, which users don't have: install noxcli alone (docs/performance.md)")
+        parser.error(
+            "requests loads chardet here, which users don't have: install noxcli alone (docs/performance.md)"
+        )
     figures = json.loads(wanted.json.read_text()) if wanted.json and wanted.json.exists() else {}
     print(*(f"{name} {value}" for name, value in machine().items()), sep=", ", flush=True)
     for kind in wanted.kinds or KINDS:
@@ -62,10 +68,16 @@ def main() -> None:
         for one in KINDS[kind](wanted.quick):
             found.append(one)
             spread = f"{one.spread[0]:.2f} to {one.spread[1]:.2f}" if one.spread else ""
-            print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{spread:14}{verdict(one)}".rstrip(), flush=True)
+            print(
+                f"{one.what:76}{one.figure:8.2f} {one.unit:5}{spread:14}{verdict(one)}".rstrip(),
+                flush=True,
+            )
         about["seconds"] = round(time.monotonic() - began)
         print(f"{kind} took {about['seconds']} s", flush=True)
-        figures[kind] = {"machine": about, "goals": [{**one._asdict(), "met": one.met} for one in found]}
+        figures[kind] = {
+            "machine": about,
+            "goals": [{**one._asdict(), "met": one.met} for one in found],
+        }
     if wanted.json:
         kept = {kind: figures[kind] for kind in KINDS if kind in figures}
         wanted.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

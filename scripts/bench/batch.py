@@ -71,8 +71,15 @@ def goals(quick: bool) -> Iterator[Goal]:
             theirs.append(batch(rows, parallel, seconds, bare=True))
         what = f"{rows:,} runs of {seconds} s, {parallel} at a time"
         ideal, taken, other = seconds * rows / parallel, middle(ours), middle(theirs)
-        yield Goal(f"{what}, speed compared with the ideal", ideal / taken.seconds, share, at_least=True)
-        yield Goal(f"{what}, compared with the script", other.seconds / taken.seconds, BEHIND, at_least=True)
+        yield Goal(
+            f"{what}, speed compared with the ideal", ideal / taken.seconds, share, at_least=True
+        )
+        yield Goal(
+            f"{what}, compared with the script",
+            other.seconds / taken.seconds,
+            BEHIND,
+            at_least=True,
+        )
         if cpu is not None:
             yield times(f"{what}, CPU compared with the script", ours, theirs, cpu)
             yield Goal(f"{what}, CPU of a row", taken.cpu / rows * 1000, None, "ms")

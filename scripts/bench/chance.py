@@ -80,7 +80,11 @@ class World:
             if chance.random() < (0.8 if next(turn) in outage else self.failing):
                 return StoredAnswer(SideVerdict.FAILED)
             bad = chance.random() < self._bad(place)
-            score = None if self.score is None else chance.gauss(7 - self.score * (place.side == NEW), 1)
+            score = (
+                None
+                if self.score is None
+                else chance.gauss(7 - self.score * (place.side == NEW), 1)
+            )
             return StoredAnswer(SideVerdict.BAD if bad else SideVerdict.GOOD, score)
 
         return answer
@@ -95,7 +99,9 @@ class World:
 
     def gate(self, seed: int) -> tuple[GateVerdict, int]:
         """Return what a gate decides, and its runs."""
-        gate = GateRules(range(1, self.rows + 1), default_max_runs(self.rows), scored=self.score is not None)
+        gate = GateRules(
+            range(1, self.rows + 1), default_max_runs(self.rows), scored=self.score is not None
+        )
         answer, stored = self.answers(seed), dict[AnswerKey, StoredAnswer]()
         while not isinstance(asked := gate.decide(stored), GateVerdict):
             stored |= {place: answer(place) for place in asked}
@@ -121,7 +127,10 @@ class Seen:
 
 
 def beside(*each: Seen) -> str:
-    shares, runs = "/".join(f"{seen.red:.3g}" for seen in each), "/".join(f"{seen.runs:,.0f}" for seen in each)
+    shares, runs = (
+        "/".join(f"{seen.red:.3g}" for seen in each),
+        "/".join(f"{seen.runs:,.0f}" for seen in each),
+    )
     return f"{shares} ({runs})"
 
 
@@ -154,15 +163,34 @@ def gate_by_command(sandbox: Sandbox, directory: Path, world: World, seed: int) 
         place = AnswerKey(int(inputs["Q"]), NEW if inputs["P"] == "new" else BASE, 1)
         return {"A": "bad" if chance(inputs, "bad").random() < world._bad(place) else "good"}
 
-    nodes = {each: [input_node("Q"), fixed_input("P", each), output_node("A")] for each in ("base", "new")}
+    nodes = {
+        each: [input_node("Q"), fixed_input("P", each), output_node("A")]
+        for each in ("base", "new")
+    }
     versions = [Version(each, nodes=nodes[each]) for each in nodes]
-    workflow = sandbox.add(Scenario(name, nodes=nodes["base"], script=script, output=output, versions=versions))
+    workflow = sandbox.add(
+        Scenario(name, nodes=nodes["base"], script=script, output=output, versions=versions)
+    )
     table = directory / f"{seed}.jsonl"
     table.write_text("".join(f'{{"Q": "{row}"}}\n' for row in range(1, world.rows + 1)))
     known = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "HOME": str(directory)}
-    line = ["gate", workflow, str(table), "--base", "base", "--new", "new", "--assert", "output.A == 'good'", "--fresh"]
+    line = [
+        "gate",
+        workflow,
+        str(table),
+        "--base",
+        "base",
+        "--new",
+        "new",
+        "--assert",
+        "output.A == 'good'",
+        "--fresh",
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "noxcli", *line], env={**os.environ, **known}, capture_output=True, check=False
+        [sys.executable, "-m", "noxcli", *line],
+        env={**os.environ, **known},
+        capture_output=True,
+        check=False,
     )
     assert done.returncode in (0, 11), done.stderr
     return done.returncode == 11, len(sandbox.runs(workflow))
@@ -172,7 +200,10 @@ def run_command(first: int = 0, tries: int = 40) -> None:
     for name, noise, loss, turned, expected in CELLS:
         world = World(30, noise, loss=loss, turned=turned)
         with tempfile.TemporaryDirectory() as directory, Sandbox(speed=1000) as sandbox:
-            found = [gate_by_command(sandbox, Path(directory), world, seed) for seed in range(first, first + tries)]
+            found = [
+                gate_by_command(sandbox, Path(directory), world, seed)
+                for seed in range(first, first + tries)
+            ]
             sandbox.break_connections()
         red, runs = sum(red for red, _ in found), sum(runs for _, runs in found)
         print(
@@ -192,10 +223,15 @@ def main() -> None:
                 [replace(plain, turned=turned) for turned in (0.5, 0.7, 0.9)],
             )
             found = "  ".join(beside(*(Seen.of(world, tries) for world in kind)) for kind in kinds)
-            print(f"{rows} rows, {noise:.0%}: {found}\n    expected: {EXPECTED.get((rows, noise), '-')}", flush=True)
+            print(
+                f"{rows} rows, {noise:.0%}: {found}\n    expected: {EXPECTED.get((rows, noise), '-')}",
+                flush=True,
+            )
             for name, world in unusual(plain).items():
                 seen = Seen.of(world, tries)
-                print(f"    {name}: {beside(seen)}, not confirmed {seen.unconfirmed:.3g}", flush=True)
+                print(
+                    f"    {name}: {beside(seen)}, not confirmed {seen.unconfirmed:.3g}", flush=True
+                )
 
 
 if __name__ == "__main__":

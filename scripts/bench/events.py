@@ -44,7 +44,9 @@ def took(form: str, rounds: int) -> dict[str, list[Taken]]:
         return measure(line(form, f"run-{next(RUNS)}", bare=bare), env)
 
     with serving(Plan(events=EVENTS)) as env:
-        return take_turns({"noxcli": partial(follow, bare=False), "bare": partial(follow, bare=True)}, rounds)
+        return take_turns(
+            {"noxcli": partial(follow, bare=False), "bare": partial(follow, bare=True)}, rounds
+        )
 
 
 def late() -> list[float]:
@@ -54,7 +56,9 @@ def late() -> list[float]:
         subprocess.Popen(line("ndjson", "run"), env=env, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout is not None
-        arrivals = [(time.monotonic_ns(), json.loads(text).get("data") or {}) for text in process.stdout]
+        arrivals = [
+            (time.monotonic_ns(), json.loads(text).get("data") or {}) for text in process.stdout
+        ]
     return sorted((at - data["sent"]) / 1e6 for at, data in arrivals if "sent" in data)
 
 
@@ -63,7 +67,9 @@ def goals(quick: bool) -> Iterator[Goal]:
     for form in BARE:
         taken = took(form, 3 if quick else 15)
         what = f"{EVENTS:,} events, `{form}`"
-        yield times(f"{what}, CPU compared with a bare script", taken["noxcli"], taken["bare"], 1.15)
+        yield times(
+            f"{what}, CPU compared with a bare script", taken["noxcli"], taken["bare"], 1.15
+        )
         yield Goal(f"{what}, memory", middle(taken["noxcli"]).mib, 40, "MiB")
     waited = late()
     p99 = waited[len(waited) * 99 // 100]

@@ -27,7 +27,9 @@ def goals(quick: bool) -> Iterator[Goal]:
             def download(argv: list[str]) -> Taken:
                 taken = measure(argv, env)
                 [found] = [path for path in received.iterdir() if path.name != "manifest.json"]
-                assert found.stat().st_size == size, f"{argv}: {found.stat().st_size} bytes instead of {size}"
+                assert found.stat().st_size == size, (
+                    f"{argv}: {found.stat().st_size} bytes instead of {size}"
+                )
                 for path in received.iterdir():
                     path.unlink()
                 return taken

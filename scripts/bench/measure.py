@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from server import Plan
 
-NOXCLI = str(Path(sys.executable).with_name("noxcli"))  # as users call it: `python -m` takes 3 ms more
+NOXCLI = str(
+    Path(sys.executable).with_name("noxcli")
+)  # as users call it: `python -m` takes 3 ms more
 # A process inherits the peak memory of the process that forked it, so a small process starts the contender.
 LAUNCHER = """
 import json, os, subprocess, sys, time
@@ -40,7 +42,9 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool:
-        return self.goal is None or (self.figure >= self.goal if self.at_least else self.figure <= self.goal)
+        return self.goal is None or (
+            self.figure >= self.goal if self.at_least else self.figure <= self.goal
+        )
 
 
 class Taken(NamedTuple):
@@ -53,14 +57,18 @@ class Taken(NamedTuple):
 
 def measure(argv: Sequence[str], env: Mapping[str, str]) -> Taken:
     """Run a contender until it exits. Raises SystemExit if it fails."""
-    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True
+    )
     *taken, code = json.loads(done.stdout)
     if code != 0:
         raise SystemExit(f"{argv}: exit {code}\n{done.stderr.decode()}")
     return Taken(*taken)
 
 
-def take_turns(contenders: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, list[Taken]]:
+def take_turns(
+    contenders: Mapping[str, Callable[[], Taken]], rounds: int
+) -> dict[str, list[Taken]]:
     """Return what each used in each round; a round before writes the bytecode."""
     turns = [{name: run() for name, run in contenders.items()} for _ in range(rounds + 1)][1:]
     return {name: [turn[name] for turn in turns] for name in contenders}
@@ -75,7 +83,9 @@ def middle(taken: Sequence[Taken]) -> Taken:
 def times(what: str, ours: Sequence[Taken], theirs: Sequence[Taken], goal: float | None) -> Goal:
     """Return how many times the CPU of another contender was used: other processes change both of a round alike."""
     ratios = sorted(our.cpu / their.cpu for our, their in zip(ours, theirs, strict=True))
-    low, median, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else ratios * 3
+    low, median, high = (
+        statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else ratios * 3
+    )
     return Goal(what, median, goal, spread=(low, high))
 
 
@@ -83,7 +93,9 @@ def times(what: str, ours: Sequence[Taken], theirs: Sequence[Taken], goal: float
 def serving(plan: Plan) -> Iterator[dict[str, str]]:
     """Run server.py in its own process, until the block ends. Yields the environment that leads to it."""
     argv = [sys.executable, str(Path(__file__).with_name("server.py")), json.dumps(asdict(plan))]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield environment(process.stdout.readline().strip())
         process.communicate("")
@@ -94,9 +106,22 @@ def environment(url: str) -> dict[str, str]:
 
     The bytecode is kept in the benchmark's own directory: packages may have been installed without it.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NOXCLI_", "XDG_"))}
-    own = {"HOME": _scratch().name, "PYTHONPYCACHEPREFIX": f"{_scratch().name}/compiled", "NO_PROXY": "*"}
-    return {**kept, **own, "NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "NOXCLI_", "XDG_"))
+    }
+    own = {
+        "HOME": _scratch().name,
+        "PYTHONPYCACHEPREFIX": f"{_scratch().name}/compiled",
+        "NO_PROXY": "*",
+    }
+    return {
+        **kept,
+        **own,
+        "NOXUS_BACKEND_URL": url,
+        "NOXUS_API_KEY": "nox_c0ffee0ddba11c0ffee0ddba11c0ffee",
+    }
 
 
 @cache

@@ -20,7 +20,10 @@ INPUT = {"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "
 LAYERS = [[f"Step {layer}.{place}" for place in range(6)] for layer in range(10)]
 EDGES = [(a, b) for before, after in pairwise(LAYERS) for a in before for b in after]
 DEFINITION = {
-    "nodes": [INPUT, *({"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer)],
+    "nodes": [
+        INPUT,
+        *({"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer),
+    ],
     "edges": [{"id": f"{a}>{b}", "source": a, "target": b} for a, b in EDGES],
 }
 FILE = {"id": "f", "name": "a.bin", "uri": "spot://f", "content_type": "application/octet-stream"}
@@ -41,9 +44,17 @@ class Plan:
 def chunk(number: int, total: int, **more: object) -> bytes:
     """Return one event as an HTTP chunk; the nodes of one layer take turns for its share of the events."""
     node = LAYERS[min(9, 10 * number // total)][number % 6]
-    ends = {"content": "", "workflow_status": "completed"} if number == total - 1 else {"content": f"word {number} "}
+    ends = (
+        {"content": "", "workflow_status": "completed"}
+        if number == total - 1
+        else {"content": f"word {number} "}
+    )
     data = {"id": node, "status": "running", **ends, **more}
-    envelope = {"type": "content", "data": data, "redisId": f"{1_700_000_000_000 + number // 8}-{number % 8}"}
+    envelope = {
+        "type": "content",
+        "data": data,
+        "redisId": f"{1_700_000_000_000 + number // 8}-{number % 8}",
+    }
     body = b"event: message\ndata: %b\n\n" % json.dumps(envelope, separators=(",", ":")).encode()
     return b"%x\r\n%b\r\n" % (len(body), body)
 
@@ -60,12 +71,19 @@ class Server:
 
     def record(self, run: str) -> dict[str, object]:
         """Return the record of a run, whose id has the time of its start unless it has events."""
-        plan, found = self.plan, {"id": run, "workflow_id": WORKFLOW, "status": "running", "input": {"Q": "a row"}}
+        plan, found = (
+            self.plan,
+            {"id": run, "workflow_id": WORKFLOW, "status": "running", "input": {"Q": "a row"}},
+        )
         taken = 0.0 if plan.events else monotonic() - float(run.rpartition("-")[2])
         created = time.time() - taken
         output = {"A": FILE if plan.file else "an answer"}
         if run in self.ended if plan.events else taken >= plan.seconds:
-            found |= {"status": "completed", "output": output, "finished_at": moment(created + plan.seconds)}
+            found |= {
+                "status": "completed",
+                "output": output,
+                "finished_at": moment(created + plan.seconds),
+            }
         return {**found, "created_at": moment(created)}
 
 

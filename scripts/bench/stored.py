@@ -12,7 +12,11 @@ from batch import line, write_rows
 from measure import NOXCLI, Goal, measure, middle, serving, take_turns, times
 from server import Plan
 
-ROWS, PARALLEL, CHANGED = 100_000, 64, 100  # one row in a hundred has another answer in the second directory
+ROWS, PARALLEL, CHANGED = (
+    100_000,
+    64,
+    100,
+)  # one row in a hundred has another answer in the second directory
 PRINT = """
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1] + "/results.jsonl")]
@@ -42,7 +46,12 @@ def goals(quick: bool) -> Iterator[Goal]:
         write_rows(file, rows)
         again = [*line(file, PARALLEL, 0.0), "--resume"]
         ran = measure(again, env)
-        yield Goal(f"`batch` of {rows:,} rows, {PARALLEL} at a time, CPU of a row", ran.cpu / rows * 1000, None, "ms")
+        yield Goal(
+            f"`batch` of {rows:,} rows, {PARALLEL} at a time, CPU of a row",
+            ran.cpu / rows * 1000,
+            None,
+            "ms",
+        )
         yield Goal(f"`batch` of {rows:,} rows, memory", ran.mib, None, "MiB")
         base, new = f"{file}.batch", f"{place}/new"
         shutil.copytree(base, new)
@@ -50,7 +59,10 @@ def goals(quick: bool) -> Iterator[Goal]:
         contenders = {
             "`batch --resume`": (again, [RESUME, base, str(file)]),
             "`results`": ([NOXCLI, "results", base], [PRINT, base]),
-            "`results --csv`": ([NOXCLI, "results", base, "--csv", f"{place}/all.csv"], [PRINT, base]),
+            "`results --csv`": (
+                [NOXCLI, "results", base, "--csv", f"{place}/all.csv"],
+                [PRINT, base],
+            ),
             "`compare`": ([NOXCLI, "compare", base, new], [COMPARE, base, new]),
         }
         for name, (ours, plain) in contenders.items():
@@ -61,7 +73,9 @@ def goals(quick: bool) -> Iterator[Goal]:
             taken = take_turns(turns, 1 if quick else 3)
             what = f"{name} of {rows:,} rows"
             of_ours = middle(taken["ours"])
-            yield times(f"{what}, CPU compared with a plain script", taken["ours"], taken["plain"], 5)
+            yield times(
+                f"{what}, CPU compared with a plain script", taken["ours"], taken["plain"], 5
+            )
             yield Goal(f"{what}, CPU", of_ours.cpu, None, "s")
             yield Goal(f"{what}, memory", of_ours.mib, None, "MiB")
 
@@ -72,5 +86,7 @@ def change(directory: Path) -> None:
         text = re.sub(r'"(\d+-\d+\.\d+)"', r'"again-\1"', path.read_text())
         lines = text.splitlines(keepends=True)
         if path.name == "results.jsonl":
-            lines[::CHANGED] = [line.replace("an answer", "another answer") for line in lines[::CHANGED]]
+            lines[::CHANGED] = [
+                line.replace("an answer", "another answer") for line in lines[::CHANGED]
+            ]
         path.write_text("".join(lines))

@@ -16,7 +16,10 @@ def goals(quick: bool) -> Iterator[Goal]:
     count, rounds = (200, 1) if quick else (RUNS, ROUNDS)
     with serving(Plan()) as env:
         runs = [f"{WORKFLOW}/{number}-0.0" for number in range(count)]
-        contenders = {name: partial(measure, [NOXCLI, "wait", *runs, *limit], env) for name, limit in LIMITS.items()}
+        contenders = {
+            name: partial(measure, [NOXCLI, "wait", *runs, *limit], env)
+            for name, limit in LIMITS.items()
+        }
         taken = take_turns(contenders, rounds)
     what = f"`wait` of {count:,} ended runs, CPU compared with `--timeout 0`"
     yield times(what, taken["wait"], taken["check"], MOST)

@@ -24,4 +24,6 @@ def code(text: str) -> str:
 def table(head: Cells, rows: Iterable[Cells]) -> str:
     """Return a Markdown table; the cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"|{'|'.join(f' {cell} ' if cell != '---' else cell for cell in line)}|\n" for line in lines)
+    return "".join(
+        f"|{'|'.join(f' {cell} ' if cell != '---' else cell for cell in line)}|\n" for line in lines
+    )

@@ -48,16 +48,27 @@ def table(program: typer.Typer) -> str:
     if not isinstance(command, TyperGroup):
         raise TypeError("a program without verbs has nothing to complete")
     context = typer.Context(command, info_name=command.name, **command.context_settings)
-    lines = [f"\t{name}\t\t{_one_line(verb.short_help or verb.help)}" for name, verb in _verbs(command, context)]
+    lines = [
+        f"\t{name}\t\t{_one_line(verb.short_help or verb.help)}"
+        for name, verb in _verbs(command, context)
+    ]
     sharing: dict[str, list[str]] = {}
-    contexts = {name: typer.Context(verb, parent=context, info_name=name) for name, verb in _verbs(command, context)}
+    contexts = {
+        name: typer.Context(verb, parent=context, info_name=name)
+        for name, verb in _verbs(command, context)
+    }
     for name, each in {"-": context, **contexts}.items():
         for line in _parameters(name, each):
             sharing.setdefault(line, []).append(name)
-    return "".join(f"{line}\n" for line in [*lines, *(f"{' '.join(names)}\t{line}" for line, names in sharing.items())])
+    return "".join(
+        f"{line}\n"
+        for line in [*lines, *(f"{' '.join(names)}\t{line}" for line, names in sharing.items())]
+    )
 
 
-def _verbs(command: TyperGroup, context: typer.Context) -> "Iterator[tuple[str, typer.core.TyperCommand]]":
+def _verbs(
+    command: TyperGroup, context: typer.Context
+) -> "Iterator[tuple[str, typer.core.TyperCommand]]":
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         if isinstance(found, TyperGroup):
@@ -72,8 +83,12 @@ def _parameters(verb: str, context: typer.Context) -> Iterator[str]:
     for param in context.command.get_params(context):
         if getattr(param, "hidden", False):
             continue
-        values = values_of(param.metavar or param.type.name.upper(), getattr(param.type, "choices", ()))
-        names = sorted((*param.opts, *param.secondary_opts), key=lambda name: (not name.startswith("--"), name))
+        values = values_of(
+            param.metavar or param.type.name.upper(), getattr(param.type, "choices", ())
+        )
+        names = sorted(
+            (*param.opts, *param.secondary_opts), key=lambda name: (not name.startswith("--"), name)
+        )
         if param.param_type_name == "argument":
             number += 1
             names = [str(number) if param.nargs == 1 else "*"]
@@ -88,7 +103,11 @@ def values_of(metavar: str, choices: "Iterator[str] | tuple[str, ...]" = ()) -> 
     """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: lowercase words stand for themselves."""
     label = re.sub(r"^-- |[\[\]]|\.\.\.|…", "", metavar.strip("[]"))
     alternatives = label.split("|")
-    words = [*choices] or WORDS.get(label) or [*filter(re.compile(r"[a-z][a-z0-9-]*").fullmatch, alternatives)]
+    words = (
+        [*choices]
+        or WORDS.get(label)
+        or [*filter(re.compile(r"[a-z][a-z0-9-]*").fullmatch, alternatives)]
+    )
     kinds = [KINDS[word] for word in alternatives if word in KINDS][:1]
     return [*words, *kinds] or ["<other>"]
 

@@ -24,7 +24,15 @@ FILES = {
     "~/.local/state/noxcli/": "The runs that you started: ids, host, times and positions (`NOXCLI_STATE_DIR`).",
     "~/.cache/noxcli/": "The cache for completion: names and ids (`NOXCLI_CACHE_DIR`).",
 }
-ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
+ESCAPES = {
+    "\\": "\\e",
+    "-": "\\-",
+    "'": "\\(aq",
+    "`": "\\(ga",
+    "^": "\\(ha",
+    "~": "\\(ti",
+    '"': "\\(dq",
+}
 
 
 def page_name(verb: str | None) -> str:
@@ -34,7 +42,10 @@ def page_name(verb: str | None) -> str:
 
 def plain(text: str) -> str:
     """Return the text as roff that prints it unchanged, so that it can be copied from the page into a shell."""
-    escaped = "".join(ESCAPES.get(letter, letter if letter.isascii() else f"\\[u{ord(letter):04X}]") for letter in text)
+    escaped = "".join(
+        ESCAPES.get(letter, letter if letter.isascii() else f"\\[u{ord(letter):04X}]")
+        for letter in text
+    )
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
@@ -73,7 +84,11 @@ def overview() -> str:
         *(".SH DESCRIPTION", marked(first_paragraph()), ".SH COMMANDS"),
     ]
     for name, verb, _ in verbs():
-        lines += [".TP", f".BR {plain(f'noxcli-{name}')} (1)", plain(verb.get_short_help_str(limit=200))]
+        lines += [
+            ".TP",
+            f".BR {plain(f'noxcli-{name}')} (1)",
+            plain(verb.get_short_help_str(limit=200)),
+        ]
     lines += [".SH OPTIONS", "The commands that call the server share these."]
     run, context = next((verb, context) for name, verb, context in verbs() if name == "run")
     for _, records in run.sections(context):
@@ -95,7 +110,11 @@ def overview() -> str:
 def verb_page(name: str, verb: Any, context: Any) -> Iterator[str]:
     """Yield the lines of a command's page."""
     yield from head(f"noxcli-{name}", verb.get_short_help_str(limit=200))
-    yield from (".SH SYNOPSIS", f".B noxcli {plain(name)}", plain(" ".join(verb.collect_usage_pieces(context))))
+    yield from (
+        ".SH SYNOPSIS",
+        f".B noxcli {plain(name)}",
+        plain(" ".join(verb.collect_usage_pieces(context))),
+    )
     yield from (".SH DESCRIPTION", *plain(verb.help).splitlines())
     common: list[str] = []
     for heading, records in verb.sections(context):

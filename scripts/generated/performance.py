@@ -22,8 +22,12 @@ def goals_table(figures: Mapping[str, Any]) -> str:
     """Return the goals of each kind of figures, and the machines."""
     rows = [goal_cells(goal) for kind in figures.values() for goal in kind["goals"]]
     machines = [kind["machine"] for kind in figures.values()]
-    systems = {f"{each['system']} with {each['cores']} cores, Python {each['python']}" for each in machines}
-    loads = ", ".join(f"{name} {each['load']}" for name, each in zip(figures, machines, strict=True))
+    systems = {
+        f"{each['system']} with {each['cores']} cores, Python {each['python']}" for each in machines
+    }
+    loads = ", ".join(
+        f"{name} {each['load']}" for name, each in zip(figures, machines, strict=True)
+    )
     about = f"{'; '.join(sorted(systems))}. Load before each part: {loads}."
     return f"{table(['what', 'measured', 'goal', ''], rows)}\n{about}\n"
 
@@ -42,18 +46,26 @@ def goal_cells(goal: Mapping[str, Any]) -> Sequence[str]:
 def plot() -> str:
     """Return the ratios that have a goal as bars, each as long as the ratio to its goal, with the quartiles."""
     kinds = json.loads(FIGURES.read_text(encoding="utf-8")).values()
-    goals = [goal for kind in kinds for goal in kind["goals"] if goal["goal"] is not None and not goal["unit"]]
+    goals = [
+        goal
+        for kind in kinds
+        for goal in kind["goals"]
+        if goal["goal"] is not None and not goal["unit"]
+    ]
     height = LINE * len(goals)
     bars = "".join(part for place, goal in enumerate(goals) for part in bar(LINE * place, goal))
     line = f'<path class="goal" stroke-dasharray="4" d="M{LABEL + AT_GOAL} 0V{height}"/>'
     size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{STYLE}</style>{bars}{line}</svg>\n'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{STYLE}</style>{bars}{line}</svg>\n'
+    )
 
 
 def bar(top: int, goal: Mapping[str, Any]) -> Iterator[str]:
     """Yield the parts of a goal's bar, of which none leaves the picture."""
     end, *spread = (
-        min(WIDTH, LABEL + AT_GOAL * each / goal["goal"]) for each in (goal["figure"], *(goal.get("spread") or ()))
+        min(WIDTH, LABEL + AT_GOAL * each / goal["goal"])
+        for each in (goal["figure"], *(goal.get("spread") or ()))
     )
     yield f'<text x="0" y="{top + 15}">{escape(goal["what"])}{" (at least)" if goal["at_least"] else ""}</text>'
     kind = "met" if goal["met"] else "missed"

@@ -43,7 +43,9 @@ COLORS = {
     "black": ("#24292f", "#545d68"),
     "white": ("#6e7781", "#cdd9e5"),
 }
-LIGHT, DARK = ("".join(f".{name}{{fill:{pair[turn]}}}" for name, pair in COLORS.items()) for turn in (0, 1))
+LIGHT, DARK = (
+    "".join(f".{name}{{fill:{pair[turn]}}}" for name, pair in COLORS.items()) for turn in (0, 1)
+)
 STYLE = f"text{{font-family:{FONT};font-size:14px;white-space:pre}}{LIGHT}@media(prefers-color-scheme:dark){{{DARK}}}"
 
 
@@ -65,7 +67,14 @@ class Shot:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         quiet = "; ".join(f"noxcli {' '.join(line)} >/dev/null 2>&1" for line in self.prepare)
-        argv = ["sh", "-c", f'{quiet or ":"}; printf "\\033[H\\033[2J"; exec "$@"', "sh", *NOXCLI, *self.argv]
+        argv = [
+            "sh",
+            "-c",
+            f'{quiet or ":"}; printf "\\033[H\\033[2J"; exec "$@"',
+            "sh",
+            *NOXCLI,
+            *self.argv,
+        ]
         process = subprocess.Popen(
             [*NOXCLI, "sandbox", "--", *argv],
             stdin=theirs,
@@ -99,7 +108,12 @@ SHOTS = {
     "outputs": Shot(["fetch-output", "@last"], prepare=[["run", "demo", "'User Input=hello'"]]),
     "runs": Shot(
         ["runs"],
-        prepare=[["run", "structured"], ["run", "fails"], ["run", "pauses"], ["run", "slow", "--detach"]],
+        prepare=[
+            ["run", "structured"],
+            ["run", "fails"],
+            ["run", "pauses"],
+            ["run", "slow", "--detach"],
+        ],
     ),
     "inputs": Shot(["inputs", "fixed-inputs"]),
     "doctor": Shot(["doctor"]),

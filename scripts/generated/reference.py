@@ -38,7 +38,11 @@ def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
     context = typer.Context(group, info_name="noxcli", **group.context_settings)
     for name in VERBS:
         verb = group.get_command(context, name)
-        yield name, verb, typer.Context(verb, info_name=name, parent=context, **verb.context_settings)
+        yield (
+            name,
+            verb,
+            typer.Context(verb, info_name=name, parent=context, **verb.context_settings),
+        )
 
 
 def verbs_table() -> str:
@@ -60,7 +64,11 @@ def commands_page() -> str:
         usage = " ".join(["noxcli", name, *verb.collect_usage_pieces(context)])
         parts.append(f"\n## noxcli {name}\n\n```console\n{usage}\n```\n\n")
         parts += [f"{escaped(paragraph)}\n\n" for paragraph in verb.help.split("\n\n")]
-        rows = [[code(names), escaped(text)] for _, records in verb.sections(context) for names, text in records]
+        rows = [
+            [code(names), escaped(text)]
+            for _, records in verb.sections(context)
+            for names, text in records
+        ]
         parts.append(table(["option", "meaning"], rows))
         if verb.examples:
             parts.append("\nExamples:\n\n```console\n" + "\n".join(verb.examples) + "\n```\n")
@@ -69,7 +77,9 @@ def commands_page() -> str:
 
 def first_codes_table() -> str:
     """Return the exit codes that a script meets first, for README."""
-    return table(["code", "meaning", "retry?"], [row for row in code_rows() if row[0] in FIRST_CODES])
+    return table(
+        ["code", "meaning", "retry?"], [row for row in code_rows() if row[0] in FIRST_CODES]
+    )
 
 
 def code_rows() -> list[list[str]]:
@@ -79,7 +89,11 @@ def code_rows() -> list[list[str]]:
 
 def engines_table() -> str:
     """Return the codes, grouped by how an engine should treat them."""
-    rest = [code for code in sorted(map(int, ExitCode)) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
+    rest = [
+        code
+        for code in sorted(map(int, ExitCode))
+        if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)
+    ]
     rows = [
         ("0", "done"),
         (
@@ -132,7 +146,9 @@ def settings_table() -> str:
     helps: dict[str, str] = {}
     for _, verb, context in verbs():
         for _, records in verb.sections(context):
-            helps = {re.split(r"[ ,]", names)[0]: text for names, text in records} | helps  # as `run` says it
+            helps = {
+                re.split(r"[ ,]", names)[0]: text for names, text in records
+            } | helps  # as `run` says it
     rows = []
     for key in DEFAULTS:
         flag = f"--{key.replace('_', '-')}"
@@ -201,7 +217,9 @@ def faults_tables() -> str:
 
 def kinds_table() -> str:
     """Return the kinds of requests that faults can hit."""
-    return table(["request", "meaning"], ([code(name), escaped(text)] for name, text in faults.KINDS.items()))
+    return table(
+        ["request", "meaning"], ([code(name), escaped(text)] for name, text in faults.KINDS.items())
+    )
 
 
 def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -256,7 +274,10 @@ def files(root: Path) -> Iterator[tuple[str, str]]:
     made = {f"{REFERENCE}/{name}": GENERATED + page() for name, page in PAGES.items()}
     for name, (path, part) in PARTS.items():
         now = made.get(path) or (root / path).read_text(encoding="utf-8")
-        begin, end = f"<!-- Written by scripts/regenerate.py: {name}. -->\n", f"<!-- End of {name}. -->\n"
+        begin, end = (
+            f"<!-- Written by scripts/regenerate.py: {name}. -->\n",
+            f"<!-- End of {name}. -->\n",
+        )
         before, _, rest = now.partition(begin)
         _, found, after = rest.partition(end)
         assert found, f"{path} has lost the lines around its {name}"

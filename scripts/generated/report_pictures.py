@@ -18,7 +18,14 @@ from noxcli.sandbox.steps import State, Step, alongside, node_fails, node_runs, 
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *(
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ),
     *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
 )
 SCHEMES = {"light": 1, "dark": 0}  # Chromium's preferredColorScheme
@@ -29,7 +36,18 @@ BRIEFING = Scenario(
     "morning briefing",
     nodes=[
         input_node("Topic"),
-        *map(Node, ("Plan", "Search the web", "Read the archive", "Check facts", "Ask an expert", "Summarise", "Send")),
+        *map(
+            Node,
+            (
+                "Plan",
+                "Search the web",
+                "Read the archive",
+                "Check facts",
+                "Ask an expert",
+                "Summarise",
+                "Send",
+            ),
+        ),
     ],
     script=[
         *node_runs("Plan", seconds=0.8),
@@ -50,9 +68,16 @@ def _review(inputs: dict[str, Any]) -> list[Step]:
     chance = random.Random(inputs["Ticket"])  # the same picture every time
     seconds, fate = chance.lognormvariate(0.6, 0.5), chance.random()
     if fate < 0.06:
-        return [*node_runs("Fetch", seconds=0.2), *node_fails("Review", REFUSED, seconds=seconds), State("failed")]
+        return [
+            *node_runs("Fetch", seconds=0.2),
+            *node_fails("Review", REFUSED, seconds=seconds),
+            State("failed"),
+        ]
     if fate < 0.1:
-        return [*node_fails("Fetch", f"timeout after {chance.randint(20, 40)} s", seconds=seconds), State("failed")]
+        return [
+            *node_fails("Fetch", f"timeout after {chance.randint(20, 40)} s", seconds=seconds),
+            State("failed"),
+        ]
     return [*node_runs("Fetch", seconds=0.2), *node_runs("Review", seconds=seconds)]
 
 
@@ -67,12 +92,22 @@ REVIEW = Scenario(
 def _row(number: int) -> dict[str, Any]:
     when = "tomorrow" if number % 29 else "on Monday"
     ticket = f"Parcel {number}"
-    return {"$id": f"ticket-{number}", "Ticket": ticket, "$expect": f"{ticket} is on its way, and arrives {when}."}
+    return {
+        "$id": f"ticket-{number}",
+        "Ticket": ticket,
+        "$expect": f"{ticket} is on its way, and arrives {when}.",
+    }
 
 
 def call(*argv: str, env: Mapping[str, str]) -> None:
     """Run noxcli, and ignore its exit code."""
-    subprocess.run([*NOXCLI, *argv], env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [*NOXCLI, *argv],
+        env=dict(env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def shoot(page: Path, name: str, height: int) -> Iterator[tuple[str, bytes]]:
@@ -81,9 +116,15 @@ def shoot(page: Path, name: str, height: int) -> Iterator[tuple[str, bytes]]:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             target = Path(profile) / "page.png"
             look = f"--blink-settings=preferredColorScheme={number}"
-            where = [f"--user-data-dir={profile}", f"--window-size=1000,{height}", f"--screenshot={target}"]
+            where = [
+                f"--user-data-dir={profile}",
+                f"--window-size=1000,{height}",
+                f"--screenshot={target}",
+            ]
             command = ["chromium", *FLAGS, look, *where, page.as_uri()]
-            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+            )
             yield f"docs/{name}-{scheme}.png", target.read_bytes()
 
 
@@ -109,9 +150,14 @@ def compared(directory: Path) -> Path:
 
 def files(_root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each picture."""
-    with tempfile.TemporaryDirectory() as directory, Sandbox([BRIEFING, REVIEW], speed=SPEED) as sandbox:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Sandbox([BRIEFING, REVIEW], speed=SPEED) as sandbox,
+    ):
         env = environment(sandbox, directory)
-        run, batch, table = (Path(directory) / name for name in ("run.html", "batch.html", "tickets.jsonl"))
+        run, batch, table = (
+            Path(directory) / name for name in ("run.html", "batch.html", "tickets.jsonl")
+        )
         call("run", "morning briefing", "Topic=the price of copper", "--report", str(run), env=env)
         table.write_text("\n".join(json.dumps(_row(number)) for number in range(1000, 1200)))
         call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)

@@ -80,10 +80,14 @@ def kind(part: Schema, schema: Schema) -> str:
     for choice in choices(part):
         whole = resolved(choice, schema)
         if whole.get("$ref", "").endswith(".json"):
-            kinds.append(escaped(json.loads((SCHEMAS / whole["$ref"]).read_text(encoding="utf-8"))["title"]))
+            kinds.append(
+                escaped(json.loads((SCHEMAS / whole["$ref"]).read_text(encoding="utf-8"))["title"])
+            )
         elif "const" in whole or "enum" in whole:
             values = whole.get("enum", [whole.get("const")])
-            kinds += [code(value if isinstance(value, str) else json.dumps(value)) for value in values]
+            kinds += [
+                code(value if isinstance(value, str) else json.dumps(value)) for value in values
+            ]
         elif whole.get("type") == "array":
             kinds.append(f"list of {kind(whole.get('items', {}), schema)}")
         else:

@@ -20,7 +20,16 @@ from noxcli.models import Run
 from tests.api.test_client import Call, connect, start
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
-from tests.rawserver import Request, Turn, answer, json_answer, raw_server, sending, stay_silent, trickle
+from tests.rawserver import (
+    Request,
+    Turn,
+    answer,
+    json_answer,
+    raw_server,
+    sending,
+    stay_silent,
+    trickle,
+)
 from tests.sample import one_in
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
@@ -96,9 +105,14 @@ def test_a_head_without_end_ends_by_the_time(turn: Turn, monkeypatch: pytest.Mon
 
 
 def test_a_stop_follows_to_another_path_of_its_server() -> None:
-    with raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server, connect(server) as api:
+    with (
+        raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server,
+        connect(server) as api,
+    ):
         assert api.stop_run("x").id == "x"
-    assert [(request.method, request.target) for request in server.requests][1:] == [("POST", "/v1/elsewhere")]
+    assert [(request.method, request.target) for request in server.requests][1:] == [
+        ("POST", "/v1/elsewhere")
+    ]
 
 
 def test_one_limit_holds_for_an_answer_and_its_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,15 +121,25 @@ def test_one_limit_holds_for_an_answer_and_its_redirects(monkeypatch: pytest.Mon
         return answer(302, Location="/v1/runs/x")
 
     monkeypatch.setattr(body, "JSON_SECONDS", 0.5)
-    with raw_server(by_request=redirect_slowly) as server, connect(server) as api, pytest.raises(Unavailable):
+    with (
+        raw_server(by_request=redirect_slowly) as server,
+        connect(server) as api,
+        pytest.raises(Unavailable),
+    ):
         api.find_run("x")
 
 
 @pytest.mark.parametrize("call", [start, read_file])
-def test_a_redirect_takes_no_time_from_a_start_or_a_file(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redirect_takes_no_time_from_a_start_or_a_file(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def answer_slowly(request: Request) -> bytes:
         time.sleep(1)
-        return json_answer(RECORD) if request.target == "/elsewhere" else answer(308, Location="/elsewhere")
+        return (
+            json_answer(RECORD)
+            if request.target == "/elsewhere"
+            else answer(308, Location="/elsewhere")
+        )
 
     monkeypatch.setattr(body, "JSON_SECONDS", 1.6)
     monkeypatch.setattr(client, "READ_TIMEOUT", 1.6)
@@ -130,22 +154,35 @@ HUGE = b"9" * 5000
 ODD_ANSWERS = {
     "chunk size -5": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n" + BODY,
     "chunk size text": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n" + BODY,
-    "chunk size of 5,000 digits": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + HUGE + b"\r\n" + BODY,
-    "chunk size with underscore": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1_0\r\n" + BODY,
+    "chunk size of 5,000 digits": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + HUGE
+    + b"\r\n"
+    + BODY,
+    "chunk size with underscore": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1_0\r\n"
+    + BODY,
     "chunk size empty": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n\r\n",
-    "chunk line without end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 100_000,
-    "chunk size 2**63": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\n" + BODY,
+    "chunk line without end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"1" * 100_000,
+    "chunk size 2**63": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\n"
+    + BODY,
     "length of 5,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + HUGE + b"\r\n\r\n" + BODY,
-    "length of 4,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + HUGE[:4000] + b"\r\n\r\n" + BODY,
+    "length of 4,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: "
+    + HUGE[:4000]
+    + b"\r\n\r\n"
+    + BODY,
     "length 2**63": b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n" + BODY,
     "length -1": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + BODY,
     "length text": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + BODY,
     "length unicode": b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n" + BODY,
-    "lengths that conflict": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" + BODY,
+    "lengths that conflict": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"
+    + BODY,
     "lengths in a list": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n" + BODY,
     "unknown encoding": b"HTTP/1.1 200 OK\r\nContent-Encoding: br, gzip, zstd, x\r\n\r\n" + BODY,
     "not gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + BODY,
-    "encodings without end": b"HTTP/1.1 200 OK\r\nContent-Encoding: " + b"gzip, " * 5000 + b"gzip\r\n\r\n" + BODY,
+    "encodings without end": b"HTTP/1.1 200 OK\r\nContent-Encoding: "
+    + b"gzip, " * 5000
+    + b"gzip\r\n\r\n"
+    + BODY,
     "status 99": b"HTTP/1.1 99 Odd\r\n\r\n" + BODY,
     "status of 5,000 digits": b"HTTP/1.1 " + HUGE + b" Odd\r\n\r\n" + BODY,
     "status -200": b"HTTP/1.1 -200 Odd\r\n\r\n" + BODY,
@@ -159,15 +196,26 @@ ODD_ANSWERS = {
     "header of NUL": b"HTTP/1.1 200 OK\r\nX: \x00\r\n\x00: \x00\r\n\r\n" + BODY,
     "folded header": b"HTTP/1.1 200 OK\r\nContent-Type: a\r\n b\r\n\r\n" + BODY,
     "retry after of 5,000 digits": b"HTTP/1.1 503 No\r\nRetry-After: " + HUGE + b"\r\n\r\n",
-    "odd cookies": b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; expires=" + HUGE + b"; Max-Age=" + HUGE + b"\r\n\r\n" + BODY,
-    "odd charset": b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=\xff\x00odd\r\n\r\n" + BODY,
-    "range of 5,000 digits": b"HTTP/1.1 206 OK\r\nContent-Range: bytes " + HUGE + b"-1/2\r\n\r\n" + BODY,
+    "odd cookies": b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; expires="
+    + HUGE
+    + b"; Max-Age="
+    + HUGE
+    + b"\r\n\r\n"
+    + BODY,
+    "odd charset": b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=\xff\x00odd\r\n\r\n"
+    + BODY,
+    "range of 5,000 digits": b"HTTP/1.1 206 OK\r\nContent-Range: bytes "
+    + HUGE
+    + b"-1/2\r\n\r\n"
+    + BODY,
     "odd location": b"HTTP/1.1 302 On\r\nLocation: \xff\x00://[::1\r\n\r\n",
     "port of 5,000 digits": b"HTTP/1.1 302 On\r\nLocation: http://h:" + HUGE + b"/\r\n\r\n",
     "progress of 400 digits": json_answer({**RECORD, "progress": 10**400}),
     "progress NaN": answer(200, b'{"id": "x", "status": "running", "progress": NaN}'),
     "progress Infinity": answer(200, b'{"id": "x", "status": "running", "progress": -Infinity}'),
-    "progress of 5,000 digits": answer(200, b'{"id": "x", "status": "running", "progress": ' + HUGE + b"}"),
+    "progress of 5,000 digits": answer(
+        200, b'{"id": "x", "status": "running", "progress": ' + HUGE + b"}"
+    ),
 }
 
 
@@ -188,7 +236,8 @@ CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 UNCERTAIN = {
     "a part": answer(206, BODY, Content_Range=f"bytes 0-{len(BODY) - 1}/999"),
     "gzip, chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKED,
-    "chunked twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKED,
+    "chunked twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + CHUNKED,
     "identity": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" + BODY,
     **{
         f"a length of {odd}": f"HTTP/1.1 200 OK\r\nContent-Length: {odd}\r\n\r\n".encode() + BODY
@@ -212,7 +261,9 @@ FOLDED = [
 def test_a_folded_header_about_the_end_is_refused(folded: bytes, call: Call) -> None:
     error = outcome(folded, call)
     if READS_FOLDS and b":\r\n" in folded:  # then nothing is uncertain
-        assert type(error) is type(outcome(folded.replace(b":\r\n\t", b": ").replace(b":\r\n ", b": "), call))
+        assert type(error) is type(
+            outcome(folded.replace(b":\r\n\t", b": ").replace(b":\r\n ", b": "), call)
+        )
     else:
         assert (type(error), "folded over two lines" in error.message) == (Unavailable, True), error
 
@@ -235,17 +286,23 @@ def test_a_progress_that_is_no_number_is_none(name: str) -> None:
 @pytest.mark.parametrize("digits", [4300, 4301, 5000, MAX_INT])
 def test_a_long_integer_is_exact(digits: int) -> None:
     text = "-" + "7" * digits
-    output = outcome(answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": [{text}]}}'.encode()), find).output
+    output = outcome(
+        answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": [{text}]}}'.encode()), find
+    ).output
     assert type(output[0]) is int
     assert output[0] == -(10**digits - 1) // 9 * 7
 
 
 @pytest.mark.parametrize("depth", [100, MAX_LEVELS])
-@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"a": ', "}"), ('[1, {"b": [], "a": ', ', "c": 2}, ""]')])
+@pytest.mark.parametrize(
+    ("before", "after"), [("[", "]"), ('{"a": ', "}"), ('[1, {"b": [], "a": ', ', "c": 2}, ""]')]
+)
 def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
     levels = before.count("[") + before.count("{") - before.count("]")
     text = before * (depth // levels) + '"in\\u00fcde"' + after * (depth // levels)
-    output = outcome(answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": {text}}}'.encode()), find).output
+    output = outcome(
+        answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": {text}}}'.encode()), find
+    ).output
     for _ in range(depth // levels * levels):
         output = output["a"] if isinstance(output, dict) else output[min(1, len(output) - 1)]
     assert output == "inüde"
@@ -269,7 +326,9 @@ def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
 
 @pytest.mark.parametrize("depth", [MAX_LEVELS, 3 * MAX_LEVELS, 20_000])
 @pytest.mark.parametrize("options", [("--json", "--junit", "r.xml"), ("--raw", "A"), ()])
-def test_an_output_that_is_nested_too_deeply_is_refused(noxcli: Noxcli, depth: int, options: tuple[str, ...]) -> None:
+def test_an_output_that_is_nested_too_deeply_is_refused(
+    noxcli: Noxcli, depth: int, options: tuple[str, ...]
+) -> None:
     deep = b"[" * depth + b"1" + b"]" * depth
     record = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep
     result, server = noxcli.against([answer(200, record)], "fetch-output", "w/x", *options)
@@ -297,11 +356,16 @@ def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
     deep = b"[" * 490 + b"]" * 490
     record = b'{"id": "x", "workflow_id": "w", "status": "%s", "progress_details": {"a": %s}}'
     event = b'data: {"type": "state", "data": {"id": "n", "status": "running", "x": %s}, "redisId": "%d-0"}\n\n'
-    running, done = answer(200, record % (b"running", deep)), answer(200, record % (b"completed", deep))
+    running, done = (
+        answer(200, record % (b"running", deep)),
+        answer(200, record % (b"completed", deep)),
+    )
     stream = sending([STREAM, *(event % (deep, number) for number in range(3))])
     for turns, options in (([running] * 3, ["--no-stream"]), ([running, stream, running], [])):
         with raw_server(*turns, done) as server:
-            assert noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"
+            assert (
+                noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"
+            )
 
 
 # Time.
@@ -327,13 +391,26 @@ SLOW_BODY = trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
         trickle(b"H", b"T"),
         stay_silent,
     ],
-    ids=["body", "large body", "chunks", "headers", "interim answers", "error", "status line", "silence"],
+    ids=[
+        "body",
+        "large body",
+        "chunks",
+        "headers",
+        "interim answers",
+        "error",
+        "status line",
+        "silence",
+    ],
 )
 @pytest.mark.parametrize("call", [lambda read: read(), in_a_thread], ids=["main", "worker"])
-def test_a_limit_bounds_the_whole_exchange(turn: Turn, call: Callable[[Callable[[], Any]], Any]) -> None:
+def test_a_limit_bounds_the_whole_exchange(
+    turn: Turn, call: Callable[[Callable[[], Any]], Any]
+) -> None:
     with raw_server(turn) as server, connect(server) as api:
         began = time.monotonic()
-        with pytest.raises(Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 503"):
+        with pytest.raises(
+            Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 503"
+        ):
             call(lambda: api.within(0.2).get_run("w", "r"))
         assert time.monotonic() - began < 5, "a body of any length would take a minute"
 
@@ -342,7 +419,9 @@ def test_a_file_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "READ_TIMEOUT", 0.2)
     error = outcome(SLOW_BODY, read_file)
     assert isinstance(error, Unavailable)
-    assert re.fullmatch(r"the download broke after \d+ bytes: timed out while reading", error.message)
+    assert re.fullmatch(
+        r"the download broke after \d+ bytes: timed out while reading", error.message
+    )
 
 
 def test_a_file_may_take_its_time_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:

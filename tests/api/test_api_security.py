@@ -113,7 +113,9 @@ def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> 
 
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS"])
-def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_is_not_left_for_plain_http(
+    tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A proxy would see the forbidden request, which keeps it on this machine.
     with raw_server(OK) as proxy, raw_server(redirect(f"{UNUSED}/x"), tls=tls) as home:
         monkeypatch.setenv("http_proxy", proxy.url)
@@ -127,7 +129,9 @@ def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monk
 
 def test_a_netrc_is_never_used(tmp_path: Path) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text("machine 127.0.0.1 login u password netrc-secret\ndefault login u password netrc-secret\n")
+    netrc.write_text(
+        "machine 127.0.0.1 login u password netrc-secret\ndefault login u password netrc-secret\n"
+    )
     netrc.chmod(0o600)
     with raw_server(OK) as foreign, raw_server(redirect(foreign.url), hang_up) as home:
         assert get_netrc_auth(home.url), "the file is where requests would find it"
@@ -142,10 +146,14 @@ def test_a_netrc_is_never_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
-def test_a_proxy_from_the_environment_is_used(variable: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_from_the_environment_is_used(
+    variable: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with raw_server(OK) as proxy:
         monkeypatch.setenv(variable, proxy.url)
-        result = noxcli("fetch-output", "w/r", "--base-url", UNUSED, environ={"NOXCLI_ALLOW_HTTP": "1"})
+        result = noxcli(
+            "fetch-output", "w/r", "--base-url", UNUSED, environ={"NOXCLI_ALLOW_HTTP": "1"}
+        )
     assert (result.code, result.out) == (0, b"x\n")
     assert [request.target for request in proxy.requests] == [f"{UNUSED}/v1/workflows/w/runs/r"]
 
@@ -189,7 +197,12 @@ def test_a_proxy_that_quotes_its_password_is_not_repeated(
         refusal = answer(407, body, Content_Type=kind)
         with raw_server(*([json_answer({"items": []})] if met else []), refusal) as proxy:
             monkeypatch.setenv("http_proxy", f"http://bot:p%40ss%20word-1@127.0.0.1:{proxy.port}")
-            argv = ("run", "w" if met else "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--verbose", "--json")
+            argv = (
+                "run",
+                "w" if met else "3c90c3cc-0d44-4b50-8888-8dd25736052a",
+                "--verbose",
+                "--json",
+            )
             result = noxcli(*argv, "--base-url", UNUSED, environ={"NOXCLI_ALLOW_HTTP": "1"})
         assert result.code != 0
         for told in ("ss word", "ss%20word", "Ym90OnBAc3"):
@@ -200,12 +213,18 @@ def test_a_proxy_that_quotes_its_password_is_not_repeated(
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "true", " 1"])
-def test_plain_http_gets_no_key(noxcli: Noxcli, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_gets_no_key(
+    noxcli: Noxcli, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with raw_server(OK) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         environ = {} if value is None else {"NOXCLI_ALLOW_HTTP": value}
         result = noxcli("fetch-output", "w/r", "--json", "--base-url", UNUSED, environ=environ)
-    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (2, "config", True)
+    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (
+        2,
+        "config",
+        True,
+    )
     assert "plain http to example.invalid" in result.err
     assert "NOXCLI_ALLOW_HTTP=1" in result.err
     assert proxy.requests == []
@@ -220,7 +239,12 @@ def test_settings_do_not_show_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://user:url-secret@host", "ftp://user:url-secret@host", "https://user:url-secret@host:99999"]
+    "url",
+    [
+        "https://user:url-secret@host",
+        "ftp://user:url-secret@host",
+        "https://user:url-secret@host:99999",
+    ],
 )
 def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigProblem) as caught:

@@ -34,7 +34,16 @@ from noxcli.errors import (
     Unavailable,
 )
 from tests.process import HUNG
-from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect
+from tests.rawserver import (
+    RawServer,
+    Turn,
+    answer,
+    full_queue,
+    hang_up,
+    json_answer,
+    raw_server,
+    redirect,
+)
 
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]
@@ -76,12 +85,20 @@ CALLS: list[tuple[str, Call, str]] = [
     ("get_run", lambda api: api.get_run("w 1", "r"), "GET /v1/workflows/w%201/runs/r"),
     ("get_run within", lambda api: api.within(5).get_run("w", "r"), "GET /v1/workflows/w/runs/r"),
     ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
-    ("run_data", lambda api: api.get_run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
+    (
+        "run_data",
+        lambda api: api.get_run_data("r"),
+        "GET /v1/runs/r/data?fetch_structured_data=true",
+    ),
     ("stop_run", lambda api: api.stop_run("r"), "POST /v1/runs/r/stop"),
     ("list_runs", lambda api: list(api.list_runs()), "GET /v1/runs?page=1"),
     ("list_runs of", lambda api: list(api.list_runs("w")), "GET /v1/workflows/w/runs?page=1"),
     ("get_workflow", lambda api: api.get_workflow("w"), "GET /v1/workflows/w"),
-    ("list_workflows", lambda api: list(api.list_workflows()), "GET /v1/workflows?type=flow&page=1"),
+    (
+        "list_workflows",
+        lambda api: list(api.list_workflows()),
+        "GET /v1/workflows?type=flow&page=1",
+    ),
     ("me", lambda api: api.get_me(), "GET /v1/admin/me"),
     ("upload", UPLOAD, "POST /v1/file"),
     ("download", lambda api: api.download("f").__exit__(None, None, None), "GET /v1/file/f"),
@@ -98,7 +115,10 @@ def test_a_call_is_one_request_with_key_and_name(call: Call, line: str) -> None:
     assert request.headers["x-api-key"] == KEY
     assert request.headers["user-agent"] == f"noxcli/{__version__}"
     if line == "GET /v1/file/f":
-        assert (request.headers["accept"], request.headers["accept-encoding"]) == ("*/*", "identity")
+        assert (request.headers["accept"], request.headers["accept-encoding"]) == (
+            "*/*",
+            "identity",
+        )
     else:
         assert request.headers["accept"] == "application/json"
     assert "authorization" not in request.headers
@@ -111,7 +131,10 @@ def test_a_stream_is_requested_uncompressed_from_the_cursor() -> None:
             with pytest.raises(StreamClosed):
                 api.open_events("r/1", cursor).next_events(5)
     first, second = server.requests
-    assert (first.target, second.target) == ("/v1/runs/r%2F1/events", "/v1/runs/r%2F1/events?etag=1-0+%26x")
+    assert (first.target, second.target) == (
+        "/v1/runs/r%2F1/events",
+        "/v1/runs/r%2F1/events?etag=1-0+%26x",
+    )
     assert first.headers["accept"] == "text/event-stream"
     assert first.headers["accept-encoding"] == "identity"
     assert first.headers["x-api-key"] == KEY
@@ -163,11 +186,22 @@ def page(count: int, first: int = 0, **envelope: Any) -> bytes:
     [
         pytest.param([page(3, pages=2), page(1, 3, pages=2)], 2, 4, id="as the envelope says"),
         pytest.param([page(100), page(0)], 2, 100, id="until a page is empty"),
-        pytest.param([page(3, total=4), page(1, 3, total=4)], 2, 4, id="until all of the total are there"),
-        pytest.param([page(3, pages=9), page(5, 1, pages=9), page(2, 4, pages=9)], 3, 6, id="until nothing is new"),
-        pytest.param([page(3, pages=9), page(0, pages=9)], 2, 3, id="no further than there are items"),
+        pytest.param(
+            [page(3, total=4), page(1, 3, total=4)], 2, 4, id="until all of the total are there"
+        ),
+        pytest.param(
+            [page(3, pages=9), page(5, 1, pages=9), page(2, 4, pages=9)],
+            3,
+            6,
+            id="until nothing is new",
+        ),
+        pytest.param(
+            [page(3, pages=9), page(0, pages=9)], 2, 3, id="no further than there are items"
+        ),
         pytest.param([json_answer([{"id": "r", "status": "queued"}])], 1, 1, id="a bare list"),
-        pytest.param([json_answer([{"id": "r", "status": "queued"}] * 150)], 1, 150, id="a long bare list"),
+        pytest.param(
+            [json_answer([{"id": "r", "status": "queued"}] * 150)], 1, 150, id="a long bare list"
+        ),
         pytest.param([json_answer({"total": 0})], 1, 0, id="no items"),
         pytest.param([json_answer({"items": None})], 1, 0, id="null items"),
     ],
@@ -196,15 +230,27 @@ MAY_BE_LONGER = "the server's list may be longer than the 2 items that it shows"
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
-        pytest.param([page(2, next_page="c2"), page(2, next_page="c2")], [MAY_BE_LONGER], id="by cursor"),
-        pytest.param([page(2, has_more=True), page(0, has_more=False)], [MAY_BE_LONGER], id="more, then none"),
+        pytest.param(
+            [page(2, next_page="c2"), page(2, next_page="c2")], [MAY_BE_LONGER], id="by cursor"
+        ),
+        pytest.param(
+            [page(2, has_more=True), page(0, has_more=False)], [MAY_BE_LONGER], id="more, then none"
+        ),
         pytest.param([page(2), page(2)], [MAY_BE_LONGER], id="page is ignored"),
-        pytest.param([page(2, pages=9), page(0, pages=9)], [MAY_BE_LONGER], id="fewer pages than announced"),
+        pytest.param(
+            [page(2, pages=9), page(0, pages=9)], [MAY_BE_LONGER], id="fewer pages than announced"
+        ),
         pytest.param([page(2, next="/2"), page(0)], [MAY_BE_LONGER], id="a link to nothing"),
-        pytest.param([page(1, next="/2"), page(1, 1, next=None), page(0)], [], id="links to the end"),
+        pytest.param(
+            [page(1, next="/2"), page(1, 1, next=None), page(0)], [], id="links to the end"
+        ),
         pytest.param([page(2, total=2, next_page="c2")], [], id="a total"),
         pytest.param([page(2, total=5), page(0, total=5)], [MAY_BE_LONGER], id="a larger total"),
-        pytest.param([page(2, total=5), page(2, total=5)], [MAY_BE_LONGER], id="a larger total, and the same page"),
+        pytest.param(
+            [page(2, total=5), page(2, total=5)],
+            [MAY_BE_LONGER],
+            id="a larger total, and the same page",
+        ),
         pytest.param([page(2), page(0)], [], id="an empty page"),
     ],
 )
@@ -216,7 +262,10 @@ def test_a_list_that_may_be_longer_says_so(pages: list[bytes], said: list[str]) 
 
 
 def test_a_list_without_end_is_refused() -> None:
-    with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
+    with (
+        raw_server(*(page(100, 100 * number) for number in range(9))) as server,
+        connect(server) as api,
+    ):
         runs = api.list_runs(most_pages=3)
         with pytest.raises(RequestRejected, match="the list has more than 3 pages"):
             list(runs)
@@ -235,7 +284,9 @@ MEANINGS: dict[tuple[type[NoxError], int, str | None], list[int]] = {
 }
 
 
-@pytest.mark.parametrize(("status", "meaning"), [(each, meaning) for meaning in MEANINGS for each in MEANINGS[meaning]])
+@pytest.mark.parametrize(
+    ("status", "meaning"), [(each, meaning) for meaning in MEANINGS for each in MEANINGS[meaning]]
+)
 @pytest.mark.parametrize("header", ["X-Request-Id", "x-noxus-request-id"])
 def test_a_status_has_its_error_code_and_hint(
     status: int, meaning: tuple[type[NoxError], int, str | None], header: str
@@ -244,7 +295,12 @@ def test_a_status_has_its_error_code_and_hint(
     body = b"" if status == 304 else b'{"detail": "because"}'
     with raw_server(answer(status, body, **{header: "req-7"})) as server:
         error = failure_at(server)
-    assert (type(error), error.exit_code, error.http_status, error.request_id) == (kind, code, status, "req-7")
+    assert (type(error), error.exit_code, error.http_status, error.request_id) == (
+        kind,
+        code,
+        status,
+        "req-7",
+    )
     reason = "" if status == 304 else ": because"
     assert error.message == f"127.0.0.1:{server.port} answered {status}{reason}"
     assert hint in (error.hint or "") if hint else error.hint is None
@@ -255,8 +311,14 @@ def test_a_status_has_its_error_code_and_hint(
 @pytest.mark.parametrize(
     ("turn", "told"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 500\r\nConnection: close\r\n\r\nwait a", "404: wait a"),
-        (answer(404, gzip.compress(b'{"detail": "no such thing"}'), Content_Encoding="gzip"), "404: no such thing"),
+        (
+            b"HTTP/1.1 404 No\r\nContent-Length: 500\r\nConnection: close\r\n\r\nwait a",
+            "404: wait a",
+        ),
+        (
+            answer(404, gzip.compress(b'{"detail": "no such thing"}'), Content_Encoding="gzip"),
+            "404: no such thing",
+        ),
         (answer(404, b"no gzip", Content_Encoding="gzip"), "404"),
     ],
     ids=["broken off", "compressed", "undecodable"],
@@ -359,7 +421,8 @@ def test_retry_after_may_be_a_date(usegmt: bool) -> None:
 def test_a_date_counts_by_the_clock_of_its_server() -> None:
     now = datetime.now(UTC) + timedelta(hours=1)
     dates = {
-        name: format_datetime(now + timedelta(seconds=wait)) for name, wait in {"Date": 0, "Retry-After": 7}.items()
+        name: format_datetime(now + timedelta(seconds=wait))
+        for name, wait in {"Date": 0, "Retry-After": 7}.items()
     }
     assert retry_after_of(dates) == 7.0
 
@@ -369,7 +432,13 @@ def test_a_date_counts_by_the_clock_of_its_server() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>please sign in</html>", b'{"id": "x", "status": "run', b"\xff\xfe\x00", b"[" * 100],
+    [
+        b"",
+        b"<html>please sign in</html>",
+        b'{"id": "x", "status": "run',
+        b"\xff\xfe\x00",
+        b"[" * 100,
+    ],
     ids=["empty", "html", "cut", "binary", "open"],
 )
 def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
@@ -382,7 +451,17 @@ def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, [], "text", 7, {}, {"id": "x"}, {"status": "queued"}, {"id": 7, "status": "x"}, {"id": "", "status": "x"}],
+    [
+        None,
+        [],
+        "text",
+        7,
+        {},
+        {"id": "x"},
+        {"status": "queued"},
+        {"id": 7, "status": "x"},
+        {"id": "", "status": "x"},
+    ],
 )
 def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
     calls: list[Call] = [find, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")]
@@ -406,7 +485,9 @@ def test_an_upload_is_one_part_of_exact_length(size: int) -> None:
 
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])
 def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
-    assert isinstance(failure(json_answer(body), call=lambda api: api.get_workflow("w")), Unavailable)
+    assert isinstance(
+        failure(json_answer(body), call=lambda api: api.get_workflow("w")), Unavailable
+    )
     assert isinstance(failure(json_answer(body), call=UPLOAD), Unavailable)
 
 
@@ -421,11 +502,19 @@ def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
         {"workflow": {"name": "no id"}},
         {"workflow": "text"},
         {"created_at": 7},
-        {"workflow": {"id": "w", "definition": {"nodes": [None, {"id": 7}, {"id": "n", "node_config": []}]}}},
+        {
+            "workflow": {
+                "id": "w",
+                "definition": {"nodes": [None, {"id": 7}, {"id": "n", "node_config": []}]},
+            }
+        },
     ],
 )
 def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
-    with raw_server(json_answer({"id": "x", "status": "brand_new", **odd})) as server, connect(server) as api:
+    with (
+        raw_server(json_answer({"id": "x", "status": "brand_new", **odd})) as server,
+        connect(server) as api,
+    ):
         run = api.get_run("w", "x")
     assert (run.id, run.workflow_id, run.status, run.settled) == ("x", "w", "brand_new", False)
 
@@ -433,12 +522,17 @@ def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
 def test_an_old_answer_of_a_cache_is_told_once() -> None:
     said: list[str] = []
     old = json_answer(RECORD, Age="120")
-    with raw_server(json_answer(RECORD, Age="0"), old, old) as server, connect(server, warn=said.append) as api:
+    with (
+        raw_server(json_answer(RECORD, Age="0"), old, old) as server,
+        connect(server, warn=said.append) as api,
+    ):
         for _ in range(3):
             find(api)
     assert {request.headers["cache-control"] for request in server.requests} == {"no-cache"}
     host = server.url.removeprefix("http://")
-    assert said == [f"a cache before {host} gave an answer that was 120 s old: it may be out of date"]
+    assert said == [
+        f"a cache before {host} gave an answer that was 120 s old: it may be out of date"
+    ]
 
 
 # Connections that break.
@@ -457,7 +551,10 @@ def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     error = broken(start, "https://noxus.invalid")
-    assert (error.message, error.sent) == ("can't look up noxus.invalid: the host name is unknown", False)
+    assert (error.message, error.sent) == (
+        "can't look up noxus.invalid: the host name is unknown",
+        False,
+    )
 
 
 def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
@@ -466,7 +563,10 @@ def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
         soon = lambda api: api.within(0.2).get_run("w", "r")  # noqa: E731
         late = pool.submit(broken, soon, url).result(timeout=5)
     host = url.removeprefix("http://")
-    assert (error.message, error.sent) == (f"no answer from {host}: timed out while connecting", False)
+    assert (error.message, error.sent) == (
+        f"no answer from {host}: timed out while connecting",
+        False,
+    )
     assert isinstance(late, Unavailable)
 
 
@@ -526,7 +626,10 @@ def test_a_redirects_body_is_not_read() -> None:
         connect(server) as api,
     ):
         assert api.within(1).get_run("w", "r").id == "r"
-    assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
+    assert [request.target for request in server.requests] == [
+        "/v1/workflows/w/runs/r",
+        "/v1/elsewhere",
+    ]
 
 
 # Redirects; where the key goes is in test_api_security.py.
@@ -534,19 +637,32 @@ def test_a_redirects_body_is_not_read() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_read_follows_a_redirect(status: int) -> None:
-    with raw_server(redirect("/other?x=1", status), json_answer(RECORD)) as server, connect(server) as api:
+    with (
+        raw_server(redirect("/other?x=1", status), json_answer(RECORD)) as server,
+        connect(server) as api,
+    ):
         list(api.list_runs())
     assert [request.headers["x-api-key"] for request in server.requests] == [KEY, KEY]
     assert [request.target for request in server.requests] == ["/v1/runs?page=1", "/other?x=1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("call", [start, UPLOAD, lambda api: api.stop_run("r")], ids=["start", "upload", "stop"])
+@pytest.mark.parametrize(
+    "call", [start, UPLOAD, lambda api: api.stop_run("r")], ids=["start", "upload", "stop"]
+)
 def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -> None:
-    with raw_server(json_answer(RECORD)) as foreign, raw_server(redirect(foreign.url, status)) as server:
+    with (
+        raw_server(json_answer(RECORD)) as foreign,
+        raw_server(redirect(foreign.url, status)) as server,
+    ):
         error = failure_at(server, call)
-    kind = Unavailable if call is start and status not in {307, 308} else RequestRejected  # in doubt, or not
-    assert (type(error), error.message) == (kind, f"POST was redirected to http://127.0.0.1:{foreign.port}")
+    kind = (
+        Unavailable if call is start and status not in {307, 308} else RequestRejected
+    )  # in doubt, or not
+    assert (type(error), error.message) == (
+        kind,
+        f"POST was redirected to http://127.0.0.1:{foreign.port}",
+    )
     assert "base URL" in (error.hint or "")
     assert (len(server.requests), len(foreign.requests)) == (1, 0)
 
@@ -554,7 +670,10 @@ def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -
 def test_redirects_in_circles_end() -> None:
     with raw_server(redirect("/again")) as server:
         error = failure_at(server)
-    assert (type(error), error.message) == (RequestRejected, f"127.0.0.1:{server.port} redirects in circles")
+    assert (type(error), error.message) == (
+        RequestRejected,
+        f"127.0.0.1:{server.port} redirects in circles",
+    )
     assert len(server.requests) == 6
 
 
@@ -578,7 +697,9 @@ def test_a_redirect_without_a_target_is_refused() -> None:
         (answer(503), None, Unavailable),
     ],
 )
-def test_a_stream_that_is_none_says_what_to_do(turn: bytes, cursor: str | None, kind: type[NoxError]) -> None:
+def test_a_stream_that_is_none_says_what_to_do(
+    turn: bytes, cursor: str | None, kind: type[NoxError]
+) -> None:
     assert type(failure(turn, call=lambda api: api.open_events("r", cursor).next_events(5))) is kind
 
 
@@ -589,6 +710,8 @@ def download(*turns: Turn) -> bytes:
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "x"])
 def test_a_coding_that_can_not_be_read_is_not_the_file(coding: str) -> None:
-    with pytest.raises(OutputNotDelivered, match=re.escape(f"as {coding}, which noxcli can't read")):
+    with pytest.raises(
+        OutputNotDelivered, match=re.escape(f"as {coding}, which noxcli can't read")
+    ):
         download(answer(200, gzip.compress(b"all of it"), Content_Encoding=coding))
     assert download(answer(200, b"all of it", Content_Encoding="identity")) == b"all of it"

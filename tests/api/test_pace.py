@@ -103,7 +103,9 @@ def test_the_first_refusal_among_few_requests_shows_no_rate() -> None:
 @pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [10, 20])
-def test_most_of_a_limit_is_used_and_few_requests_refused(form: str, retry_after: float, rate: int) -> None:
+def test_most_of_a_limit_is_used_and_few_requests_refused(
+    form: str, retry_after: float, rate: int
+) -> None:
     served, refused = played(Limited(form, rate), 40.0, retry_after)
     assert served >= 0.9 * rate * 40
     assert refused <= 0.05 * served
@@ -117,7 +119,11 @@ REQUESTS = {
 
 
 def ask(
-    pace: RateLimiter, kind: Kind, status: int, headers: Mapping[str, str] | None = None, limit: float = math.inf
+    pace: RateLimiter,
+    kind: Kind,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    limit: float = math.inf,
 ) -> None:
     response = requests.Response()
     response.status_code = status

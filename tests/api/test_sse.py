@@ -45,13 +45,18 @@ def test_a_case_reads_the_same_however_it_is_cut(case: dict[str, Any]) -> None:
     raw = base64.b64decode(case["bytes_b64"])
 
     assert read([raw]) == expected(case), "whole"
-    assert read([raw[place : place + 1] for place in range(len(raw))]) == expected(case), "byte by byte"
+    assert read([raw[place : place + 1] for place in range(len(raw))]) == expected(case), (
+        "byte by byte"
+    )
     for place in range(len(raw) + 1):
         assert read([raw[:place], raw[place:]]) == expected(case), f"cut at {place}"
 
 
 def test_an_empty_piece_between_cr_and_lf_changes_nothing() -> None:
-    assert read([b"data: a\r", b"", b"\n\r\ndata: b\r\n\r\n"]) == [("message", "a"), ("message", "b")]
+    assert read([b"data: a\r", b"", b"\n\r\ndata: b\r\n\r\n"]) == [
+        ("message", "a"),
+        ("message", "b"),
+    ]
 
 
 def test_a_frame_over_the_limit_is_refused_before_it_is_whole() -> None:
@@ -73,11 +78,15 @@ def test_an_event_of_too_many_lines_is_refused_at_once(line: bytes) -> None:
 def test_a_large_event_in_small_pieces_is_read_once() -> None:
     text = "ä" * 300_000
     raw = f"data: {text}\n\n".encode()
-    assert read([raw[place : place + 64] for place in range(0, len(raw), 64)]) == [("message", text)]
+    assert read([raw[place : place + 64] for place in range(0, len(raw), 64)]) == [
+        ("message", text)
+    ]
 
 
 def envelope(kind: str, data: Any, redis_id: str | None = "1-0") -> bytes:
-    return b"data: " + json.dumps({"type": kind, "data": data, "redisId": redis_id}).encode() + b"\n\n"
+    return (
+        b"data: " + json.dumps({"type": kind, "data": data, "redisId": redis_id}).encode() + b"\n\n"
+    )
 
 
 def test_an_envelope_becomes_an_event_with_its_data_untouched() -> None:
@@ -107,7 +116,9 @@ def test_keep_alives_are_no_events() -> None:
 
 @pytest.mark.parametrize("name", ["done", "timeout", "error"])
 def test_the_servers_own_endings_end_the_stream(name: str) -> None:
-    frames = envelope("state", {}) + f'event: {name}\ndata: {{"message": "worker lost"}}\n\n'.encode()
+    frames = (
+        envelope("state", {}) + f'event: {name}\ndata: {{"message": "worker lost"}}\n\n'.encode()
+    )
     events, ending = parse_events(frames + envelope("state", {}))
     assert len(events) == 1
     assert ending is not None
@@ -115,7 +126,9 @@ def test_the_servers_own_endings_end_the_stream(name: str) -> None:
     assert "worker lost" in ending.message
 
 
-@pytest.mark.parametrize("said", ["", "ping", "[DONE]", "{oops", '{"type": "state", "data": ', "<html>"])
+@pytest.mark.parametrize(
+    "said", ["", "ping", "[DONE]", "{oops", '{"type": "state", "data": ', "<html>"]
+)
 def test_a_message_that_is_no_json_ends_nothing(said: str) -> None:
     events, ending = parse_events(
         envelope("state", {"n": 1}) + f"data: {said}\n\n".encode() + envelope("state", {"n": 2})
@@ -128,7 +141,9 @@ def test_a_message_that_is_no_json_ends_nothing(said: str) -> None:
     assert ending is None
 
 
-@pytest.mark.parametrize("filling", [b"\n", b":\n\n", b":\n", b"\n:", b": keep-alive\n\n", b"\r\n", b": x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "filling", [b"\n", b":\n\n", b":\n", b"\n:", b": keep-alive\n\n", b"\r\n", b": x\r\n\r\n"]
+)
 def test_a_megabyte_between_two_events_costs_next_to_nothing(filling: bytes) -> None:
     framer, began = Framer(), time.process_time()
     raw = envelope("state", {}) + filling * (2**20 // len(filling)) + b"\n" + envelope("state", {})
@@ -156,12 +171,25 @@ FORMS = [
     "data: [1]\n\n",
 ]
 MARKS = ["\n", "\n\n", " ", "\t", '"', "\\", "{", "}", "[", ",", ":", "-", "\x00", "\x7f", "ä"]
-WORDS = ["data: ", "event: news\n", "id: \n", "retry: 1\n", "NaN", "1e999", "Infinity", "null", '"data":1,', "\\u0000"]
+WORDS = [
+    "data: ",
+    "event: news\n",
+    "id: \n",
+    "retry: 1\n",
+    "NaN",
+    "1e999",
+    "Infinity",
+    "null",
+    '"data":1,',
+    "\\u0000",
+]
 STUFF = ["", *MARKS, *WORDS, "9" * 5000, "[" * 600]
 
 
 def mutated(rng: random.Random) -> str:
-    frames = "".join(rng.choices(FORMS, weights=[8, 3, 3, 2, 2, 1, 1, 0.2, 1, 1], k=rng.randint(1, 6)))
+    frames = "".join(
+        rng.choices(FORMS, weights=[8, 3, 3, 2, 2, 1, 1, 0.2, 1, 1], k=rng.randint(1, 6))
+    )
     for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
         place = rng.randrange(len(frames))
         frames = frames[:place] + rng.choice(STUFF) + frames[place + rng.choice([0, 0, 1, 2]) :]
@@ -188,13 +216,19 @@ def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
             continue
         if isinstance(said, dict) and isinstance(said.get("type"), str):
             redis_id = said.get("redisId")
-            events.append(RunEvent(said["type"], said.get("data"), None if redis_id is None else str(redis_id)))
+            events.append(
+                RunEvent(
+                    said["type"], said.get("data"), None if redis_id is None else str(redis_id)
+                )
+            )
         else:
             events.append(RunEvent(name, said))
     return events, False
 
 
-@pytest.mark.parametrize("batch", [0, *(pytest.param(batch, marks=pytest.mark.wide) for batch in (1, 2, 3))])
+@pytest.mark.parametrize(
+    "batch", [0, *(pytest.param(batch, marks=pytest.mark.wide) for batch in (1, 2, 3))]
+)
 def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> None:
     short = 0
     for seed in range(batch * 5000, batch * 5000 + 5000):
@@ -238,12 +272,19 @@ def close_delimited(raw: bytes) -> list[bytes]:
 
 
 def content_length(raw: bytes) -> list[bytes]:
-    return [HEAD + b"Content-Length: %d\r\n\r\n" % len(raw), raw[: len(raw) // 2], raw[len(raw) // 2 :]]
+    return [
+        HEAD + b"Content-Length: %d\r\n\r\n" % len(raw),
+        raw[: len(raw) // 2],
+        raw[len(raw) // 2 :],
+    ]
 
 
 def gzipped(raw: bytes) -> list[bytes]:
     packer = zlib.compressobj(wbits=31)
-    flushed = [packer.compress(raw[:10]) + packer.flush(zlib.Z_SYNC_FLUSH), packer.compress(raw[10:]) + packer.flush()]
+    flushed = [
+        packer.compress(raw[:10]) + packer.flush(zlib.Z_SYNC_FLUSH),
+        packer.compress(raw[10:]) + packer.flush(),
+    ]
     assert gzip.decompress(b"".join(flushed)) == raw
     return [HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", *flushed]
 
@@ -259,9 +300,13 @@ def take_all(server: RawServer) -> tuple[list[RunEvent], Exception]:
                 return events, ending
 
 
-@pytest.mark.parametrize("body", [chunked, one_byte_chunks, close_delimited, content_length, gzipped])
+@pytest.mark.parametrize(
+    "body", [chunked, one_byte_chunks, close_delimited, content_length, gzipped]
+)
 def test_all_cases_over_real_http(body: Body) -> None:
-    with raw_server(*(sending(body(base64.b64decode(case["bytes_b64"]))) for case in CASES)) as server:
+    with raw_server(
+        *(sending(body(base64.b64decode(case["bytes_b64"]))) for case in CASES)
+    ) as server:
         for case in CASES:
             events, ending = take_all(server)
             assert_same(case, events, ending)
@@ -337,4 +382,6 @@ def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
         for _ in range(10):
             bursts.append(feed.next_events(5))
             taken.release()
-    assert [[event.data["n"] for event in burst] for burst in bursts] == [[number] for number in range(10)]
+    assert [[event.data["n"] for event in burst] for burst in bursts] == [
+        [number] for number in range(10)
+    ]

@@ -15,7 +15,10 @@ from tests.rawserver import hang_up, json_answer, raw_server, reset, sending
 RECORD = 16 * 1024  # bytes; TLS decrypts one record of at most this size at a time (RFC 8446, 5.1)
 BODY = bytes(range(256)) * (RECORD // 256) * 6
 HEAD = b"HTTP/1.1 200 OK\r\n"
-LENGTH, LONGER = b"Content-Length: %d\r\n\r\n" % len(BODY), b"Content-Length: %d\r\n\r\n" % (len(BODY) + 1)
+LENGTH, LONGER = (
+    b"Content-Length: %d\r\n\r\n" % len(BODY),
+    b"Content-Length: %d\r\n\r\n" % (len(BODY) + 1),
+)
 TO_THE_END = b"\r\n"
 CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
     b"1000\r\n%b\r\n" % BODY[place : place + 0x1000] for place in range(0, len(BODY), 0x1000)
@@ -39,7 +42,11 @@ def send_damaged_record(peer: socket.socket) -> None:
 def received(tls: ssl.SSLContext, answer: bytes, end: Ending) -> tuple[bytes, str | None]:
     """Return the bytes of a file, and the message of the error."""
     pieces: list[bytes] = []
-    with raw_server(sending([answer], end), tls=tls) as server, connect(server) as api, api.download("f") as opened:
+    with (
+        raw_server(sending([answer], end), tls=tls) as server,
+        connect(server) as api,
+        api.download("f") as opened,
+    ):
         try:
             for piece in opened.pieces():
                 pieces.append(piece)
@@ -50,7 +57,9 @@ def received(tls: ssl.SSLContext, answer: bytes, end: Ending) -> tuple[bytes, st
 
 @pytest.mark.parametrize("end", [close_notify, hang_up], ids=["closed properly", "just closed"])
 @pytest.mark.parametrize("answer", [LENGTH + BODY, CHUNKS + b"0\r\n\r\n"], ids=["length", "chunks"])
-def test_a_body_with_an_end_of_its_own_is_whole(tls: ssl.SSLContext, answer: bytes, end: Ending) -> None:
+def test_a_body_with_an_end_of_its_own_is_whole(
+    tls: ssl.SSLContext, answer: bytes, end: Ending
+) -> None:
     assert received(tls, HEAD + answer, end) == (BODY, None)
 
 
@@ -58,7 +67,9 @@ def test_close_notify_ends_a_body_without_a_length(tls: ssl.SSLContext) -> None:
     assert received(tls, HEAD + TO_THE_END + BODY, close_notify) == (BODY, None)
 
 
-@pytest.mark.parametrize("end", [hang_up, reset, send_damaged_record], ids=["just closed", "reset", "damaged"])
+@pytest.mark.parametrize(
+    "end", [hang_up, reset, send_damaged_record], ids=["just closed", "reset", "damaged"]
+)
 def test_anything_else_leaves_a_body_without_a_length_cut(tls: ssl.SSLContext, end: Ending) -> None:
     body, error = received(tls, HEAD + TO_THE_END + BODY, end)
     assert body == BODY or end is reset  # which drops what has not arrived
@@ -67,9 +78,13 @@ def test_anything_else_leaves_a_body_without_a_length_cut(tls: ssl.SSLContext, e
     assert error.startswith(f"the download broke after {len(body):,} bytes: ")
 
 
-@pytest.mark.parametrize("end", [close_notify, hang_up, reset], ids=["closed properly", "just closed", "reset"])
+@pytest.mark.parametrize(
+    "end", [close_notify, hang_up, reset], ids=["closed properly", "just closed", "reset"]
+)
 @pytest.mark.parametrize("answer", [LONGER + BODY, CHUNKS], ids=["length", "chunks"])
-def test_a_break_after_whole_records_is_noticed(tls: ssl.SSLContext, answer: bytes, end: Ending) -> None:
+def test_a_break_after_whole_records_is_noticed(
+    tls: ssl.SSLContext, answer: bytes, end: Ending
+) -> None:
     body, error = received(tls, HEAD + answer, end)
     assert body == BODY or end is reset
     assert error is not None
@@ -77,7 +92,11 @@ def test_a_break_after_whole_records_is_noticed(tls: ssl.SSLContext, answer: byt
 
 def test_a_record_that_tls_cut_is_no_answer(tls: ssl.SSLContext) -> None:
     said = json_answer({"id": "x", "status": "completed"}).replace(b"Content-Length", b"X-Length")
-    with raw_server(sending([said]), tls=tls) as server, connect(server) as api, pytest.raises(Unavailable):
+    with (
+        raw_server(sending([said]), tls=tls) as server,
+        connect(server) as api,
+        pytest.raises(Unavailable),
+    ):
         api.find_run("x")
 
 

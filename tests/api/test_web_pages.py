@@ -45,11 +45,16 @@ def page(status: int, kind: str = "text/html; charset=utf-8") -> bytes:
 
 
 @pytest.mark.parametrize(("status", "command"), one_in(3, [200, 404, 405], FIRST.values()))
-def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command: tuple[str, ...], status: int) -> None:
+def test_a_web_page_as_the_first_answer_ends_the_command(
+    noxcli: Noxcli, command: tuple[str, ...], status: int
+) -> None:
     write_rows("a", "b")
     result, server = noxcli.against([page(status)], *command)
     if "--no-check" in command and status == 200:
-        assert (result.code, len([one for one in server.requests if one.method == "POST"])) == (7, 1)
+        assert (result.code, len([one for one in server.requests if one.method == "POST"])) == (
+            7,
+            1,
+        )
         return
     assert result.code == 2
     assert "with a web page, not the API" in (result.text if command == ("doctor",) else result.err)
@@ -57,7 +62,9 @@ def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command
     assert result.err.count("with a web page") <= 1
     assert len(server.requests) <= {"doctor": 3, "stop": 1}.get(command[0], 2)
     assert (
-        not [one for one in server.requests if one.method == "POST"] or command[0] == "stop" or "--no-check" in command
+        not [one for one in server.requests if one.method == "POST"]
+        or command[0] == "stop"
+        or "--no-check" in command
     )
 
 
@@ -85,9 +92,13 @@ def made(status: int, url: str, kind: str) -> requests.Response:
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 6), (403, 6), (200, 6)])
-def test_a_page_after_the_api_has_answered_is_no_address(noxcli: Noxcli, status: int, code: int) -> None:
+def test_a_page_after_the_api_has_answered_is_no_address(
+    noxcli: Noxcli, status: int, code: int
+) -> None:
     record = json_answer({"id": RUN, "workflow_id": RUN, "status": "running"})
-    result, _ = noxcli.against([record, page(status)], "wait", f"{RUN}/{RUN}", "--no-stream", "--retry-for", "0")
+    result, _ = noxcli.against(
+        [record, page(status)], "wait", f"{RUN}/{RUN}", "--no-stream", "--retry-for", "0"
+    )
     assert (result.code, "not the API" in result.err) == (code, False), result.err
 
 
@@ -131,7 +142,9 @@ def below_a_path(tmp_path: Path) -> Iterator[tuple[str, Sandbox]]:
         yield f"{url}/api/backend", sandbox
 
 
-def test_an_api_below_a_path_works_in_every_verb(noxcli: Noxcli, below_a_path: tuple[str, Sandbox]) -> None:
+def test_an_api_below_a_path_works_in_every_verb(
+    noxcli: Noxcli, below_a_path: tuple[str, Sandbox]
+) -> None:
     url, sandbox = below_a_path
     Path("f.txt").write_text("a file")
     write_rows("a", "b")
@@ -146,7 +159,19 @@ def test_an_api_below_a_path_works_in_every_verb(noxcli: Noxcli, below_a_path: t
     works("run", "quick", "Q=x", "--format", "ndjson")
     for verb in ("stream", "wait", "fetch-output", "inspect", "stop", "rerun"):
         works(verb, "@last", *(["--raw", "A"] if verb == "fetch-output" else []))
-    for line in ("runs", "workflows", "inputs quick", "versions quick", "batch quick rows.jsonl", "doctor"):
+    for line in (
+        "runs",
+        "workflows",
+        "inputs quick",
+        "versions quick",
+        "batch quick rows.jsonl",
+        "doctor",
+    ):
         works(*line.split())
-    noxcli("run", "quick", "Q=x", environ={**environ, "NOXUS_BACKEND_URL": url.removesuffix("/api/backend")})
+    noxcli(
+        "run",
+        "quick",
+        "Q=x",
+        environ={**environ, "NOXUS_BACKEND_URL": url.removesuffix("/api/backend")},
+    )
     assert {request.path.partition("/")[0] for request in sandbox.requests} == {""}

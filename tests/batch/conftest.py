@@ -24,7 +24,12 @@ def echoes(plays: Any) -> Callable[..., str]:
         return ENDS.get(inputs["Q"], [])
 
     def add(**more: Any) -> str:
-        given = {"nodes": [input_node("Q")], "script": script, "output": lambda inputs: {"A": inputs["Q"]}, **more}
+        given = {
+            "nodes": [input_node("Q")],
+            "script": script,
+            "output": lambda inputs: {"A": inputs["Q"]},
+            **more,
+        }
         return str(plays(**given))
 
     return add

@@ -21,7 +21,11 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     resolve = socket.getaddrinfo
 
     def found(host: Any, *rest: Any, **more: Any) -> Any:
-        return [each for one in (addresses if host == NAME else (host,)) for each in resolve(one, *rest, **more)]
+        return [
+            each
+            for one in (addresses if host == NAME else (host,))
+            for each in resolve(one, *rest, **more)
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", found)
 
@@ -38,17 +42,26 @@ def behind_a_dead_address(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> 
 
 
 @pytest.mark.long(10)
-def test_a_dead_address_costs_seconds_once(noxcli: Noxcli, workflow: str, behind_a_dead_address: str) -> None:
+def test_a_dead_address_costs_seconds_once(
+    noxcli: Noxcli, workflow: str, behind_a_dead_address: str
+) -> None:
     noxcli.clock = Clock()
     noxcli.environ["NOXUS_BACKEND_URL"] = behind_a_dead_address
-    for argv in (("run", workflow, "Q=a", "--json"), ("batch", workflow, write_rows(*map(str, range(12))))):
+    for argv in (
+        ("run", workflow, "Q=a", "--json"),
+        ("batch", workflow, write_rows(*map(str, range(12)))),
+    ):
         transport.ANSWERED.clear()
         began = time.monotonic()
         result = noxcli(*argv)
-        assert (result.code, time.monotonic() - began < 6) == (0, True), result.err  # twice would be 6
+        assert (result.code, time.monotonic() - began < 6) == (0, True), (
+            result.err
+        )  # twice would be 6
 
 
-def test_a_refused_address_costs_nothing(noxcli: Noxcli, workflow: str, sandbox: Sandbox, monkeypatch: Any) -> None:
+def test_a_refused_address_costs_nothing(
+    noxcli: Noxcli, workflow: str, sandbox: Sandbox, monkeypatch: Any
+) -> None:
     resolve_to(monkeypatch, "127.0.0.9", "127.0.0.1")
     noxcli.environ["NOXUS_BACKEND_URL"] = sandbox.url.replace("127.0.0.1", NAME)
     assert noxcli("run", workflow, "Q=a", "--json").code == 0

@@ -35,17 +35,28 @@ def moody(plays: Any) -> str:
 
 
 def stored() -> dict[str, Any]:
-    lines = [json.loads(line) for line in Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()]
-    return {line["input"]["Q"]: (line["asked"], (line["result"]["output"] or {}).get("A")) for line in lines}
+    lines = [
+        json.loads(line) for line in Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()
+    ]
+    return {
+        line["input"]["Q"]: (line["asked"], (line["result"]["output"] or {}).get("A"))
+        for line in lines
+    }
 
 
-def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, moody: str) -> None:
+def test_rows_that_are_not_good_are_asked_again(
+    noxcli: Noxcli, sandbox: Sandbox, moody: str
+) -> None:
     batch = ("batch", moody, write_rows(*[{"$id": row, "Q": row} for row in ROWS]), *ASKED)
     assert noxcli(*batch).code == 1
     again = noxcli(*batch, "--again", "red")
     assert again.code == 0, again.err
     assert "re-running 3 rows" in again.err
-    assert sorted((line["id"], line["asked"]) for line in again.lines) == [("b", 2), ("c", 2), ("d", 2)]
+    assert sorted((line["id"], line["asked"]) for line in again.lines) == [
+        ("b", 2),
+        ("c", 2),
+        ("d", 2),
+    ]
     assert stored() == {"a": (1, "right"), **dict.fromkeys("bcd", (2, "right"))}
     luck = "warning: 3 rows passed only after a re-run"
     assert luck in again.err
@@ -53,13 +64,22 @@ def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox
     assert (last.code, luck in last.err) == (0, True), last.err
     assert len(sandbox.runs(moody)) == 7, "nothing is red any more"
     asked = noxcli("results", "rows.jsonl.batch", *ASKED)
-    assert (asked.code, luck in asked.err, "re-run" in noxcli("results", "rows.jsonl.batch").err) == (0, True, False)
+    assert (
+        asked.code,
+        luck in asked.err,
+        "re-run" in noxcli("results", "rows.jsonl.batch").err,
+    ) == (0, True, False)
     shutil.copytree("rows.jsonl.batch", "base")
     noxcli(*batch, "--output-dir", "base", "--fresh", "--max-parallel", "1")
-    assert "3 rows of NEW passed only after a re-run" in noxcli("compare", "base", "rows.jsonl.batch").err
+    assert (
+        "3 rows of NEW passed only after a re-run"
+        in noxcli("compare", "base", "rows.jsonl.batch").err
+    )
 
 
-def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, moody: str) -> None:
+def test_all_repetitions_of_a_row_are_asked_again(
+    noxcli: Noxcli, sandbox: Sandbox, moody: str
+) -> None:
     rows = write_rows({"Q": "a"}, {"Q": "b"})
     batch = ("batch", moody, rows, *ASKED, "--repeat", "2", "--max-parallel", "1")
     assert noxcli(*batch).code == 11
@@ -70,7 +90,9 @@ def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandb
     assert (noxcli(*enough).code, len(sandbox.runs(moody))) == (0, 6)
 
 
-def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "wrong"})  # red for good
     batch = ("batch", workflow, write_rows(*[{"$id": row, "Q": row} for row in "ab"]), *ASKED)
     assert noxcli(*batch).code == 11
@@ -88,17 +110,26 @@ def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, 
         journal.write_text("".join(lines[:kept]))
         began, chosen = len(sandbox.runs(workflow)), "chosen" in steps[:kept]
         done = [json.loads(line) for line in lines[before:kept]]
-        sent, started = ({each["id"] for each in done if each.get("step") == step} for step in ("sent", "started"))
+        sent, started = (
+            {each["id"] for each in done if each.get("step") == step}
+            for step in ("sent", "started")
+        )
         # The list has several runs of each input, so that it can't tell which one a row that was only sent has.
         assert noxcli(*batch, "--again", "red").code == (7 if sent - started else 11)
         assert len(sandbox.runs(workflow)) - began == (2 - len(sent) if chosen else 2), steps[:kept]
         assert sent - started or {asked for asked, _ in stored().values()} == {2}
 
 
-def test_a_choice_that_ended_early_is_gone_on_with(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_choice_that_ended_early_is_gone_on_with(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "wrong"})  # red for good
     batch = ("batch", workflow, write_rows("a", "b"), *ASKED, "--max-parallel", "1")
-    for more, runs in ((), "ab"), (("--again", "red", "--max-failures", "1"), "aab"), (("--again", "red"), "aabb"):
+    for more, runs in (
+        ((), "ab"),
+        (("--again", "red", "--max-failures", "1"), "aab"),
+        (("--again", "red"), "aabb"),
+    ):
         assert noxcli(*batch, *more).code == 11
         assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == [*runs]
 
@@ -113,7 +144,12 @@ def test_a_signal_after_the_last_row_chooses_nothing_anew(
     assert noxcli(*batch).code == 11
     plays(nodes=nodes, output={"A": "wrong"}, faults={"workflow": [Hold(0), Hold(60_000)]})
     with running(*batch, "--again", "red", env=env) as process:
-        until(lambda: [request.path for request in sandbox.requests].count(f"/v1/workflows/{workflow}") == 4)
+        until(
+            lambda: (
+                [request.path for request in sandbox.requests].count(f"/v1/workflows/{workflow}")
+                == 4
+            )
+        )
         ended_by(process, signal.SIGTERM)
     assert (process.returncode, len(sandbox.runs(workflow))) == (143, 1)
     assert (noxcli(*batch, "--again", "red").code, len(sandbox.runs(workflow))) == (11, 1)
@@ -127,7 +163,9 @@ def test_a_signal_after_the_last_row_chooses_nothing_anew(
         (["--fresh"], "--fresh starts over"),
     ],
 )
-def test_what_does_not_go_together_is_refused(noxcli: Noxcli, moody: str, options: list[str], said: str) -> None:
+def test_what_does_not_go_together_is_refused(
+    noxcli: Noxcli, moody: str, options: list[str], said: str
+) -> None:
     result = noxcli("batch", moody, write_rows("a"), "--again", "red", *options)
     assert (result.code, said in result.err) == (2, True), result.err
 
@@ -140,7 +178,10 @@ def test_edited_rows_alone_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, pla
     write_rows(rows[0], {"$id": "b", "Q": "bee"}, *rows[2:], {"$id": "e", "Q": "e"})
     assert noxcli(*batch, "--resume").code == 2
     again = noxcli(*batch, "--again", "edited", "--assert", "output.A != ''")
-    assert (again.code, sorted((line["id"], line["asked"]) for line in again.lines)) == (0, [("b", 1), ("e", 1)])
+    assert (again.code, sorted((line["id"], line["asked"]) for line in again.lines)) == (
+        0,
+        [("b", 1), ("e", 1)],
+    )
     assert "after a re-run" not in again.err  # its earlier answer was to another question
     assert stored() == {row: (1, row.upper()) for row in "acde"} | {"bee": (1, "BEE")}
     assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 6)
@@ -155,12 +196,17 @@ def test_without_ids_other_rows_have_to_stay(noxcli: Noxcli, sandbox: Sandbox, p
     assert noxcli(*batch).code == 0
     write_rows("b", "c", "a")
     moved = noxcli(*batch, "--again", "edited")
-    assert (moved.code, "without ids it is not clear which were edited" in moved.err) == (2, True), moved.err
+    assert (moved.code, "without ids it is not clear which were edited" in moved.err) == (
+        2,
+        True,
+    ), moved.err
     write_rows("a", "c")
     assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 3)
 
 
-def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_an_edited_row_has_no_answer_until_it_is_asked(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
     rows = [{"$id": row, "Q": row} for row in "abc"]
     batch = ("batch", workflow, write_rows(*rows))
@@ -170,7 +216,10 @@ def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: 
     for options in (["--allow-changed-input"], ["--assert", "output.A != ''"]):
         changed = noxcli(*batch, "--resume", *options)
         assert (changed.code, len(sandbox.runs(workflow))) == (8, 3), changed.err
-        assert "row 2 (b): its input in rows.jsonl is not that of its run; re-run it with" in changed.err
+        assert (
+            "row 2 (b): its input in rows.jsonl is not that of its run; re-run it with"
+            in changed.err
+        )
         assert "--again edited\n" in changed.err
     stored = noxcli("results", "rows.jsonl.batch")
     assert (stored.code, [(line["id"], line["result"]["exit_code"]) for line in stored.lines]) == (
@@ -178,19 +227,30 @@ def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: 
         [("c", 0), ("b", 8), ("a", 0)],
     )
     compared = noxcli("compare", "rows.jsonl.batch", "base")
-    assert (compared.code, "its input in rows.jsonl is not" in compared.out.decode()) == (2, False), "no new run"
+    assert (compared.code, "its input in rows.jsonl is not" in compared.out.decode()) == (
+        2,
+        False,
+    ), "no new run"
     assert noxcli("batch", workflow, "rows.jsonl", "--output-dir", "new").code == 0
     compared = noxcli("compare", "rows.jsonl.batch", "new")
-    assert "b\tno answer in BASE (its input in rows.jsonl is not that of its run)" in compared.out.decode()
+    assert (
+        "b\tno answer in BASE (its input in rows.jsonl is not that of its run)"
+        in compared.out.decode()
+    )
     assert noxcli(*batch, "--again", "red", "--assert", "output.A == 'x'").code == 11
-    answers = {line["id"]: line["result"]["exit_code"] for line in noxcli("results", "rows.jsonl.batch").lines}
+    answers = {
+        line["id"]: line["result"]["exit_code"]
+        for line in noxcli("results", "rows.jsonl.batch").lines
+    }
     assert (answers["b"], len(sandbox.runs(workflow))) == (8, 8), "what has no answer is not red"
     again = noxcli(*batch, "--again", "edited")
     assert (again.code, [line["id"] for line in again.lines]) == (0, ["b"]), again.err
     assert noxcli("results", "rows.jsonl.batch").code == 0
 
 
-def test_a_row_that_is_as_it_was_has_its_answer_back(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_row_that_is_as_it_was_has_its_answer_back(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "x"})
     batch = ("batch", workflow, write_rows("a", "b"), "--resume", "--allow-changed-input")
     assert noxcli(*batch).code == 0
@@ -207,15 +267,19 @@ def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: A
     assert noxcli(*batch, "--timeout", "3").code == 124
     write_rows("a", "c")
     result = noxcli(*batch, "--resume", "--allow-changed-input", "--timeout", "1")
-    assert (result.code, "cannot accept an edited row: its run may still be running" in result.err) == (2, True), (
-        result.err
-    )
+    assert (
+        result.code,
+        "cannot accept an edited row: its run may still be running" in result.err,
+    ) == (2, True), result.err
 
 
 def test_each_time_that_a_row_is_asked_counts(noxcli: Noxcli, echoes: Any) -> None:
     row = {"$id": "a", "Q": "bad"}
     batch = ("batch", echoes(), write_rows(row))
-    asked = [noxcli(*batch).lines[0]["asked"], noxcli(*batch, "--again", "failed").lines[0]["asked"]]
+    asked = [
+        noxcli(*batch).lines[0]["asked"],
+        noxcli(*batch, "--again", "failed").lines[0]["asked"],
+    ]
     write_rows({"$id": "b", "Q": "b"}, row)
     moved = noxcli(*batch, "--again", "failed", "--allow-changed-input").lines
     assert (asked, {line["id"]: line["asked"] for line in moved}) == ([1, 2], {"a": 3, "b": 1})

@@ -57,37 +57,58 @@ def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any) -> None:
     assert "3 of 4 rows did not complete" in result.err
     assert "row 2: run" in result.err
     resumed = noxcli("batch", echoes(), write_rows("a", "bad", "ask", "halt"), "--resume")
-    assert (resumed.code, resumed.codes) == (10, {3: 10}), "only what was not final is looked at again"
+    assert (resumed.code, resumed.codes) == (10, {3: 10}), (
+        "only what was not final is looked at again"
+    )
 
 
-def test_resume_prints_nothing_twice_and_keeps_the_code(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_resume_prints_nothing_twice_and_keeps_the_code(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow, rows = echoes(), write_rows("a", "bad")
     assert noxcli("batch", workflow, rows).code == 1
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text) == (1, "")
     assert len(sandbox.runs(workflow)) == 2
-    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --again failed" in again.err
+    assert (
+        f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --again failed"
+        in again.err
+    )
     failed = noxcli("batch", workflow, rows, "--again", "failed")
     assert (failed.code, failed.codes) == (1, {2: 1})
-    assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, "a row that ran twice is one row"
+    assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, (
+        "a row that ran twice is one row"
+    )
     assert len(sandbox.runs(workflow)) == 3
 
 
 def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any) -> None:
     line = f"noxcli batch {echoes()} rows.jsonl"
     workflow = line.split()[2]
-    assert f"run the failed rows again with: {line} --again failed" in noxcli("batch", workflow, write_rows("bad")).err
+    assert (
+        f"run the failed rows again with: {line} --again failed"
+        in noxcli("batch", workflow, write_rows("bad")).err
+    )
     lost = echoes(faults={"start": [LostAnswer()]})
     doubtful = noxcli("batch", lost, write_rows("a"), "--output-dir", "lost")
-    assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume" in doubtful.err
-    assert "with: noxcli" not in noxcli("batch", echoes(), write_rows("a"), "--output-dir", "well").err
+    assert (
+        f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume" in doubtful.err
+    )
+    assert (
+        "with: noxcli" not in noxcli("batch", echoes(), write_rows("a"), "--output-dir", "well").err
+    )
 
 
-def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_a_directory_is_not_used_twice_by_accident(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow, rows = echoes(), write_rows("a")
     noxcli("batch", workflow, rows)
     for more, what in (
-        ((), "a batch, of which 1 of 1 row finished; continue it with --resume, start over with --fresh, or"),
+        (
+            (),
+            "a batch, of which 1 of 1 row finished; continue it with --resume, start over with --fresh, or",
+        ),
         (("--resume", "--shard", "1/2"), "is for shard 1/1, and this is 1/2"),
     ):
         result = noxcli("batch", workflow, rows, *more)
@@ -98,16 +119,25 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_a_fresh_batch_moves_the_earlier_one_aside(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow, rows = echoes(), write_rows("a", "bad")
     for number, before in enumerate((None, 1, 2)):
         result = noxcli("batch", workflow, rows, "--fresh")
-        assert (result.code, len(result.lines), len(sandbox.runs(workflow))) == (1, 2, 2 * number + 2)
+        assert (result.code, len(result.lines), len(sandbox.runs(workflow))) == (
+            1,
+            2,
+            2 * number + 2,
+        )
         moved = f"what was there is in rows.jsonl.batch.{before} now\n"
         assert (moved in result.err) == (before is not None)
         assert "all results: noxcli results rows.jsonl.batch\n" in result.err
         assert f"with: noxcli batch {workflow} rows.jsonl --again failed\n" in result.err
-    assert len({Path(f"rows.jsonl.batch{end}/results.jsonl").read_bytes() for end in ("", ".1", ".2")}) == 3
+    assert (
+        len({Path(f"rows.jsonl.batch{end}/results.jsonl").read_bytes() for end in ("", ".1", ".2")})
+        == 3
+    )
     for more, what in (
         (("--resume",), "--fresh starts over, --resume and --again continue; remove one of them"),
         (("n=1",), "unknown input 'n', the workflow takes 'Q'"),
@@ -122,10 +152,14 @@ def test_a_directory_that_can_not_be_moved_is_told(noxcli: Noxcli, echoes: Any) 
     line = ("batch", echoes(), write_rows("a"), "--output-dir", ".")
     assert noxcli(*line).code == 0
     result = noxcli(*line, "--fresh")
-    assert (result.code, result.out, "can't move . aside: " in result.err) == (2, b"", True), result.err
+    assert (result.code, result.out, "can't move . aside: " in result.err) == (2, b"", True), (
+        result.err
+    )
 
 
-def test_all_mistakes_are_told_before_anything_starts(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_all_mistakes_are_told_before_anything_starts(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q"), input_node("n", type="int", default=1)])
     rows = write_rows({"Q": "a"}, {"Qu": "a"}, {"Q": "x", "n": "many"}, {"Q": "x", "n": 2})
     Path(rows).write_text(Path(rows).read_text() + "oops\n")
@@ -145,15 +179,27 @@ def test_all_mistakes_are_told_before_anything_starts(noxcli: Noxcli, sandbox: S
 
 
 ONE_ID_TWICE = [
-    ("r.jsonl", '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n', "row 3 (line 4)", "row 1 (line 1)"),
-    ("r.jsonl", '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n', "row 2 (line 2)", "row 1 (line 1)"),
+    (
+        "r.jsonl",
+        '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n',
+        "row 3 (line 4)",
+        "row 1 (line 1)",
+    ),
+    (
+        "r.jsonl",
+        '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n',
+        "row 2 (line 2)",
+        "row 1 (line 1)",
+    ),
     ("r.csv", "$id,Q\nb,1\na,2\nb,3\n", "row 3 (line 4)", "row 1 (line 2)"),
 ]
 
 
 @pytest.mark.parametrize(
     ("table", "more"),
-    one_in(3, ONE_ID_TWICE, [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]]),
+    one_in(
+        3, ONE_ID_TWICE, [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]]
+    ),
 )
 def test_an_id_belongs_to_one_row(
     noxcli: Noxcli, sandbox: Sandbox, echoes: Any, table: tuple[str, str, str, str], more: list[str]
@@ -169,9 +215,13 @@ def test_an_id_belongs_to_one_row(
 
 
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any) -> None:
-    result = noxcli("batch", echoes(), write_rows(*[{f"q{number % 25}": "x"} for number in range(50)]))
+    result = noxcli(
+        "batch", echoes(), write_rows(*[{f"q{number % 25}": "x"} for number in range(50)])
+    )
     first, *_, last = result.err.splitlines()
-    assert first.startswith("noxcli: row 1 (line 1) and 1 more row: 'q0' is not an input of the workflow; ")
+    assert first.startswith(
+        "noxcli: row 1 (line 1) and 1 more row: 'q0' is not an input of the workflow; "
+    )
     assert "50 of 50 rows are wrong (the first 40 are listed)" in last
     assert len(result.err.splitlines()) == 21
 
@@ -179,7 +229,12 @@ def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any) -> None:
 def test_a_dry_run_counts(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow, rows = echoes(), write_rows("a", "bad", "c", "d", "e")
     fresh = noxcli("batch", workflow, rows, "--dry-run", "--shard", "2/2")
-    assert (fresh.code, fresh.json["rows"], fresh.json["in_shard"], fresh.json["to_start"]) == (0, 5, 2, 2)
+    assert (fresh.code, fresh.json["rows"], fresh.json["in_shard"], fresh.json["to_start"]) == (
+        0,
+        5,
+        2,
+        2,
+    )
     assert not sandbox.runs(workflow)
     assert not Path("rows.jsonl.batch").exists()
     noxcli("batch", workflow, rows)
@@ -192,11 +247,16 @@ def test_csv_texts_become_the_declared_types(noxcli: Noxcli, sandbox: Sandbox, p
     Path("rows.csv").write_text('$id,Q,n\nx,"a, b",7\ny,c,\n')
     result = noxcli("batch", workflow, "rows.csv")
     assert result.code == 0, result.err
-    assert sorted((run.input for run in sandbox.runs(workflow)), key=str) == [{"Q": "a, b", "n": 7}, {"Q": "c"}]
+    assert sorted((run.input for run in sandbox.runs(workflow)), key=str) == [
+        {"Q": "a, b", "n": 7},
+        {"Q": "c"},
+    ]
     assert result.err.count("'n' takes an int") == 1, "what goes for every row is said once"
 
 
-def test_files_of_rows_are_uploaded_and_common_ones_once(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_files_of_rows_are_uploaded_and_common_ones_once(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("doc", type="file"), input_node("style", type="file")])
     for name in ("a.txt", "b.txt", "s.txt"):
         Path(name).write_text(name)
@@ -206,16 +266,28 @@ def test_files_of_rows_are_uploaded_and_common_ones_once(noxcli: Noxcli, sandbox
     assert sum(request.path == "/v1/file" for request in sandbox.requests) == 3
     assert {run.input["doc"]["name"] for run in sandbox.runs(workflow)} == {"a.txt", "b.txt"}
     assert {run.input["style"]["name"] for run in sandbox.runs(workflow)} == {"s.txt"}
-    missing = noxcli("batch", workflow, write_rows({"doc": "none.txt"}), "--column", "doc@", "--output-dir", "other")
+    missing = noxcli(
+        "batch",
+        workflow,
+        write_rows({"doc": "none.txt"}),
+        "--column",
+        "doc@",
+        "--output-dir",
+        "other",
+    )
     assert "row 1 (line 1): can't read the file none.txt for 'doc'" in missing.err
 
 
 def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any) -> None:
     output = {"Text": "t" * 20_000, "Doc": File("d.pdf", b"%PDF", "application/pdf")}
     rows = write_rows({"$id": "../weird/id", "Q": "a"}, "b")
-    result = noxcli("batch", plays(nodes=[input_node("Q")], output=output), rows, "--output-dir", "out")
+    result = noxcli(
+        "batch", plays(nodes=[input_node("Q")], output=output), rows, "--output-dir", "out"
+    )
     assert result.code == 0, result.err
-    written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file())
+    written = sorted(
+        str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()
+    )
     assert written == [
         "000001-_weird_id/Doc.pdf",
         "000001-_weird_id/Text.txt",
@@ -229,9 +301,13 @@ def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any) -> None:
     assert result.lines[0]["result"]["output"]["Text"].keys() == {"$file"}
 
 
-def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_an_output_that_could_not_be_had_is_fetched_by_resume(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     gone = Answer(404, {"detail": "gone"})
-    workflow = plays(nodes=[input_node("Q")], output={"Text": "t" * 20_000}, faults={"file": [gone]})
+    workflow = plays(
+        nodes=[input_node("Q")], output={"Text": "t" * 20_000}, faults={"file": [gone]}
+    )
     first = noxcli("batch", workflow, write_rows("a"))
     assert (first.code, first.codes) == (9, {1: 9})
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
@@ -240,7 +316,9 @@ def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sa
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_a_refused_row_leaves_the_others_and_is_resumed(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     refusal = Answer(422, {"detail": "not today"})
     workflow = echoes(faults={"start": [refusal]})
     first = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "1")
@@ -271,7 +349,9 @@ def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     assert [step for _, step in steps()].count("withdrawn") == 1
 
 
-def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_two_batches_do_not_share_a_directory(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow, rows = echoes(), write_rows("long")
     with running("batch", workflow, rows, env=environment(sandbox.url)):
         until(lambda: sandbox.runs(workflow))
@@ -308,12 +388,22 @@ def test_a_file_system_without_locks_is_refused(
     assert not sandbox.runs(workflow)
 
 
-@pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])
-def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(noxcli: Noxcli, plays: Any, end: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)]
+)
+def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(
+    noxcli: Noxcli, plays: Any, end: str, code: int
+) -> None:
     """The server allows no read before the limit is over, and has no stream that would report the end."""
     told_off = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"})
-    script = [Sleep(300), State(end)] if end not in {"completed", "running"} else [Sleep(60_000 * (end == "running"))]
-    workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
+    script = (
+        [Sleep(300), State(end)]
+        if end not in {"completed", "running"}
+        else [Sleep(60_000 * (end == "running"))]
+    )
+    workflow = plays(
+        nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]}
+    )
     noxcli.clock, began = Clock(), time.monotonic()
     result = noxcli("batch", workflow, write_rows("a"), "--timeout", "2s")
     assert (result.code, result.codes) == (code, {1: code})
@@ -326,7 +416,9 @@ def test_a_line_to_paste_starts_nothing_over() -> None:
     assert line_with(argv.split(), ["--resume"]) == "noxcli batch w f --again red --resume"
 
 
-def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_only_again_doubtful_may_run_a_row_twice(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), LostAnswer(), LostAnswer()]})
     assert noxcli("batch", workflow, write_rows("a")).code == 7
     noxcli("run", workflow, "Q=a", "--detach")
@@ -346,15 +438,23 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     assert (last.code, last.codes) == (0, {1: 0})
 
 
-def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+def test_rows_with_equal_inputs_take_a_run_each(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any
+) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
     rows = write_rows("same", "same", "same", "same", "b")
     left = noxcli("batch", workflow, rows, "--max-parallel", "1")
     assert (left.code, left.codes) == (7, {1: 7, 2: 7, 3: 7, 4: 0, 5: 0})
     result = noxcli("batch", workflow, rows, "--resume")
-    assert (result.code, sorted(result.codes.values())) == (7, [0, 0, 7]), "one of the three was not started"
+    assert (result.code, sorted(result.codes.values())) == (7, [0, 0, 7]), (
+        "one of the three was not started"
+    )
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 3]
-    ids = {line["result"]["run"]["id"] for line in [*left.lines, *result.lines] if line["result"]["run"]}
+    ids = {
+        line["result"]["run"]["id"]
+        for line in [*left.lines, *result.lines]
+        if line["result"]["run"]
+    }
     assert len(ids) == 4
 
 

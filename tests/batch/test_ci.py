@@ -5,7 +5,11 @@ from pathlib import Path
 from tests import runner
 from tests.conftest import Noxcli, write_rows
 
-ON_GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
+ON_GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_OUTPUT": "outputs",
+    "GITHUB_STEP_SUMMARY": "summary.md",
+}
 
 
 def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow: str) -> None:
@@ -20,7 +24,9 @@ def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow:
     assert any(text.startswith("row 2: run ") for text in code)
     obeyed = runner.commands(result.err)
     assert [command.name for command in obeyed] == ["error", "error"]
-    assert "1 of 3 rows did not complete" in next(command.data for command in obeyed if command.name == "error")
+    assert "1 of 3 rows did not complete" in next(
+        command.data for command in obeyed if command.name == "error"
+    )
 
 
 def test_a_good_batch_has_no_annotation(noxcli: Noxcli, workflow: str) -> None:

@@ -15,7 +15,11 @@ from tests.conftest import Noxcli, Result
 def capitals(plays: Any) -> str:
     """It answers with the capital of its input, and is wrong about Kenya."""
     known = {"France": "Paris", "Peru": "Lima\n", "Kenya": "Mombasa"}
-    return str(plays(nodes=[input_node("Country")], output=lambda inputs: {"City": known[inputs["Country"]]}))
+    return str(
+        plays(
+            nodes=[input_node("Country")], output=lambda inputs: {"City": known[inputs["Country"]]}
+        )
+    )
 
 
 def table(text: str, name: str = "rows.csv") -> str:
@@ -36,10 +40,17 @@ SHEET = 'id,Country,expected,notes\nfr,France,Paris,easy\npe,Peru,Lima,\nke,Keny
 
 def test_a_spreadsheet_works_as_it_is(noxcli: Noxcli, sandbox: Sandbox, capitals: str) -> None:
     line = ("batch", capitals, table(SHEET), "--id", "id", "--keep", "expected", "--keep", "notes")
-    result = noxcli(*line, "--assert", "row.expected == output.City || row.notes == 'easy' || row.\"$id\" == 'pe'")
+    result = noxcli(
+        *line,
+        "--assert",
+        "row.expected == output.City || row.notes == 'easy' || row.\"$id\" == 'pe'",
+    )
     assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 0, "ke": 11}), result.err
     french, kenyan = by_id(result)["fr"], by_id(result)["ke"]
-    assert (french["input"], french["columns"]) == ({"Country": "France"}, {"expected": "Paris", "notes": "easy"})
+    assert (french["input"], french["columns"]) == (
+        {"Country": "France"},
+        {"expected": "Paris", "notes": "easy"},
+    )
     assert kenyan["columns"]["notes"] == "hard,\nold"
     assert by_id(result)["pe"]["columns"] == {"expected": "Lima", "notes": ""}
     assert [set(run.input) for run in sandbox.runs(capitals)] == [{"Country"}] * 3
@@ -55,15 +66,23 @@ def test_columns_that_changed_are_stored_again_however_many(
     assert noxcli(*batch).code == 0
     table(sheet.replace("old", "new"))
     assert noxcli(*batch, "--resume").code == 0
-    assert [line["columns"] for line in noxcli("results", "rows.csv.batch").lines] == [{"notes": "new"}] * 3
+    assert [line["columns"] for line in noxcli("results", "rows.csv.batch").lines] == [
+        {"notes": "new"}
+    ] * 3
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
 @pytest.mark.parametrize(
     ("assertion", "said"),
     [
-        ("row.expectd == output.City", "--assert names row.expectd, but no row has such a column; did you mean 'exp"),
-        ("output.Citty == row.expected", "the workflow has no output 'Citty'; did you mean 'City'?"),
+        (
+            "row.expectd == output.City",
+            "--assert names row.expectd, but no row has such a column; did you mean 'exp",
+        ),
+        (
+            "output.Citty == row.expected",
+            "the workflow has no output 'Citty'; did you mean 'City'?",
+        ),
         ("contains(output.City, row.expected) && row.\"$id\" == null && row.Note == 'x'", ""),
     ],
 )
@@ -75,15 +94,21 @@ def test_an_assertion_names_what_there_is(
     text = '{"Country": "France", "expected": "Paris", "Note": "x"}\n'
     file = table(text if name == "rows.jsonl" else "Country,expected,Note\nFrance,Paris,x\n", name)
     result = noxcli("batch", workflow, file, "--keep", "expected", "--assert", assertion)
-    assert (result.code, said in result.err, len(sandbox.runs(workflow))) == (2 if said else 0, True, not said), (
-        result.err
-    )
+    assert (result.code, said in result.err, len(sandbox.runs(workflow))) == (
+        2 if said else 0,
+        True,
+        not said,
+    ), result.err
 
 
 def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
-    file = table('$id,Country,$expect,$notes\nfr,France, Paris ,x\npe,Peru,"{""City"": ""Lima""}",\nke,Kenya,,\n')
+    file = table(
+        '$id,Country,$expect,$notes\nfr,France, Paris ,x\npe,Peru,"{""City"": ""Lima""}",\nke,Kenya,,\n'
+    )
     result = noxcli("batch", capitals, file, "--junit", "report.xml")
-    assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 11, "ke": 0}), "texts in an object count exactly"
+    assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 11, "ke": 0}), (
+        "texts in an object count exactly"
+    )
     assert by_id(result)["pe"]["columns"] == {"$expect": {"City": "Lima"}, "$notes": ""}
     assert by_id(result)["fr"]["columns"] == {"$expect": " Paris ", "$notes": "x"}
     (verdict,) = by_id(result)["pe"]["result"]["assertions"]
@@ -103,9 +128,13 @@ def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
         ({}, 2, "row 1 expects no output: its $expect is {}"),
     ],
 )
-def test_an_expectation_is_by_output(noxcli: Noxcli, plays: Any, expect: Any, code: int, said: str) -> None:
+def test_an_expectation_is_by_output(
+    noxcli: Noxcli, plays: Any, expect: Any, code: int, said: str
+) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "x", "B": 2})
-    result = noxcli("batch", workflow, table(json.dumps({"Q": "x", "$expect": expect}), "rows.jsonl"))
+    result = noxcli(
+        "batch", workflow, table(json.dumps({"Q": "x", "$expect": expect}), "rows.jsonl")
+    )
     assert (result.code, said in result.err) == (code, True)
 
 
@@ -113,7 +142,11 @@ def test_a_reserved_name_may_be_an_input(noxcli: Noxcli, sandbox: Sandbox, plays
     workflow = str(plays(nodes=[input_node("$lang"), input_node("Name")]))
     result = noxcli("batch", workflow, table("Name,$lang,$note\na,en,n\n"), "--id", "Name")
     (line,) = result.lines
-    assert (line["id"], line["columns"], line["input"]) == ("a", {"$note": "n"}, {"$lang": "en", "Name": "a"})
+    assert (line["id"], line["columns"], line["input"]) == (
+        "a",
+        {"$note": "n"},
+        {"$lang": "en", "Name": "a"},
+    )
     assert sandbox.runs(workflow)[0].input == line["input"]
 
 
@@ -133,23 +166,56 @@ def test_a_reserved_name_may_be_an_input(noxcli: Noxcli, sandbox: Sandbox, plays
             "'ID', 'expected' and 'notes' are not inputs of the workflow; "
             "name the rows with --id ID and keep what is not sent with --keep expected --keep notes",
         ),
-        ("Country,notes", (), "'notes' is not an input of the workflow; keep what is not sent with --keep notes"),
-        ("Country,notes", ("--keep", "note"), "--keep names 'note', but the file has no such column; did you mean"),
-        ("Country,nr", ("--id", "id", "--keep", "nr"), "--id names 'id', but the file has no such column; it has"),
-        ("Country,n", ("--keep", "Country", "--keep", "n"), "--keep names 'Country', which is an input"),
-        ("Country,$id,x", ("--keep", "x"), "row 2 (line 2) has the id of row 1 (line 1) (the first of 2 such rows)"),
-        ("Country,x", ("--id", "x"), "row 2 (line 2) has the id of row 1 (line 1) (the first of 2 such rows)"),
+        (
+            "Country,notes",
+            (),
+            "'notes' is not an input of the workflow; keep what is not sent with --keep notes",
+        ),
+        (
+            "Country,notes",
+            ("--keep", "note"),
+            "--keep names 'note', but the file has no such column; did you mean",
+        ),
+        (
+            "Country,nr",
+            ("--id", "id", "--keep", "nr"),
+            "--id names 'id', but the file has no such column; it has",
+        ),
+        (
+            "Country,n",
+            ("--keep", "Country", "--keep", "n"),
+            "--keep names 'Country', which is an input",
+        ),
+        (
+            "Country,$id,x",
+            ("--keep", "x"),
+            "row 2 (line 2) has the id of row 1 (line 1) (the first of 2 such rows)",
+        ),
+        (
+            "Country,x",
+            ("--id", "x"),
+            "row 2 (line 2) has the id of row 1 (line 1) (the first of 2 such rows)",
+        ),
     ],
 )
 def test_mistakes_about_columns_are_told_once(
-    noxcli: Noxcli, sandbox: Sandbox, capitals: str, name: str, header: str, options: tuple[str, ...], said: str
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    capitals: str,
+    name: str,
+    header: str,
+    options: tuple[str, ...],
+    said: str,
 ) -> None:
     names = header.split(",")
     cells = ["France" if name == "Country" else "1" for name in names]
     if name == "rows.jsonl":
         text = f"{json.dumps(dict(zip(names, cells, strict=True)))}\n" * 3
     else:
-        text, said = f"{header}\n" + f"{','.join(cells)}\n" * 3, said.replace("(line 2)", "(line 3)")
+        text, said = (
+            f"{header}\n" + f"{','.join(cells)}\n" * 3,
+            said.replace("(line 2)", "(line 3)"),
+        )
         said = said.replace("(line 1)", "(line 2)")
     result = noxcli("batch", capitals, table(text, name), *options)
     assert (result.code, result.out, sandbox.runs(capitals)) == (2, b"", [])
@@ -165,15 +231,21 @@ def test_without_a_check_only_kept_columns_are_not_sent(noxcli: Noxcli, plays: A
     assert [line["input"] for line in result.lines] == [{"Name": "a", "other": "b"}]
 
 
-def test_a_changed_expectation_is_judged_anew(noxcli: Noxcli, sandbox: Sandbox, capitals: str) -> None:
+def test_a_changed_expectation_is_judged_anew(
+    noxcli: Noxcli, sandbox: Sandbox, capitals: str
+) -> None:
     def rows(*expected: str | None, **more: str) -> str:
         given = zip(("France", "Kenya"), expected, strict=True)
-        lines = [{"Country": name, **({"$expect": city} if city else {}), **more} for name, city in given]
+        lines = [
+            {"Country": name, **({"$expect": city} if city else {}), **more} for name, city in given
+        ]
         return table("".join(f"{json.dumps(line)}\n" for line in lines), "rows.jsonl")
 
     def kept() -> list[Any]:
         lines = Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()
-        return [line["columns"] for line in sorted(map(json.loads, lines), key=lambda line: line["row"])]
+        return [
+            line["columns"] for line in sorted(map(json.loads, lines), key=lambda line: line["row"])
+        ]
 
     again = ("batch", capitals, "rows.jsonl", "--resume")
     rows(None, None)
@@ -188,7 +260,11 @@ def test_a_changed_expectation_is_judged_anew(noxcli: Noxcli, sandbox: Sandbox, 
     rows("Lyon", "Mombasa")
     assert noxcli(*again).code == 11
     rows(None, None)
-    assert (noxcli(*again).code, noxcli("results", "rows.jsonl.batch").code, kept()) == (0, 0, [{}, {}])
+    assert (noxcli(*again).code, noxcli("results", "rows.jsonl.batch").code, kept()) == (
+        0,
+        0,
+        [{}, {}],
+    )
     assert len(sandbox.runs(capitals)) == 2
 
 
@@ -202,7 +278,9 @@ def test_what_was_printed_can_be_expected(noxcli: Noxcli, capitals: str, plays: 
     assert (result.code, result.codes) == (11, {1: 0, 2: 11, 3: 11})
     failing = str(plays(nodes=[input_node("Country")], status="failed"))
     Path("failed.jsonl").write_bytes(noxcli("batch", failing, file, "--output-dir", "failing").out)
-    unknown = noxcli("batch", capitals, file, "--output-dir", "again", "--resume", "--expect", "failed.jsonl")
+    unknown = noxcli(
+        "batch", capitals, file, "--output-dir", "again", "--resume", "--expect", "failed.jsonl"
+    )
     assert (unknown.code, "--expect failed.jsonl expects nothing" in unknown.err) == (2, True)
 
 
@@ -216,6 +294,8 @@ def test_an_expected_file_replaces_what_rows_expect(noxcli: Noxcli, capitals: st
 def test_secrets_are_masked_in_kept_columns(noxcli: Noxcli, plays: Any) -> None:
     workflow = str(plays(nodes=[input_node("Token"), input_node("N")], output={"A": "x"}))
     noxcli.environ["MINE"] = "tr0ub4dor-and-3"
-    result = noxcli("batch", workflow, table("N,$note\n1,by tr0ub4dor-and-3\n"), "--secret", "Token=MINE")
+    result = noxcli(
+        "batch", workflow, table("N,$note\n1,by tr0ub4dor-and-3\n"), "--secret", "Token=MINE"
+    )
     assert [line["columns"] for line in result.lines] == [{"$note": "by ***"}]
     assert all("tr0ub4dor" not in path.read_text() for path in Path("rows.csv.batch").iterdir())

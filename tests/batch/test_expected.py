@@ -28,9 +28,13 @@ def squares(plays: Any) -> str:
     return workflow
 
 
-def test_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
+def test_rows_with_outputs_and_three_assertions_each(
+    noxcli: Noxcli, squares: str, tmp_path: Path
+) -> None:
     rows = write_rows(*[{"$id": f"case-{n}", "N": n} for n in range(1, 21)])
-    expected = write_rows(*[{"$id": f"case-{n}", "Square": n * n} for n in range(1, 21)], name="expected.jsonl")
+    expected = write_rows(
+        *[{"$id": f"case-{n}", "Square": n * n} for n in range(1, 21)], name="expected.jsonl"
+    )
     asserts = [
         "output.Square >= row.N",
         "contains(output.Words, to_string(row.N)) || row.N > `3`",
@@ -67,13 +71,24 @@ def test_stored_results_are_judged_by_every_call(
     batch = ("batch", squares, rows)
     assert noxcli(*batch, "--assert", "output.Square == `4`").code == 11
     kept = (tmp_path / "rows.jsonl.batch/results.jsonl").read_text().splitlines()
-    assert [json.loads(line)["result"]["exit_code"] for line in kept] == [0, 0], "as the server gave them"
+    assert [json.loads(line)["result"]["exit_code"] for line in kept] == [0, 0], (
+        "as the server gave them"
+    )
     assert "assertions" not in kept[0] + kept[1]
     assert noxcli(*batch, "--resume").code == 0
     again = noxcli(*batch, "--assert", "output.Square > row.N", "--resume")
     assert (again.code, again.out) == (0, b""), "the corrected assertion holds"
-    wrong = noxcli(*batch, "--assert", "ok && row.N == `2`", "--resume", "--junit", str(tmp_path / "report.xml"))
-    assert (wrong.code, wrong.out, "row 1: run " in wrong.err) == (11, b"", True), "a new assertion is checked"
+    wrong = noxcli(
+        *batch,
+        "--assert",
+        "ok && row.N == `2`",
+        "--resume",
+        "--junit",
+        str(tmp_path / "report.xml"),
+    )
+    assert (wrong.code, wrong.out, "row 1: run " in wrong.err) == (11, b"", True), (
+        "a new assertion is checked"
+    )
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert [type(each) for case in suite for each in case.result] == [Failure]
     expected = write_rows({"Square": 169}, name="e.jsonl")
@@ -81,7 +96,9 @@ def test_stored_results_are_judged_by_every_call(
     assert len(sandbox.runs(squares)) == 2
 
 
-def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
+def test_rows_without_an_id_match_by_number_also_in_csv(
+    noxcli: Noxcli, squares: str, tmp_path: Path
+) -> None:
     rows = write_rows({"N": 1}, {"N": 2}, {"N": 3})
     expected = tmp_path / "expected.csv"
     expected.write_text('Words,Square\n"It  is\n1. ", 1\n,4\n')
@@ -91,7 +108,9 @@ def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares:
     assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
 
 
-def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
     workflow = plays(nodes=[input_node("Token"), input_node("N")], output={"A": "x"})
     rows = write_rows({"N": "1"})
     result = noxcli(
@@ -110,13 +129,22 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
 def test_each_name_that_is_expected_must_be_an_output(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, option: str
 ) -> None:
-    squares = plays(nodes=[input_node("N", type="int"), output_node("Square"), output_node("Words")])
+    squares = plays(
+        nodes=[input_node("N", type="int"), output_node("Square"), output_node("Words")]
+    )
     wanted = {"Square": 4, "Wrods": "x"}
-    argv = ["--expect", write_rows({"row": 2, **wanted}, name="wanted.jsonl")] if option == "--expect" else []
+    argv = (
+        ["--expect", write_rows({"row": 2, **wanted}, name="wanted.jsonl")]
+        if option == "--expect"
+        else []
+    )
     own = {} if argv else {"$expect": wanted}
     result = noxcli("batch", squares, write_rows({"N": 1}, {"N": 2, **own}), *argv)
     assert (result.code, sandbox.runs(squares)) == (2, [])
-    assert f"{option} names 'Wrods' for 2, but the workflow has no such output; did you mean 'Words'?" in result.err
+    assert (
+        f"{option} names 'Wrods' for 2, but the workflow has no such output; did you mean 'Words'?"
+        in result.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +161,11 @@ def test_each_name_that_is_expected_must_be_an_output(
         ({"A": {"k": 1}}, {"A": {"text": {"k": 1, "l": 2}}}, None),
         ({"A": {"text": "x"}}, {"A": {"text": "x"}}, None),
         ({"A": "x"}, {"A": {"text": "x", "has_preview": False, "file": None}}, None),
-        ({"A": {"has_preview": False}}, {"A": {"text": "x", "has_preview": False, "file": None}}, None),
+        (
+            {"A": {"has_preview": False}},
+            {"A": {"text": "x", "has_preview": False, "file": None}},
+            None,
+        ),
         ({"A": "1"}, {"A": 1}, '/A is 1 and not "1"'),
         ({"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
         ({"A": 1}, {}, "/A is missing"),
@@ -163,14 +195,26 @@ def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, ho
     [
         ([{"$id": "a", "Square": 1}, {"$id": "b", "Square": 4}], 0, ""),
         ([{"$id": "a", "Square": 1}], 0, "warning: 1 of 2 rows has no expected output (--expect)"),
-        ([{"$id": "a", "Square": 1}, {"$id": "c", "Square": 9}], 2, "--expect has 1 output without a row: 'c'"),
+        (
+            [{"$id": "a", "Square": 1}, {"$id": "c", "Square": 9}],
+            2,
+            "--expect has 1 output without a row: 'c'",
+        ),
         ([{"row": 1, "Square": 1}, {"row": 2, "Square": 4}], 0, ""),
         ([{"row": 2, "Square": 1}], 11, "row 2 (b): run "),
         ([{"Square": 1}, {"Square": 4}], 0, ""),
         ([{"$id": "", "Square": 1}, {"$id": None, "Square": 4}], 0, ""),
         ([{"$id": "1", "Square": 1}], 2, "--expect has 1 output without a row: '1'"),
-        ([{"$id": "a", "Square": 1}, {"row": 2, "Square": 4}], 2, "with an id (row 1 (line 1)) and a row's number"),
-        ([{"$id": "1", "Square": 2}, {"$id": 1, "Square": 2}], 2, "row 2 (line 2): '1' appears twice"),
+        (
+            [{"$id": "a", "Square": 1}, {"row": 2, "Square": 4}],
+            2,
+            "with an id (row 1 (line 1)) and a row's number",
+        ),
+        (
+            [{"$id": "1", "Square": 2}, {"$id": 1, "Square": 2}],
+            2,
+            "row 2 (line 2): '1' appears twice",
+        ),
         ([[1]], 2, "row 1: it is not a JSON object"),
         ([{"$id": "a"}], 2, "row 1 (line 1): it names no output"),
         ([], 2, "--expect e.jsonl expects nothing"),
@@ -188,9 +232,19 @@ def test_a_line_of_expectations_is_for_a_row(
 def test_an_output_that_no_row_has_is_told_at_the_end(noxcli: Noxcli, squares: str) -> None:
     expected = write_rows({"Sqare": 1}, name="e.jsonl")
     result = noxcli("batch", squares, write_rows({"N": 1}), "--expect", expected)
-    assert (result.code, len(result.lines), "--expect names 'Sqare' for 1, but" in result.err) == (2, 1, True)
+    assert (result.code, len(result.lines), "--expect names 'Sqare' for 1, but" in result.err) == (
+        2,
+        1,
+        True,
+    )
 
 
 def test_a_secret_is_hidden_before_its_words_are_compared() -> None:
-    told = compared("--expect", {"A": "hunter2"}, frozenset(), {"A": "hunter2-hunter2"}, Mask(["hunter2-hunter2"]))
+    told = compared(
+        "--expect",
+        {"A": "hunter2"},
+        frozenset(),
+        {"A": "hunter2-hunter2"},
+        Mask(["hunter2-hunter2"]),
+    )
     assert told.diff == "A: [-hunter2-]{+***+}"

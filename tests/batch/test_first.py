@@ -21,7 +21,9 @@ def test_the_slower_of_two_processes_starts_nothing(
 ) -> None:
     os.mkfifo("many.jsonl")
     with running("batch", workflow, "many.jsonl", "--output-dir", "out", env=env) as slow:
-        with Path("many.jsonl").open("w") as rows:  # waits until it reads them, before it has the lock
+        with Path("many.jsonl").open(
+            "w"
+        ) as rows:  # waits until it reads them, before it has the lock
             assert noxcli("batch", workflow, write_rows(*"123"), "--output-dir", "out").code == 0
             rows.write(Path("rows.jsonl").read_text())
         _, err = slow.communicate(timeout=HUNG)
@@ -35,7 +37,9 @@ def test_a_table_without_rows_leaves_its_directory(noxcli: Noxcli, workflow: str
     assert Path("rows.jsonl.batch/batch.jsonl").exists()
 
 
-def test_a_repeated_job_does_not_resume_an_empty_directory(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_a_repeated_job_does_not_resume_an_empty_directory(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     rows = write_rows(*"12")
     result = noxcli("batch", workflow, rows, "--resume", environ=SECOND)
     assert (result.code, result.out, sandbox.requests) == (2, b"", [])
@@ -45,9 +49,19 @@ def test_a_repeated_job_does_not_resume_an_empty_directory(noxcli: Noxcli, sandb
     assert not Path("rows.jsonl.batch").exists()
     assert noxcli("batch", workflow, rows, "--again", "failed", environ=SECOND).code == 2
     for unset in ("0", "", "false"):
-        assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": unset}).code == 2
-    assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": "1"}).code == 0
-    assert noxcli("batch", workflow, rows, "--resume", environ=SECOND).code == 0, "now there is a journal"
+        assert (
+            noxcli(
+                "batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": unset}
+            ).code
+            == 2
+        )
+    assert (
+        noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": "1"}).code
+        == 0
+    )
+    assert noxcli("batch", workflow, rows, "--resume", environ=SECOND).code == 0, (
+        "now there is a journal"
+    )
     assert len(sandbox.runs(workflow)) == 2
 
 

@@ -53,15 +53,15 @@ def through(noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str) -> Calla
 
     def run(meddle: Meddle, *options: str) -> Result:
         with Gateway(sandbox.url, meddle) as gateway:
-            return noxcli("batch", workflow, rows, *FAST, *options, environ={"NOXUS_BACKEND_URL": gateway.url})
+            return noxcli(
+                "batch", workflow, rows, *FAST, *options, environ={"NOXUS_BACKEND_URL": gateway.url}
+            )
 
     return run
 
 
 ONCE = Counter(f"row {number}" for number in range(1, ROWS + 1))
-CHUNKED = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"
-)
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,15 @@ def test_resume_takes_the_run_of_a_row_that_was_passed_on(
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
         result = noxcli("batch", workflow, rows, *FAST, "--max-failures", "0")
         resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
-    assert (result.code, Counter(result.codes.values())) == (7, Counter({7: times, 0: ROWS - times}))
+    assert (result.code, Counter(result.codes.values())) == (
+        7,
+        Counter({7: times, 0: ROWS - times}),
+    )
     assert asked(sandbox, workflow) == ONCE
     doubts = [line["result"] for line in result.lines if line["result"]["exit_code"] == 7]
-    assert all(len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts)
+    assert all(
+        len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts
+    )
     ended = 7 if times == ROWS else 0  # without an answered start, no run shows the batch's version
     assert (resumed.code, Counter(resumed.codes.values())) == (ended, Counter({ended: times}))
 
@@ -93,7 +98,9 @@ def test_no_list_proves_that_nothing_was_started(
         result = noxcli("batch", workflow, rows, *FAST)
         assert (result.code, Counter(result.codes.values())) == (7, Counter({7: 3, 0: ROWS - 3}))
         again = noxcli("batch", workflow, rows, *FAST, "--resume")
-        assert (again.code, Counter(again.codes.values())) == (7, Counter({7: 3})), "nothing is started unasked"
+        assert (again.code, Counter(again.codes.values())) == (7, Counter({7: 3})), (
+            "nothing is started unasked"
+        )
         last = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
         assert (last.code, Counter(last.codes.values())) == (0, Counter({0: 3}))
     assert asked(sandbox, workflow) == ONCE
@@ -122,7 +129,9 @@ def test_a_wrong_clock_starts_nothing_twice_and_delays_nothing(
     clock.off = timedelta()
     began = time.monotonic()
     resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
-    assert (resumed.code, sorted(resumed.codes.values())) == (7, [0, 7]), "one of the two was not started"
+    assert (resumed.code, sorted(resumed.codes.values())) == (7, [0, 7]), (
+        "one of the two was not started"
+    )
     assert time.monotonic() - began < 20, "it would be minutes"
     again = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
     assert (again.code, list(again.codes.values())) == (0, [0])
@@ -137,7 +146,9 @@ def without_server_times() -> None:
     journal.write_text("".join(f"{json.dumps(line)}\n" for line in old))
 
 
-def test_without_server_times_rows_stay_in_doubt(noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str) -> None:
+def test_without_server_times_rows_stay_in_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str
+) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})
     noxcli("batch", workflow, rows, *FAST)
     without_server_times()
@@ -166,16 +177,30 @@ def always(with_answer: bytes) -> Meddle:
     return lambda _request, _forward: with_answer
 
 
-ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}"
+ENDLESS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+    + b"9" * 5000
+    + b"\r\n\r\n{}"
+)
 DEEP = answer(200, b"[" * 200_000, content_type="application/json")
 HUGE_NUMBER = answer(
-    200, b'{"id": "x", "status": "running", "progress": ' + b"9" * 400 + b"}", content_type="application/json"
+    200,
+    b'{"id": "x", "status": "running", "progress": ' + b"9" * 400 + b"}",
+    content_type="application/json",
 )
-ODD = {"chunk": CHUNKED, "length": ENDLESS, "deep": DEEP, "number": HUGE_NUMBER, "other": json_answer([1, 2])}
+ODD = {
+    "chunk": CHUNKED,
+    "length": ENDLESS,
+    "deep": DEEP,
+    "number": HUGE_NUMBER,
+    "other": json_answer([1, 2]),
+}
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, workflow: str, through: Any, odd: bytes) -> None:
+def test_an_odd_answer_costs_its_own_row_alone(
+    sandbox: Sandbox, workflow: str, through: Any, odd: bytes
+) -> None:
     result = through(only_for(sandbox, workflow, "row 2", always(odd)), "--retry-for", "300ms")
     assert result.codes.keys() == set(range(1, ROWS + 1))
     assert {row for row, code in result.codes.items() if code != 0} <= {2}
@@ -183,7 +208,9 @@ def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, workflow: str, 
 
 
 @pytest.mark.parametrize(
-    ("odd", "code"), [(CHUNKED, 6), (DEEP, 9), (json_answer({"detail": "no"}, 405), 6)], ids=["chunk", "deep", "405"]
+    ("odd", "code"),
+    [(CHUNKED, 6), (DEEP, 9), (json_answer({"detail": "no"}, 405), 6)],
+    ids=["chunk", "deep", "405"],
 )
 def test_a_row_that_can_not_be_read_is_read_again_by_resume(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, odd: bytes, code: int
@@ -194,7 +221,11 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
         argv = ("batch", workflow, rows, *FAST, "--retry-for", "300ms")
         result = noxcli(*argv)
-        assert (result.code, result.codes[2], Counter(result.codes.values())[0]) == (code, code, ROWS - 1)
+        assert (result.code, result.codes[2], Counter(result.codes.values())[0]) == (
+            code,
+            code,
+            ROWS - 1,
+        )
         lost = next(line["result"] for line in result.lines if line["row"] == 2)
         assert code == 9 or "continue with: noxcli wait" in lost["error"]["hint"]
         again = noxcli(*argv, "--resume")
@@ -207,7 +238,12 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
 
 @pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9)])
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
-    noxcli: Noxcli, workflow: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+    noxcli: Noxcli,
+    workflow: str,
+    rows: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: int,
 ) -> None:
     delivered = RowWorker.deliver
 

@@ -43,7 +43,12 @@ def numbers(result: Result) -> list[int]:
     ],
 )
 def test_a_difference_is_named_with_both_values(
-    noxcli: Noxcli, sandbox: Sandbox, workflow: str, then: tuple[str, ...], now: tuple[str, ...], said: str
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    workflow: str,
+    then: tuple[str, ...],
+    now: tuple[str, ...],
+    said: str,
 ) -> None:
     noxcli.environ["S"] = "a-very-secret-word"
     file = write_rows({"Q": "a", "R": '"x"'}, {"Q": "b"})
@@ -58,7 +63,9 @@ def test_a_difference_is_named_with_both_values(
     assert noxcli("batch", workflow, file, *now, "--resume").code == 0, "as it was last accepted"
 
 
-def test_long_values_differ_though_their_beginnings_are_equal(noxcli: Noxcli, workflow: str) -> None:
+def test_long_values_differ_though_their_beginnings_are_equal(
+    noxcli: Noxcli, workflow: str
+) -> None:
     file = write_rows({"Q": "a"})
     noxcli("batch", workflow, file, f"Prompt={'x' * 500}1")
     result = noxcli("batch", workflow, file, f"Prompt={'x' * 500}2", "--resume")
@@ -70,7 +77,10 @@ def test_another_version_is_a_difference(noxcli: Noxcli, workflow: str) -> None:
     noxcli("batch", workflow, file)
     version = "11111111-2222-4333-8444-555555555555"
     result = noxcli("batch", workflow, file, "--version-id", version, "--no-check", "--resume")
-    assert (result.code, f"began with version the current one, and this is {version}" in result.err) == (2, True)
+    assert (
+        result.code,
+        f"began with version the current one, and this is {version}" in result.err,
+    ) == (2, True)
 
 
 def test_saved_versions_differ_though_definitions_are_equal() -> None:
@@ -87,11 +97,16 @@ def test_columns_that_are_renamed_or_swapped_are_a_difference(
     noxcli("batch", workflow, "rows.csv")
     Path("rows.csv").write_text(f"{header}\n{cells}\nc,d\n")
     result = noxcli("batch", workflow, "rows.csv", "--resume")
-    assert (result.code, """began with columns ["Q","R"], and this is [""" in result.err) == (2, True)
+    assert (result.code, """began with columns ["Q","R"], and this is [""" in result.err) == (
+        2,
+        True,
+    )
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_rows_may_be_appended_and_changed_before_they_start(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_rows_may_be_appended_and_changed_before_they_start(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     file = write_rows({"Q": "a"}, {"Q": "b"})
     noxcli("batch", workflow, file)
     write_rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
@@ -99,25 +114,38 @@ def test_rows_may_be_appended_and_changed_before_they_start(noxcli: Noxcli, sand
     assert (result.code, numbers(result)) == (0, [3])
     write_rows({"Q": "a"}, {"Q": "B"}, {"Q": "c"})
     changed = noxcli("batch", workflow, file, "--resume")
-    assert (changed.code, "row 2 (line 2) differs from the row that was started" in changed.err) == (2, True)
+    assert (
+        changed.code,
+        "row 2 (line 2) differs from the row that was started" in changed.err,
+    ) == (2, True)
     write_rows({"Q": "a"})
     fewer = noxcli("batch", workflow, file, "--resume")
     assert (fewer.code, "without some of the 3 that have finished" in fewer.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 3
 
 
-def test_changed_rows_are_matched_by_their_ids(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_changed_rows_are_matched_by_their_ids(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     file = write_rows({"$id": "a b/c", "Q": "1"}, {"$id": "d", "Q": "bad"}, {"$id": "e", "Q": "3"})
     noxcli("batch", workflow, file)
-    write_rows({"$id": "new", "Q": "0"}, {"$id": "e", "Q": "3"}, {"$id": "a b/c", "Q": "one"}, {"$id": "d", "Q": "bad"})
+    write_rows(
+        {"$id": "new", "Q": "0"},
+        {"$id": "e", "Q": "3"},
+        {"$id": "a b/c", "Q": "one"},
+        {"$id": "d", "Q": "bad"},
+    )
     assert noxcli("batch", workflow, file, "--resume").code == 2
     result = noxcli("batch", workflow, file, "--resume", "--allow-changed-input")
     assert (result.code, [(line["row"], line["id"]) for line in result.lines]) == (1, [(1, "new")])
     assert len(sandbox.runs(workflow)) == 4
     listed = [
-        (line["row"], line["id"], line["result"]["exit_code"]) for line in noxcli("results", "rows.jsonl.batch").lines
+        (line["row"], line["id"], line["result"]["exit_code"])
+        for line in noxcli("results", "rows.jsonl.batch").lines
     ]
-    assert listed == [(1, "new", 0), (2, "e", 0), (3, "a b/c", 8), (4, "d", 1)], "its run had another input"
+    assert listed == [(1, "new", 0), (2, "e", 0), (3, "a b/c", 8), (4, "d", 1)], (
+        "its run had another input"
+    )
     again = noxcli("batch", workflow, file, "--again", "failed")
     assert [(line["row"], line["id"]) for line in again.lines] == [(4, "d")], again.err
     assert len(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()) == 4
@@ -161,7 +189,9 @@ def test_another_definition_is_refused_by_its_nodes(
     assert changed(plays, "two") == workflow
     result = noxcli("batch", workflow, file, "--resume", *options)
     assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", [])
-    assert "the workflow has changed since the batch in rows.jsonl.batch began: 'Prompt'" in result.err
+    assert (
+        "the workflow has changed since the batch in rows.jsonl.batch began: 'Prompt'" in result.err
+    )
     assert "add --version-id VERSION" in result.err
     assert len(result.err.splitlines()) == 1
     changed(plays, "one")
@@ -170,7 +200,10 @@ def test_another_definition_is_refused_by_its_nodes(
 
 def test_a_saved_version_with_the_first_definition_continues(noxcli: Noxcli, plays: Any) -> None:
     first = [input_node("Q"), input_node("Prompt", default="one")]
-    versions = [Version("v1", nodes=first), Version("v2", nodes=[input_node("Q"), input_node("Prompt", default="2")])]
+    versions = [
+        Version("v1", nodes=first),
+        Version("v2", nodes=[input_node("Q"), input_node("Prompt", default="2")]),
+    ]
     workflow, file = plays(nodes=first, versions=versions), write_rows("a", "b")
     noxcli("batch", workflow, file, "--limit", "1")
     plays(nodes=[input_node("Q"), input_node("Prompt", default="two")], versions=versions)
@@ -185,11 +218,16 @@ def test_without_a_check_no_definition_is_compared(noxcli: Noxcli, plays: Any) -
     noxcli("batch", workflow, file, "--limit", "1")
     changed(plays, "two")
     result = noxcli("batch", workflow, file, "--resume", "--no-check")
-    assert (result.code, "not compared with the one that the batch began with" in result.err) == (0, True)
+    assert (result.code, "not compared with the one that the batch began with" in result.err) == (
+        0,
+        True,
+    )
     assert noxcli("batch", workflow, file, "--resume").code == 2, "it is still known"
 
 
-@pytest.mark.parametrize("options", [("--resume",), ("--resume", "--allow-changed-input"), ("--again", "red")])
+@pytest.mark.parametrize(
+    "options", [("--resume",), ("--resume", "--allow-changed-input"), ("--again", "red")]
+)
 def test_a_definition_that_cannot_be_read_starts_nothing(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, options: tuple[str, ...]
 ) -> None:
@@ -215,16 +253,23 @@ def test_a_change_while_the_batch_runs_is_a_warning(noxcli: Noxcli, plays: Any) 
 
     plays(nodes=[input_node("Q"), input_node("Prompt", default="one")], script=ends)
     result = noxcli("batch", workflow, write_rows("a"))
-    assert (result.code, "the workflow has changed while the batch ran ('Prompt')" in result.err) == (0, True)
+    assert (
+        result.code,
+        "the workflow has changed while the batch ran ('Prompt')" in result.err,
+    ) == (0, True)
     assert "each row of this call may have run with either" in result.err
 
 
 # Doubtful rows.
 
 
-def test_a_doubtful_row_takes_no_run_of_another_version(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_doubtful_row_takes_no_run_of_another_version(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     versions = [Version("base", id=BASE), Version("new", id=NEW)]
-    workflow = plays(nodes=[input_node("Q")], versions=versions, faults={"start": [Hold(0), LostAnswer()]})
+    workflow = plays(
+        nodes=[input_node("Q")], versions=versions, faults={"start": [Hold(0), LostAnswer()]}
+    )
     file = write_rows("a", "b")
     batch = ("batch", workflow, file, "--max-parallel", "1")
     assert noxcli(*batch, "--version-id", "base", "--output-dir", "base").code == 7
@@ -235,7 +280,9 @@ def test_a_doubtful_row_takes_no_run_of_another_version(noxcli: Noxcli, sandbox:
     assert len(sandbox.runs(workflow)) == 4
 
 
-def test_without_an_own_run_a_row_stays_in_doubt(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_without_an_own_run_a_row_stays_in_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer()]})
     file = write_rows("a")
     assert noxcli("batch", workflow, file).code == 7
@@ -268,7 +315,9 @@ def test_shards_that_differ_are_not_joined(
 
 
 @pytest.mark.parametrize("unread", [1, 2])
-def test_shards_of_which_one_read_no_definition_are_not_joined(noxcli: Noxcli, plays: Any, unread: int) -> None:
+def test_shards_of_which_one_read_no_definition_are_not_joined(
+    noxcli: Noxcli, plays: Any, unread: int
+) -> None:
     file = write_rows("a", "b", "c")
     for number in (1, 2, 3):
         workflow = changed(plays, "one", workflow=[UNREADABLE] if number == unread else [])
@@ -281,9 +330,19 @@ def test_shards_of_which_one_read_no_definition_are_not_joined(noxcli: Noxcli, p
 def test_a_shard_without_runs_needs_no_definition(noxcli: Noxcli, plays: Any) -> None:
     for number, prompt in enumerate(("one", "two", "one"), 1):
         workflow = changed(plays, prompt, workflow=[UNREADABLE] if number == 3 else [])
-        noxcli("batch", workflow, write_rows("a", "b"), "--shard", f"{number}/3", "--output-dir", f"s{number}")
+        noxcli(
+            "batch",
+            workflow,
+            write_rows("a", "b"),
+            "--shard",
+            f"{number}/3",
+            "--output-dir",
+            f"s{number}",
+        )
     assert noxcli("results", "s3", "s1").code == 8, "a shard is missing"
-    assert "the definition differs" in noxcli("results", "s3", "s1", "s2").err, "the first directory hides nothing"
+    assert "the definition differs" in noxcli("results", "s3", "s1", "s2").err, (
+        "the first directory hides nothing"
+    )
 
 
 def test_one_empty_directory_hides_no_other(noxcli: Noxcli, workflow: str) -> None:
@@ -310,7 +369,8 @@ def test_results_without_their_journal_start_nothing(
     result = noxcli("batch", workflow, file, "--resume")
     assert (result.code, len(sandbox.runs(workflow))) == (2, 2), result.err
     assert (
-        "results.jsonl with rows that its journal batch.jsonl lacks; fetch the same batch's batch.jsonl" in result.err
+        "results.jsonl with rows that its journal batch.jsonl lacks; fetch the same batch's batch.jsonl"
+        in result.err
     )
     assert noxcli("batch", workflow, file, "--fresh").code == 0
 
@@ -319,16 +379,28 @@ def test_rows_that_were_dropped_may_keep_their_results(noxcli: Noxcli, workflow:
     rows = [{"$id": each, "Q": each} for each in "abc"]
     assert noxcli("batch", workflow, write_rows(*rows)).code == 0
     for _ in range(2):
-        assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume", "--allow-changed-input").code == 0
+        assert (
+            noxcli(
+                "batch", workflow, write_rows(*rows[1:]), "--resume", "--allow-changed-input"
+            ).code
+            == 0
+        )
     assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume").code == 0
 
 
-def test_another_number_of_shards_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_another_number_of_shards_starts_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     file = write_rows(*({"Q": each} for each in "abcd"))
     assert noxcli("batch", workflow, file, "--shard", "1/2", "--output-dir", "s1").code == 0
     result = noxcli("batch", workflow, file, "--shard", "2/4", "--output-dir", "s2")
-    assert (result.code, len(sandbox.runs(workflow)), Path("s2").exists()) == (2, 2, False), result.err
-    assert "s1 has shard 1/2 of the same table, and this is 2/4; keep the number of shards" in result.err
+    assert (result.code, len(sandbox.runs(workflow)), Path("s2").exists()) == (2, 2, False), (
+        result.err
+    )
+    assert (
+        "s1 has shard 1/2 of the same table, and this is 2/4; keep the number of shards"
+        in result.err
+    )
     assert noxcli("batch", workflow, file, "--shard", "2/2", "--output-dir", "s2").code == 0
     write_rows(*({"Q": each} for each in "abcde"))  # a row was appended
     assert noxcli("batch", workflow, file, "--shard", "2/4", "--output-dir", "s3").code == 2

@@ -35,7 +35,9 @@ def wait_for_a_start(sandbox: Sandbox) -> None:
     until(lambda: any(request.method == "POST" for request in sandbox.requests))
 
 
-def test_detached_rows_are_followed_again(noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
+def test_detached_rows_are_followed_again(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(2_000)])
     rows = write_rows(*"123456")
     options = ["--max-parallel", "4", "--on-interrupt", "detach"]
@@ -52,8 +54,12 @@ def test_detached_rows_are_followed_again(noxcli: Noxcli, sandbox: Sandbox, play
     assert len(sandbox.runs(workflow)) == 6
 
 
-def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
+def test_a_signal_waits_for_the_answers_to_starts(
+    sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
+    workflow = plays(
+        nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4}
+    )
     with running("batch", workflow, write_rows(*"1234"), env=env) as process:
         wait_for_a_start(sandbox)
         ended_by(process, signal.SIGINT)
@@ -65,8 +71,12 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any, 
 
 
 @pytest.mark.long(7)
-def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(60_000)]})
+def test_a_start_that_is_not_answered_in_time_is_in_doubt(
+    sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
+    workflow = plays(
+        nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(60_000)]}
+    )
     with running("batch", workflow, write_rows(*"1234"), "--max-parallel", "2", env=env) as process:
         wait_for_a_start(sandbox)
         time.sleep(0.2)  # in the meantime, the request has left
@@ -78,7 +88,9 @@ def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, play
 
 
 @pytest.mark.parametrize("ci", [{}, {"CI": "false"}])
-def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, workflow: str, ci: dict[str, str]) -> None:
+def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(
+    sandbox: Sandbox, workflow: str, ci: dict[str, str]
+) -> None:
     argv = [*forked(), "batch", workflow, write_rows(*"123456789"), "--max-parallel", "3"]
     out = os.open("out", os.O_WRONLY | os.O_CREAT)
     with on_terminal(argv, environment(sandbox.url) | ci, stdout=out) as seen:
@@ -97,13 +109,18 @@ def answered(out: bytes) -> dict[int, Any]:
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.wide) for each in (signal.SIGINT, signal.SIGHUP))],
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.wide) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
 )
 def test_rows_that_noxcli_stopped_are_started_again(
     noxcli: Noxcli, sandbox: Sandbox, env: dict[str, str], plays: Any, number: int
 ) -> None:
     waits = [60_000] * 4
-    workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
+    workflow = plays(
+        nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else []
+    )
     rows = write_rows(*"123456")
     with running("batch", workflow, rows, "--max-parallel", "4", env=env) as process:
         wait_for_runs(sandbox, workflow, 4)
@@ -116,7 +133,9 @@ def test_rows_that_noxcli_stopped_are_started_again(
     assert "--resume starts the row again" in stored.lines[0]["result"]["error"]["message"]
     resumed = noxcli("batch", workflow, rows, "--resume")
     assert (resumed.code, sorted(resumed.codes)) == (0, [1, 2, 3, 4, 5, 6])
-    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4
+    assert (
+        sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4
+    )
 
 
 def test_a_row_that_somebody_else_stopped_stays_stopped(
@@ -129,7 +148,10 @@ def test_a_row_that_somebody_else_stopped_stays_stopped(
         assert noxcli("stop", f"{workflow}/{run.id}").code == 0
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
-    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --again stopped" in err.decode()
+    assert (
+        f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --again stopped"
+        in err.decode()
+    )
     resumed = noxcli("batch", workflow, rows, "--resume")
     assert (resumed.code, resumed.out, len(sandbox.runs(workflow))) == (3, b"", 3)
 
@@ -139,7 +161,9 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(
 ) -> None:
     """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal does not know their end."""
     waits = [60_000] * 2
-    workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
+    workflow = plays(
+        nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else []
+    )
     rows = write_rows(*"12")
     with running("batch", workflow, rows, "--on-interrupt", "stop", env=env) as process:
         wait_for_runs(sandbox, workflow, 2)
@@ -152,7 +176,9 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(
         noxcli("stop", f"{workflow}/{run.id}")
     resumed = noxcli("batch", workflow, rows, "--resume")
     assert (resumed.code, sorted(resumed.codes)) == (0, [1, 2])
-    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 2
+    assert (
+        sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 2
+    )
 
 
 def test_a_ci_system_is_no_terminal(sandbox: Sandbox, workflow: str) -> None:
@@ -168,7 +194,9 @@ def test_a_ci_system_is_no_terminal(sandbox: Sandbox, workflow: str) -> None:
     assert b"\x1b" not in seen.raw, "neither a bar nor color"
 
 
-def test_a_signal_leaves_no_partial_files(noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
+def test_a_signal_leaves_no_partial_files(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
     output = {"A": "x", "B": File("b.csv", b"a,b", "text/csv")}
     workflow = plays(nodes=[input_node("Q")], output=output, faults={"file": [Hold(600_000)] * 4})
     batch = ("batch", workflow, write_rows(*"1234"), "--output-dir", "out")
@@ -176,6 +204,9 @@ def test_a_signal_leaves_no_partial_files(noxcli: Noxcli, sandbox: Sandbox, play
         until(lambda: len([*Path("out").glob("*/.noxcli-*.part")]) == 4)
         ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
-    assert sorted(path.name for path in Path("out").rglob("*") if path.is_file()) == ["batch.jsonl", "results.jsonl"]
+    assert sorted(path.name for path in Path("out").rglob("*") if path.is_file()) == [
+        "batch.jsonl",
+        "results.jsonl",
+    ]
     assert noxcli(*batch, "--resume").code == 0
     assert len(sandbox.runs(workflow)) == 4

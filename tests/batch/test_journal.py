@@ -27,7 +27,14 @@ from noxcli.batchdir.results_file import ResultsFile, RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
-from noxcli.errors import ConfigProblem, ExitCode, NoxError, RequestRejected, Unavailable, UsageProblem
+from noxcli.errors import (
+    ConfigProblem,
+    ExitCode,
+    NoxError,
+    RequestRejected,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
@@ -60,7 +67,9 @@ def told_in(content: bytes, step: str) -> set[int]:
     return {line["row"] for line in map(json.loads, lines) if line.get("step") == step}
 
 
-def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes], tmp_path: Path) -> None:
+def test_cut_at_any_byte_no_row_that_may_have_run_is_new(
+    whole: tuple[str, bytes], tmp_path: Path
+) -> None:
     _, content = whole
     (tmp_path / "batch.jsonl").write_bytes(content)
     rows = set(range(1, ROWS + 1))
@@ -68,8 +77,12 @@ def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes
         for cut in range(len(content), -1, -1):
             os.truncate(journal.path, cut)
             journaled, kept = JournalState.read(journal.path), content[:cut]
-            assert {row for row in rows if journaled.state(row) == FINISHED} == told_in(kept, "finished")
-            assert {row for row in rows if journaled.state(row) == NEW} == rows - told_in(kept, "sent")
+            assert {row for row in rows if journaled.state(row) == FINISHED} == told_in(
+                kept, "finished"
+            )
+            assert {row for row in rows if journaled.state(row) == NEW} == rows - told_in(
+                kept, "sent"
+            )
 
 
 @pytest.mark.parametrize("share", [0.35, 0.5, 0.65, 0.8, 0.93])
@@ -80,14 +93,20 @@ def test_resume_after_a_cut_repeats_nothing(
     kept = content[: int(len(content) * share)]
     Path("rows.jsonl.batch/batch.jsonl").write_bytes(kept)
     results = Path("rows.jsonl.batch/results.jsonl")
-    lines = [line for line in results.read_text().splitlines() if json.loads(line)["row"] in told_in(kept, "sent")]
+    lines = [
+        line
+        for line in results.read_text().splitlines()
+        if json.loads(line)["row"] in told_in(kept, "sent")
+    ]
     results.write_text("".join(f"{line}\n" for line in lines))
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert result.code in {0, 7}
     runs = asked(sandbox, workflow)
     for row in told_in(kept, "sent"):
         assert runs[str(row)] == 1
-    assert {line["row"] for line in result.lines} == set(range(1, ROWS + 1)) - told_in(kept, "finished")
+    assert {line["row"] for line in result.lines} == set(range(1, ROWS + 1)) - told_in(
+        kept, "finished"
+    )
 
 
 HEADER = BatchHeader("w", None, "h", "s", "1/1", {}, [], None, 3, "d")
@@ -116,7 +135,12 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
             journal.note_sent(row(2, 0xAB), "digest", None)
             journaled = JournalState.read(journal.path)
     assert journaled.header == HEADER
-    assert (journaled.state(1), journaled.digests[2], journaled.state(2), list(journaled.pending)) == (
+    assert (
+        journaled.state(1),
+        journaled.digests[2],
+        journaled.state(2),
+        list(journaled.pending),
+    ) == (
         NEW,
         0xAB,
         SENT,
@@ -126,9 +150,12 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "discarded"), [(Unavailable("busy", sent=False), True), (RequestRejected("no"), False)]
+    ("error", "discarded"),
+    [(Unavailable("busy", sent=False), True), (RequestRejected("no"), False)],
 )
-def test_a_journal_of_rejected_starts_is_kept(journal: Journal, error: NoxError, *, discarded: bool) -> None:
+def test_a_journal_of_rejected_starts_is_kept(
+    journal: Journal, error: NoxError, *, discarded: bool
+) -> None:
     journal.note_sent(row(1), "digest", None)
     journal.withdraw(row(1), error)
     assert journal.discard() == discarded
@@ -150,7 +177,9 @@ def test_rows_get_new_numbers_all_at_once(journal: Journal) -> None:
     for cut in cuts:
         journal.path.write_bytes(content[:cut])
         journaled = JournalState.read(journal.path)
-        assert [journaled.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
+        assert [journaled.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], (
+            "not before the last line"
+        )
 
 
 def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
@@ -158,7 +187,9 @@ def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
         journal.note_sent(row(number, number), "digest", None)
     journal.renumber([(4, 1, 11), (5, 2, 12)])
     content = journal.path.read_text().splitlines(keepends=True)
-    journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
+    journal.path.write_text(
+        "".join(content[:-1])
+    )  # without the last line: they were never in force
     journal.note_sent(row(3, 3), "digest", None)
     journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
     journaled = JournalState.read(journal.path)
@@ -168,7 +199,14 @@ def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
 
 def ended(number: int, *, confirmed: bool = True) -> RowResult:
     run = {"id": f"r{number}", "confirmed": confirmed}
-    result = {"exit_code": 0, "retry_safe": False, "run": run, "output": {}, "files": [], "error": None}
+    result = {
+        "exit_code": 0,
+        "retry_safe": False,
+        "run": run,
+        "output": {},
+        "files": [],
+        "error": None,
+    }
     return RowResult(row(number), result, ExitCode.OK, {}, {})
 
 
@@ -222,7 +260,9 @@ def test_a_journal_that_was_moved_before_its_lock_is_left_alone(
     assert ((tmp_path / "moved").read_text(), path.read_text()) == ("", "new\n")
 
 
-def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_must_survive_a_power_cut_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flushes, flush = Counter[int](), os.fsync
 
     def count(file: int) -> None:
@@ -245,7 +285,9 @@ def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: p
     with journal.path.open("a") as torn:
         torn.write('{"row":')
     Journal(tmp_path, Clock()).close()
-    assert flushes[(tmp_path / "batch.jsonl.torn").stat().st_ino] == 1, "before it is gone from the journal"
+    assert flushes[(tmp_path / "batch.jsonl.torn").stat().st_ino] == 1, (
+        "before it is gone from the journal"
+    )
 
 
 def test_only_a_confirmed_verdict_is_final(journal: Journal) -> None:
@@ -268,7 +310,9 @@ def test_the_first_line_is_printed_at_once_later_ones_together(
         printed.extend(json.loads(line)["row"] for line in text.splitlines())
 
     with closing(ResultsFile(journal.place)) as results:
-        output = ResultWriter(HEADER, journal, results, RowChecker((), None, Mask()), BatchSummary(), write, str)
+        output = ResultWriter(
+            HEADER, journal, results, RowChecker((), None, Mask()), BatchSummary(), write, str
+        )
         for number in (1, 2, 3):
             output.report(ended(number))
             output.flush_due()
@@ -281,16 +325,22 @@ def test_the_first_line_is_printed_at_once_later_ones_together(
         assert output.until_due(1.0) == 1.0
 
 
-def test_a_full_disk_starts_nothing_more_and_loses_nothing(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_full_disk_starts_nothing_more_and_loses_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(100)])
     write_rows(*map(str, range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
     # A limit on the size of files is what a shell has that comes closest to a full disk.
-    env = {**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"}  # its cache would be truncated as well
+    env = {
+        **environment(sandbox.url),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # its cache would be truncated as well
     full = in_bash(f"ulimit -f 8; exec {command} | cat", env)
     # Both files grow by much the same for each row, and what is told is what the last one met.
     assert re.search(
-        r"can't write the (journal rows.jsonl.batch/batch|results rows.jsonl.batch/results)\.jsonl", full.stderr
+        r"can't write the (journal rows.jsonl.batch/batch|results rows.jsonl.batch/results)\.jsonl",
+        full.stderr,
     )
     assert "Traceback" not in full.stderr
     before = asked(sandbox, workflow)
@@ -309,10 +359,42 @@ WITHDRAWN = b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": 75}\n'
 HEAD = {"batch": "noxcli.batch/1", **asdict(HEADER)}
 LINES: list[dict[str, Any]] = [
     {**HEAD, "at": TIME},
-    {"row": 1, "step": "sent", "id": None, "row_digest": "ab", "input_digest": "x", "server_at": TIME, "at": TIME},
-    {"row": 1, "step": "started", "id": None, "run_id": "r", "workflow_id": "w", "created_at": TIME, "at": TIME},
-    {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "message": None},
-    {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "message": None},
+    {
+        "row": 1,
+        "step": "sent",
+        "id": None,
+        "row_digest": "ab",
+        "input_digest": "x",
+        "server_at": TIME,
+        "at": TIME,
+    },
+    {
+        "row": 1,
+        "step": "started",
+        "id": None,
+        "run_id": "r",
+        "workflow_id": "w",
+        "created_at": TIME,
+        "at": TIME,
+    },
+    {
+        "row": 1,
+        "step": "finished",
+        "id": None,
+        "run_id": "r",
+        "status": "completed",
+        "exit_code": 0,
+        "message": None,
+    },
+    {
+        "row": 2,
+        "step": "left",
+        "id": None,
+        "run_id": None,
+        "status": None,
+        "exit_code": 75,
+        "message": None,
+    },
 ]
 strange = st.one_of(
     st.none(),
@@ -321,10 +403,26 @@ strange = st.one_of(
     st.floats(),
     any_text(max_size=9),
     st.lists(st.integers(), max_size=2),
-    st.sampled_from([10**12, 10**30, -1, 0, 1e999, "9" * 5000, "2026-01-01T00:00:00", "../../x", {}, [[]], "f" * 17]),
+    st.sampled_from(
+        [
+            10**12,
+            10**30,
+            -1,
+            0,
+            1e999,
+            "9" * 5000,
+            "2026-01-01T00:00:00",
+            "../../x",
+            {},
+            [[]],
+            "f" * 17,
+        ]
+    ),
 )
 changed = st.tuples(
-    st.sampled_from(range(len(LINES))), st.sampled_from([*HEAD, *(name for line in LINES for name in line)]), strange
+    st.sampled_from(range(len(LINES))),
+    st.sampled_from([*HEAD, *(name for line in LINES for name in line)]),
+    strange,
 )
 
 
@@ -341,7 +439,9 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         journaled = JournalState.read(journal.path)
         assert len(journaled.states) <= 1 << 26
-        find_candidates_of_batch(as_api(Listed([])), "w", InputDigests(), journaled.doubtful, lambda _: False, 5.0)
+        find_candidates_of_batch(
+            as_api(Listed([])), "w", InputDigests(), journaled.doubtful, lambda _: False, 5.0
+        )
     with suppress(UsageProblem, ConfigProblem):
         joined = MergedBatch.read([directory])
         for line in itertools.islice(joined.lines(RowChecker((), None, Mask())), 100):
@@ -393,7 +493,9 @@ def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
         JournalState.read(path)
 
 
-def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_end_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("noxcli.batchdir.journal_state.MAX_LINE", 1000)
     monkeypatch.setattr("noxcli.batchdir.journal.MAX_LINE", 1000)
     path = tmp_path / "batch.jsonl"

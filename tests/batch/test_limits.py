@@ -29,10 +29,14 @@ def _rows(noxcli: Noxcli) -> None:
 
 @pytest.mark.long(4)
 @pytest.mark.parametrize("limit", [3.0, pytest.param(12.0, marks=pytest.mark.wide)])
-def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, limit: float) -> None:
+def test_starts_in_flight_at_the_limit_are_in_doubt(
+    noxcli: Noxcli, plays: Any, limit: float
+) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(60 * A_SECOND, repeat=True)]})
     began = time.monotonic()
-    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "3", "--timeout", f"{limit}s")
+    result = noxcli(
+        "batch", workflow, "rows.jsonl", "--max-parallel", "3", "--timeout", f"{limit}s"
+    )
     took = time.monotonic() - began
     assert (result.code, result.codes) == (7, {1: 7})
     assert "1 in doubt" in result.err
@@ -41,7 +45,9 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
     assert "row 1: its start was sent, but the outcome is unknown" in result.err
 
 
-def test_a_wait_at_the_pace_is_no_lost_contact(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_at_the_pace_is_no_lost_contact(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor is it the first of two failures, the second of which is an answer that is late once."""
     monkeypatch.setattr(retry, "MIN_ATTEMPT", 0.6)
     reads = [Answer(429, {}, headers={"Retry-After": "1"}), Hold(60 * A_SECOND)]
@@ -52,7 +58,10 @@ def test_a_wait_at_the_pace_is_no_lost_contact(noxcli: Noxcli, plays: Any, monke
 
 @pytest.mark.long(4)
 def test_without_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, plays: Any) -> None:
-    workflow, began = plays(nodes=[input_node("Q")], script=[Sleep(1.5 * A_SECOND)]), time.monotonic()
+    workflow, began = (
+        plays(nodes=[input_node("Q")], script=[Sleep(1.5 * A_SECOND)]),
+        time.monotonic(),
+    )
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "5s")
     assert result.code == 124
     assert time.monotonic() - began < 5
@@ -75,7 +84,10 @@ def test_a_key_rejected_for_reads_ends_each_row_by_name(
     for line in result.lines:
         assert line["result"]["retry_safe"] is False
         run = line["result"]["run"]["id"]
-        assert f"run {run} may still be running; continue with: noxcli wait" in line["result"]["error"]["hint"]
+        assert (
+            f"run {run} may still be running; continue with: noxcli wait"
+            in line["result"]["error"]["hint"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -85,9 +97,13 @@ def test_rows_that_run_are_followed_after_a_rejected_key(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, faults: Any
 ) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(3 * A_SECOND)], faults=faults)
-    result = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "2", "--timeout", "30s")
+    result = noxcli(
+        "batch", workflow, write_rows("a", "b"), "--max-parallel", "2", "--timeout", "30s"
+    )
     reads = "record" in faults
-    assert (result.code, sorted(result.codes.values())) == ((0, [0, 0]) if reads else (4, [0, 4])), result.err
+    assert (result.code, sorted(result.codes.values())) == (
+        (0, [0, 0]) if reads else (4, [0, 4])
+    ), result.err
     assert [run.status for run in sandbox.runs(workflow)] == (["completed"] * (2 if reads else 1))
 
 
@@ -97,24 +113,37 @@ def test_the_run_of_another_row_is_not_taken(
 ) -> None:
     monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 1.0)
     workflow = plays(nodes=[input_node("Q")])
-    known = {"id": "11111111-2222-4333-8444-555555555555", "workflow_id": workflow, "status": "completed"}
+    known = {
+        "id": "11111111-2222-4333-8444-555555555555",
+        "workflow_id": workflow,
+        "status": "completed",
+    }
     created = {} if answers == "one id" else {"created_at": "2025-01-01T00:00:00Z"}
-    other = plays(nodes=[input_node("Q")], faults={"start": [Answer(200, {**known, **created})] * 3})
+    other = plays(
+        nodes=[input_node("Q")], faults={"start": [Answer(200, {**known, **created})] * 3}
+    )
     result = noxcli("batch", other, "rows.jsonl", "--max-parallel", "1", "--retry-for", "1s")
     found = result.codes
     assert [found[number] for number in (4, 5, 6, 7)] == [0] * 4
-    assert [found[number] for number in (1, 2, 3)] == ([5, 7, 7] if answers == "one id" else [7, 7, 7])
-    assert json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
+    assert [found[number] for number in (1, 2, 3)] == (
+        [5, 7, 7] if answers == "one id" else [7, 7, 7]
+    )
+    assert (
+        json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
+    )
 
 
 @pytest.mark.long(4)
 @pytest.mark.parametrize(
-    ("rate_limit_counts", "rate_limit_window"), one_in(2, ["all", "starts"], ["sliding", "fixed", "bucket"])
+    ("rate_limit_counts", "rate_limit_window"),
+    one_in(2, ["all", "starts"], ["sliding", "fixed", "bucket"]),
 )
 def test_limits_of_each_kind_let_every_row_run_once(
     noxcli: Noxcli, rate_limit_counts: Any, rate_limit_window: Any
 ) -> None:
-    switches = Switches(rate_limit=20, rate_limit_counts=rate_limit_counts, rate_limit_window=rate_limit_window)
+    switches = Switches(
+        rate_limit=20, rate_limit_counts=rate_limit_counts, rate_limit_window=rate_limit_window
+    )
     write_rows(*map(str, range(30)))
     with Sandbox([], speed=1000, switches=switches) as server:
         workflow = server.add(Scenario("limited", nodes=[input_node("Q")]))

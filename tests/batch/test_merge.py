@@ -17,11 +17,15 @@ from tests.conftest import Noxcli, write_rows
 
 @pytest.fixture(autouse=True)
 def _rows() -> None:
-    write_rows(*({"$id": f"id {text}", "Q": text} for text in ["a", "b", "bad", "d", "e", "f", "g"]))
+    write_rows(
+        *({"$id": f"id {text}", "Q": text} for text in ["a", "b", "bad", "d", "e", "f", "g"])
+    )
 
 
 def run_shard(noxcli: Noxcli, workflow: str, index: int) -> bytes:
-    return noxcli("batch", workflow, "rows.jsonl", "--shard", f"{index}/3", "--output-dir", f"s{index}").out
+    return noxcli(
+        "batch", workflow, "rows.jsonl", "--shard", f"{index}/3", "--output-dir", f"s{index}"
+    ).out
 
 
 def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
@@ -35,7 +39,9 @@ def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> No
     result = noxcli("results", "s3", "s1", "s2", "--junit", "report.xml")
     assert result.code == 1
     assert sorted(result.out.splitlines()) == sorted(b"".join(printed).splitlines())
-    assert [(line["row"], line["id"], line["result"]["exit_code"]) for line in result.lines][:3] == [
+    assert [(line["row"], line["id"], line["result"]["exit_code"]) for line in result.lines][
+        :3
+    ] == [
         (1, "id a", 0),
         (2, "id b", 0),
         (3, "id bad", 1),
@@ -52,7 +58,10 @@ def test_a_missing_shard_is_named_and_its_rows_are_missing(noxcli: Noxcli, workf
     assert result.code == 1
     assert "missing the journals of shards 2/3" in result.err
     missing = [line for line in result.lines if line["result"]["exit_code"] == 8]
-    assert [(line["row"], line["result"]["retry_safe"]) for line in missing] == [(2, False), (5, False)]
+    assert [(line["row"], line["result"]["retry_safe"]) for line in missing] == [
+        (2, False),
+        (5, False),
+    ]
     assert missing[0]["result"]["error"]["message"] == "the journal of shard 2/3 is not here"
 
 
@@ -60,7 +69,10 @@ def test_rows_that_were_never_started_are_told(noxcli: Noxcli, plays: Any) -> No
     refusing = plays(nodes=[input_node("Q")], faults={"start": [Answer(401, {}, repeat=True)]})
     noxcli("batch", refusing, "rows.jsonl", "--max-parallel", "1")
     result = noxcli("results", "rows.jsonl.batch")
-    assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
+    assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (
+        4,
+        [4, 8, 8, 8, 8, 8, 8],
+    )
     assert [line["result"]["retry_safe"] for line in result.lines] == [True] * 7
 
 
@@ -81,12 +93,17 @@ def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: 
     result = noxcli("results", "one", "two")
     assert result.code == 2
     runs = [
-        {line["row"]: line["result"]["run"]["id"] for line in map(json.loads, path.read_text().splitlines())}
+        {
+            line["row"]: line["result"]["run"]["id"]
+            for line in map(json.loads, path.read_text().splitlines())
+        }
         for path in (Path("one/results.jsonl"), Path("two/results.jsonl"))
     ]
     assert [line["result"]["exit_code"] for line in result.lines] == [2] * 7
     told = {line["row"]: line["result"]["error"]["message"] for line in result.lines}
-    assert told == {row: f"it has several runs: {runs[0][row]}, {runs[1][row]}" for row in range(1, 8)}
+    assert told == {
+        row: f"it has several runs: {runs[0][row]}, {runs[1][row]}" for row in range(1, 8)
+    }
     assert "it has several runs: " in result.err
     assert "was a shard given twice?" in result.err
 
@@ -104,7 +121,9 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
     journal.write_text("".join(kept) + '{"row":7,"step":"fin')
     told = {line["row"]: line["result"] for line in noxcli("results", "one").lines}
-    said = {row: (each["exit_code"], (each["error"] or {}).get("message")) for row, each in told.items()}
+    said = {
+        row: (each["exit_code"], (each["error"] or {}).get("message")) for row, each in told.items()
+    }
     assert said[1] == (7, "the batch was interrupted while starting it")
     assert said[2] == (8, "it was started, and its result is not known here yet")
     assert [told[row]["retry_safe"] for row in (1, 2)] == [False, False]
@@ -124,7 +143,10 @@ def test_an_edited_shard_hides_no_start_of_another(noxcli: Noxcli, workflow: str
         if line.get("step") == "sent"
     ]
     with Path("s2/batch.jsonl").open("a") as file:
-        file.writelines(f"{json.dumps(line, separators=(',', ':'))}\n" for line in [*moved, {"step": "renumbered"}])
+        file.writelines(
+            f"{json.dumps(line, separators=(',', ':'))}\n"
+            for line in [*moved, {"step": "renumbered"}]
+        )
     Path("rows.jsonl").unlink()
     first = noxcli("results", *shards).lines[0]
     assert (first["result"]["exit_code"], first["id"], first["input"]) == (7, "id a", {"Q": "a"})
@@ -148,4 +170,7 @@ def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     assert (result.code, "empty contains no batch" in result.err) == (2, True)
     Path("empty/batch.jsonl").write_text("junk\n")
     result = noxcli("results", "empty")
-    assert (result.code, "line 1 of the journal empty/batch.jsonl is not one" in result.err) == (2, True)
+    assert (result.code, "line 1 of the journal empty/batch.jsonl is not one" in result.err) == (
+        2,
+        True,
+    )

@@ -62,7 +62,9 @@ def slips() -> Iterator[tuple[str, str]]:
     chance = random.Random(43)
     while True:
         meant = chance.choice(RIGHT)
-        slip = chance.choice([dropped_prefix, dropped_backticks, misspelt, other_case, other_type])(meant, chance)
+        slip = chance.choice([dropped_prefix, dropped_backticks, misspelt, other_case, other_type])(
+            meant, chance
+        )
         if slip != meant:
             yield meant, slip
 
@@ -80,13 +82,17 @@ def dropped_prefix(text: str, chance: random.Random) -> str:
 
 
 def dropped_backticks(text: str, chance: random.Random) -> str:
-    return at_one(r"`([^`]*)`", text, lambda one: chance.choice([one[1], one[0][1:], one[0][:-1]]), chance)
+    return at_one(
+        r"`([^`]*)`", text, lambda one: chance.choice([one[1], one[0][1:], one[0][:-1]]), chance
+    )
 
 
 def misspelt(text: str, chance: random.Random) -> str:
     def swap(one: re.Match[str]) -> str:
         name, place = one[0], chance.randrange(len(one[0]) - 1)
-        return chance.choice([name[:place] + name[place + 1] + name[place] + name[place + 2 :], f"{name}s", name[1:]])
+        return chance.choice(
+            [name[:place] + name[place + 1] + name[place] + name[place + 2 :], f"{name}s", name[1:]]
+        )
 
     return at_one(rf"\b({NAMES}|output|row|price|lang)\b", text, swap, chance)
 
@@ -106,7 +112,14 @@ def other_type(text: str, chance: random.Random) -> str:
 def verdict(assertion: str, output: Mapping[str, Any]) -> bool | None:
     """Return whether a row with this output passes, None for an assertion that is refused."""
     run = {"id": "r", "workflow_id": "w"}
-    document = {"schema": "noxcli.result/1", "ok": True, "exit_code": 0, "run": run, "output": output, "error": None}
+    document = {
+        "schema": "noxcli.result/1",
+        "ok": True,
+        "exit_code": 0,
+        "run": run,
+        "output": output,
+        "error": None,
+    }
     line = {"row": 1, "id": None, "input": ROWS, "columns": {}, "result": document}
     try:
         checker = RowChecker([parse_assertion(assertion, of_row=True)], None, Mask())

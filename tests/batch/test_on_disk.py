@@ -28,17 +28,31 @@ def calls_in(trace: str) -> Iterator[str]:
     flushing: dict[str, str] = {}  # by thread
     for line in trace.splitlines():
         thread, _, call = line.partition(" ")
-        letter = next((letter for letter, form in CALLS.items() if re.match(form, call.lstrip())), "")
+        letter = next(
+            (letter for letter, form in CALLS.items() if re.match(form, call.lstrip())), ""
+        )
         if letter in {"J", "R"} and "unfinished" in call:
             flushing[thread], letter = letter, ""
         yield flushing.pop(thread, "") if "fsync resumed" in call else letter
 
 
 @pytest.mark.engine("strace")
-def test_each_step_of_a_row_is_on_disk_before_the_next(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_each_step_of_a_row_is_on_disk_before_the_next(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
     workflow, trace = plays(nodes=[input_node("Q")]), tmp_path / "trace"
     write_rows(*map(str, range(ROWS)))
-    traced = ["strace", "-f", "-y", "-s", "300", "-e", "trace=write,fsync,sendto,sendmsg", "-o", str(trace)]
+    traced = [
+        "strace",
+        "-f",
+        "-y",
+        "-s",
+        "300",
+        "-e",
+        "trace=write,fsync,sendto,sendmsg",
+        "-o",
+        str(trace),
+    ]
     command = [*traced, *NOXCLI, "batch", workflow, "rows.jsonl", "--max-parallel", "1"]
     subprocess.run(command, env={**noxcli.environ}, check=True, capture_output=True, timeout=HUNG)
     seen = "".join(calls_in(trace.read_text()))

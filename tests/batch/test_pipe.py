@@ -30,7 +30,9 @@ def batch(noxcli: Noxcli, workflow: str) -> Any:
 
 def test_nothing_starts_before_the_last_row_is_read(sandbox: Sandbox, workflow: str) -> None:
     argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(sandbox.url)) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(sandbox.url)
+    ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(ROWS.encode())
@@ -43,16 +45,24 @@ def test_nothing_starts_before_the_last_row_is_read(sandbox: Sandbox, workflow: 
     assert (sandbox.runs(workflow), Path("out").exists()) == ([], False)
 
 
-def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: Sandbox, workflow: str) -> None:
+def test_a_pipe_is_resumed_edited_and_counted_as_a_file(
+    batch: Any, sandbox: Sandbox, workflow: str
+) -> None:
     assert batch(ROWS, "--dry-run").lines[0]["to_start"] == 2
     assert batch(ROWS).code == 0
-    assert [line["id"] for line in batch(f'{ROWS}{{"$id": "c", "Q": "3"}}\n', "--resume").lines] == ["c"]
+    assert [
+        line["id"] for line in batch(f'{ROWS}{{"$id": "c", "Q": "3"}}\n', "--resume").lines
+    ] == ["c"]
     other = ROWS.replace('"2"', '"two"')
     refused = batch(other, "--resume")
-    assert (refused.code, "row 2 (line 2) differs from the row that was started" in refused.err) == (2, True)
-    assert [line["input"]["Q"] for line in batch(f'{other}{{"$id": "c", "Q": "3"}}', "--again", "edited").lines] == [
-        "two"
-    ]
+    assert (
+        refused.code,
+        "row 2 (line 2) differs from the row that was started" in refused.err,
+    ) == (2, True)
+    assert [
+        line["input"]["Q"]
+        for line in batch(f'{other}{{"$id": "c", "Q": "3"}}', "--again", "edited").lines
+    ] == ["two"]
     swapped = "".join(reversed(ROWS.replace('"2"', '"two"').splitlines(keepends=True)))
     assert batch(swapped, "--allow-changed-input", "--resume").out == b""
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["1", "2", "3", "two"]
@@ -62,13 +72,28 @@ def test_a_pipe_is_resumed_edited_and_counted_as_a_file(batch: Any, sandbox: San
     ("rows", "options", "code", "said"),
     [
         ("", [], 0, "warning: rows has no rows\n"),
-        ("", ["--assert", "output.A == '1'"], 2, "rows has no rows, so nothing is checked; add rows"),
+        (
+            "",
+            ["--assert", "output.A == '1'"],
+            2,
+            "rows has no rows, so nothing is checked; add rows",
+        ),
         (ROWS, ["--assert", "output.A != '9'", "--shard", "3/3"], 0, ""),
         ("", ["--expect", "expected"], 2, "has no rows, so nothing is checked"),
-        (ROWS + ROWS, [], 2, "row 3 (line 3) has the id of row 1 (line 1) (the first of 2 such rows); nothing was"),
+        (
+            ROWS + ROWS,
+            [],
+            2,
+            "row 3 (line 3) has the id of row 1 (line 1) (the first of 2 such rows); nothing was",
+        ),
         (ROWS, ["--expect", "expected"], 2, "--expect has 1 output without a row: 'z'"),
         (ROWS, ["--only", "ids"], 2, "--only ids names 'z', but no row of rows has such an id"),
-        (ROWS, ["--assert", "output.A == row.Quu"], 2, "--assert names row.Quu, but no row has such a column"),
+        (
+            ROWS,
+            ["--assert", "output.A == row.Quu"],
+            2,
+            "--assert names row.Quu, but no row has such a column",
+        ),
         ("\ufeff[1", [], 2, "rows is not valid JSON"),
     ],
 )
@@ -78,7 +103,9 @@ def test_a_mistake_in_a_pipe_starts_nothing(
     Path("expected").write_text('{"$id": "z", "A": "1"}\n')
     Path("ids").write_text("z\n")
     result = batch(rows, "--quiet", *options)
-    assert (result.code, said in result.err, bool(result.err)) == (code, True, bool(said)), result.err
+    assert (result.code, said in result.err, bool(result.err)) == (code, True, bool(said)), (
+        result.err
+    )
     assert sandbox.runs(workflow) == []
 
 
@@ -102,9 +129,15 @@ def test_no_directory_for_temporary_files_is_needed(sandbox: Sandbox, workflow: 
     assert call("batch", workflow, "-", "--output-dir", "out", env=env, stdin=ROWS).returncode == 0
 
 
-@pytest.mark.parametrize(("where", "why"), [("/proc/out", "can't write to the directory"), ("out", "file too large")])
-def test_a_disk_that_takes_no_copy_is_told(sandbox: Sandbox, workflow: str, where: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "why"), [("/proc/out", "can't write to the directory"), ("out", "file too large")]
+)
+def test_a_disk_that_takes_no_copy_is_told(
+    sandbox: Sandbox, workflow: str, where: str, why: str
+) -> None:
     line = f"ulimit -f 8; yes '{{\"Q\": 1}}' | head -9999 | {IN_SHELL} batch {workflow} - --output-dir {where}"
     done = in_bash(line, {**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"})
-    assert (done.returncode, done.stderr.count("\n"), why in done.stderr) == (2, 1, True), done.stderr
+    assert (done.returncode, done.stderr.count("\n"), why in done.stderr) == (2, 1, True), (
+        done.stderr
+    )
     assert sandbox.runs(workflow) == []

@@ -35,8 +35,16 @@ def test_runs_are_read_from_the_shortest_time_on() -> None:
 @pytest.mark.parametrize(("measured", "taken"), [(1.996, 2.0), (2.1, 2.0), (0.5, 0.5), (9.0, 9.0)])
 def test_an_exact_record_says_how_long_a_run_took(measured: float, taken: float) -> None:
     began, ended = "2026-05-01T10:00:00.250", "2026-05-01T10:00:02.250"
-    assert duration_of(Run("r", "w", "completed", created_at=began, finished_at=ended), measured) == taken
-    assert duration_of(Run("r", "w", "completed", created_at=began[:-4], finished_at=ended[:-4]), measured) == measured
+    assert (
+        duration_of(Run("r", "w", "completed", created_at=began, finished_at=ended), measured)
+        == taken
+    )
+    assert (
+        duration_of(
+            Run("r", "w", "completed", created_at=began[:-4], finished_at=ended[:-4]), measured
+        )
+        == measured
+    )
 
 
 def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:

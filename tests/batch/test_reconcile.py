@@ -47,7 +47,9 @@ class Listed:
 
 
 def found(runs: Iterable[Run], *doubts: SentStart, taken: Sequence[str] = ()) -> CandidateIndex:
-    return find_candidates_of_batch(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
+    return find_candidates_of_batch(
+        as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0
+    )
 
 
 def own(runs: Iterable[Run], *doubts: SentStart, began: float = 0.0) -> dict[int, str]:
@@ -68,7 +70,9 @@ def test_a_run_of_another_row_is_no_candidate() -> None:
     assert names(found([run("twin", 1)], taken=["twin"])) == []
 
 
-@pytest.mark.parametrize(("seconds", "candidate"), [(1, True), (-59, True), (-61, False), (None, True)])
+@pytest.mark.parametrize(
+    ("seconds", "candidate"), [(1, True), (-59, True), (-61, False), (None, True)]
+)
 def test_candidates_were_created_since(seconds: float | None, *, candidate: bool) -> None:
     assert bool(names(found([run("one", seconds)]))) == candidate
 
@@ -79,7 +83,11 @@ def test_from_a_list_that_breaks_no_row_takes_a_run() -> None:
         raise Unavailable("gone")
 
     finding = found(listed())
-    assert (names(finding), finding.listed, list(finding.match_rows([doubt()], 0.0))) == (["mine"], False, [])
+    assert (names(finding), finding.listed, list(finding.match_rows([doubt()], 0.0))) == (
+        ["mine"],
+        False,
+        [],
+    )
 
 
 def test_rows_with_equal_inputs_share_their_runs_out() -> None:
@@ -90,7 +98,9 @@ def test_rows_with_equal_inputs_share_their_runs_out() -> None:
 def local(name: str, seconds: float, hours: float) -> Run:
     """The same, where the server writes its own zone's time without the zone."""
     created = NOW + seconds * SECOND + timedelta(hours=hours)
-    return Run(name, "w", "running", created_at=created.replace(tzinfo=None).isoformat(), input=MINE)
+    return Run(
+        name, "w", "running", created_at=created.replace(tzinfo=None).isoformat(), input=MINE
+    )
 
 
 @pytest.mark.parametrize("hours", [-12, -5, 0, 5.5, 14])
@@ -99,11 +109,16 @@ def test_a_time_without_a_zone_may_be_of_any(hours: float) -> None:
     assert names(found([mine, local("before", -27 * 3600, hours)])) == ["mine"]
     # Taken only where it can't be an older run of a zone that is further west.
     assert own([mine]) == ({1: "mine"} if hours >= 0 else {})
-    assert own([mine, local("this morning", -3600 * 3, min(hours, 0))]) in ({}, {1: "mine"} if hours < -9 else {})
+    assert own([mine, local("this morning", -3600 * 3, min(hours, 0))]) in (
+        {},
+        {1: "mine"} if hours < -9 else {},
+    )
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(-20, False), (-5, True), (None, False)])
-def test_a_run_that_is_older_than_the_batch_is_not_its_own(seconds: float | None, *, taken: bool) -> None:
+def test_a_run_that_is_older_than_the_batch_is_not_its_own(
+    seconds: float | None, *, taken: bool
+) -> None:
     assert bool(own([run("one", seconds)], began=NOW.timestamp())) == taken
     assert own([run("one", 1)], began=float("inf")) == {}, "where the server's time is not known"
 

@@ -43,7 +43,9 @@ ALL = [(row, own, n) for row, own in ((1, "a"), (2, None), (3, "c#1")) for n in 
 def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     batch = ("batch", workflow, "rows.jsonl", "--repeat", "3")
     result = noxcli(*batch, "--junit", "report.xml")
-    assert (result.code, repetitions(result), len(sandbox.runs(workflow))) == (11, ALL, 9), result.err
+    assert (result.code, repetitions(result), len(sandbox.runs(workflow))) == (11, ALL, 9), (
+        result.err
+    )
     assert "9 runs of 3 rows in " in result.err
     assert "2 of 3 rows failed a check" in result.err
     assert 'name="row 1 (a), repetition 2"' in Path("report.xml").read_text()
@@ -53,8 +55,19 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     stored = noxcli("results", "rows.jsonl.batch")
     assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
     assert noxcli(*batch, "--resume", "--pass-each", "3").code == 11, "as without it"
-    strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "ok && row.Q != 'worse'", "--min-pass", "60%")
-    assert (strict.code, "2 of 3 rows passed (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
+    strict = noxcli(
+        *batch,
+        "--resume",
+        "--pass-each",
+        "2",
+        "--assert",
+        "ok && row.Q != 'worse'",
+        "--min-pass",
+        "60%",
+    )
+    assert (strict.code, "2 of 3 rows passed (66.6%; --min-pass 60%)" in strict.err) == (0, True), (
+        strict.err
+    )
     assert len(sandbox.runs(workflow)) == 9
 
 
@@ -69,8 +82,19 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
 def test_a_page_judges_rows_as_the_exit_code(
     noxcli: Noxcli, workflow: str, options: tuple[str, ...], code: int, told: str
 ) -> None:
-    asked = ("--assert", "ok && row.Q != 'worse'", "--pass-each", "2", *options, "--report", "report.html")
-    for command in (("batch", workflow, "rows.jsonl", "--repeat", "3"), ("results", "rows.jsonl.batch")):
+    asked = (
+        "--assert",
+        "ok && row.Q != 'worse'",
+        "--pass-each",
+        "2",
+        *options,
+        "--report",
+        "report.html",
+    )
+    for command in (
+        ("batch", workflow, "rows.jsonl", "--repeat", "3"),
+        ("results", "rows.jsonl.batch"),
+    ):
         assert noxcli(*command, *asked).code == code
         page = Path("report.html").read_text()
         assert page.count(f">{told}<") == 1, "the verdict counts rows"
@@ -87,7 +111,9 @@ def test_each_repetition_has_files_of_its_own(noxcli: Noxcli, workflow: str) -> 
     assert all("#" not in link for link in links)
 
 
-def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_repetitions_are_resumed_each_on_its_own(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     batch = ("batch", workflow, "rows.jsonl", "--repeat", "3")
     options = ("--max-failures", "1", "--max-parallel", "1", "--assert", "output.A == 'good'")
     first = noxcli(*batch, *options)
@@ -99,12 +125,16 @@ def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbo
     results.write_text("".join(results.read_text().splitlines(keepends=True)[:-2]))
     assert len(noxcli(*batch, "--resume").lines) == 2
     assert len(sandbox.runs(workflow)) == 9
-    other = noxcli("batch", workflow, "rows.jsonl", "--repeat", "2", "--resume", "--allow-changed-input")
+    other = noxcli(
+        "batch", workflow, "rows.jsonl", "--repeat", "2", "--resume", "--allow-changed-input"
+    )
     assert (other.code, "is for repeat 3, and this is 2" in other.err) == (2, True)
 
 
 def test_a_check_counts_a_row_once(noxcli: Noxcli, workflow: str) -> None:
-    counts = noxcli("batch", workflow, "rows.jsonl", "--repeat", "3", "--shard", "2/2", "--dry-run").json
+    counts = noxcli(
+        "batch", workflow, "rows.jsonl", "--repeat", "3", "--shard", "2/2", "--dry-run"
+    ).json
     assert [counts[name] for name in ("rows", "in_shard", "runs", "to_start")] == [3, 1, 3, 3]
     write_rows("x", {"Qu": "y"}, {"Qu": "y"})
     wrong = noxcli("batch", workflow, "rows.jsonl", "--repeat", "3")
@@ -119,14 +149,23 @@ def test_a_row_is_in_one_shard_with_all_its_repetitions(noxcli: Noxcli, workflow
         assert {line["row"] for line in result.lines} == wanted
         assert len(result.lines) == 2 * len(wanted)
     joined = noxcli("results", "s1", "s2")
-    assert [(line["row"], line["repetition"]) for line in joined.lines] == [(r, n) for r in (1, 2, 3) for n in (1, 2)]
-    noxcli("batch", workflow, "rows.jsonl", "--shard", "2/2", "--output-dir", "other", "--repeat", "3")
-    assert "not from one batch: the number of repetitions differs" in noxcli("results", "s1", "other").err
+    assert [(line["row"], line["repetition"]) for line in joined.lines] == [
+        (r, n) for r in (1, 2, 3) for n in (1, 2)
+    ]
+    noxcli(
+        "batch", workflow, "rows.jsonl", "--shard", "2/2", "--output-dir", "other", "--repeat", "3"
+    )
+    assert (
+        "not from one batch: the number of repetitions differs"
+        in noxcli("results", "s1", "other").err
+    )
     missing = [line for line in noxcli("results", "s1").lines if line["result"]["exit_code"] == 8]
     assert [(line["row"], line["repetition"]) for line in missing] == [(2, 1), (2, 2)]
 
 
-def test_a_limit_and_changed_rows_count_rows_of_the_file(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_a_limit_and_changed_rows_count_rows_of_the_file(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     batch = ("batch", workflow, "rows.jsonl", "--repeat", "2")
     assert {line["row"] for line in noxcli(*batch, "--limit", "1").lines} == {1}
     lines = Path("rows.jsonl").read_text().splitlines(keepends=True)
@@ -136,7 +175,9 @@ def test_a_limit_and_changed_rows_count_rows_of_the_file(noxcli: Noxcli, sandbox
     assert len(sandbox.runs(workflow)) == 4
 
 
-@pytest.mark.parametrize("options", [("--repeat", "0"), ("--pass-each", "2"), ("--repeat", "2", "--pass-each", "0")])
+@pytest.mark.parametrize(
+    "options", [("--repeat", "0"), ("--pass-each", "2"), ("--repeat", "2", "--pass-each", "0")]
+)
 def test_repetitions_that_mean_nothing_are_refused(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, options: tuple[str, ...]
 ) -> None:
@@ -152,19 +193,25 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
     first = noxcli(*batch, *options, "2")
     assert len(first.lines) == 1, first.err
     assert "0 of 3 rows passed" in first.err
-    second = noxcli(*batch, "--resume", "--limit", "1", "--assert", "output.A == 'good'", "--pass-each", "2")
+    second = noxcli(
+        *batch, "--resume", "--limit", "1", "--assert", "output.A == 'good'", "--pass-each", "2"
+    )
     assert (second.code, "        1 completed" in second.err) == (0, True), second.err
 
 
 def test_a_repetition_that_is_missing_is_not_one_that_has_ended() -> None:
     summary = BatchSummary(total=2, repeat=2, pass_each=1)
     for code in (0, 8):
-        summary.count({"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
+        summary.count(
+            {"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": None}}
+        )
     assert (summary.counts_by_outcome(), summary.exit_codes) == ([(1, "not finished")], [8])
 
 
 def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
     summary = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
     for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):
-        summary.count({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
+        summary.count(
+            {"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}}
+        )
     assert (summary.rows, summary.counts_by_outcome()) == (3, [(1, "failed"), (2, "unfinished")])

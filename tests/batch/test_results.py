@@ -29,16 +29,16 @@ def kept(directory: Path = BATCH) -> list[dict[str, Any]]:
 
 
 def line(number: int, run: str = "r", text: str = "") -> str:
-    head = (
-        f'{{"row":{number},"id":null,"result":{{"schema":"noxcli.result/1","ok":true,"exit_code":0,"retry_safe":false'
-    )
+    head = f'{{"row":{number},"id":null,"result":{{"schema":"noxcli.result/1","ok":true,"exit_code":0,"retry_safe":false'
     tail = '"error":null},"input":null,"columns":null}'
     return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}},{tail}\n'
 
 
 def test_they_are_the_lines_of_stdout(noxcli: Noxcli, workflow: str) -> None:
     result = noxcli("batch", workflow, write_rows("a", "bad", '"b\\"'))
-    assert sorted((BATCH / "results.jsonl").read_bytes().splitlines()) == sorted(result.out.splitlines())
+    assert sorted((BATCH / "results.jsonl").read_bytes().splitlines()) == sorted(
+        result.out.splitlines()
+    )
     assert [line["result"]["output"]["A"] for line in kept() if line["result"]["ok"]] != []
 
 
@@ -79,7 +79,9 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
     ],
     ids=["blanks", "jq -S", "a newer noxcli", "more digits", "text", "another document", "zeros"],
 )
-def test_what_was_written_by_others_is_kept(noxcli: Noxcli, workflow: str, again: Callable[[Any], str]) -> None:
+def test_what_was_written_by_others_is_kept(
+    noxcli: Noxcli, workflow: str, again: Callable[[Any], str]
+) -> None:
     rows = write_rows("a", "b")
     noxcli("batch", workflow, rows)
     path = BATCH / "results.jsonl"
@@ -134,7 +136,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 def test_replaced_answers_are_removed_in_little_memory(tmp_path: Path) -> None:
     path, long = tmp_path / "results.jsonl", "x" * 50_000
     with path.open("w") as file:
-        file.writelines(line(number, run, long) for run in ("old", "new") for number in range(1, 201))
+        file.writelines(
+            line(number, run, long) for run in ("old", "new") for number in range(1, 201)
+        )
     with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
         tracemalloc.start()
@@ -142,12 +146,17 @@ def test_replaced_answers_are_removed_in_little_memory(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 20 * len(long)
-    assert [json.loads(each)["result"]["run"]["id"] for each in path.read_text().splitlines()] == ["new"] * 200
+    assert [json.loads(each)["result"]["run"]["id"] for each in path.read_text().splitlines()] == [
+        "new"
+    ] * 200
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
-    with SafeDir.open_named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
+    with (
+        SafeDir.open_named(tmp_path) as place,
+        pytest.raises(UsageProblem, match="which noxcli does not follow"),
+    ):
         ResultsFile(place)
 
 
@@ -184,16 +193,29 @@ def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: s
         {},
         *({"exit_code": code} for code in ("0", 200, None, True)),
         *[{"error": "x"}, {"error": {"message": 1}}, {"error": {"hint": []}}],
-        *({"run": run} for run in (["r"], {"id": 1}, {"duration_s": "1"}, {"duration_s": 1e13}, {"created_at": 1})),
+        *(
+            {"run": run}
+            for run in (
+                ["r"],
+                {"id": 1},
+                {"duration_s": "1"},
+                {"duration_s": 1e13},
+                {"created_at": 1},
+            )
+        ),
         *[{"assertions": None}, {"assertions": {}}, {"assertions": ["x"]}],
     ],
     ids=str,
 )
-def test_a_line_that_lacks_something_is_no_result(noxcli: Noxcli, workflow: str, odd: dict[str, Any]) -> None:
+def test_a_line_that_lacks_something_is_no_result(
+    noxcli: Noxcli, workflow: str, odd: dict[str, Any]
+) -> None:
     noxcli("batch", workflow, write_rows("a"))
     (line,) = kept()
     result = line["result"]
-    odd = {**odd, "run": {**result["run"], **odd["run"]}} if isinstance(odd.get("run"), dict) else odd
+    odd = (
+        {**odd, "run": {**result["run"], **odd["run"]}} if isinstance(odd.get("run"), dict) else odd
+    )
     line["result"] = {**result, **odd} if odd else {"run": result["run"]}
     (BATCH / "results.jsonl").write_text(f"{json.dumps(line)}\n")
     result = noxcli("results", str(BATCH), "--junit", "report.xml", "--report", "page.html")

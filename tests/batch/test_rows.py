@@ -17,7 +17,10 @@ from tests.conftest import Noxcli
 
 
 def rows_of(
-    content: str | bytes, form: str = "jsonl", column: tuple[str, ...] = (), common: tuple[str, ...] = ()
+    content: str | bytes,
+    form: str = "jsonl",
+    column: tuple[str, ...] = (),
+    common: tuple[str, ...] = (),
 ) -> list[Row]:
     stdin = io.BytesIO(content.encode() if isinstance(content, str) else content)
     file = RowReader("-", form, Columns.parse(column, parse_inputs(common)), Sources(lambda: stdin))
@@ -31,9 +34,21 @@ def values_of(row: Row) -> dict[str, Any]:
 
 
 def test_json_lines_keep_their_types_ids_and_places() -> None:
-    first, second = rows_of('\ufeff{"$id": "a", "Q": "x", "n": 12345678901234567890}\n\n  \n{"$id": 7, "Q": [1, null]}')
-    assert (first.number, first.line, first.id, values_of(first)) == (1, 1, "a", {"Q": "x", "n": 12345678901234567890})
-    assert (second.number, second.line, second.id, values_of(second)) == (2, 4, "7", {"Q": [1, None]})
+    first, second = rows_of(
+        '\ufeff{"$id": "a", "Q": "x", "n": 12345678901234567890}\n\n  \n{"$id": 7, "Q": [1, null]}'
+    )
+    assert (first.number, first.line, first.id, values_of(first)) == (
+        1,
+        1,
+        "a",
+        {"Q": "x", "n": 12345678901234567890},
+    )
+    assert (second.number, second.line, second.id, values_of(second)) == (
+        2,
+        4,
+        "7",
+        {"Q": [1, None]},
+    )
     assert not first.inputs.texts
 
 
@@ -83,7 +98,11 @@ def test_a_quote_that_never_ends_ends_the_rows() -> None:
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [("", "has no header"), ("a,a\n1,2\n", "two columns named 'a'"), ("a,b\0\n", "has NUL bytes, as UTF-16 text does")],
+    [
+        ("", "has no header"),
+        ("a,a\n1,2\n", "two columns named 'a'"),
+        ("a,b\0\n", "has NUL bytes, as UTF-16 text does"),
+    ],
 )
 def test_a_csv_header_that_can_not_be_used_is_refused(content: str, what: str) -> None:
     with pytest.raises(UsageProblem, match="stdin") as error:
@@ -95,10 +114,22 @@ def test_a_csv_header_that_can_not_be_used_is_refused(content: str, what: str) -
     ("name", "content", "what"),
     [
         ("t.csv", "Q,R\na,b\n".encode("utf-16"), "is UTF-16 text"),
-        ("t.jsonl", codecs.BOM_UTF16_BE + '{"Q": "a"}\n{"Q": "b"}\n'.encode("utf-16-be"), "is UTF-16 text"),
+        (
+            "t.jsonl",
+            codecs.BOM_UTF16_BE + '{"Q": "a"}\n{"Q": "b"}\n'.encode("utf-16-be"),
+            "is UTF-16 text",
+        ),
         ("t.tsv", '{"Q": "a"}\n'.encode("utf-16-le"), "has NUL bytes, as UTF-16 text does"),
-        ("t.xlsx", b"PK\x03\x04\x14\0\x06\0\n\0\xff", "is a zip archive, as .xlsx and .ods files are, not a table"),
-        ("t.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "is an old Excel file, not a table in text"),
+        (
+            "t.xlsx",
+            b"PK\x03\x04\x14\0\x06\0\n\0\xff",
+            "is a zip archive, as .xlsx and .ods files are, not a table",
+        ),
+        (
+            "t.csv",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
+            "is an old Excel file, not a table in text",
+        ),
     ],
 )
 def test_what_a_spreadsheet_saves_but_no_text_is_named(
@@ -168,20 +199,26 @@ def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
         ("tsv", "Q;R\n1\n", ["Q;R"]),
     ],
 )
-def test_a_header_without_commas_shows_the_separator(form: str, content: str, names: list[str]) -> None:
+def test_a_header_without_commas_shows_the_separator(
+    form: str, content: str, names: list[str]
+) -> None:
     (row,) = rows_of(content, form)
     assert list(values_of(row)) == names
 
 
 @pytest.mark.parametrize("blank", ["", "\ufeff", "\n \r\n"])
 def test_a_json_array_has_a_row_in_each_object(blank: str) -> None:
-    first, bad, last = rows_of(f'{blank}[{{"$id": 1, "Q": "x"}},\n\n  [2], {{"Q": [1], "$n": 2}}\n]\n')
+    first, bad, last = rows_of(
+        f'{blank}[{{"$id": 1, "Q": "x"}},\n\n  [2], {{"Q": [1], "$n": 2}}\n]\n'
+    )
     assert (first.number, first.id, first.place, values_of(first)) == (1, "1", "row 1", {"Q": "x"})
     assert (bad.number, bad.problem) == (2, "it is not a JSON object")
     assert (last.number, values_of(last), last.columns) == (3, {"Q": [1]}, {"$n": 2})
 
 
-@pytest.mark.parametrize("content", ['[{"Q": 1}', '[{"Q": 1}]\n{"Q": 2}\n', '[{"Q": "\x00"}]', '[{"Q": 1, "Q": 2}]'])
+@pytest.mark.parametrize(
+    "content", ['[{"Q": 1}', '[{"Q": 1}]\n{"Q": 2}\n', '[{"Q": "\x00"}]', '[{"Q": 1, "Q": 2}]']
+)
 def test_an_array_that_can_not_be_read_is_refused_as_a_whole(content: str) -> None:
     with pytest.raises(UsageProblem, match="stdin is not"):
         rows_of(content)

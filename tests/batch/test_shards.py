@@ -13,7 +13,8 @@ ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRA
 SGE = {"SGE_TASK_FIRST": "1", "SGE_TASK_LAST": "4", "SGE_TASK_STEPSIZE": "1"}
 # One task that runs again alone: Slurm counts only that one.
 ALONE = {
-    f"SLURM_ARRAY_TASK_{name}": number for name, number in [("ID", "2"), ("COUNT", "1"), ("MIN", "2"), ("MAX", "2")]
+    f"SLURM_ARRAY_TASK_{name}": number
+    for name, number in [("ID", "2"), ("COUNT", "1"), ("MIN", "2"), ("MAX", "2")]
 }
 
 
@@ -31,7 +32,18 @@ def test_shards_have_each_row_once(of: int) -> None:
         ("0/8", "write I/N from 1, as in 1/8 for the first of eight, or auto"),
         *(
             (text, "as in 1/8")
-            for text in ("1of8", "auto/0", "AUTO", "1", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999")
+            for text in (
+                "1of8",
+                "auto/0",
+                "AUTO",
+                "1",
+                "3/2",
+                "1/0",
+                "-1/2",
+                "a/b",
+                "1/2/3",
+                "1/99999999",
+            )
         ),
     ],
 )
@@ -74,7 +86,16 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
         ("auto", {"BATCH_TASK_INDEX": "3", "BATCH_TASK_COUNT": "4"}, "4/4"),
         # manpages.ubuntu.com/manpages/bionic/man1/sge_submit.1.html: as submitted, and "undefined" outside of an array
         ("auto", {"SGE_TASK_ID": "4", **SGE}, "4/4"),
-        ("auto/4", {"SGE_TASK_ID": "2", "SGE_TASK_FIRST": "2", "SGE_TASK_LAST": "2", "SGE_TASK_STEPSIZE": "1"}, "2/4"),
+        (
+            "auto/4",
+            {
+                "SGE_TASK_ID": "2",
+                "SGE_TASK_FIRST": "2",
+                "SGE_TASK_LAST": "2",
+                "SGE_TASK_STEPSIZE": "1",
+            },
+            "2/4",
+        ),
         # docs.it4i.cz/general/job-arrays: as submitted, and no number of tasks
         ("auto/4", {"PBS_ARRAY_INDEX": "4"}, "4/4"),
         # ibm.com/docs/en/spectrum-lsf/10.1.0?topic=variables-environment-set-job-execution: 0 outside of an array
@@ -82,7 +103,16 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
         # support.atlassian.com/bitbucket-cloud/docs/set-up-or-run-parallel-steps: from 0
         ("auto", {"BITBUCKET_PARALLEL_STEP": "3", "BITBUCKET_PARALLEL_STEP_COUNT": "4"}, "4/4"),
         # A job of SGE or LSF that is no task, on which GitLab's runner works.
-        ("auto", {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
+        (
+            "auto",
+            {
+                "SGE_TASK_ID": "undefined",
+                "LSB_JOBINDEX": "0",
+                "CI_NODE_INDEX": "1",
+                "CI_NODE_TOTAL": "4",
+            },
+            "1/4",
+        ),
     ],
 )
 def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: str) -> None:
@@ -101,19 +131,52 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
             "Kubernetes does not say how many tasks there are; write --shard auto/8",
         ),
         ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
-        ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
-        ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX is x, but must be a number"),
+        (
+            "auto/8",
+            {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"},
+            "this GitLab job has 4 tasks (CI_NODE_TOTAL)",
+        ),
+        (
+            "auto",
+            {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"},
+            "CI_NODE_INDEX is x, but must be a number",
+        ),
         ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set, but"),
-        ("auto", {"PBS_ARRAY_INDEX": "1"}, "PBS does not say how many tasks there are; write --shard auto/8"),
+        (
+            "auto",
+            {"PBS_ARRAY_INDEX": "1"},
+            "PBS does not say how many tasks there are; write --shard auto/8",
+        ),
         ("auto/4", {"PBS_ARRAY_INDEX": "0"}, "PBS_ARRAY_INDEX is 0, but must be 1 to 4"),
-        ("auto", {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"}, "finds no task number of Slurm, GitLab"),
-        ("auto", {"SGE_TASK_ID": "2", **SGE, "SGE_TASK_FIRST": "2"}, "are not those from 1 to 4; write --shard auto/8"),
-        ("auto", {"SGE_TASK_ID": "1", **SGE, "SGE_TASK_STEPSIZE": "3"}, "the array are not those from 1 to 4"),
-        ("auto", {"LSB_JOBINDEX": "2", "LSB_JOBINDEX_END": "4", "LSB_JOBINDEX_STEP": "2"}, "are not those from 1 to 4"),
+        (
+            "auto",
+            {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"},
+            "finds no task number of Slurm, GitLab",
+        ),
+        (
+            "auto",
+            {"SGE_TASK_ID": "2", **SGE, "SGE_TASK_FIRST": "2"},
+            "are not those from 1 to 4; write --shard auto/8",
+        ),
+        (
+            "auto",
+            {"SGE_TASK_ID": "1", **SGE, "SGE_TASK_STEPSIZE": "3"},
+            "the array are not those from 1 to 4",
+        ),
+        (
+            "auto",
+            {"LSB_JOBINDEX": "2", "LSB_JOBINDEX_END": "4", "LSB_JOBINDEX_STEP": "2"},
+            "are not those from 1 to 4",
+        ),
         ("auto/4", {"SLURM_ARRAY_TASK_ID": "0"}, "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4"),
         (
             "auto",
-            {**ARRAY, "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3"},
+            {
+                **ARRAY,
+                "SLURM_ARRAY_TASK_ID": "0",
+                "SLURM_ARRAY_TASK_MIN": "0",
+                "SLURM_ARRAY_TASK_MAX": "3",
+            },
             "the tasks of the array are not those from 1 to 4",
         ),
         ("auto", ALONE, "the tasks of the array are not those from 1 to 1; write --shard auto/8"),
@@ -124,7 +187,9 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ),
     ],
 )
-def test_what_an_engine_does_not_tell_is_said(text: str, environ: dict[str, str], told: str) -> None:
+def test_what_an_engine_does_not_tell_is_said(
+    text: str, environ: dict[str, str], told: str
+) -> None:
     with pytest.raises(UsageProblem) as problem:
         choose_shard(text, environ)
     assert told in problem.value.line()
@@ -137,6 +202,8 @@ def test_a_batch_takes_its_share_from_the_engine(noxcli: Noxcli, plays: Any) -> 
     first = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto", environ=task)
     assert sorted(line["row"] for line in first.lines) == [2, 5]
     again = noxcli("batch", workflow, "rows.jsonl", "--resume", environ={"NOXCLI_SHARD": "2/3"})
-    assert (again.code, again.text) == (0, ""), "the share that has finished, written in another way"
+    assert (again.code, again.text) == (0, ""), (
+        "the share that has finished, written in another way"
+    )
     wrong = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto")
     assert (wrong.code, "set NOXCLI_SHARD=1/8" in wrong.err) == (2, True)

@@ -42,7 +42,9 @@ def test_rows_that_wait_at_the_pace_are_not_started(noxcli: Noxcli, plays: Any) 
 
 
 @pytest.mark.long(4)
-def test_rows_behind_a_slow_upload_are_not_started(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_rows_behind_a_slow_upload_are_not_started(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     Path("doc.txt").write_text("text")
     rows = write_rows({"Q": "doc.txt"}, {"Q": "doc.txt"})
     began = time.monotonic()
@@ -63,21 +65,32 @@ def test_rows_behind_a_slow_upload_are_not_started(noxcli: Noxcli, sandbox: Sand
 # Rows that can't be read on.
 
 
-def test_rows_before_one_that_changed_meanwhile_run_to_their_end(sandbox: Sandbox, plays: Any) -> None:
+def test_rows_before_one_that_changed_meanwhile_run_to_their_end(
+    sandbox: Sandbox, plays: Any
+) -> None:
     workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(A_SECOND)]), Path("rows.csv")
     rows.write_text("Q\n" + f"{'x' * 20_000}\n" * 4)
-    with running("batch", workflow, "rows.csv", "--max-parallel", "1", env=environment(sandbox.url)) as process:
+    with running(
+        "batch", workflow, "rows.csv", "--max-parallel", "1", env=environment(sandbox.url)
+    ) as process:
         until(lambda: sandbox.runs(workflow))
         rows.write_text("\0" * 80_000)
         out, err = process.communicate()
     assert (process.returncode, b"has NUL bytes" in err) == (2, True), err
     lines = [json.loads(line) for line in out.splitlines()]
-    assert {line["result"]["run"]["id"] for line in lines} == {run.id for run in sandbox.runs(workflow)}
+    assert {line["result"]["run"]["id"] for line in lines} == {
+        run.id for run in sandbox.runs(workflow)
+    }
     assert {line["result"]["exit_code"] for line in lines} == {0}
 
 
-def test_rows_that_differ_name_the_runs_that_go_on(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), Path("rows.csv")
+def test_rows_that_differ_name_the_runs_that_go_on(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    workflow, rows = (
+        plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]),
+        Path("rows.csv"),
+    )
     batch = ("batch", workflow, "rows.csv", "--timeout", "2s")
     rows.write_text("Q\n1\n2\n3\n")
     first = noxcli(*batch)
@@ -91,8 +104,13 @@ def test_rows_that_differ_name_the_runs_that_go_on(noxcli: Noxcli, sandbox: Sand
     assert all(run in again.err for run in runs)
 
 
-def test_a_call_that_ends_before_its_rows_names_runs(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), write_rows(*"12")
+def test_a_call_that_ends_before_its_rows_names_runs(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    workflow, rows = (
+        plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]),
+        write_rows(*"12"),
+    )
     assert noxcli("batch", workflow, rows, "--timeout", "2s").code == 124
     nowhere = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
     again = noxcli("batch", workflow, rows, "--resume", "--retry-for", "0", environ=nowhere)
@@ -100,20 +118,34 @@ def test_a_call_that_ends_before_its_rows_names_runs(noxcli: Noxcli, sandbox: Sa
     assert (again.code, len(again.err.splitlines()), len(runs)) == (75, 1, 2), again.err
     assert all(run in again.err for run in runs)
     other = noxcli("batch", workflow, rows)
-    assert (other.code, "already has a batch" in other.err, runs[0] in other.err) == (2, True, False)
+    assert (other.code, "already has a batch" in other.err, runs[0] in other.err) == (
+        2,
+        True,
+        False,
+    )
 
 
 # A full disk.
 
 
-@pytest.mark.parametrize("kept", [1, 3, 5, *(pytest.param(kept, marks=pytest.mark.wide) for kept in (2, 4, 6))])
+@pytest.mark.parametrize(
+    "kept", [1, 3, 5, *(pytest.param(kept, marks=pytest.mark.wide) for kept in (2, 4, 6))]
+)
 def test_on_a_full_disk_each_run_is_named_and_found_again(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, small_disk: Path, kept: int
 ) -> None:
     outputs = lambda inputs: {"A": inputs["Q"] * 900}  # noqa: E731
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)], output=outputs)
     (small_disk / "ballast").write_bytes(bytes(1024 * (256 - 4 * kept)))
-    argv = ("batch", workflow, write_rows(*"123456"), "--output-dir", f"{small_disk}/out", "--max-parallel", "3")
+    argv = (
+        "batch",
+        workflow,
+        write_rows(*"123456"),
+        "--output-dir",
+        f"{small_disk}/out",
+        "--max-parallel",
+        "3",
+    )
     first = noxcli(*argv)
     told = first.text + first.err
     assert first.code in {2, 9}, told
@@ -131,22 +163,32 @@ def test_on_a_full_disk_each_run_is_named_and_found_again(
 
 @pytest.mark.long(5)
 @pytest.mark.parametrize("trouble", ["slow", "429"])
-def test_a_row_that_has_had_its_time_waits_for_no_read(noxcli: Noxcli, plays: Any, trouble: str) -> None:
+def test_a_row_that_has_had_its_time_waits_for_no_read(
+    noxcli: Noxcli, plays: Any, trouble: str
+) -> None:
     late = LIMIT if trouble == "429" else Hold(60 * A_SECOND, repeat=True)
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)], faults={"record": [late]})
+    workflow = plays(
+        nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)], faults={"record": [late]}
+    )
     began = time.monotonic()
-    result = noxcli("batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "3")
+    result = noxcli(
+        "batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "3"
+    )
     assert (result.code, set(result.codes.values())) == (124, {124})
     assert 2 <= time.monotonic() - began < 5
     assert all("at --row-timeout" in line["result"]["error"]["message"] for line in result.lines)
 
 
 @pytest.mark.long(4)
-def test_a_start_that_was_sent_gets_its_answer_even_late(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_start_that_was_sent_gets_its_answer_even_late(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     script, faults = [Sleep(600 * A_SECOND)], {"start": [Hold(2.5 * A_SECOND)]}
     workflow = plays(nodes=[input_node("Q")], script=script, faults=faults)
     result = noxcli("batch", workflow, write_rows("1"), "--row-timeout", "1s")
-    assert (result.codes, len(sandbox.runs(workflow))) == ({1: 124}, 1), "its run is known: the row is not in doubt"
+    assert (result.codes, len(sandbox.runs(workflow))) == ({1: 124}, 1), (
+        "its run is known: the row is not in doubt"
+    )
     assert result.lines[0]["result"]["run"]["id"] in result.lines[0]["result"]["error"]["message"]
 
 
@@ -154,7 +196,9 @@ def test_a_start_that_was_sent_gets_its_answer_even_late(noxcli: Noxcli, plays: 
 def test_rows_wait_at_a_standing_pace_as_long_as_a_row_may(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(0), LIMIT]})
     began = time.monotonic()
-    result = noxcli("batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "1")
+    result = noxcli(
+        "batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "1"
+    )
     assert (result.code, result.codes) == (124, {1: 0})
     assert "the server accepted no run for 2.0s (--row-timeout)" in result.err
     assert "2 not started" in result.err
@@ -162,7 +206,9 @@ def test_rows_wait_at_a_standing_pace_as_long_as_a_row_may(noxcli: Noxcli, plays
 
 
 @pytest.mark.long(12)
-def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_retry_for_ends_a_batch_of_a_silent_server(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     """It takes each connection, and answers no read of a record."""
 
     def hold(request: Request, _: Forward) -> bytes | None:
@@ -184,7 +230,10 @@ def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sand
 def test_the_last_result_that_the_disk_does_not_take_is_an_error(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, step: str
 ) -> None:
-    workflow, results = plays(nodes=[input_node("Q")]), Path("rows.jsonl.batch/results.jsonl").absolute()
+    workflow, results = (
+        plays(nodes=[input_node("Q")]),
+        Path("rows.jsonl.batch/results.jsonl").absolute(),
+    )
     fails = ["-e", f"trace={step}", "-e", f"inject={step}:error=ENOSPC:when=3"]
     traced = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(results), *fails, *NOXCLI]
     argv = ("batch", workflow, write_rows(*"123"), "--max-parallel", "1")
@@ -206,7 +255,9 @@ def test_a_bug_leaves_no_run_unnamed(
         raise KeyError(line["row"])
 
     monkeypatch.setattr("noxcli.checks.row_checker.RowChecker.judged", fails)
-    workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(int(inputs["Q"]) * 0.2 * A_SECOND)])
+    workflow = plays(
+        nodes=[input_node("Q")], script=lambda inputs: [Sleep(int(inputs["Q"]) * 0.2 * A_SECOND)]
+    )
     result = noxcli("batch", workflow, write_rows(*"1234"), "--timeout", "20s")
     assert (result.code, "Traceback" in result.err) == (70, False), result.err
     assert all(run.id in result.err for run in sandbox.runs(workflow)), result.err

@@ -20,7 +20,9 @@ FAST = ("--poll-interval", "50ms", "--retry-for", "2s")
 class Nth:
     """Answers every nth request of a kind with 502."""
 
-    def __init__(self, every: int, kind: re.Pattern[str] = START, also: re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self, every: int, kind: re.Pattern[str] = START, also: re.Pattern[str] | None = None
+    ) -> None:
         self._every, self._kind, self._also = every, kind, also
         self._lock, self._seen = threading.Lock(), 0
         self.failed = False
@@ -39,20 +41,26 @@ class Nth:
 
 
 @pytest.fixture
-def through(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> Callable[..., tuple[Result, list[str]]]:
+def through(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> Callable[..., tuple[Result, list[str]]]:
     """Runs so many rows through such a gateway; returns the outcome and the requests that the gateway saw."""
 
     def run(meddle: Meddle, rows: int, *options: str) -> tuple[Result, list[str]]:
         file = write_rows(*map(str, range(rows)))
         with Gateway(sandbox.url, meddle) as gateway:
             environ = {"NOXUS_BACKEND_URL": gateway.url}
-            return noxcli("batch", workflow, file, *FAST, *options, environ=environ), gateway.requests
+            return noxcli(
+                "batch", workflow, file, *FAST, *options, environ=environ
+            ), gateway.requests
 
     return run
 
 
 def test_a_half_dead_server_costs_few_rows(through: Any, sandbox: Sandbox, workflow: str) -> None:
-    result, _ = through(Nth(2, re.compile(r"POST|GET /v1/workflows/[^/?]+$")), 60, "--max-parallel", "8")
+    result, _ = through(
+        Nth(2, re.compile(r"POST|GET /v1/workflows/[^/?]+$")), 60, "--max-parallel", "8"
+    )
     counts = Counter(result.codes.values())
     assert (result.code, 1 <= counts[7] <= 5 + 3) == (7, True), (counts, result.err)
     assert counts.keys() <= {0, 7}
@@ -61,11 +69,15 @@ def test_a_half_dead_server_costs_few_rows(through: Any, sandbox: Sandbox, workf
     assert len(sandbox.runs(workflow)) == counts[0]
 
 
-def test_each_start_follows_a_read_until_one_is_answered(through: Any, sandbox: Sandbox, workflow: str) -> None:
+def test_each_start_follows_a_read_until_one_is_answered(
+    through: Any, sandbox: Sandbox, workflow: str
+) -> None:
     result, requests = through(Nth(12), 60, "--max-parallel", "16")
     counts = Counter(result.codes.values())
     assert (result.code, counts) == (7, Counter({0: 55, 7: 5})), result.err
-    assert sum(DEFINITION.match(line) is not None for line in requests) >= 3 * 4, "the last one is followed by no other"
+    assert sum(DEFINITION.match(line) is not None for line in requests) >= 3 * 4, (
+        "the last one is followed by no other"
+    )
     assert len(sandbox.runs(workflow)) == 55
 
 
@@ -73,12 +85,23 @@ def test_no_start_is_sent_while_one_is_tested(through: Any) -> None:
     result, requests = through(Nth(1), 20, "--max-parallel", "1")
     begun = [line for line in requests if START.match(line) or DEFINITION.match(line)]
     kinds = ["start" if START.match(line) else "read" for line in begun]
-    assert kinds[kinds.index("start") :][:9] == ["start", *["read"] * 3, "start", *["read"] * 3, "start"]
+    assert kinds[kinds.index("start") :][:9] == [
+        "start",
+        *["read"] * 3,
+        "start",
+        *["read"] * 3,
+        "start",
+    ]
     assert (result.code, kinds.count("start")) == (7, 5)
-    assert "stopped starting rows: 5 of the last 5 starts are in doubt (--max-failures 0 starts them" in result.err
+    assert (
+        "stopped starting rows: 5 of the last 5 starts are in doubt (--max-failures 0 starts them"
+        in result.err
+    )
 
 
-def test_without_an_answered_read_no_more_rows_start(through: Any, sandbox: Sandbox, workflow: str) -> None:
+def test_without_an_answered_read_no_more_rows_start(
+    through: Any, sandbox: Sandbox, workflow: str
+) -> None:
     result, _ = through(Nth(10, also=DEFINITION), 40, "--max-parallel", "2")
     assert (result.code, Counter(result.codes.values())[7]) == (7, 1), result.err
     assert "stopped starting rows: a start was not answered, and then not 3 reads" in result.err

@@ -47,7 +47,10 @@ def steps() -> dict[str, set[int]]:
         ("NOXCLI >&-", 9),
         ("NOXCLI | head -1 >/dev/null", 141),
         ("NOXCLI | true", 141),
-        ("(ulimit -f 16; exec NOXCLI) > results.jsonl", 9),  # 1,024 bytes each: like a disk that fills up meanwhile
+        (
+            "(ulimit -f 16; exec NOXCLI) > results.jsonl",
+            9,
+        ),  # 1,024 bytes each: like a disk that fills up meanwhile
     ],
 )
 def test_resume_prints_the_rows_that_stdout_did_not_take(
@@ -59,16 +62,22 @@ def test_resume_prints_the_rows_that_stdout_did_not_take(
     assert (first.returncode, len(first.stderr.splitlines())) == (code, 1), first.stderr
     assert "--resume" in first.stderr
     before = steps()
-    assert before["sent"] <= before["started"] | before.get("withdrawn", set()), "a start was left in doubt"
+    assert before["sent"] <= before["started"] | before.get("withdrawn", set()), (
+        "a start was left in doubt"
+    )
     printed = before.get("finished", set())
     assert len(printed) < ROWS
     unprinted = [run.id for run in sandbox.runs(workflow) if int(run.input["Q"]) not in printed]
-    assert [first.stderr.count(run) for run in unprinted] == [1] * len(unprinted), "each is named, once"
+    assert [first.stderr.count(run) for run in unprinted] == [1] * len(unprinted), (
+        "each is named, once"
+    )
     if Path("results.jsonl").exists():
         *whole, _ = Path("results.jsonl").read_text().split("\n")
         assert {json.loads(line)["row"] for line in whole} == printed
         assert printed
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert second.code == 0, second.err
-    assert Counter([*printed, *(line["row"] for line in second.lines)]) == Counter(range(1, ROWS + 1))
+    assert Counter([*printed, *(line["row"] for line in second.lines)]) == Counter(
+        range(1, ROWS + 1)
+    )
     assert asked(sandbox, workflow) == Counter(map(str, range(1, ROWS + 1)))

@@ -21,22 +21,41 @@ def long(plays: Any) -> str:
     """A workflow with a long answer, which has its input only behind the first 16,000 characters, and with a file."""
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
-        return {"Answer": f"{LONG} {inputs['Q']}", "Doc": File("d.pdf", b"%PDF", "application/pdf"), "N": 1}
+        return {
+            "Answer": f"{LONG} {inputs['Q']}",
+            "Doc": File("d.pdf", b"%PDF", "application/pdf"),
+            "N": 1,
+        }
 
     return str(plays(nodes=[input_node("Q")], output=output))
 
 
 def test_stored_and_joined_results_have_whole_texts(noxcli: Noxcli, long: str) -> None:
-    batch = ("batch", long, write_rows("one"), "--output-dir", "out", "--assert", "length(output.Answer) == `20004`")
+    batch = (
+        "batch",
+        long,
+        write_rows("one"),
+        "--output-dir",
+        "out",
+        "--assert",
+        "length(output.Answer) == `20004`",
+    )
     (printed,) = noxcli(*batch).lines
-    assert (printed["result"]["exit_code"], printed["result"]["output"]["Answer"].keys()) == (0, {"$file"})
+    assert (printed["result"]["exit_code"], printed["result"]["output"]["Answer"].keys()) == (
+        0,
+        {"$file"},
+    )
     (stored,) = lines_of("out/results.jsonl")
     assert stored["result"]["output"]["Answer"] == f"{LONG} one"
-    assert stored["result"]["output"]["Doc"] == printed["result"]["output"]["Doc"], "a file stays a file"
+    assert stored["result"]["output"]["Doc"] == printed["result"]["output"]["Doc"], (
+        "a file stays a file"
+    )
     (joined,) = noxcli("results", "out", "--csv", "table.csv").lines
     assert joined["result"]["output"] == stored["result"]["output"]
     assert f"{LONG} one" in Path("table.csv").read_text()
-    assert noxcli("batch", long, "rows.jsonl", "--fresh", "--query", "result.output.N").text == "1\n"
+    assert (
+        noxcli("batch", long, "rows.jsonl", "--fresh", "--query", "result.output.N").text == "1\n"
+    )
 
 
 def test_a_text_is_found_whatever_its_key_has(noxcli: Noxcli, plays: Any) -> None:
@@ -47,15 +66,25 @@ def test_a_text_is_found_whatever_its_key_has(noxcli: Noxcli, plays: Any) -> Non
 
 
 def test_long_answers_are_compared_as_texts(noxcli: Noxcli, long: str) -> None:
-    for directory, more in (("base", ()), ("new", ("--output-dir", "new")), ("other", ("--output-dir", "other"))):
+    for directory, more in (
+        ("base", ()),
+        ("new", ("--output-dir", "new")),
+        ("other", ("--output-dir", "other")),
+    ):
         rows = write_rows({"$id": "a", "Q": "one"}, name=f"{directory}.jsonl")
         Path(f"{directory}.printed").write_bytes(noxcli("batch", long, rows, *more).out)
-    for base, new in (("base.jsonl.batch", "new"), ("new.printed", "other.printed"), ("base.printed", "other")):
+    for base, new in (
+        ("base.jsonl.batch", "new"),
+        ("new.printed", "other.printed"),
+        ("base.printed", "other"),
+    ):
         judged = noxcli("compare", base, new, "--assert", "ends_with(output.Answer, row.Q)")
         assert judged.code == 0, judged.err
         document = noxcli("compare", base, new, "--json").json
         classes = {name: count for name, count in document["classes"].items() if count}
-        files = base == "base.jsonl.batch" or base == "base.printed"  # one side kept the server's name of the file
+        files = (
+            base == "base.jsonl.batch" or base == "base.printed"
+        )  # one side kept the server's name of the file
         assert classes == ({"changed": 1} if files else {"same": 1})
         if files:
             assert document["rows"][0]["what"].startswith("Doc: ")
@@ -64,9 +93,13 @@ def test_long_answers_are_compared_as_texts(noxcli: Noxcli, long: str) -> None:
 def test_a_text_that_is_not_what_was_written_is_no_answer(noxcli: Noxcli, long: str) -> None:
     for directory in ("base", "new"):
         rows = write_rows({"$id": "a", "Q": "one"}, {"$id": "b", "Q": "two"})
-        Path(f"{directory}.jsonl").write_bytes(noxcli("batch", long, rows, "--output-dir", directory).out)
+        Path(f"{directory}.jsonl").write_bytes(
+            noxcli("batch", long, rows, "--output-dir", directory).out
+        )
     Path("new/000001-a/Answer.txt").write_text("x" * 20_004)
     judged = noxcli("compare", "base.jsonl", "new.jsonl")
     assert (judged.code, judged.text.split("\t")[:2]) == (8, ["missing", "a"])
     assert "the text of /Answer is not in new/000001-a/Answer.txt as it was written" in judged.text
-    assert noxcli("compare", "base", "new").code == 0, "the directory has the whole text in its results"
+    assert noxcli("compare", "base", "new").code == 0, (
+        "the directory has the whole text in its results"
+    )

@@ -107,7 +107,11 @@ def call(noxcli: Noxcli, plays: Any, tmp_path: Path) -> Any:
     def run(case: Case, *options: str) -> Result:
         workflow = plays(output={"A": "x"}, faults={"start": [case.start]} if case.start else {})
         words = [workflow if word == "WORKFLOW" else word for word in case.argv]
-        retries = [] if case.argv in {("nope",), ("run",)} or "--timeout" in case.argv else ["--retry-for", "0"]
+        retries = (
+            []
+            if case.argv in {("nope",), ("run",)} or "--timeout" in case.argv
+            else ["--retry-for", "0"]
+        )
         result = noxcli(words[0], *retries, *options, *words[1:], environ=dict(case.environ))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["binary", "file"]
         assert (tmp_path / "file").read_text() == "precious"
@@ -128,7 +132,11 @@ def check_line(case: Case, result: Result) -> None:
 
 
 def check_document(case: Case, document: Any, line: str) -> None:
-    assert (document["schema"], document["ok"], document["exit_code"]) == ("noxcli.result/1", False, case.code)
+    assert (document["schema"], document["ok"], document["exit_code"]) == (
+        "noxcli.result/1",
+        False,
+        case.code,
+    )
     assert (document["run"], document["output"], document["files"]) == (None, None, [])
     error = document["error"]
     assert error["phase"] == case.phase
@@ -139,20 +147,28 @@ def check_document(case: Case, document: Any, line: str) -> None:
         assert document["retry_safe"] is case.retry_safe
 
 
-@pytest.mark.parametrize(("options", "case"), one_in(2, ["", "--json", "--format ndjson"], CASES), ids=named)
-def test_a_mistake_is_one_line_and_one_document(call: Any, sandbox: Sandbox, case: Case, options: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "case"), one_in(2, ["", "--json", "--format ndjson"], CASES), ids=named
+)
+def test_a_mistake_is_one_line_and_one_document(
+    call: Any, sandbox: Sandbox, case: Case, options: str
+) -> None:
     result = call(case, *options.split())
     check_line(case, result)
     if case.code == 2 and case.phase != "start":
         assert not posts(sandbox), "it starts nothing"
     if options:
         assert result.out.count(b"\n") == 1
-        check_document(case, result.json if options == "--json" else result.lines[0]["data"], result.err)
+        check_document(
+            case, result.json if options == "--json" else result.lines[0]["data"], result.err
+        )
     else:
         assert result.out == b""
 
 
-@pytest.mark.parametrize("argv", [("compare", "x" * 300, "new"), ("results", "x" * 300)], ids=["compare", "results"])
+@pytest.mark.parametrize(
+    "argv", [("compare", "x" * 300, "new"), ("results", "x" * 300)], ids=["compare", "results"]
+)
 def test_a_long_name_is_no_bug(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     assert noxcli(*argv).code == 2
 
@@ -168,7 +184,9 @@ def test_no_key_at_all(noxcli: Noxcli) -> None:
 
 
 def test_retrying_for_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(faults={"start": [Answer(429, repeat=True)], "lookup": [Answer(503, repeat=True)]})
+    workflow = plays(
+        faults={"start": [Answer(429, repeat=True)], "lookup": [Answer(503, repeat=True)]}
+    )
     for argv in (
         ("run", workflow),
         ("run", UNKNOWN, "--base-url", UNREACHABLE),
@@ -189,7 +207,9 @@ def test_retrying_for_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> N
         ("--format content --json", "remove one of them"),
     ],
 )
-def test_formats_that_contradict_each_other(noxcli: Noxcli, sandbox: Sandbox, options: str, hint: str) -> None:
+def test_formats_that_contradict_each_other(
+    noxcli: Noxcli, sandbox: Sandbox, options: str, hint: str
+) -> None:
     result = noxcli("run", "demo", *options.split())
     case = Case("", (), 2, "usage", (hint,))
     check_line(case, result)
@@ -201,7 +221,11 @@ def test_an_unwritable_directory_leaves_a_run_undelivered(noxcli: Noxcli, plays:
     Path("file").touch()
     run = noxcli.ended(plays(output={"A": "x"}))
     result = noxcli("fetch-output", run, "--output-dir", "file", "--json")
-    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (9, "deliver", False)
+    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (
+        9,
+        "deliver",
+        False,
+    )
     assert len(result.err.splitlines()) == 1
 
 
@@ -211,7 +235,9 @@ def test_an_unwritable_directory_leaves_a_run_undelivered(noxcli: Noxcli, plays:
 ODD_IDS = ["\udcff", "", " ", ".", "\x00", "a\nb", "x" * 5000, "/", "//", "a/", "/a", "..%2f"]
 
 
-@pytest.mark.parametrize(("command", "text"), one_in(3, ["stream", "wait", "fetch-output", "run"], ODD_IDS))
+@pytest.mark.parametrize(
+    ("command", "text"), one_in(3, ["stream", "wait", "fetch-output", "run"], ODD_IDS)
+)
 def test_an_odd_id_is_no_bug(noxcli: Noxcli, command: str, text: str) -> None:
     result = noxcli(command, "--json", "--", text)
     assert result.code in {2, 5}, result.err
@@ -263,8 +289,12 @@ FINISHED = {"id": "r", "workflow_id": "w", "status": "completed", "output": {"A"
 
 @pytest.mark.parametrize("command", ["wait", "stream", "fetch-output"])
 @pytest.mark.parametrize("limit", ["0", "400000d"])
-def test_a_limit_of_nothing_checks_once_and_one_of_ages_is_none(noxcli: Noxcli, command: str, limit: str) -> None:
-    result, server = noxcli.against([json_answer(FINISHED)], command, "w/r", "--quiet", "--timeout", limit)
+def test_a_limit_of_nothing_checks_once_and_one_of_ages_is_none(
+    noxcli: Noxcli, command: str, limit: str
+) -> None:
+    result, server = noxcli.against(
+        [json_answer(FINISHED)], command, "w/r", "--quiet", "--timeout", limit
+    )
     assert (result.code, result.err) == (0, "")
     assert server.requests[0].target == "/v1/workflows/w/runs/r"
 

@@ -53,12 +53,20 @@ def no_file_grows() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_bare_surroundings_are_no_bug(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, verb: str) -> None:
+def test_bare_surroundings_are_no_bug(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, verb: str
+) -> None:
     rows = write_rows({"User Input": "x"})
     line = VERBS[verb].replace("RUN", noxcli.start("demo", "User Input=x"))
-    env = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "PATH": "/usr/bin:/bin:/usr/sbin"}
+    env = {
+        "NOXUS_BACKEND_URL": sandbox.url,
+        "NOXUS_API_KEY": sandbox.key,
+        "PATH": "/usr/bin:/bin:/usr/sbin",
+    }
     env |= {"HOME": "/none", "TMPDIR": "/none"}
-    can_mount = not subprocess.run(f"{READ_ONLY} true", shell=True, capture_output=True, check=False).returncode
+    can_mount = not subprocess.run(
+        f"{READ_ONLY} true", shell=True, capture_output=True, check=False
+    ).returncode
     for closed in [*BARE, *([READ_ONLY] if can_mount else [])]:
         where, limit = ("", no_file_grows) if closed in BARE else (READ_ONLY, None)
         done = subprocess.run(

@@ -58,7 +58,9 @@ def waiting_in(pipe: int) -> int:
 def until_full(end: int) -> None:
     """Return once the pipe is full."""
     writing = os.open(f"/proc/self/fd/{end}", os.O_WRONLY)
-    until(lambda: not select.select([], [writing], [], 0)[1], lambda: f"{waiting_in(end)} bytes came")
+    until(
+        lambda: not select.select([], [writing], [], 0)[1], lambda: f"{waiting_in(end)} bytes came"
+    )
     os.close(writing)
 
 
@@ -101,7 +103,9 @@ LOCAL = {
 
 
 @contextmanager
-def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def blocked(
+    what: str, sandbox: Sandbox, workflow: str, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start noxcli, and continue once it waits for something that does not come."""
     env, pipe = environment(sandbox.url), Path(what).absolute()
     os.mkfifo(pipe)
@@ -139,10 +143,15 @@ def test_the_timeout_ends_each_read(sandbox: Sandbox, workflow: str) -> None:
         began = time.monotonic()
         with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
             late = held_up(process)
-            return process.returncode, LIMIT < time.monotonic() - began < LIMIT + AT_MOST + PYTHON_STARTS + late
+            return (
+                process.returncode,
+                LIMIT < time.monotonic() - began < LIMIT + AT_MOST + PYTHON_STARTS + late,
+            )
 
     with ThreadPoolExecutor(len(LOCAL)) as pool:
-        assert dict(zip(LOCAL, pool.map(end, LOCAL), strict=True)) == dict.fromkeys(LOCAL, (75, True))
+        assert dict(zip(LOCAL, pool.map(end, LOCAL), strict=True)) == dict.fromkeys(
+            LOCAL, (75, True)
+        )
     assert not sandbox.runs(workflow)
 
 
@@ -155,7 +164,9 @@ def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str
 
 
 @pytest.mark.parametrize(("form", "number"), one_in(2, Format, SIGNALS))
-def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
+def test_a_signal_ends_the_wait_for_a_reader(
+    sandbox: Sandbox, plays: Any, form: str, number: int
+) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     with running("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
         assert process.stdout is not None
@@ -167,7 +178,9 @@ def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form:
 
 
 @pytest.mark.parametrize(("form", "then"), one_in(2, ["ndjson", "text"], ["stop", "detach"]))
-def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, then: str) -> None:
+def test_the_timeout_ends_the_wait_for_a_reader(
+    sandbox: Sandbox, plays: Any, form: str, then: str
+) -> None:
     more = [Sleep(60_000)] if form == "ndjson" else []
     workflow = plays(script=[*LINES, *more], output={"A": "y" * 5_000_000})
     options = ["--format", form, "--timeout", "3s", "--on-timeout", then]
@@ -203,15 +216,21 @@ def read_slowly(end: int) -> None:
 
 
 @pytest.mark.parametrize("form", ["content", pytest.param("text", marks=pytest.mark.wide)])
-def test_the_timeout_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str) -> None:
+def test_the_timeout_ends_the_writing_to_a_slow_reader(
+    sandbox: Sandbox, plays: Any, form: str
+) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     began = time.monotonic()
-    with running("run", workflow, "--format", form, "--timeout", "3s", env=environment(sandbox.url)) as process:
+    with running(
+        "run", workflow, "--format", form, "--timeout", "3s", env=environment(sandbox.url)
+    ) as process:
         assert process.stdout is not None
         Thread(target=read_slowly, args=[os.dup(process.stdout.fileno())], daemon=True).start()
         late = held_up(process)
         assert 3 < time.monotonic() - began < 3 + AT_MOST + PYTHON_STARTS + late
-        assert process.returncode in ({9, 124} if form == "content" else {124})  # between two pieces, or in one
+        assert process.returncode in (
+            {9, 124} if form == "content" else {124}
+        )  # between two pieces, or in one
         (run,) = sandbox.runs(workflow)
         assert named_way_on(process, run.id)
 
@@ -234,7 +253,9 @@ def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, pla
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
     write_rows(*map(str, range(100)))
     began = time.monotonic()
-    with running("batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)) as process:
+    with running(
+        "batch", workflow, "rows.jsonl", "--timeout", "3s", env=environment(sandbox.url)
+    ) as process:
         late = held_up(process)
     assert process.returncode == 124
     assert time.monotonic() - began < 3 + AT_MOST + PYTHON_STARTS + late

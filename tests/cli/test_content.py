@@ -29,9 +29,12 @@ PIECES = [WORDS, ["ha ", "ha ", "ha"], ["ha "] * 4, ["a"], ["\n", "\n\n", "x"]]
 
 
 @pytest.mark.parametrize(
-    ("pieces", "form", "container"), one_in(2, PIECES, ["delta", "cumulative"], ["string", "container"])
+    ("pieces", "form", "container"),
+    one_in(2, PIECES, ["delta", "cumulative"], ["string", "container"]),
 )
-def test_the_text_is_written_once(noxcli: Noxcli, plays: Any, pieces: list[str], form: str, container: str) -> None:
+def test_the_text_is_written_once(
+    noxcli: Noxcli, plays: Any, pieces: list[str], form: str, container: str
+) -> None:
     output, switches = {"A": "".join(pieces)}, {"content": form, "inline_text": container}
     workflow = plays(script=node_runs("Write", pieces), output=output, switches=switches)
     done = noxcli("run", workflow, "--format", "content", "--quiet")
@@ -52,7 +55,9 @@ def test_a_run_that_has_ended_is_printed_as_it_is(noxcli: Noxcli, plays: Any) ->
 
 @pytest.mark.parametrize("odd", [{"text": "beta "}, ["beta "], 7, True])
 def test_pieces_that_are_no_text_are_no_success(noxcli: Noxcli, odd: Any) -> None:
-    done, _ = called(noxcli, *START, reads=completed("".join(WORDS)), events=sends(log("alpha ", odd, "gamma")))
+    done, _ = called(
+        noxcli, *START, reads=completed("".join(WORDS)), events=sends(log("alpha ", odd, "gamma"))
+    )
     assert (done.code, done.text) == (9, "alpha gamma")
     assert f"noxcli fetch-output {RUN}" in done.err
 
@@ -89,8 +94,14 @@ ENDINGS = [
     ([end("99-0")], 9),
     ([*log(*WORDS)[:3], *AGAIN, end("99-0")], 9),  # the node was delivered again, once it was whole
     ([*log(*WORDS)[:2], *AGAIN, end("99-0")], 9),  # or before
-    ([*UNPLACED[:1] * 2, *UNPLACED[1:2], *UNPLACED[2:] * 2, end("99-0")], 9),  # or pieces that nothing tells apart
-    ([said("a draft", 0).replace(b'"A"', b'"B"'), *AGAIN, end("99-0")], 0),  # another node's text, too
+    (
+        [*UNPLACED[:1] * 2, *UNPLACED[1:2], *UNPLACED[2:] * 2, end("99-0")],
+        9,
+    ),  # or pieces that nothing tells apart
+    (
+        [said("a draft", 0).replace(b'"A"', b'"B"'), *AGAIN, end("99-0")],
+        0,
+    ),  # another node's text, too
     (log(*WORDS), 0),
 ]
 
@@ -103,7 +114,9 @@ def test_a_part_of_the_output_or_one_twice_is_no_success(
     given = ["--no-check", "Q=x"] if verb == "run" else ["--no-check"] if verb == "rerun" else []
     whose = WORKFLOW if verb == "run" else RUN
     reads = [record("completed", input={"Q": "x"}, output={"A": "".join(WORDS)})]
-    done, _ = called(noxcli, verb, whose, *given, "--format", "content", reads=reads, events=sends(sent))
+    done, _ = called(
+        noxcli, verb, whose, *given, "--format", "content", reads=reads, events=sends(sent)
+    )
     assert done.code == code
     assert (f"noxcli fetch-output {RUN}" in done.err) or code == 0
 
@@ -117,7 +130,9 @@ def test_a_part_that_was_asked_for_is_no_missing_one(noxcli: Noxcli) -> None:
 
 
 @pytest.mark.parametrize("output", [{"A": "".join(WORDS)}, {"A": "x", "B": "y"}, {"A": "other"}])
-def test_a_stream_that_was_opened_later_proves_nothing(noxcli: Noxcli, plays: Any, output: dict[str, str]) -> None:
+def test_a_stream_that_was_opened_later_proves_nothing(
+    noxcli: Noxcli, plays: Any, output: dict[str, str]
+) -> None:
     run = noxcli.ended(plays(script=node_runs("Write", WORDS), output=output))
     done = noxcli("stream", run, "--format", "content", "--quiet")
     assert (done.code, done.text) == (0, "alpha beta gamma")
@@ -131,7 +146,9 @@ def test_a_stream_that_was_opened_later_proves_nothing(noxcli: Noxcli, plays: An
 def test_a_truncated_output_is_compared_whole(noxcli: Noxcli, plays: Any) -> None:
     pieces = [f"piece {number} " * 50 for number in range(50)]
     switches = {"redis_ids": "none", "preview_limit": 100, "preview_characters": 100}
-    workflow = plays(script=node_runs("Write", pieces), output={"A": "".join(pieces)}, switches=switches)
+    workflow = plays(
+        script=node_runs("Write", pieces), output={"A": "".join(pieces)}, switches=switches
+    )
     done = noxcli("run", workflow, "--format", "content", "--quiet")
     assert (done.code, done.text, done.err) == (0, "".join(pieces), "")
 

@@ -17,10 +17,19 @@ FOREVER = [Sleep(60_000)]
 
 
 def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    Path("c.toml").write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n')
-    without = {key: value for key, value in noxcli.environ.items() if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}}
+    Path("c.toml").write_text(
+        f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n'
+    )
+    without = {
+        key: value
+        for key, value in noxcli.environ.items()
+        if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}
+    }
     result = Noxcli({**without, "NOXCLI_CONFIG": "c.toml"})("runs", "--profile", "p")
-    assert (result.code, "c.toml:profile.p.api_key_command for this host?" in result.err) == (4, True), result.err
+    assert (result.code, "c.toml:profile.p.api_key_command for this host?" in result.err) == (
+        4,
+        True,
+    ), result.err
     assert "NOXUS_API_KEY" not in result.err
 
 
@@ -31,7 +40,9 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
         port = taken.getsockname()[1]
         result = noxcli("sandbox", "--port", str(port))
     assert result.code == 2
-    assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
+    assert (
+        result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
+    )
 
 
 def test_inputs_from_a_process_are_told_how(sandbox: Sandbox) -> None:
@@ -43,11 +54,21 @@ def test_inputs_from_a_process_are_told_how(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
-def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any, shown: tuple[str, str]) -> None:
-    argv = [*forked(), "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
+def test_the_prompt_has_its_own_line_after_any_text(
+    sandbox: Sandbox, plays: Any, shown: tuple[str, str]
+) -> None:
+    argv = [
+        *forked(),
+        "run",
+        plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}),
+        *shown,
+    ]
     seen = watched(argv, environment(sandbox.url))
     assert b"no newline\r\n" in seen.raw
-    with Path("out").open("wb") as file, on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen:
+    with (
+        Path("out").open("wb") as file,
+        on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen,
+    ):
         pass
     assert Path("out").read_bytes() == b"no newline"
     assert not bytes(seen.raw).endswith(b"\n\r\n")
@@ -86,7 +107,9 @@ def test_outputs_go_to_the_users_own_directory(noxcli: Noxcli, plays: Any) -> No
     assert result.text == "out/A.txt\nout/Essay.txt\n"
     assert Path("out/Essay.txt").read_text() == "y" * 20_000
     assert noxcli("run", workflow, "--raw", "A", environ=there).text == "x"
-    assert noxcli("run", workflow, "--output-dir", "other", "--raw", "A", environ=there).text.startswith("other/")
+    assert noxcli(
+        "run", workflow, "--output-dir", "other", "--raw", "A", environ=there
+    ).text.startswith("other/")
     Path("c.toml").write_text('default_profile = "p"\n[profile.p.defaults]\noutput_dir = "mine"\n')
     assert noxcli("run", workflow, environ={"NOXCLI_CONFIG": "c.toml"}).text.startswith("mine/")
 
@@ -104,13 +127,20 @@ def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> No
     Path("rows.jsonl").write_text('{"Qustion": "a"}\n')
     noxcli(*line.split())
     left = {str(path) for path in Path("new").rglob("*")}
-    assert left <= {"new/r.xml", "new/r.html", "new/d.env"}, "the reports of a run that was not started"
+    assert left <= {"new/r.xml", "new/r.html", "new/d.env"}, (
+        "the reports of a run that was not started"
+    )
 
 
-def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
+def test_a_repository_does_not_say_where_files_are_written(
+    noxcli: Noxcli, sandbox: Sandbox
+) -> None:
     Path(".noxcli.toml").write_text('[defaults]\noutput_dir = "/tmp/elsewhere"\n')
     result = noxcli("run", "qa", "Question=a")
-    assert (result.code, "a project file cannot say where files are written" in result.err) == (2, True)
+    assert (result.code, "a project file cannot say where files are written" in result.err) == (
+        2,
+        True,
+    )
     assert sandbox.requests == []
 
 
@@ -138,20 +168,50 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
     [
         ("runs --limit x", 2, "'x' is not a number from 1 to 1000000"),
         ("runs --profile prod", 2, "there is no config file"),
-        ("results rows.jsonl", 2, "rows.jsonl is not a batch's directory; did you mean rows.jsonl.batch?"),
-        ("results nothing.txt", 2, "nothing.txt is not a batch's directory; give the --output-dir of a batch"),
+        (
+            "results rows.jsonl",
+            2,
+            "rows.jsonl is not a batch's directory; did you mean rows.jsonl.batch?",
+        ),
+        (
+            "results nothing.txt",
+            2,
+            "nothing.txt is not a batch's directory; give the --output-dir of a batch",
+        ),
         ("batch qa nameless.csv", 2, "row 1 (line 2): it has a cell in a column without a name"),
-        ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
+        (
+            "run pauses",
+            10,
+            "is paused for human input; give it in Noxus, then continue with: noxcli wait",
+        ),
         ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),
-        ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),
-        ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
+        (
+            "run qa Question=x --detach --raw Answer",
+            2,
+            "give --raw to noxcli fetch-output RUN --wait",
+        ),
+        (
+            "run qa Question=- --dry-run",
+            0,
+            "'Question' is sent as the text -; from stdin, write Question=@-\n",
+        ),
         ("runs --base-url URL/v1", 5, "drop /v1 from the base URL, noxcli adds it"),
-        ("runs --base-url URL/api", 5, "check the id, /api in the base URL, and the key's workspace"),
-        ("runs --json\r", 2, "no such option: --json\\r; did you mean --json?"),  # a line end of Windows
+        (
+            "runs --base-url URL/api",
+            5,
+            "check the id, /api in the base URL, and the key's workspace",
+        ),
+        (
+            "runs --json\r",
+            2,
+            "no such option: --json\\r; did you mean --json?",
+        ),  # a line end of Windows
         ("workflows x\r", 2, "unexpected argument: x\\x0d; see"),
     ],
 )
-def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, sandbox: Sandbox, line: str, code: int, told: str) -> None:
+def test_a_mistake_is_told_in_plain_words(
+    noxcli: Noxcli, sandbox: Sandbox, line: str, code: int, told: str
+) -> None:
     Path("rows.jsonl").write_text('{"Question": "a"}\n')
     Path("nothing.txt").touch()
     Path("nameless.csv").write_text("Question,\na,b\n")
@@ -171,10 +231,14 @@ def test_a_log_begins_with_the_run_and_repeats_no_state(noxcli: Noxcli, plays: A
 
 
 def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
-    seen = watched([*forked(), "run", "no such workflow at all", "Question=x"], environment(sandbox.url), 40)
+    seen = watched(
+        [*forked(), "run", "no such workflow at all", "Question=x"], environment(sandbox.url), 40
+    )
     lines = bytes(seen.raw).decode().split("\r\n")
     assert max(map(len, lines)) <= 40
-    assert " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"
+    assert (
+        " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"
+    )
 
 
 def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: Sandbox) -> None:

@@ -75,20 +75,29 @@ CASES = {
     "a run is started only": Case("run qa Question=x --detach", "stream"),
     "a run pauses": Case("run pauses", "wait"),
     "a limit is reached": Case("run W --timeout 1500ms", "wait", FOREVER),
-    "a run will not stop at its limit": Case("run W --timeout 1500ms --on-timeout stop", "stop", STUBBORN),
-    "a run cannot be stopped at its limit": Case("run W --timeout 1500ms --on-timeout stop", "stop", UNSTOPPABLE),
+    "a run will not stop at its limit": Case(
+        "run W --timeout 1500ms --on-timeout stop", "stop", STUBBORN
+    ),
+    "a run cannot be stopped at its limit": Case(
+        "run W --timeout 1500ms --on-timeout stop", "stop", UNSTOPPABLE
+    ),
     "a run will not stop": Case("stop R", "stop", STUBBORN),
     "a stop has no answer": Case(
         "stop R --timeout 0.3s", "stop", {**FOREVER, "faults": {"stop": [LostAnswer("hold")]}}
     ),
     "a run is interrupted": Case(
-        "run W --on-interrupt detach --format ndjson", "stream", FOREVER, when=("state/**/*.json", "")
+        "run W --on-interrupt detach --format ndjson",
+        "stream",
+        FOREVER,
+        when=("state/**/*.json", ""),
     ),
     "an interrupted run cannot be stopped": Case(
         "run W --on-interrupt stop", "stop", UNSTOPPABLE, when=("state/**/*.json", "")
     ),
     "a run is not finished": Case("stream R --timeout 0", "wait", FOREVER),
-    "a record cannot be read": Case("run W --no-stream --retry-for 1s", "wait", {**FOREVER, "faults": UNREAD}),
+    "a record cannot be read": Case(
+        "run W --no-stream --retry-for 1s", "wait", {**FOREVER, "faults": UNREAD}
+    ),
     "the record of an ended run cannot be read": Case(
         "fetch-output R --retry-for 1s",
         "wait",
@@ -111,11 +120,18 @@ CASES = {
     ),
     "a batch is late": Case("batch W rows.jsonl --timeout 2s", "batch", ROWS),
     "a batch is wrong": Case("batch qa rows.jsonl", "inputs"),
-    "a batch loses a run": Case("batch W rows.jsonl --retry-for 1s --timeout 20s", "", {**ROWS, "faults": UNREAD}),
-    "a batch is interrupted": Case(
-        "batch W rows.jsonl --on-interrupt detach", "batch", ROWS, when=("rows.jsonl.batch/batch.jsonl", '"started"')
+    "a batch loses a run": Case(
+        "batch W rows.jsonl --retry-for 1s --timeout 20s", "", {**ROWS, "faults": UNREAD}
     ),
-    "a wait for several is interrupted": Case("wait R R --verbose", "wait", FOREVER, when=("stderr", "GET /v1/")),
+    "a batch is interrupted": Case(
+        "batch W rows.jsonl --on-interrupt detach",
+        "batch",
+        ROWS,
+        when=("rows.jsonl.batch/batch.jsonl", '"started"'),
+    ),
+    "a wait for several is interrupted": Case(
+        "wait R R --verbose", "wait", FOREVER, when=("stderr", "GET /v1/")
+    ),
     "stdin names many": Case("stream -", "wait", stdin=f"{ID}1\n{ID}2\n"),
     "an option is unknown": Case("run --foo"),
     "an argument is missing": Case("rerun"),
@@ -126,8 +142,12 @@ CASES = {
 # Pages that others read: the server is the reader's.
 PAGES = {
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
-    "a run that goes on": Case("run W --timeout 1500ms --report p.html", "wait", FOREVER, page="p.html"),
-    "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
+    "a run that goes on": Case(
+        "run W --timeout 1500ms --report p.html", "wait", FOREVER, page="p.html"
+    ),
+    "an output that is not whole": Case(
+        "run W --report p.html", "fetch-output", LATE, page="p.html"
+    ),
     "a summary on GitHub": Case(
         "run W --timeout 1500ms",
         "wait",
@@ -150,7 +170,9 @@ class Texts(HTMLParser):
         self.lines.append(data)
 
 
-def told(case: Case, noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> str:
+def told(
+    case: Case, noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> str:
     """Return what noxcli tells its user at the end of this case; the options name the server."""
     for name in ("rows.jsonl", "my rows.jsonl"):
         Path(name).write_text(f'{{"{"Qestion" if "qa" in case.line else "Q"}": "a"}}\n')
@@ -173,7 +195,12 @@ def apart(argv: list[str], env: Mapping[str, str], case: Case) -> str:
     if case.stdout:
         with Path(case.stdout).open("wb") as out:
             done = subprocess.run(
-                [*forked(), *argv], env=env, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+                [*forked(), *argv],
+                env=env,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
             )
         return done.stderr
     with running(*argv, env=env) as process:
@@ -194,7 +221,9 @@ def reached(case: Case, above: Path, said: str) -> bool:
     pattern, text = case.when
     if pattern == "stderr":
         return text in said
-    return any(text in path.read_text() for place in (Path(), above) for path in place.glob(pattern))
+    return any(
+        text in path.read_text() for place in (Path(), above) for path in place.glob(pattern)
+    )
 
 
 def pasted(text: str) -> Iterator[str]:
@@ -207,12 +236,16 @@ def pasted(text: str) -> Iterator[str]:
 def words(shell: str, line: str) -> list[str]:
     """Return the command's arguments as a real shell splits the line; what the line itself writes fails."""
     printing = f"noxcli() {{ printf '%s\\0' \"$@\"; }}; {line}"
-    done = subprocess.run([shell, "-euc", printing], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    done = subprocess.run(
+        [shell, "-euc", printing], stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
     assert not done.stderr, (line, done.stderr)
     return done.stdout.decode().split("\0")[:-1]
 
 
-def try_all(text: str, verb: str, shell: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def try_all(
+    text: str, verb: str, shell: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = list(dict.fromkeys(pasted(text)))
     assert lines, text
     assert not verb or verb in {line.split()[1] for line in lines}, text
@@ -239,6 +272,8 @@ def test_a_line_to_paste_works(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_line_on_a_page_works(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_line_on_a_page_works(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     text = told(PAGES[name], noxcli, plays, monkeypatch, [])
     try_all(text, PAGES[name].verb, "sh", noxcli, monkeypatch)

@@ -27,7 +27,9 @@ def until_asked(sandbox: Sandbox, part: str) -> None:
     until(lambda: any(part in path for path in paths()), paths)
 
 
-@pytest.mark.parametrize(("options", "status"), [([], "stopped"), (["--on-interrupt", "detach"], "running")])
+@pytest.mark.parametrize(
+    ("options", "status"), [([], "stopped"), (["--on-interrupt", "detach"], "running")]
+)
 def test_off_a_terminal_run_stops_unless_told_otherwise(
     env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
 ) -> None:
@@ -42,7 +44,9 @@ def test_off_a_terminal_run_stops_unless_told_otherwise(
     assert (f"noxcli stream {run.id}".encode() in err) is (status == "running")
 
 
-@pytest.mark.parametrize(("options", "status"), [([], "running"), (["--on-interrupt", "stop"], "stopped")])
+@pytest.mark.parametrize(
+    ("options", "status"), [([], "running"), (["--on-interrupt", "stop"], "stopped")]
+)
 def test_on_a_terminal_run_detaches_unless_told_otherwise(
     env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
 ) -> None:
@@ -88,7 +92,10 @@ def test_a_paused_run_is_not_said_to_be_running(env: dict[str, str], sandbox: Sa
         run = json.loads(process.communicate(timeout=HUNG)[0])["run"]["id"]
     before = len(sandbox.requests)
     with running("stream", run, "--on-pause", "wait", env=env) as process:
-        until(lambda: reads_after_events(sandbox.requests[before:], run), lambda: sandbox.requests[before:])
+        until(
+            lambda: reads_after_events(sandbox.requests[before:], run),
+            lambda: sandbox.requests[before:],
+        )
         _, err = ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
     assert f"the run is paused; continue with: noxcli stream {run}" in err.decode()
@@ -153,19 +160,29 @@ def test_a_signal_waits_for_the_answer_to_the_start(
     assert (process.returncode, document["retry_safe"]) == (130, False)
 
 
-def test_a_run_started_just_before_a_signal_is_named_first(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+def test_a_run_started_just_before_a_signal_is_named_first(
+    env: dict[str, str], plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
     with running("run", workflow, "k=v", "--no-check", "--format", "ndjson", env=env) as process:
         until_asked(sandbox, "/runs")
         out, _ = ended_by(process, signal.SIGTERM)
     first, last = (json.loads(line) for line in out.splitlines())
     (run,) = sandbox.runs(workflow)
-    assert (first["type"], first["data"]["inputs"], last["type"]) == ("noxcli.started", {"k": "v"}, "noxcli.result")
-    assert {first["run_id"], first["data"]["id"], last["run_id"], last["data"]["run"]["id"]} == {run.id}
+    assert (first["type"], first["data"]["inputs"], last["type"]) == (
+        "noxcli.started",
+        {"k": "v"},
+        "noxcli.result",
+    )
+    assert {first["run_id"], first["data"]["id"], last["run_id"], last["data"]["run"]["id"]} == {
+        run.id
+    }
 
 
 @pytest.mark.long(5)
-def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+def test_a_start_without_an_answer_ends_with_candidates(
+    env: dict[str, str], plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
     with running("run", workflow, "k=v", "--no-check", "--json", env=env) as process:
         until(lambda: sandbox.runs(workflow))
@@ -205,9 +222,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
             yield Sleep(2)
 
     command = [*NOXCLI, "run", plays(script=script, output={"A": "x"})]
-    ignoring = (
-        f"import os, signal; signal.signal(signal.{name}, signal.SIG_IGN); os.execv({sys.executable!r}, {command!r})"
-    )
+    ignoring = f"import os, signal; signal.signal(signal.{name}, signal.SIG_IGN); os.execv({sys.executable!r}, {command!r})"
     with running(env=env, program=[sys.executable, "-c", ignoring]) as process:
         until_asked(sandbox, "/events")
         process.send_signal(getattr(signal, name))

@@ -45,8 +45,12 @@ def as_somebody() -> list[str]:
     return ["setpriv", "--reuid", somebody, "--regid", somebody, *SOMEBODY]
 
 
-def called(command: list[str], *argv: str, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run([*command, *NOXCLI, *argv], env=env, capture_output=True, timeout=HUNG, check=False)
+def called(
+    command: list[str], *argv: str, env: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(
+        [*command, *NOXCLI, *argv], env=env, capture_output=True, timeout=HUNG, check=False
+    )
     assert b"Traceback" not in done.stderr
     return done
 
@@ -64,11 +68,16 @@ def run_id(plays: Any, env: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("argv", [["run", "demo", "User Input=x"], ["doctor"]])
-def test_no_thread_before_a_start_is_temporary(sandbox: Sandbox, env: dict[str, str], argv: list[str]) -> None:
+def test_no_thread_before_a_start_is_temporary(
+    sandbox: Sandbox, env: dict[str, str], argv: list[str]
+) -> None:
     patient = [] if argv == ["doctor"] else PATIENT
     done = limited(*argv, *patient, env=env, nproc=1)
     assert done.returncode == 75
-    assert b"can't start a thread; check the limit on processes (ulimit -u)" in done.stdout + done.stderr
+    assert (
+        b"can't start a thread; check the limit on processes (ulimit -u)"
+        in done.stdout + done.stderr
+    )
     assert not sandbox.runs("demo")
 
 
@@ -78,7 +87,9 @@ def test_no_thread_for_a_run_is_lost_contact(env: dict[str, str], run_id: str, v
 
 
 def test_two_threads_more_are_enough_for_a_run(env: dict[str, str]) -> None:
-    done = limited("run", "demo", "User Input=x", "--json", env=env, nproc=3)  # one may still be ending
+    done = limited(
+        "run", "demo", "User Input=x", "--json", env=env, nproc=3
+    )  # one may still be ending
     assert (done.returncode, json.loads(done.stdout)["complete"]) == (0, True)
 
 
@@ -86,16 +97,22 @@ def test_two_threads_more_are_enough_for_a_run(env: dict[str, str]) -> None:
 def workflow(plays: Any) -> str:
     write_rows(*map(str, range(16)))
     Path.cwd().chmod(0o777)
-    return str(plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000}))
+    return str(
+        plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000})
+    )
 
 
 @pytest.mark.parametrize("threads", [1, pytest.param(3, marks=pytest.mark.wide)])
-def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dict[str, str], threads: int) -> None:
+def test_a_batch_tells_what_it_started(
+    sandbox: Sandbox, workflow: str, env: dict[str, str], threads: int
+) -> None:
     options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
     done = limited("batch", workflow, "rows.jsonl", *options, env=env, nproc=threads)
     results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
     assert done.returncode in {0, 6, 9, 75}, done.stderr
-    assert sum(not result["retry_safe"] for result in results) == len(sandbox.runs(workflow)), done.stderr
+    assert sum(not result["retry_safe"] for result in results) == len(sandbox.runs(workflow)), (
+        done.stderr
+    )
     assert {result["exit_code"] for result in results if not result["retry_safe"]} <= {0, 6, 7, 9}
 
 
@@ -105,7 +122,17 @@ def test_the_threads_of_a_batch_fetch_its_texts(workflow: str, env: dict[str, st
 
 
 def test_the_threads_of_a_batch_import_nothing(workflow: str, env: dict[str, str]) -> None:
-    argv = [sys.executable, "-c", LATE, "batch", workflow, "rows.jsonl", "--output-dir", "out", *PATIENT]
+    argv = [
+        sys.executable,
+        "-c",
+        LATE,
+        "batch",
+        workflow,
+        "rows.jsonl",
+        "--output-dir",
+        "out",
+        *PATIENT,
+    ]
     done = subprocess.run(argv, env=env, capture_output=True, timeout=HUNG, check=False)
     assert (done.returncode, b"late: " in done.stderr) == (0, False), done.stderr
 
@@ -121,23 +148,48 @@ def test_a_batch_with_few_files_delivers_the_rest_later(
     assert (again.returncode, len(sandbox.runs(workflow))) == (0, 16), again.stderr
 
 
-@pytest.mark.parametrize("files", [6, *(pytest.param(few, marks=pytest.mark.wide) for few in (5, 7))])
-def test_no_file_handle_is_no_bug(sandbox: Sandbox, env: dict[str, str], run_id: str, files: int) -> None:
-    for argv in (["run", "demo", "User Input=x"], ["wait", run_id], ["runs"], ["fetch-output", run_id]):
+@pytest.mark.parametrize(
+    "files", [6, *(pytest.param(few, marks=pytest.mark.wide) for few in (5, 7))]
+)
+def test_no_file_handle_is_no_bug(
+    sandbox: Sandbox, env: dict[str, str], run_id: str, files: int
+) -> None:
+    for argv in (
+        ["run", "demo", "User Input=x"],
+        ["wait", run_id],
+        ["runs"],
+        ["fetch-output", run_id],
+    ):
         done = limited(*argv, *PATIENT, "--json", env=env, nofile=files)
         assert done.returncode in {0, 6, 75, 9}, (argv, done.stderr)
         if argv[0] == "run" and done.returncode == 75:
             assert not sandbox.runs("demo")
 
 
-def test_a_user_without_a_home_keeps_no_history(sandbox: Sandbox, env: dict[str, str], run_id: str) -> None:
+def test_a_user_without_a_home_keeps_no_history(
+    sandbox: Sandbox, env: dict[str, str], run_id: str
+) -> None:
     places = ("HOME", "NOXCLI_STATE_DIR", "NOXCLI_CACHE_DIR", "NOXCLI_CONFIG")
-    homeless = {name: value for name, value in env.items() if name not in places and not name.startswith("XDG_")}
+    homeless = {
+        name: value
+        for name, value in env.items()
+        if name not in places and not name.startswith("XDG_")
+    }
     Path.cwd().chmod(0o777)
     done = called(as_somebody(), "run", "demo", "User Input=x", "--detach", env=homeless)
     assert (done.returncode, done.stdout.decode()) == (0, f"{sandbox.runs('demo')[0].id}\n")
-    assert done.stderr.count(b"warning: this user has no home directory; @last and --resume won't find runs") == 1
-    expected = {("stream", "@last"): 5, ("stream", run_id, "--resume"): 0, ("doctor",): 0, ("runs",): 0}
+    assert (
+        done.stderr.count(
+            b"warning: this user has no home directory; @last and --resume won't find runs"
+        )
+        == 1
+    )
+    expected = {
+        ("stream", "@last"): 5,
+        ("stream", run_id, "--resume"): 0,
+        ("doctor",): 0,
+        ("runs",): 0,
+    }
     for argv, code in expected.items():
         done = called(as_somebody(), *argv, env=homeless)
         assert done.returncode == code, (argv, done.stderr)

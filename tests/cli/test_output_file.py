@@ -77,7 +77,9 @@ def test_what_is_no_file_is_refused(noxcli: Noxcli, sandbox: Sandbox, target: st
 
 def test_a_kill_leaves_nothing_behind(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(script=[Sleep(60_000)])
-    with running("run", workflow, "--format", "ndjson", "-o", "file", env=environment(sandbox.url)) as process:
+    with running(
+        "run", workflow, "--format", "ndjson", "-o", "file", env=environment(sandbox.url)
+    ) as process:
         assert process.stderr is not None
         assert b"started" in process.stderr.readline()
         ended_by(process, signal.SIGKILL)

@@ -22,7 +22,9 @@ FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
 
 def test_module_and_script_are_the_same(env: dict[str, str]) -> None:
     script = subprocess.run(
-        [str(Path(sys.executable).with_name("noxcli")), "--version"], capture_output=True, check=True
+        [str(Path(sys.executable).with_name("noxcli")), "--version"],
+        capture_output=True,
+        check=True,
     )
     assert call("--version", env=env).stdout == script.stdout
     assert call("--version", "--version", env=env).stdout == script.stdout
@@ -31,19 +33,26 @@ def test_module_and_script_are_the_same(env: dict[str, str]) -> None:
 def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=[Emit("Write", "x" * 1000) for _ in range(2000)], output={"A": "x"})
     pipeline = f"{IN_SHELL} run {workflow} --format ndjson | head -1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", pipeline], capture_output=True, env=env, timeout=HUNG, check=True)
+    done = subprocess.run(
+        ["bash", "-c", pipeline], capture_output=True, env=env, timeout=HUNG, check=True
+    )
     first, code = done.stdout.splitlines()
     assert json.loads(first)["type"] == "noxcli.started"
     assert code == b"141"
     assert b"Traceback" not in done.stderr
-    assert f"noxcli stream {sandbox.runs(workflow)[0].id} --resume --format ndjson".encode() in done.stderr
+    assert (
+        f"noxcli stream {sandbox.runs(workflow)[0].id} --resume --format ndjson".encode()
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("number", "code", "form"),
     [
         pytest.param(number, code, form, marks=[pytest.mark.wide] * (place != turn))
-        for place, (number, code) in enumerate([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+        for place, (number, code) in enumerate(
+            [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+        )
         for turn, form in enumerate(["text", "json", "ndjson"])
     ],
 )

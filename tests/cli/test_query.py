@@ -21,7 +21,8 @@ def test_a_text_is_printed_raw_and_anything_else_as_json(noxcli: Noxcli, plays: 
     assert noxcli("run", workflow, "--query", "output.A").out == b'two\n"lines"\n'
     assert noxcli("run", workflow, "--json", "--query", "output.B").out == b'[1,{"c":null}]\n'
     assert (
-        noxcli("run", workflow, "--query", "[run.status, to_string(exit_code)] | join(' ', @)").out == b"completed 0\n"
+        noxcli("run", workflow, "--query", "[run.status, to_string(exit_code)] | join(' ', @)").out
+        == b"completed 0\n"
     )
 
 
@@ -42,10 +43,15 @@ def test_a_query_asks_each_line_and_stores_whole_results(
     assert (refused.code, refused.out, sandbox.runs(workflow)) == (2, b"", [])
     done = noxcli(*argv, "--query", "[row, id, result.output.A]")
     assert (done.code, done.text) == (0, '[1,"a","ONE"]\n[2,null,"TWO"]\n'), done.err
-    results = [json.loads(line)["result"]["output"]["A"] for line in (kept / "results.jsonl").read_text().splitlines()]
+    results = [
+        json.loads(line)["result"]["output"]["A"]
+        for line in (kept / "results.jsonl").read_text().splitlines()
+    ]
     assert results == ["ONE", "TWO"]
     assert noxcli("results", str(kept), "--query", "id").text == "a\n", "null prints nothing"
-    assert noxcli("results", str(kept), "--query", "starts_with(id, 'a')").text == "true\n", "nor what does not fit"
+    assert noxcli("results", str(kept), "--query", "starts_with(id, 'a')").text == "true\n", (
+        "nor what does not fit"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,9 @@ def test_a_query_asks_each_line_and_stores_whole_results(
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_each_document_can_be_asked(noxcli: Noxcli, argv: list[str], expression: str, found: str) -> None:
+def test_each_document_can_be_asked(
+    noxcli: Noxcli, argv: list[str], expression: str, found: str
+) -> None:
     if argv[0] == "versions":
         found = f"{noxcli(*argv, '--json').json['versions'][0]['name']}\n"
     result = noxcli(*argv, "--query", expression)
@@ -82,7 +90,10 @@ def test_each_event_is_asked_and_null_prints_nothing(noxcli: Noxcli, plays: Any)
     assert events.text == "Hel\nlo\n"
     lengths = noxcli("run", workflow, "--format", "ndjson", "--query", "length(data.content)")
     assert lengths.text == "3\n2\n"  # it fits no other event
-    assert noxcli("run", workflow, "--format", "ndjson", "--query", "type").text.splitlines()[-1] == "noxcli.result"
+    assert (
+        noxcli("run", workflow, "--format", "ndjson", "--query", "type").text.splitlines()[-1]
+        == "noxcli.result"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,19 +136,31 @@ def test_any_expression_is_taken_or_refused(text: str) -> None:
     assert "\n" not in problem
 
 
-def test_a_key_that_is_no_output_is_refused_or_told(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_key_that_is_no_output_is_refused_or_told(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(output={"Answer": None, "List": []})
     for option in ("--query", "--assert"):
         refused = noxcli("run", workflow, option, "output.Anwser")
-        assert (refused.code, "did you mean 'Answer'?" in refused.err, len(sandbox.runs(workflow))) == (2, True, 0)
+        assert (
+            refused.code,
+            "did you mean 'Answer'?" in refused.err,
+            len(sandbox.runs(workflow)),
+        ) == (2, True, 0)
     told = noxcli("run", workflow, "--no-check", "--query", "output.Anwser")
     assert (told.code, told.out) == (9, b"null\n")
     assert f"noxcli fetch-output {sandbox.runs(workflow)[0].id} --raw Answer" in told.err
-    assert noxcli("fetch-output", "@last", "--query", "length(output.Anwser || output.List)").code == 9
+    assert (
+        noxcli("fetch-output", "@last", "--query", "length(output.Anwser || output.List)").code == 9
+    )
 
 
-@pytest.mark.parametrize(("expression", "found"), [("output.Answer", b"null\n"), ("output.List", b"[]\n")])
-def test_nothing_in_an_output_is_a_result(noxcli: Noxcli, plays: Any, expression: str, found: bytes) -> None:
+@pytest.mark.parametrize(
+    ("expression", "found"), [("output.Answer", b"null\n"), ("output.List", b"[]\n")]
+)
+def test_nothing_in_an_output_is_a_result(
+    noxcli: Noxcli, plays: Any, expression: str, found: bytes
+) -> None:
     workflow = plays(output={"Answer": None, "List": []})
     result = noxcli("run", workflow, "--query", expression)
     assert (result.code, result.out) == (0, found), result.err

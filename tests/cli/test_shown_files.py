@@ -43,7 +43,9 @@ def test_a_file_is_told_with_the_line_that_saves_it(
     code, shown = screen(sandbox, "fetch-output", run, columns=columns)
     assert (code, "uri" in shown) == (0, False)
     assert f"── Report ── {file.name} ({file.content_type}" in shown
-    assert not [request for request in sandbox.requests if "/file" in request.path], "only saving it reads it"
+    assert not [request for request in sandbox.requests if "/file" in request.path], (
+        "only saving it reads it"
+    )
     assert saved(noxcli, shown) == file.content
 
 
@@ -59,7 +61,9 @@ def test_a_file_among_outputs_is_told_too(noxcli: Noxcli, plays: Any, sandbox: S
 
 
 @pytest.mark.parametrize("file", [PICTURE, ODD, WESTERN], ids=lambda file: file.name)
-def test_no_binary_data_reaches_a_terminal(noxcli: Noxcli, plays: Any, sandbox: Sandbox, file: File) -> None:
+def test_no_binary_data_reaches_a_terminal(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, file: File
+) -> None:
     workflow = plays(output={"Report": file})
     code, shown = screen(sandbox, "run", workflow, "--raw", "Report", "--quiet")
     assert (code, "a terminal can't show it" in " ".join(shown.split())) == (9, True), shown

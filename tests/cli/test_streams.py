@@ -50,10 +50,14 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("command", "unwritable"), one_in(3, COMMANDS, UNWRITABLE))
-def test_a_line_says_that_stdout_takes_nothing(shell: Shell, command: str, unwritable: tuple[str, int, str]) -> None:
+def test_a_line_says_that_stdout_takes_nothing(
+    shell: Shell, command: str, unwritable: tuple[str, int, str]
+) -> None:
     rest, code, told = unwritable
     done = shell(command, rest)
-    silent = code == 141 and ("--" in command or command == "help")  # a reader that has seen enough of a help page
+    silent = code == 141 and (
+        "--" in command or command == "help"
+    )  # a reader that has seen enough of a help page
     assert (done.returncode, done.stderr) == (code, "" if silent else f"{told}\n")
 
 
@@ -68,7 +72,9 @@ def test_a_run_whose_answer_stdout_does_not_take(
     assert done.returncode == code
     assert done.stderr.startswith(told)
     assert len(done.stderr.splitlines()) == 1
-    assert f"noxcli fetch-output {ran.id}" in done.stderr or f"noxcli stream {ran.id}" in done.stderr
+    assert (
+        f"noxcli fetch-output {ran.id}" in done.stderr or f"noxcli stream {ran.id}" in done.stderr
+    )
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
     assert only_error() == ExitCode(code).name
 
@@ -78,7 +84,10 @@ def test_other_verbs_name_the_run_as_well(shell: Shell, plays: Any, verb: str) -
     run = shell(f"run {plays(output={'A': 'x'})} --detach").stdout.strip()
     shell(f"wait {run}")
     done = shell(f"{verb} {run} --quiet", ">/dev/full")
-    assert (done.returncode, done.stderr) == (9, f"{FULL}; fetch its output with: noxcli fetch-output {run}\n")
+    assert (done.returncode, done.stderr) == (
+        9,
+        f"{FULL}; fetch its output with: noxcli fetch-output {run}\n",
+    )
 
 
 def only_error() -> str:
@@ -100,7 +109,9 @@ def test_github_gets_the_exit_code_of_a_lost_document(shell: Shell, plays: Any, 
 
 
 @pytest.mark.parametrize(("rest", "code"), [(">/dev/full", 1), (TO_NOBODY, 141)])
-def test_a_run_that_failed_is_not_a_run_that_was_not_delivered(shell: Shell, rest: str, code: int) -> None:
+def test_a_run_that_failed_is_not_a_run_that_was_not_delivered(
+    shell: Shell, rest: str, code: int
+) -> None:
     done = shell("run fails --json --quiet --junit r.xml --dotenv d.env", rest)
     assert done.returncode == code
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
@@ -117,7 +128,9 @@ def test_a_closed_stdin_or_stderr_changes_nothing(shell: Shell, plays: Any, clos
     assert shell("run --nope", closed).returncode == 2
 
 
-def test_with_all_streams_closed_the_code_says_what_is_lost(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
+def test_with_all_streams_closed_the_code_says_what_is_lost(
+    shell: Shell, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(output={"A": "x"})
     done = shell(f"run {workflow} --dotenv d.env", "0<&- >&- 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (9, "", "")
@@ -154,15 +167,37 @@ ending.document_of = broken
 @pytest.mark.parametrize(
     ("form", "broken", "code", "complete", "told"),
     [
-        ("ndjson", BROKEN_REPORT, 70, True, "noxcli: ZeroDivisionError: boom; please report it, with --verbose"),
-        ("json", BROKEN_RESULT, 9, False, "noxcli: the output is too large to print; fetch its output"),
+        (
+            "ndjson",
+            BROKEN_REPORT,
+            70,
+            True,
+            "noxcli: ZeroDivisionError: boom; please report it, with --verbose",
+        ),
+        (
+            "json",
+            BROKEN_RESULT,
+            9,
+            False,
+            "noxcli: the output is too large to print; fetch its output",
+        ),
     ],
     ids=["report", "result"],
 )
 def test_an_error_while_the_ending_is_told_is_one_line(
     sandbox: Sandbox, plays: Any, form: str, broken: str, code: int, complete: bool, told: str
 ) -> None:
-    argv = ["noxcli", "run", plays(output={"A": "x"}), "--format", form, "--junit", "r.xml", "--dotenv", "d.env"]
+    argv = [
+        "noxcli",
+        "run",
+        plays(output={"A": "x"}),
+        "--format",
+        form,
+        "--junit",
+        "r.xml",
+        "--dotenv",
+        "d.env",
+    ]
     line = f"{broken}\nimport sys; sys.argv = {[*argv, '--quiet']!r}\nfrom noxcli.__main__ import main; main()\n"
     done = captured([NOXCLI[0], "-c", line], environment(sandbox.url))
     assert done.returncode == code
@@ -170,7 +205,11 @@ def test_an_error_while_the_ending_is_told_is_one_line(
     assert len(done.stderr.splitlines()) == 1
     document = json.loads(done.stdout.splitlines()[-1])
     document = document if form == "json" else document["data"]
-    assert (document["exit_code"], document["complete"], document["run"]["status"]) == (code, complete, "completed")
+    assert (document["exit_code"], document["complete"], document["run"]["status"]) == (
+        code,
+        complete,
+        "completed",
+    )
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
 
 
@@ -180,5 +219,7 @@ def test_an_ending_that_cannot_be_told_is_a_bug(sandbox: Sandbox) -> None:
     line += "from noxcli.__main__ import main; main()\n"
     done = captured([NOXCLI[0], "-c", line], environment(sandbox.url))
     assert done.returncode == 70
-    assert done.stderr.endswith("noxcli: ZeroDivisionError: boom; please report it, with --verbose\n")
+    assert done.stderr.endswith(
+        "noxcli: ZeroDivisionError: boom; please report it, with --verbose\n"
+    )
     assert "Traceback" not in done.stderr

@@ -55,11 +55,17 @@ def test_a_hint_about_a_verb_works_as_printed(noxcli: Noxcli, word: str) -> None
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbox, option: str) -> None:
+def test_a_hint_about_an_option_works_as_printed(
+    noxcli: Noxcli, sandbox: Sandbox, option: str
+) -> None:
     write_rows({"Question": "x"})
     noxcli.ended("qa", "Question=x")
     ours = OPTIONS[option].split()
-    tried = [line.split() for line in LINES if ours[0] in options_of(line.split()[0]) or not ours[0].startswith("-")]
+    tried = [
+        line.split()
+        for line in LINES
+        if ours[0] in options_of(line.split()[0]) or not ours[0].startswith("-")
+    ]
     for line in {tuple(tried[0]), tuple(tried[-1])}:
         value = [sandbox.url] if ours == ["--base-url"] else VALUES.get(ours[0], [])
         done = noxcli(*line, option, *value)
@@ -88,8 +94,14 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
         ("run qa Question=x --assert \"outptu.Answer != 'y'\"", "outptu"),
         ("batch qa t.csv --fresh --id ID --keep notse --keep City", "notse"),
         ("batch qa t.csv --fresh --id IDs --keep notes --keep City", "IDs"),
-        ("batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'row.Citty != output.Answer'", "Citty"),
-        ("batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'output.Anser != row.City'", "Anser"),
+        (
+            "batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'row.Citty != output.Answer'",
+            "Citty",
+        ),
+        (
+            "batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'output.Anser != row.City'",
+            "Anser",
+        ),
         ("batch qa u.csv --fresh --column Question=Frag", "Frag"),
         ("run qa Question=x --query 'in(output.Answer)'", ""),
         ("run qa Question=x --query 'isnull(output.Answer)'", ""),
@@ -116,13 +128,20 @@ def test_a_guess_works_in_place_of_what_was_typed(noxcli: Noxcli, line: str, typ
     ("name", "text", "typed", "line"),
     [
         ("rows.jsonl", '{"Qestion": "x"}', "Qestion", "batch qa rows.jsonl --fresh"),
-        ("expected.jsonl", '{"Anser": "Answer to: x"}', "Anser", "batch qa t.jsonl --fresh --expect expected.jsonl"),
+        (
+            "expected.jsonl",
+            '{"Anser": "Answer to: x"}',
+            "Anser",
+            "batch qa t.jsonl --fresh --expect expected.jsonl",
+        ),
         ("only.txt", "onne\n", "onne", "batch qa t.jsonl --fresh --only only.txt"),
         (".noxcli.toml", "[defalts]\n", "defalts", "run qa Question=x"),
         (".noxcli.toml", "[defaults]\ntimout = '10m'\n", "timout", "run qa Question=x"),
     ],
 )
-def test_a_guess_works_in_place_of_what_a_file_has(noxcli: Noxcli, name: str, text: str, typed: str, line: str) -> None:
+def test_a_guess_works_in_place_of_what_a_file_has(
+    noxcli: Noxcli, name: str, text: str, typed: str, line: str
+) -> None:
     Path("t.jsonl").write_text('{"$id": "one", "Question": "x"}\n')
     Path(name).write_text(text)
     told = noxcli(*line.split())
@@ -140,8 +159,14 @@ def test_each_option_that_a_message_names_exists() -> None:
     for path in (ROOT / "noxcli").rglob("*.py"):
         source = path.read_text()
         if "--" in source and path.name != "suggestions.py" and "sandbox" not in path.parts:
-            texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
-            named |= {word for text in texts for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", str(text))}
+            texts = (
+                node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)
+            )
+            named |= {
+                word
+                for text in texts
+                for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", str(text))
+            }
     assert len(named) > 50
     assert not named - offered
 
@@ -156,7 +181,9 @@ def test_each_option_that_a_message_names_exists() -> None:
         ("hello", "KEY=VALUE"),
     ],
 )
-def test_an_input_that_is_almost_one(noxcli: Noxcli, sandbox: Sandbox, argv: str, hint: str) -> None:
+def test_an_input_that_is_almost_one(
+    noxcli: Noxcli, sandbox: Sandbox, argv: str, hint: str
+) -> None:
     Path("in.json").write_text('{"Question": "x"}')
     Path("in.txt").write_text("x")
     done = noxcli("run", "qa", *argv.split())
@@ -165,7 +192,9 @@ def test_an_input_that_is_almost_one(noxcli: Noxcli, sandbox: Sandbox, argv: str
     assert noxcli("run", "qa", *written).code == 0
 
 
-@pytest.mark.parametrize("word", ["top", "rnu", "stpo", "batsh", "improt", "rerunn", "reprot", "sandbx", "sto", "r"])
+@pytest.mark.parametrize(
+    "word", ["top", "rnu", "stpo", "batsh", "improt", "rerunn", "reprot", "sandbx", "sto", "r"]
+)
 def test_no_spelling_leads_to_what_starts_stops_or_writes(noxcli: Noxcli, word: str) -> None:
     told = noxcli(word, "@last").err
     assert not {*re.findall(r"noxcli (\S+)", told)} & ACTING, told
@@ -173,7 +202,10 @@ def test_no_spelling_leads_to_what_starts_stops_or_writes(noxcli: Noxcli, word: 
 
 def test_no_acting_option_is_guessed() -> None:
     for option, verb in product([f"{name}x" for name in ACTING_OPTIONS], VERBS):
-        assert not {*re.findall(r"mean (\S+)\?", option_hint(option, options_of(verb), ""))} & ACTING_OPTIONS, verb
+        assert (
+            not {*re.findall(r"mean (\S+)\?", option_hint(option, options_of(verb), ""))}
+            & ACTING_OPTIONS
+        ), verb
 
 
 @pytest.mark.parametrize(
@@ -194,13 +226,18 @@ def test_no_acting_option_is_guessed() -> None:
 )
 def test_an_option_of_another_meaning_is_not_named(noxcli: Noxcli, line: str) -> None:
     done = noxcli(*line.split())
-    assert (done.code, "did you mean" in done.err, " --help" in done.err) == (2, False, True), done.err
+    assert (done.code, "did you mean" in done.err, " --help" in done.err) == (2, False, True), (
+        done.err
+    )
 
 
 def test_an_alias_of_an_alias_is_not_itself_again(noxcli: Noxcli) -> None:
     Path(".noxcli.toml").write_text('[aliases]\ncs = "support"\nsupport = "qa"\n')
     told = noxcli("run", "cs", "Question=x").err
-    assert "no workflow has the id or name 'support', to which the alias 'cs' leads; list them with:" in told
+    assert (
+        "no workflow has the id or name 'support', to which the alias 'cs' leads; list them with:"
+        in told
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,7 +261,9 @@ def test_an_alias_of_an_alias_is_not_itself_again(noxcli: Noxcli) -> None:
 def test_what_looks_like_a_key_is_not_repeated(noxcli: Noxcli, argv: str) -> None:
     done = noxcli(*argv.split())
     assert done.code in {2, 4, 5}
-    assert not {KEY, "0123456789abcdef"} & {*re.findall(r"[\w-]+", f"{done.err} {done.out!r}")}, done.err
+    assert not {KEY, "0123456789abcdef"} & {*re.findall(r"[\w-]+", f"{done.err} {done.out!r}")}, (
+        done.err
+    )
 
 
 @pytest.mark.parametrize("name", ["json", "yaml", "jsonl", "csv", "table", "text", "wide"])
@@ -237,9 +276,14 @@ def test_what_looks_like_a_key_is_not_repeated(noxcli: Noxcli, argv: str) -> Non
         ("report @last", "the page is always HTML"),
     ],
 )
-def test_a_format_is_no_file(noxcli: Noxcli, sandbox: Sandbox, line: str, instead: str, name: str) -> None:
+def test_a_format_is_no_file(
+    noxcli: Noxcli, sandbox: Sandbox, line: str, instead: str, name: str
+) -> None:
     done = noxcli(*line.split(), "-o", name)
-    assert (done.code, f"{instead}; for a file of this name: --output ./{name}\n" in done.err) == (2, True)
+    assert (done.code, f"{instead}; for a file of this name: --output ./{name}\n" in done.err) == (
+        2,
+        True,
+    )
     assert posts(sandbox) == []
     assert not Path(name).exists()
 
@@ -251,7 +295,13 @@ def test_a_file_of_that_name_is_written(noxcli: Noxcli) -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("complted", "completed"), ("COMPLETED", "completed"), ("user input", "User Input"), ("zzz", None), ("", None)],
+    [
+        ("complted", "completed"),
+        ("COMPLETED", "completed"),
+        ("user input", "User Input"),
+        ("zzz", None),
+        ("", None),
+    ],
 )
 def test_the_nearest_name_looks_like_the_word_in_any_case(word: str, meant: str | None) -> None:
     assert nearest(word, ("completed", "failed", "User Input")) == meant

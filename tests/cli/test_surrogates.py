@@ -21,11 +21,19 @@ SCENARIO = Scenario(
     script=[Emit(f"N{ODD}", ODD)],
     output={"A": ODD, ODD: {"inner": ODD}},
 )
-ONE_RUN = ["fetch-output {run}", "fetch-output {run} --raw A", "fetch-output {run} --query output.A", "inspect {run}"]
+ONE_RUN = [
+    "fetch-output {run}",
+    "fetch-output {run} --raw A",
+    "fetch-output {run} --query output.A",
+    "inspect {run}",
+]
 STREAMED = ["stream {run} --format content", "stream {run} --format ndjson --query data.content"]
 LISTS = ["workflows", "versions {workflow}", "inputs {workflow}", "runs"]
 MANY = [
-    *("batch {workflow} rows.jsonl --output-dir new --query result.output.A", "results base --query result.output.A"),
+    *(
+        "batch {workflow} rows.jsonl --output-dir new --query result.output.A",
+        "results base --query result.output.A",
+    ),
     *(
         "results base --csv all.csv --report all.html --junit all.xml",
         "compare base other",
@@ -39,7 +47,10 @@ def names(noxcli: Noxcli, sandbox: Sandbox) -> dict[str, str]:
     workflow = sandbox.add(SCENARIO)
     write_rows("one", "two")
     assert noxcli("batch", workflow, "rows.jsonl", "--output-dir", "base").code == 0
-    assert noxcli("batch", workflow, "rows.jsonl", "--output-dir", "other", "--version-id", "one").code == 0
+    assert (
+        noxcli("batch", workflow, "rows.jsonl", "--output-dir", "other", "--version-id", "one").code
+        == 0
+    )
     return {"workflow": workflow, "run": noxcli.ended(workflow, "Q=x")}
 
 

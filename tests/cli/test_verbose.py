@@ -10,7 +10,9 @@ from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
 
 
-def test_it_tells_requests_retries_and_times_with_quiet(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_it_tells_requests_retries_and_times_with_quiet(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     faults = {"start": [Answer(429, {"detail": ""})], "events": [Answer(502, "")]}
     workflow = plays(script=[Sleep(300)], faults=faults)
     lines = noxcli("run", workflow, "--quiet", "--verbose").err.splitlines()

@@ -18,26 +18,41 @@ from tests.conftest import Noxcli
 Line = dict[str, Any]
 
 
-def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 1.0, **more: Any) -> Line:
+def line(
+    row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 1.0, **more: Any
+) -> Line:
     error = None if code == 0 else {"message": f"run r{row} ended with {code}"}
     run = {"id": f"r{row}", "workflow_id": "w", "duration_s": seconds}
     output = None if answer is None else {"Answer": answer}
     result = {"exit_code": code, "run": run, "error": error, "output": output}
-    return {"row": row, "id": f"id{row}", "input": {"Q": row}, "columns": None, "result": result, **more}
+    return {
+        "row": row,
+        "id": f"id{row}",
+        "input": {"Q": row},
+        "columns": None,
+        "result": result,
+        **more,
+    }
 
 
 def written(name: str, lines: Iterable[Line]) -> str:
     """Write lines to a file, each of a run of its own."""
     texts = (json.dumps(each) for each in lines)
-    Path(name).write_text("".join(re.sub(r"\br(\d+)\b", rf"{name[0]}\1", f"{text}\n") for text in texts))
+    Path(name).write_text(
+        "".join(re.sub(r"\br(\d+)\b", rf"{name[0]}\1", f"{text}\n") for text in texts)
+    )
     return name
 
 
 def repeated(row: int, *results: tuple[Any, int]) -> list[Line]:
-    return [line(row, answer, code, repetition=place) for place, (answer, code) in enumerate(results, 1)]
+    return [
+        line(row, answer, code, repetition=place) for place, (answer, code) in enumerate(results, 1)
+    ]
 
 
-def compared(noxcli: Noxcli, base: list[Line], new: list[Line], *argv: str) -> tuple[int, list[list[str]]]:
+def compared(
+    noxcli: Noxcli, base: list[Line], new: list[Line], *argv: str
+) -> tuple[int, list[list[str]]]:
     result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new), *argv)
     return result.code, [each.split("\t") for each in result.text.splitlines()]
 
@@ -89,7 +104,13 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
     new = [line(6, "b"), line(3, None, 1), line(2, seconds=5), line(1, None, 1), line(5), line(9)]
     result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
     assert [each.split("\t")[:2] for each in result.text.splitlines()] == [
-        *(["broken", "id1"], ["broken", "id3"], ["changed", "id6"], ["slower", "id2"], ["new", "id9"]),
+        *(
+            ["broken", "id1"],
+            ["broken", "id3"],
+            ["changed", "id6"],
+            ["slower", "id2"],
+            ["new", "id9"],
+        ),
         ["missing", "id4"],
     ]
     assert result.err.splitlines() == [
@@ -161,7 +182,10 @@ def test_a_ci_system_gets_the_rows_that_fail(noxcli: Noxcli) -> None:
     assert summary.startswith("<!-- noxcli compare base.jsonl and new.jsonl -->\n")
     assert summary.count("<h3>") == 1
     assert "<h3>noxcli compare failed: 4 broken, 1 changed, 1 missing, 1 same</h3>" in summary
-    assert "<p>BASE <code><del>a</del></code></p>\n\n<p>NEW <code><ins>x<br>y</ins></code></p>" in summary
+    assert (
+        "<p>BASE <code><del>a</del></code></p>\n\n<p>NEW <code><ins>x<br>y</ins></code></p>"
+        in summary
+    )
     assert "changed id1 (1): Answer: [-a-]{+b+}" in summary
     assert "11: of 7 rows, 4 broken: id3, id4, id5, …" in summary
 
@@ -180,7 +204,10 @@ def test_a_comparison_of_different_workflows_is_told(noxcli: Noxcli) -> None:
     other = line(1)
     other["result"]["run"]["workflow_id"] = "v"
     result = noxcli("compare", written("base.jsonl", [line(1)]), written("new.jsonl", [other]))
-    assert (result.code, result.err.splitlines()[0]) == (0, "warning: BASE is of workflow w, NEW of v")
+    assert (result.code, result.err.splitlines()[0]) == (
+        0,
+        "warning: BASE is of workflow w, NEW of v",
+    )
 
 
 def test_so_many_repetitions_must_be_good(noxcli: Noxcli) -> None:
@@ -203,7 +230,10 @@ def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
     assert compared(noxcli, base, moved) == (0, [])
     same = [line(row, answer, id=None, input={"Q": 1}) for row, answer in ((1, "x"), (2, "y"))]
     assert compared(noxcli, same, same) == (0, [])
-    assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "no answer in NEW (not in this file)"]])
+    assert compared(noxcli, same, same[:1]) == (
+        8,
+        [["missing", "2", "no answer in NEW (not in this file)"]],
+    )
 
 
 SHARED, NO_PAIR = (
@@ -253,19 +283,29 @@ def test_scores_are_compared_with_an_interval(noxcli: Noxcli) -> None:
     found = document["score"]
     assert (found["base"], found["new"], found["rows"], found["without"]) == (5, 3.8, 10, 2)
     assert (round(found["low"], 4), round(found["high"], 4)) == (-2.0199, -0.3801)
-    said = "score 5, now 3.8: -1.2 (98 % interval -2.02 to -0.38, 10 rows; 2 without a score)".replace(
-        "-", "\N{MINUS SIGN}"
+    said = (
+        "score 5, now 3.8: -1.2 (98 % interval -2.02 to -0.38, 10 rows; 2 without a score)".replace(
+            "-", "\N{MINUS SIGN}"
+        )
     )
     assert said in document["notes"]
     assert said in result.err
     (team,) = [group for group in document["groups"] if group["value"] == "b"]
     assert (team["column"], team["base"]["rows"], team["new"]["score"]) == ("team", 5, 4.4)
     assert noxcli("compare", *files, *SCORE, "--allow-missing").code == 11, "a row broke"
-    assert noxcli("compare", *files, "--score", "output.Answer", "--by", "taem", "--allow-missing").code == 2
+    assert (
+        noxcli(
+            "compare", *files, "--score", "output.Answer", "--by", "taem", "--allow-missing"
+        ).code
+        == 2
+    )
 
 
 def test_few_scores_that_differ_tell_nothing(noxcli: Noxcli) -> None:
-    files = written("base.jsonl", scored(*[5] * 9)), written("new.jsonl", scored(*[4] * 5, *[5] * 4))
+    files = (
+        written("base.jsonl", scored(*[5] * 9)),
+        written("new.jsonl", scored(*[4] * 5, *[5] * 4)),
+    )
     result = noxcli("compare", *files, *SCORE, "--fail-on", "worse")
     assert (result.code, "too few scores differ to tell" in result.err) == (0, True)
 
@@ -275,12 +315,19 @@ def test_an_answer_without_a_number_is_not_judged(noxcli: Noxcli, odd: Any) -> N
     files = written("base.jsonl", scored(5, 5)), written("new.jsonl", [line(1, 5), line(2, [odd])])
     result = noxcli("compare", *files, "--score", "output.Answer[0] || output.Answer")
     assert result.code == 8, result.err
-    assert "missing\tid2\tno answer in NEW (--score output.Answer[0] || output.Answer finds no number)" in result.text
+    assert (
+        "missing\tid2\tno answer in NEW (--score output.Answer[0] || output.Answer finds no number)"
+        in result.text
+    )
 
 
 def test_many_rows_that_break_are_worse_as_a_whole(noxcli: Noxcli) -> None:
     base = [row for number in range(1, 11) for row in repeated(number, GOOD, GOOD)]
-    new = [row for number in range(1, 11) for row in repeated(number, GOOD, BAD if number < 8 else GOOD)]
+    new = [
+        row
+        for number in range(1, 11)
+        for row in repeated(number, GOOD, BAD if number < 8 else GOOD)
+    ]
     files = written("base.jsonl", base), written("new.jsonl", new)
     result = noxcli("compare", *files, "--pass-each", "1", "--fail-on", "worse", "--json")
     assert result.code == 11
@@ -289,12 +336,17 @@ def test_many_rows_that_break_are_worse_as_a_whole(noxcli: Noxcli) -> None:
     assert noxcli("compare", *files, "--pass-each", "1").code == 0
     chosen = written("base.jsonl", [{**base[0], "asked": 2}, *base[1:]])
     result = noxcli("compare", chosen, files[1], "--pass-each", "1", "--fail-on", "worse")
-    assert (result.code, "1 row of BASE were re-run, so that NEW can't be found worse" in result.err) == (0, True)
+    assert (
+        result.code,
+        "1 row of BASE were re-run, so that NEW can't be found worse" in result.err,
+    ) == (0, True)
 
 
 def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
     judged = line(1, "b", 11)
-    judged["result"]["assertions"] = [{"name": "--assert x", "holds": False, "message": "no", "diff": None}]
+    judged["result"]["assertions"] = [
+        {"name": "--assert x", "holds": False, "message": "no", "diff": None}
+    ]
     assert compared(noxcli, [line(1, "b")], [judged])[0] == 0
     assert (
         "ignored the printed verdicts, since BASE and NEW were checked differently"
@@ -339,7 +391,10 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     assert noxcli("compare", "base", "base").code == 2
     with Path("new/results.jsonl").open("ab") as file:
         file.write(b'{"row":')
-    assert "new/results.jsonl has an incomplete last line, which was ignored" in noxcli("compare", "base", "new").err
+    assert (
+        "new/results.jsonl has an incomplete last line, which was ignored"
+        in noxcli("compare", "base", "new").err
+    )
 
 
 def test_each_stored_line_is_parsed_once(noxcli: Noxcli) -> None:
@@ -353,15 +408,30 @@ def test_each_stored_line_is_parsed_once(noxcli: Noxcli) -> None:
         profile = cProfile.Profile()
         result = profile.runcall(noxcli, *argv)
         assert len(result.text.splitlines()) == rows
-        reads = sum(each.callcount for each in profile.getstats() if each.code is parse_result_line.__code__)
+        reads = sum(
+            each.callcount for each in profile.getstats() if each.code is parse_result_line.__code__
+        )
         assert reads == rows * (len(argv) - 1)
 
 
 def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:
     questions = ["Which tea do you recommend?", "Where is my invoice?"]
-    written("rows.jsonl", [{"$id": f"q{place}", "Question": each} for place, each in enumerate(questions)])
+    written(
+        "rows.jsonl",
+        [{"$id": f"q{place}", "Question": each} for place, each in enumerate(questions)],
+    )
     for directory, times in (("base", "4"), ("new", "4")):
-        noxcli("batch", "review", "rows.jsonl", "--repeat", times, "--output-dir", directory, "--max-parallel", "1")
+        noxcli(
+            "batch",
+            "review",
+            "rows.jsonl",
+            "--repeat",
+            times,
+            "--output-dir",
+            directory,
+            "--max-parallel",
+            "1",
+        )
     result = noxcli("compare", "base", "new")
     assert (result.code, result.text) == (0, "varies\tq0\t2 outputs in 4, now 2 outputs in 4\n")
     tea = ("--assert", "output.Answer != 'Try the Sencha.'")
@@ -375,16 +445,28 @@ def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:
 
 def test_files_of_which_only_the_address_is_known_are_told(noxcli: Noxcli) -> None:
     old, new = (
-        {"id": each, "uri": f"spot://{each}", "name": "a.pdf", "content_type": "application/pdf"} for each in "xy"
+        {"id": each, "uri": f"spot://{each}", "name": "a.pdf", "content_type": "application/pdf"}
+        for each in "xy"
     )
-    result = noxcli("compare", written("base.jsonl", [line(1, old)]), written("new.jsonl", [line(1, new)]), "--json")
-    assert (result.code, result.json["classes"]["changed"], result.json["compared"]["unread_files"]) == (0, 1, 1)
+    result = noxcli(
+        "compare",
+        written("base.jsonl", [line(1, old)]),
+        written("new.jsonl", [line(1, new)]),
+        "--json",
+    )
+    assert (
+        result.code,
+        result.json["classes"]["changed"],
+        result.json["compared"]["unread_files"],
+    ) == (0, 1, 1)
     assert "1 row that changed with files of which only the addresses are known" in result.err
 
 
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.reports.html.comparison_page.MAX_ROWS", 50_000)
-    base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
+    base, new = (
+        [line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new")
+    )
     assert compared(noxcli, base, new, "--report", "page.html")[0] == 0
     page = Path("page.html").read_text()
     shown = page.count('class="changed warn"><summary')
@@ -405,7 +487,9 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
     for base, new in [(ids[0], "@last"), ("one.json", ids[1])]:
         result = noxcli("compare", base, new)
         assert (result.code, result.text.split("\t")[0]) == (0, "changed"), result.err
-        assert result.text.endswith("word word word word [-one-]{+two+}\n"), "the full text, not a preview"
+        assert result.text.endswith("word word word word [-one-]{+two+}\n"), (
+            "the full text, not a preview"
+        )
     failed = noxcli.ended(plays(status="failed"))
     result = noxcli("compare", ids[0], failed)
     assert (result.code, result.text.startswith("broken\t1\trun failed at ")) == (11, True)
@@ -415,7 +499,11 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
     ("base", "new", "said"),
     [
         ("base.jsonl new.jsonl", "new.jsonl", "unexpected argument: "),
-        ("base.jsonl", "nowhere.jsonl", "nowhere.jsonl is neither a file nor a run id; give the directory of a batch"),
+        (
+            "base.jsonl",
+            "nowhere.jsonl",
+            "nowhere.jsonl is neither a file nor a run id; give the directory of a batch",
+        ),
         ("base.jsonl", "text", "line 1 of text is not a result"),
         ("base.jsonl", "doubled.jsonl", "NEW doubled.jsonl has 2 rows with the id 'id1'"),
         ("twice.jsonl", "base.jsonl", "BASE twice.jsonl has several lines for row 1"),
@@ -425,22 +513,62 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
         ("listed.jsonl", "base.jsonl --assert ok&&row.x", "line 1 of listed.jsonl is not a result"),
         ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
         ("minus.jsonl", "base.jsonl", "line 1 of minus.jsonl is not a result"),
-        ("base.jsonl", "base.jsonl", "NEW base.jsonl has no run that BASE base.jsonl lacks, so nothing can differ"),
-        ("base.jsonl", "empty.jsonl", "BASE has 2 rows and NEW has 0 rows, but no row of empty.jsonl has the "),
+        (
+            "base.jsonl",
+            "base.jsonl",
+            "NEW base.jsonl has no run that BASE base.jsonl lacks, so nothing can differ",
+        ),
+        (
+            "base.jsonl",
+            "empty.jsonl",
+            "BASE has 2 rows and NEW has 0 rows, but no row of empty.jsonl has the ",
+        ),
         ("empty.jsonl", "base.jsonl", "to judge NEW alone: noxcli results base.jsonl --assert …"),
         ("empty.jsonl", "empty.jsonl", "BASE has 0 rows and NEW has 0 rows"),
-        ("base.jsonl", "asked.jsonl", "no row of asked.jsonl has the id and the input of a row of base.jsonl"),
-        ("base.jsonl", "next.jsonl --assert output.Answr!='bad'", "BASE base.jsonl has no such output; did you mean"),
-        ("base.jsonl", "next.jsonl --assert output.Extra!='bad'", "BASE base.jsonl has no such output; to judge NEW"),
-        ("next.jsonl", "base.jsonl --assert output.Extra!='bad'", "but NEW base.jsonl has no such output"),
-        ("base.jsonl", "next.jsonl --assert ok&&row.q=='1'", "--assert names row.q, but no row has such a column"),
-        ("base.jsonl", "next.jsonl --expect answr.jsonl", "names 'Answr' for 1, but NEW next.jsonl has no such"),
-        ("base.jsonl", "kept.jsonl --assert contains(output.Answer,row.e)", "each row has an empty 'e', which"),
+        (
+            "base.jsonl",
+            "asked.jsonl",
+            "no row of asked.jsonl has the id and the input of a row of base.jsonl",
+        ),
+        (
+            "base.jsonl",
+            "next.jsonl --assert output.Answr!='bad'",
+            "BASE base.jsonl has no such output; did you mean",
+        ),
+        (
+            "base.jsonl",
+            "next.jsonl --assert output.Extra!='bad'",
+            "BASE base.jsonl has no such output; to judge NEW",
+        ),
+        (
+            "next.jsonl",
+            "base.jsonl --assert output.Extra!='bad'",
+            "but NEW base.jsonl has no such output",
+        ),
+        (
+            "base.jsonl",
+            "next.jsonl --assert ok&&row.q=='1'",
+            "--assert names row.q, but no row has such a column",
+        ),
+        (
+            "base.jsonl",
+            "next.jsonl --expect answr.jsonl",
+            "names 'Answr' for 1, but NEW next.jsonl has no such",
+        ),
+        (
+            "base.jsonl",
+            "kept.jsonl --assert contains(output.Answer,row.e)",
+            "each row has an empty 'e', which",
+        ),
         ("unnamed.jsonl", "base.jsonl", "unnamed.jsonl has a result with neither an id nor inputs"),
         ("runs.jsonl", "runs.jsonl", "BASE runs.jsonl has several lines for row 1"),
         ("runs.jsonl", "base.jsonl", "BASE runs.jsonl has several lines for row 1"),
         ("run.json", "base.jsonl", "no row of base.jsonl has the input of a row of run.json"),
-        ("base.jsonl", "next.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
+        (
+            "base.jsonl",
+            "next.jsonl --expect expected.jsonl",
+            "--expect has 1 output without a row: 'id9'",
+        ),
         ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
         ("base.jsonl", "base.jsonl --pass-each 0", "pass-each"),
         ("base.jsonl", "base.jsonl --fail-on fixed", "fail-on"),
@@ -463,7 +591,11 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("empty.jsonl", [])
     written("asked.jsonl", [line(1, input={"Q": "other"}), line(2, input={"Q": "other"})])
     written(
-        "next.jsonl", [line(1), {**line(2), "result": {**line(2)["result"], "output": {"Answer": "a", "Extra": 1}}}]
+        "next.jsonl",
+        [
+            line(1),
+            {**line(2), "result": {**line(2)["result"], "output": {"Answer": "a", "Extra": 1}}},
+        ],
     )
     Path("answr.jsonl").write_text('{"row": 1, "Answr": "a"}\n')
     written("kept.jsonl", [{**line(row), "columns": {"e": ""}} for row in (1, 2)])
@@ -479,4 +611,7 @@ def test_a_side_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("noxcli.compare.side.MAX_LINES", 2)
     lines = [line(1), line(2), line(3)]
     result = noxcli("compare", written("base.jsonl", lines), written("new.jsonl", lines))
-    assert (result.code, "base.jsonl has more than 2 lines; compare parts of it" in result.err) == (2, True)
+    assert (result.code, "base.jsonl has more than 2 lines; compare parts of it" in result.err) == (
+        2,
+        True,
+    )

@@ -64,16 +64,33 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
     [
         (["--base-url", "http://h"], {}, 2, {"settings": "failed"}, "NOXCLI_ALLOW_HTTP"),
         ([], {"NOXUS_API_KEY": ""}, 4, {"settings": "failed"}, "NOXUS_API_KEY is empty"),
-        ([], {"NOXCLI_API_KEY_FILE": "no-such"}, 4, {"settings": "failed"}, "can't read the key file no-such"),
+        (
+            [],
+            {"NOXCLI_API_KEY_FILE": "no-such"},
+            4,
+            {"settings": "failed"},
+            "can't read the key file no-such",
+        ),
         ([], {"NOXUS_API_KEY": "wrong-S3CRET"}, 4, {"key": "failed"}, "401"),
-        ([], {"NOXUS_API_KEY": LIMITED_KEY}, 0, {"key": "warning"}, "give the key the permission flows_run"),
+        (
+            [],
+            {"NOXUS_API_KEY": LIMITED_KEY},
+            0,
+            {"key": "warning"},
+            "give the key the permission flows_run",
+        ),
         (["--base-url", "http://127.0.0.1:9"], {}, 75, {"host": "failed"}, "connection refused"),
         (["--run", "00000000-0000-4000-8000-000000000000"], {}, 5, {"events": "failed"}, "404"),
         (["--run", "nope"], {}, 2, {"events": "failed"}, "'nope' is not a run id"),
     ],
 )
 def test_a_finding_has_its_code_and_ends_what_depends_on_it(
-    noxcli: Noxcli, options: list[str], environ: dict[str, str], code: int, finding: dict[str, str], told: str
+    noxcli: Noxcli,
+    options: list[str],
+    environ: dict[str, str],
+    code: int,
+    finding: dict[str, str],
+    told: str,
 ) -> None:
     result = noxcli("doctor", "--json", *options, environ=environ)
     ((name, verdict),) = finding.items()
@@ -87,15 +104,23 @@ def test_a_finding_has_its_code_and_ends_what_depends_on_it(
 
 
 def test_the_profile_and_the_projects_file_are_named(noxcli: Noxcli, tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text("default_profile = 'work'\n[profile.work.defaults]\ntimeout = '10m'\n")
+    (tmp_path / "c.toml").write_text(
+        "default_profile = 'work'\n[profile.work.defaults]\ntimeout = '10m'\n"
+    )
     Path(".noxcli.toml").write_text("[aliases]\nreport = 'demo'\n")
-    told = checks(noxcli("doctor", "--json", environ={"NOXCLI_CONFIG": str(tmp_path / "c.toml")}))["settings"]
+    told = checks(noxcli("doctor", "--json", environ={"NOXCLI_CONFIG": str(tmp_path / "c.toml")}))[
+        "settings"
+    ]
     assert (told["verdict"], told["hint"]) == ("ok", None)
-    assert re.fullmatch(r"profile 'work' \(.*c\.toml.*\), project file /.*/\.noxcli\.toml", told["message"])
+    assert re.fullmatch(
+        r"profile 'work' \(.*c\.toml.*\), project file /.*/\.noxcli\.toml", told["message"]
+    )
 
 
 def test_a_profiles_key_is_not_tried_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text("default_profile = 'p'\n[profile.p]\napi_key_command = ['touch', 'ran']\n")
+    (tmp_path / "c.toml").write_text(
+        "default_profile = 'p'\n[profile.p]\napi_key_command = ['touch', 'ran']\n"
+    )
     result = Noxcli({"NOXCLI_CONFIG": "c.toml"})("doctor", "--json", "--base-url", sandbox.url)
     assert (result.code, verdicts(result)["settings"]) == (2, "failed")
     assert not (tmp_path / "ran").exists()
@@ -134,7 +159,12 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
     ("turn", "code", "check", "told"),
     [
         (json_answer({"detail": "down"}, 503), 75, "key", "answered 503: down"),
-        (redirect("https://moved.example/"), 2, "host", "GET was redirected to https://moved.example"),
+        (
+            redirect("https://moved.example/"),
+            2,
+            "host",
+            "GET was redirected to https://moved.example",
+        ),
     ],
     ids=["in trouble", "moved"],
 )
@@ -146,7 +176,10 @@ def test_a_server_that_does_not_serve_is_told(turn: Turn, code: int, check: str,
 
 def test_tls_is_told(tls: ssl.SSLContext) -> None:
     result = against(json_answer(ME), NO_RUNS, tls=tls)
-    assert (result.code, checks(result)["tls"]["message"]) == (0, "encrypted, and the certificate is trusted")
+    assert (result.code, checks(result)["tls"]["message"]) == (
+        0,
+        "encrypted, and the certificate is trusted",
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +210,10 @@ def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
         monkeypatch.delenv(name, raising=False)
     result = against(json_answer(ME), tls=tls)
     assert (result.code, verdicts(result)["host"]) == (2, "failed")
-    assert checks(result)["host"]["hint"] == "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE"
+    assert (
+        checks(result)["host"]["hint"]
+        == "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,10 +227,14 @@ def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
         (None, "unchecked", "the server does not report its time"),
     ],
 )
-def test_the_clock_is_held_against_the_servers(seconds: float | None, verdict: str, message: str) -> None:
+def test_the_clock_is_held_against_the_servers(
+    seconds: float | None, verdict: str, message: str
+) -> None:
     answer = json_answer(ME)
     if seconds is not None:
-        answer = json_answer(ME, Date=format_datetime(datetime.now(UTC) + timedelta(seconds=seconds)))
+        answer = json_answer(
+            ME, Date=format_datetime(datetime.now(UTC) + timedelta(seconds=seconds))
+        )
     result = against(answer, NO_RUNS)
     assert verdicts(result)["clock"] == verdict
     assert re.fullmatch(message, checks(result)["clock"]["message"])
@@ -203,10 +243,16 @@ def test_the_clock_is_held_against_the_servers(seconds: float | None, verdict: s
 def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(json_answer(ME), NO_RUNS) as server:
         monkeypatch.setenv("http_proxy", f"http://user:S3CRET@127.0.0.1:{server.port}")
-        environ = {"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": "http://api.example", "NOXCLI_ALLOW_HTTP": "1"}
+        environ = {
+            "NOXUS_API_KEY": "k",
+            "NOXUS_BACKEND_URL": "http://api.example",
+            "NOXCLI_ALLOW_HTTP": "1",
+        }
         result = Noxcli(environ)("doctor", "--json")
     assert result.code == 0
-    assert checks(result)["host"]["message"].endswith(f" through the proxy http://127.0.0.1:{server.port}")
+    assert checks(result)["host"]["message"].endswith(
+        f" through the proxy http://127.0.0.1:{server.port}"
+    )
     assert verdicts(result)["tls"] == "warning"
     assert b"S3CRET" not in result.out
 
@@ -227,7 +273,11 @@ def proxy(upstream: str, way: str) -> AbstractContextManager[RawServer]:
             if way == "collects":
                 peer.sendall(answer(200, came.read(), Content_Type="text/event-stream"))
                 return
-            peer.sendall(STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", way == "compresses"))
+            peer.sendall(
+                STREAM.replace(
+                    b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", way == "compresses"
+                )
+            )
             if way == "holds":
                 peer.sendall(came.read())
             while piece := came.read1(BUFFER):
@@ -261,7 +311,13 @@ def proxy(upstream: str, way: str) -> AbstractContextManager[RawServer]:
     ],
 )
 def test_a_proxy_that_holds_a_running_runs_events_is_found(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch, way: Any, verdict: str, message: str
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    plays: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Any,
+    verdict: str,
+    message: str,
 ) -> None:
     # Only where events are held, the whole time passes.
     monkeypatch.setattr(doctor, "WATCHED", 0.6 if way == "holds" else 30)
@@ -272,7 +328,9 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     assert result.code == 0
     assert verdicts(result)["events"] == verdict
     assert re.fullmatch(message.replace("RUN", run), checks(result)["events"]["message"])
-    assert ("proxy_buffering off" in str(checks(result)["events"]["hint"])) is (verdict == "warning")
+    assert ("proxy_buffering off" in str(checks(result)["events"]["hint"])) is (
+        verdict == "warning"
+    )
     assert noxcli("stop", run).code == 0  # which also ends the proxy's reading
 
 
@@ -299,7 +357,9 @@ def test_a_run_that_sends_nothing_more_tells_nothing(noxcli: Noxcli, plays: Any)
 def assert_unchecked(noxcli: Noxcli, run: str, why: str, named: list[str]) -> None:
     result = noxcli("doctor", "--json", *named)
     assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert checks(result)["events"]["message"].endswith(f"cannot test buffering on run {run}, because {why}")
+    assert checks(result)["events"]["message"].endswith(
+        f"cannot test buffering on run {run}, because {why}"
+    )
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:

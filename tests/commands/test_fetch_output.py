@@ -39,7 +39,9 @@ def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sand
     assert len(fetched) == len(ids)
 
 
-@pytest.mark.parametrize("named", ["{run}", "{workflow}/{run}"], ids=["started from here", "with its workflow"])
+@pytest.mark.parametrize(
+    "named", ["{run}", "{workflow}/{run}"], ids=["started from here", "with its workflow"]
+)
 def test_a_run_whose_workflow_is_known_needs_no_look_up(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, named: str
 ) -> None:
@@ -47,11 +49,14 @@ def test_a_run_whose_workflow_is_known_needs_no_look_up(
     run = noxcli.ended(workflow)
     before = len(sandbox.requests)
     assert noxcli("fetch-output", named.format(workflow=workflow, run=run)).out == b"x\n"
-    assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
+    assert [request.path for request in sandbox.requests[before:]] == [
+        f"/v1/workflows/{workflow}/runs/{run}"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("refused", "verb"), one_in(3, [("403", 4), ("404", 5), ("405", 6)], ["fetch-output", "stream", "wait"])
+    ("refused", "verb"),
+    one_in(3, [("403", 4), ("404", 5), ("405", 6)], ["fetch-output", "stream", "wait"]),
 )
 def test_a_server_without_look_ups_is_told_the_workflow(
     noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, refused: tuple[str, int]

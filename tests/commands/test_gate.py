@@ -53,7 +53,10 @@ def answers(plays: Any) -> Callable[..., str]:
     """
 
     def add(
-        turns: Mapping[str, Sequence[str]], started: Callable[..., object] = dict, takes: float = 0, **more: Any
+        turns: Mapping[str, Sequence[str]],
+        started: Callable[..., object] = dict,
+        takes: float = 0,
+        **more: Any,
     ) -> str:
         def letter(inputs: dict[str, Any]) -> str:
             of_version: str = turns[inputs["Q"]][inputs["P"] == "new"]
@@ -67,7 +70,10 @@ def answers(plays: Any) -> Callable[..., str]:
             "nodes": nodes("base"),
             "script": script,
             "output": lambda inputs: {"A": {"g": "good", "b": "bad"}.get(letter(inputs), "")},
-            "versions": [Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("new"), id=NEW)],
+            "versions": [
+                Version("base", "", nodes("base"), id=BASE),
+                Version("new", "", nodes("new"), id=NEW),
+            ],
         }
         return str(plays(**{**given, **more}))
 
@@ -86,18 +92,29 @@ def classes(text: str) -> list[list[str]]:
     return [line.split("\t")[:2] for line in text.splitlines()]
 
 
-def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
-    turns = {"same": ("g", "g"), "worse": ("g", "b"), "luck": ("g", "bg"), "rare": ("gbgggbgggbggg", "bbgggbgggbggg")}
+def test_only_what_chance_hardly_does_stays_broken(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
+    turns = {
+        "same": ("g", "g"),
+        "worse": ("g", "b"),
+        "luck": ("g", "bg"),
+        "rare": ("gbgggbgggbggg", "bbgggbgggbggg"),
+    }
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
     assert result.code == 11, result.err
-    assert classes(result.text) == [*(["broken", "id-worse"], ["varies", "id-luck"], ["varies", "id-rare"])]
+    assert classes(result.text) == [
+        *(["broken", "id-worse"], ["varies", "id-luck"], ["varies", "id-rare"])
+    ]
     assert "re-run: BASE passed 12 of 12, NEW passed 0 of 16" in result.text.splitlines()[0]
     assert "re-run: NEW passed 4 of 4" in result.text.splitlines()[1]
     paid = len(sandbox.runs(workflow))
     assert "noxcli: 1 row is broken, 2 vary (" in result.err
     assert f"({paid} runs): id-worse" in result.err
-    again = gate(noxcli, workflow, rows, "--json", "--markdown", "comment.md", "--report", "report.html")
+    again = gate(
+        noxcli, workflow, rows, "--json", "--markdown", "comment.md", "--report", "report.html"
+    )
     assert (again.code, len(sandbox.runs(workflow))) == (11, paid), "all answers are stored"
     places = (again.err, Path("comment.md").read_text(), Path("report.html").read_text())
     assert ["2 vary" in text for text in places] == [True] * 3
@@ -105,7 +122,11 @@ def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sand
     document = again.json["gate"]
     assert (document["runs"], document["rounds"], document["suspects"]["broken"]) == (paid, 1, 1)
     broken = next(row for row in again.json["rows"] if row["class"] == "broken")
-    assert broken["suspect"] == {"verdict": "broken", "asked": {"base": 12, "new": 16}, "good": {"base": 12, "new": 0}}
+    assert broken["suspect"] == {
+        "verdict": "broken",
+        "asked": {"base": 12, "new": 16},
+        "good": {"base": 12, "new": 0},
+    }
 
 
 def test_both_versions_are_asked_together(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
@@ -116,7 +137,9 @@ def test_both_versions_are_asked_together(noxcli: Noxcli, sandbox: Sandbox, answ
     assert [question for question, _ in asked] == [str(number) for number in range(6) for _ in "ab"]
 
 
-def test_worse_as_a_whole_names_no_row(noxcli: Noxcli, sandbox: Sandbox, answers: Any, tmp_path: Path) -> None:
+def test_worse_as_a_whole_names_no_row(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any, tmp_path: Path
+) -> None:
     turns = {str(number): ("g", "b" if number < 9 else "g") for number in range(12)}
     workflow, report = answers(turns), tmp_path / "junit.xml"
     pages = ("--markdown", "c.md", "--report", "c.html")
@@ -124,14 +147,19 @@ def test_worse_as_a_whole_names_no_row(noxcli: Noxcli, sandbox: Sandbox, answers
     assert (result.code, len(sandbox.runs(workflow))) == (11, 24)
     worse = "NEW is worse as a whole: 9 answers broke and 0 were fixed in 1 round"
     assert f"noxcli: {worse}; no row alone is confirmed\n" in result.err
-    assert "<h3>noxcli gate failed: NEW is worse as a whole, 9 broken, 3 same</h3>" in Path("c.md").read_text()
+    assert (
+        "<h3>noxcli gate failed: NEW is worse as a whole, 9 broken, 3 same</h3>"
+        in Path("c.md").read_text()
+    )
     assert '<span class="bad">NEW is worse as a whole</span>' in Path("c.html").read_text()
     (suite,) = JUnitXml.fromfile(str(report))
     (whole,) = [case for case in suite if case.name == "NEW as a whole"]
     assert whole.result[0].message == worse
 
 
-def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_a_difference_that_may_be_chance_is_asked_again(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {str(number): ("g", "bg") if number < 2 else ("g", "g") for number in range(6)}
     workflow = answers(turns)
     result = gate(noxcli, workflow, table(turns))
@@ -140,19 +168,28 @@ def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox:
     assert "not decided after 5 rounds: 2 answers broke and 0 were fixed; green" in result.err
     assert classes(result.text) == [["varies", "id-0"], ["varies", "id-1"]]
     assert "NEW new: 4 of 6 rows passed (93.3% over all rounds)" in result.err
-    document = gate(noxcli, workflow, table(turns), "--json", "--score", "length(output.A)", "--by", "Q").json
+    document = gate(
+        noxcli, workflow, table(turns), "--json", "--score", "length(output.A)", "--by", "Q"
+    ).json
     [new] = [each["new"] for each in document["groups"] if each["value"] == "1"]
-    assert (new["rows"], new["passed"], new["pass_rate"], new["score"]) == (1, 0, 0.8, 3.8), "3 for bad, 4 for good"
+    assert (new["rows"], new["passed"], new["pass_rate"], new["score"]) == (1, 0, 0.8, 3.8), (
+        "3 for bad, 4 for good"
+    )
     assert (document["score"]["new"], document["new"]["score"]) == pytest.approx((4 - 2 / 30,) * 2)
 
 
 def test_a_larger_budget_decides_what_is_open(noxcli: Noxcli, answers: Any) -> None:
-    suspects = {f"{number:02}": ("g", "b" + "bbgg" + "bbbb" + "bbgg" + "gggg") for number in range(11)}
+    suspects = {
+        f"{number:02}": ("g", "b" + "bbgg" + "bbbb" + "bbgg" + "gggg") for number in range(11)
+    }
     turns = {**suspects, **{f"fixed {number}": ("b", "g") for number in range(3)}}
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows, "--max-runs", "328")
     assert result.code == 11, result.err
-    assert "noxcli: 10 rows vary, 1 is not confirmed (312 runs): id-10; --max-runs 356 decides them\n" in result.err
+    assert (
+        "noxcli: 10 rows vary, 1 is not confirmed (312 runs): id-10; --max-runs 356 decides them\n"
+        in result.err
+    )
     assert "broken\tid-10\tnot confirmed; re-run: NEW passed 2 of 4; --assert" in result.text
     decided = gate(noxcli, workflow, rows, "--max-runs", "356")
     assert (decided.code, "seemed broken: 11 rows vary" in decided.err) == (0, True), decided.err
@@ -176,11 +213,16 @@ def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: A
     turns.pop("once")
     result = gate(noxcli, answers(turns), table(turns), "--fresh")
     assert result.code == 8, result.err
-    assert "of 3 rows, 1 has no answer to judge: id-ever; repeat the command to retry, or add --all" in result.err
+    assert (
+        "of 3 rows, 1 has no answer to judge: id-ever; repeat the command to retry, or add --all"
+        in result.err
+    )
     assert gate(noxcli, answers(turns), table(turns), "--allow-missing").code == 0
 
 
-def test_an_answer_without_a_result_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_an_answer_without_a_result_is_asked_once_more(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {"once": ("g", "sg"), "ever": ("g", "s"), "fine": ("g", "g")}
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
@@ -196,7 +238,10 @@ def test_rows_without_an_answer_are_named_where_none_has_one(noxcli: Noxcli, ans
     turns = {"one": ("g", "s"), "two": ("s", "g")}
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
-    assert (result.code, "of 2 rows, 2 have no answer to judge: id-two, id-one;" in result.err) == (8, True), result.err
+    assert (result.code, "of 2 rows, 2 have no answer to judge: id-two, id-one;" in result.err) == (
+        8,
+        True,
+    ), result.err
     result = gate(noxcli, workflow, rows, "--allow-missing")
     assert (result.code, "noxcli results" in result.err) == (2, False), result.err
 
@@ -209,23 +254,36 @@ def test_a_late_answer_of_base_is_as_good_as_any(noxcli: Noxcli, answers: Any) -
     assert (result.code, "re-run" in result.err) == (0, False), result.err
 
 
-def test_first_runs_that_all_fail_alike_end_it(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_first_runs_that_all_fail_alike_end_it(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {str(number): ("f", "f") for number in range(22)}
     result = gate(noxcli, workflow := answers(turns), table(turns), "--max-parallel", "1", "--json")
-    assert (result.code, result.json["retry_safe"], len(sandbox.runs(workflow))) == (1, False, 39), result.err
+    assert (result.code, result.json["retry_safe"], len(sandbox.runs(workflow))) == (
+        1,
+        False,
+        39,
+    ), result.err
     assert "stopped starting rows: the first 20 failed the same way" in result.err
     assert "--max-failures" not in result.err
     assert "continue with: noxcli gate" in result.err
 
 
-def test_a_page_with_a_limit_names_the_command(noxcli: Noxcli, answers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_with_a_limit_names_the_command(
+    noxcli: Noxcli, answers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("noxcli.reports.html.comparison_page.MAX_ROWS", 10)
     turns = {"one": ("g", "bg"), "two": ("bg", "g")}
     assert gate(noxcli, answers(turns), table(turns), "--report", "c.html").code == 0
-    assert "2 more rows are not on this page; noxcli gate lists them all." in Path("c.html").read_text()
+    assert (
+        "2 more rows are not on this page; noxcli gate lists them all."
+        in Path("c.html").read_text()
+    )
 
 
-def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_a_paused_run_is_not_paid_at_each_call(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     answered = Event()
 
     def script(inputs: dict[str, Any]) -> Iterator[Step]:
@@ -246,7 +304,8 @@ def test_a_paused_run_is_not_paid_at_each_call(noxcli: Noxcli, sandbox: Sandbox,
 
 
 @pytest.mark.parametrize(
-    "kills", [4, pytest.param(20, marks=pytest.mark.wide), pytest.param(300, marks=pytest.mark.nightly)]
+    "kills",
+    [4, pytest.param(20, marks=pytest.mark.wide), pytest.param(300, marks=pytest.mark.nightly)],
 )
 def test_kills_at_random_moments_change_no_verdict(
     sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any, kills: int
@@ -271,9 +330,14 @@ def test_kills_at_random_moments_change_no_verdict(
     assert killed.code == undisturbed.code, killed.err
     assert [killed.json[key] for key in ("classes", "reason")] == [
         undisturbed.json["classes"],
-        undisturbed.json["reason"].replace(f"({paid} runs)", f"({killed.json['gate']['runs']} runs)"),
+        undisturbed.json["reason"].replace(
+            f"({paid} runs)", f"({killed.json['gate']['runs']} runs)"
+        ),
     ]
-    steps = Counter(json.loads(line).get("step") for line in Path(f"{rows}.gate/batch.jsonl").read_text().splitlines())
+    steps = Counter(
+        json.loads(line).get("step")
+        for line in Path(f"{rows}.gate/batch.jsonl").read_text().splitlines()
+    )
     doubts = steps["sent"] - steps["started"]
     assert len(ended) <= paid + doubts, "no answer is paid twice but for a start in doubt"
     assert doubts <= kills * MOST_IN_FLIGHT
@@ -285,7 +349,9 @@ def test_kills_at_random_moments_change_no_verdict(
 def test_a_run_that_an_earlier_call_started_counts_once(tmp_path: Path) -> None:
     row, result = Row(1, 1, 0), {"exit_code": 0, "retry_safe": False, "run": None, "error": None}
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(BatchHeader("w", None, "h", "s", "1/1", {}, [], None, gate={}), JournalState())
+        journal.begin(
+            BatchHeader("w", None, "h", "s", "1/1", {}, [], None, gate={}), JournalState()
+        )
         journal.note_sent(row, "digest", None)
         journal.note_started(row, Run("r", "w", "running"))
         earlier = JournalState.read(journal.path)
@@ -312,7 +378,10 @@ def test_a_signal_ends_it_and_the_same_line_continues(
 
 def test_neither_a_file_nor_a_long_name_is_a_version(noxcli: Noxcli, answers: Any) -> None:
     Path("review.nx").write_text("")
-    save, none = "; save the file as one: noxcli import 'review.nx' --mode", "has no version with the id or name 'vvv"
+    save, none = (
+        "; save the file as one: noxcli import 'review.nx' --mode",
+        "has no version with the id or name 'vvv",
+    )
     for new, said in (("review.nx", save), ("v" * 300, none)):
         result = noxcli("gate", answers({}), table(["one"]), "--base", "base", "--new", new, *GOOD)
         assert (result.code, said in result.err) == (5, True), result.err
@@ -327,7 +396,10 @@ def test_a_timeout_names_each_run_once(noxcli: Noxcli, answers: Any) -> None:
 
 def test_a_later_call_out_of_time_has_started_runs(noxcli: Noxcli, answers: Any) -> None:
     faults = {"workflow": [Hold(300, repeat=True)]}
-    workflow, rows = answers({"one": ("g", "g")}, script=[Sleep(10**9)], faults=faults), table(["one"])
+    workflow, rows = (
+        answers({"one": ("g", "g")}, script=[Sleep(10**9)], faults=faults),
+        table(["one"]),
+    )
     noxcli.clock = Clock()
     assert gate(noxcli, workflow, rows, "--row-timeout", "0.1s").code == 8
     # Half of it is over once the definitions were read, or else all of it.
@@ -336,13 +408,17 @@ def test_a_later_call_out_of_time_has_started_runs(noxcli: Noxcli, answers: Any)
     assert "nothing was started" not in late.err
 
 
-def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_a_start_without_an_answer_is_asked_once_more(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {"one": ("g", "g"), "two": ("g", "g")}
     workflow, rows = answers(turns, faults={"start": [LostAnswer()]}), table(turns)
     result = gate(noxcli, workflow, rows)
     assert result.code == 0, result.err
     assert len(sandbox.runs(workflow)) == 5
-    assert re.search(f"warning: a start of row [12] in (BASE|NEW) has no known outcome, .* {ONE_RUN}", result.err)
+    assert re.search(
+        f"warning: a start of row [12] in (BASE|NEW) has no known outcome, .* {ONE_RUN}", result.err
+    )
     assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] == 5
 
 
@@ -357,7 +433,10 @@ def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: S
         ({"argv": ["--limit", "1"]}, "rows differ from the gate that began"),
         ({"argv": ["P=x"]}, "'P' "),
         ({"argv": ["--new-input", "P=x"]}, "NEW's 'P' differs"),
-        ({"argv": ["--new", BASE, "--new-input", "P=x"]}, "NEW's definition ('P') and NEW's 'P' differ from"),
+        (
+            {"argv": ["--new", BASE, "--new-input", "P=x"]},
+            "NEW's definition ('P') and NEW's 'P' differ from",
+        ),
     ],
 )
 def test_another_gate_is_refused(
@@ -380,12 +459,27 @@ def test_another_gate_is_refused(
         (["--base", "base", *GOOD], "--new is missing; name a version, or add --new-input"),
         (["--base", "base", "--new", BASE, *GOOD], "BASE and NEW do not differ"),
         (["--base", "base", "--new-input", "P=x", "P=x", *GOOD], "BASE and NEW do not differ"),
-        (["--base", "base", "--new-input", "Q=x", *GOOD], "--new-input names 'Q', which is a column"),
+        (
+            ["--base", "base", "--new-input", "Q=x", *GOOD],
+            "--new-input names 'Q', which is a column",
+        ),
         (["--base", "base", "--new", "new"], "a gate without a check can't fail"),
-        (["--base", "base", "--new", "new", "--assert", "output.B == 'x'"], "output.B, but BASE has no such output"),
-        (["--base", "base", "--new", "new", "--score", "output.B"], "--score names output.B, but BASE has no such"),
-        (["--base", "base", "--new", "new", *GOOD, "--by", "team"], "--by names 'team', but no row has such a column"),
-        (["--base", "base", "--new", "new", "--max-runs", "303", *GOOD], "303 is too few for 2 rows; write 304"),
+        (
+            ["--base", "base", "--new", "new", "--assert", "output.B == 'x'"],
+            "output.B, but BASE has no such output",
+        ),
+        (
+            ["--base", "base", "--new", "new", "--score", "output.B"],
+            "--score names output.B, but BASE has no such",
+        ),
+        (
+            ["--base", "base", "--new", "new", *GOOD, "--by", "team"],
+            "--by names 'team', but no row has such a column",
+        ),
+        (
+            ["--base", "base", "--new", "new", "--max-runs", "303", *GOOD],
+            "303 is too few for 2 rows; write 304",
+        ),
     ],
 )
 def test_what_could_not_decide_is_refused(
@@ -398,38 +492,75 @@ def test_what_could_not_decide_is_refused(
     assert not Path(f"{rows}.gate").exists()
 
 
-def test_an_output_that_new_lacks_is_refused(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_an_output_that_new_lacks_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     renamed = [*nodes("new")[:2], output_node("B")]
     versions = [Version("base", "", nodes("base"), id=BASE), Version("new", "", renamed, id=NEW)]
-    result = gate(noxcli, workflow := answers({"one": ("g", "g")}, versions=versions), table(["one"]))
+    result = gate(
+        noxcli, workflow := answers({"one": ("g", "g")}, versions=versions), table(["one"])
+    )
     assert (result.code, sandbox.runs(workflow)) == (2, []), result.err
     assert "--assert names output.A, but NEW has no such output" in result.err
 
 
-def test_an_input_of_new_alone_is_what_differs(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_an_input_of_new_alone_is_what_differs(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     workflow = plays(nodes=nodes("x"), output=lambda inputs: {"A": "bad" if inputs["P"] == "sharp" else "good"},
                      versions=[Version("base", "", nodes("x"), id=BASE)])  # fmt: skip
     rows = table(["one", "two"])
-    result = noxcli("gate", workflow, rows, "P=mild", "--base", "base", "--new-input", "P=sharp", *GOOD, "--json")
+    result = noxcli(
+        "gate",
+        workflow,
+        rows,
+        "P=mild",
+        "--base",
+        "base",
+        "--new-input",
+        "P=sharp",
+        *GOOD,
+        "--json",
+    )
     assert (result.code, result.json["compared"]["constants"]) == (11, ["P"])
     assert result.json["classes"]["broken"] == 2
     assert {run.input["P"] for run in sandbox.runs(workflow)} == {"mild", "sharp"}
 
 
-def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+def test_a_score_that_falls_everywhere_is_worse(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
     losses = {str(number): loss for number, loss in enumerate([1, 2, 0, 1, 1, 3, 1, 2, 0, 1])}
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
         return {"A": 7 - losses[inputs["Q"]] * (inputs["P"] == "new")}
 
-    versions = [Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("new"), id=NEW)]
+    versions = [
+        Version("base", "", nodes("base"), id=BASE),
+        Version("new", "", nodes("new"), id=NEW),
+    ]
     workflow = plays(nodes=nodes("base"), output=output, versions=versions)
-    argv = ["gate", workflow, table(losses), "--base", "base", "--new", "new", "--score", "output.A", "--by", "Q"]
+    argv = [
+        "gate",
+        workflow,
+        table(losses),
+        "--base",
+        "base",
+        "--new",
+        "new",
+        "--score",
+        "output.A",
+        "--by",
+        "Q",
+    ]
     result = noxcli(*argv, "--json")
     assert result.code == 11
     assert "NEW is worse as a whole: the score fell by 1.2 in 1 round" in result.err
     document = result.json
-    assert (document["score"]["new"], document["gate"]["looks"][0]["score"]) == (5.8, pytest.approx(-1.2))
+    assert (document["score"]["new"], document["gate"]["looks"][0]["score"]) == (
+        5.8,
+        pytest.approx(-1.2),
+    )
     assert len(document["groups"]) == 10
     assert noxcli(*argv).code == 11
     assert len(sandbox.runs(workflow)) == 20, "all answers are stored"
@@ -439,16 +570,23 @@ def test_a_round_without_both_scores_counts_in_neither_mean(noxcli: Noxcli, answ
     turns = {str(number): ("gfg", "bgb") if number < 5 else ("b", "g") for number in range(8)}
     line = ("gate", answers(turns), table(turns), "--base", "base", "--new", "new", "--json")
     document = noxcli(*line, "--score", "length(output.A)").json
-    assert [len(document["gate"]["looks"]), document["gate"]["looks"][-1]["score"]] == [5, pytest.approx(-2 / 8)]
+    assert [len(document["gate"]["looks"]), document["gate"]["looks"][-1]["score"]] == [
+        5,
+        pytest.approx(-2 / 8),
+    ]
     assert document["score"]["new"] - document["score"]["base"] == pytest.approx(-2 / 8)
     assert document["base"]["pass_rate"] == 35 / 40
     other = noxcli(*line, "--assert", "output.A != 'x'").json
-    assert (other["gate"]["rounds"], other["base"]["pass_rate"]) == (1, 1.0), "what it would not have asked for"
+    assert (other["gate"]["rounds"], other["base"]["pass_rate"]) == (1, 1.0), (
+        "what it would not have asked for"
+    )
 
 
 def test_a_green_is_worth_what_its_checks_can_see(noxcli: Noxcli, answers: Any) -> None:
     turns = {str(number): ("gb", "gb") for number in range(8)}
-    expects = [{"$id": row, "Q": row, **({"$expect": "good"} if row < "2" else {})} for row in turns]
+    expects = [
+        {"$id": row, "Q": row, **({"$expect": "good"} if row < "2" else {})} for row in turns
+    ]
     line = ("--base", "base", "--new", "new", "--json")
     result = noxcli("gate", answers(turns), write_rows(*expects), *line)
     assert (result.code, result.json["gate"]["loss_seen"]) == (0, loss_seen(2, 1.0, 5)), result.err
@@ -462,12 +600,24 @@ def test_no_row_that_passes_is_a_mistake(noxcli: Noxcli, answers: Any) -> None:
     assert "no row passes in either version (4 runs), so none could break" in result.err
 
 
-def test_other_checks_judge_the_same_answers(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_other_checks_judge_the_same_answers(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {"one": ("g", "b"), "two": ("g", "g")}
     workflow, rows = answers(turns), table(turns)
     assert gate(noxcli, workflow, rows).code == 11
     paid = len(sandbox.runs(workflow))
-    result = noxcli("gate", workflow, rows, "--base", "base", "--new", "new", "--assert", "length(output.A) > `1`")
+    result = noxcli(
+        "gate",
+        workflow,
+        rows,
+        "--base",
+        "base",
+        "--new",
+        "new",
+        "--assert",
+        "length(output.A) > `1`",
+    )
     assert (result.code, len(sandbox.runs(workflow))) == (0, paid)
     assert "chosen after answers were seen" in result.err
     assert "chosen after answers were seen" not in gate(noxcli, workflow, rows).err
@@ -481,11 +631,19 @@ def test_a_dry_run_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any
     assert "<h3>noxcli gate not judged: nothing was compared</h3>" in Path("comment.md").read_text()
 
 
-def test_a_changed_version_is_refused_for_good(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+def test_a_changed_version_is_refused_for_good(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
     turns = {"one": ("g", "g")}
 
     def changed(_: object) -> None:
-        answers(turns, versions=[Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("x"), id=NEW)])
+        answers(
+            turns,
+            versions=[
+                Version("base", "", nodes("base"), id=BASE),
+                Version("new", "", nodes("x"), id=NEW),
+            ],
+        )
 
     workflow, rows = answers(turns, changed), table(turns)
     for _ in range(2):
@@ -513,7 +671,9 @@ def test_results_and_batch_know_a_gate(noxcli: Noxcli, answers: Any) -> None:
     assert (result.code, len(result.lines)) == (0, 4), result.err
     found = [(line["row"], line["id"], line["side"], line["place"]) for line in result.lines]
     assert found == [
-        (row, own_id, side, 1) for row, own_id in ((1, "id-one"), (2, "id-two")) for side in ("base", "new")
+        (row, own_id, side, 1)
+        for row, own_id in ((1, "id-one"), (2, "id-two"))
+        for side in ("base", "new")
     ]
     for argv in (["results", f"{rows}.gate", *GOOD], ["compare", f"{rows}.gate", f"{rows}.gate"]):
         refused = noxcli(*argv)

@@ -47,18 +47,27 @@ def test_help_fits_a_terminal_of_80_columns(page: str, pages: dict[str, str]) ->
 @pytest.mark.parametrize("verb", VERBS)
 def test_options_stand_under_headings_in_one_order(verb: str, pages: dict[str, str]) -> None:
     found = [
-        heading for heading in sections(pages[verb]) if heading not in {"Arguments", OWN, "Exit codes", "Examples"}
+        heading
+        for heading in sections(pages[verb])
+        if heading not in {"Arguments", OWN, "Exit codes", "Examples"}
     ]
     assert found == [heading for heading in HEADINGS if heading in found]
     assert ("General" in found) == (verb in CALL_NO_SERVER)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_line_stands_for_the_options_that_all_share(verb: str, pages: dict[str, str], noxcli: Noxcli) -> None:
+def test_a_line_stands_for_the_options_that_all_share(
+    verb: str, pages: dict[str, str], noxcli: Noxcli
+) -> None:
     assert (f"\n{COMMON_LINE}\n" in pages[verb]) == (verb not in CALL_NO_SERVER)
     shared = noxcli("help", "options").text
-    assert re.findall(r"^(?:-\w, )?(--[a-z-]+)", shared, re.M) == ["--timeout", *HEADINGS["General"]]
-    assert verb in CALL_NO_SERVER or not re.search(r"^ +(-q, )?--(profile|quiet|base-url) ", pages[verb], re.M)
+    assert re.findall(r"^(?:-\w, )?(--[a-z-]+)", shared, re.M) == [
+        "--timeout",
+        *HEADINGS["General"],
+    ]
+    assert verb in CALL_NO_SERVER or not re.search(
+        r"^ +(-q, )?--(profile|quiet|base-url) ", pages[verb], re.M
+    )
 
 
 @pytest.mark.parametrize("verb", MOST_LINES)
@@ -69,7 +78,10 @@ def test_help_is_short(verb: str, pages: dict[str, str]) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_names_the_exit_codes_that_matter(verb: str, pages: dict[str, str]) -> None:
     assert len(CODES[verb]) == 3
-    assert {*CODES[verb]} <= {*map(int, ExitCode), *([127] if verb == "sandbox" else [])}  # as of the shell
+    assert {*CODES[verb]} <= {
+        *map(int, ExitCode),
+        *([127] if verb == "sandbox" else []),
+    }  # as of the shell
     assert [int(line.split()[0]) for line in sections(pages[verb])["Exit codes"]] == [*CODES[verb]]
 
 
@@ -77,9 +89,13 @@ def test_shared_options_and_headings_match(pages: dict[str, str]) -> None:
     placed = [name for names in HEADINGS.values() for name in names]
     assert len(placed) == len({*placed})
     everywhere = " ".join([*pages.values(), Noxcli()("help", "options").text])
-    assert all(re.search(rf"{name}\b", everywhere) for name in placed), "an option that there is not has a place"
+    assert all(re.search(rf"{name}\b", everywhere) for name in placed), (
+        "an option that there is not has a place"
+    )
     own = [
-        re.findall(r"^ +(?:-., )?(--[a-z-]+)", page.partition(f"{OWN}:")[2].partition("\n\n")[0], re.M)
+        re.findall(
+            r"^ +(?:-., )?(--[a-z-]+)", page.partition(f"{OWN}:")[2].partition("\n\n")[0], re.M
+        )
         for name, page in pages.items()
         if name
     ]
@@ -107,7 +123,9 @@ def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:
 # Examples.
 
 
-@pytest.mark.parametrize("twice", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["once", "twice"])
+@pytest.mark.parametrize(
+    "twice", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["once", "twice"]
+)
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.long(4)
 def test_the_examples_can_be_pasted_twice(
@@ -118,7 +136,9 @@ def test_the_examples_can_be_pasted_twice(
     env = {**environment(lively.url), "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"}
     for number in range(len(lines)):
         assert lines[number].startswith(("noxcli", "#")), "a line for each command"
-    again = [line for line in lines if twice and not line.startswith("noxcli sandbox")]  # of which nothing remains
+    again = [
+        line for line in lines if twice and not line.startswith("noxcli sandbox")
+    ]  # of which nothing remains
     script = ["bash", "-euo", "pipefail", "-c", "\n".join([*lines, *again])]
     done = captured(script, {**env, "HOME": str(tmp_path)}, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
@@ -132,12 +152,24 @@ def test_the_examples_can_be_pasted_twice(
     ("argv", "line"),
     [
         (["fetch"], "no such command 'fetch'; see noxcli --help"),
-        (["wrokflows", "-q"], "no such command 'wrokflows'; did you mean workflows? see noxcli workflows --help"),
-        (["login"], "no such command 'login'; set NOXUS_API_KEY to your key, and check it with: noxcli doctor"),
+        (
+            ["wrokflows", "-q"],
+            "no such command 'wrokflows'; did you mean workflows? see noxcli workflows --help",
+        ),
+        (
+            ["login"],
+            "no such command 'login'; set NOXUS_API_KEY to your key, and check it with: noxcli doctor",
+        ),
         (["xyzzy"], "no such command 'xyzzy'; see noxcli --help"),
         ([""], "no such command ''; see noxcli --help"),
-        (["run", "demo", "--tiemout=3"], "no such option: --tiemout; did you mean --timeout? see noxcli run --help"),
-        (["run", "demo", "--inpu"], "no such option: --inpu; did you mean --inputs? see noxcli run --help"),
+        (
+            ["run", "demo", "--tiemout=3"],
+            "no such option: --tiemout; did you mean --timeout? see noxcli run --help",
+        ),
+        (
+            ["run", "demo", "--inpu"],
+            "no such option: --inpu; did you mean --inputs? see noxcli run --help",
+        ),
         (["run", "demo", "--foo"], "no such option: --foo; see noxcli run --help"),
         (["wait", "x", "--zzz"], "no such option: --zzz; see noxcli wait --help"),
         (
@@ -146,8 +178,14 @@ def test_the_examples_can_be_pasted_twice(
         ),
         (["run"], "missing argument 'WORKFLOW'; see noxcli run --help"),
         (["rerun"], "missing argument 'RUN', such as @last; see noxcli rerun --help"),
-        (["import", "x.nx"], "missing option '--mode', one of clone, version, replace; see noxcli import --help"),
-        (["completion"], "missing argument 'SHELL', one of bash, zsh, fish; see noxcli completion --help"),
+        (
+            ["import", "x.nx"],
+            "missing option '--mode', one of clone, version, replace; see noxcli import --help",
+        ),
+        (
+            ["completion"],
+            "missing argument 'SHELL', one of bash, zsh, fish; see noxcli completion --help",
+        ),
         (["no\x1b[2Jpe"], "no such command 'no\\x1b[2Jpe'; see noxcli --help"),
     ],
 )
@@ -158,7 +196,10 @@ def test_a_slip_names_what_was_probably_meant(noxcli: Noxcli, argv: list[str], l
 
 def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
     error = noxcli("output", "@last", "--json").json["error"]
-    assert (error["phase"], error["hint"]) == ("usage", "did you mean fetch-output? see noxcli fetch-output --help")
+    assert (error["phase"], error["hint"]) == (
+        "usage",
+        "did you mean fetch-output? see noxcli fetch-output --help",
+    )
 
 
 def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
@@ -173,7 +214,8 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
     calls = {
         "workflows": noxcli("workflows", "--json").json["workflows"][0],
         "inputs": noxcli("inputs", "qa", "--json").json,
-        "run": noxcli("run", "qa", "Question=x", "--json").json | {"error": {"message": "", "hint": ""}},
+        "run": noxcli("run", "qa", "Question=x", "--json").json
+        | {"error": {"message": "", "hint": ""}},
         "fetch-output": noxcli("fetch-output", "@last", "--json").json,
         "inspect": noxcli("inspect", "--json").json["nodes"][0],
         "batch": noxcli("batch", "qa", "rows.jsonl").lines[0],
@@ -237,26 +279,39 @@ def test_a_short_help_names_where_a_file_goes(verb: str) -> None:
 
 @pytest.mark.parametrize("columns", [40, 60, 80])
 @pytest.mark.parametrize("verb", ["run", "batch", "sandbox"])
-def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_line_of_help_ends_inside_a_word(
+    verb: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def words(width: int) -> list[str]:
         monkeypatch.setenv("COLUMNS", str(width))
         page = Noxcli()(verb, "--help").text.partition("Examples:")[0]
-        assert width > 80 or max(len(line) for line in page.splitlines() if not line.endswith("]...")) <= width
+        assert (
+            width > 80
+            or max(len(line) for line in page.splitlines() if not line.endswith("]...")) <= width
+        )
         return page.split()
 
     assert words(columns) == words(10_000)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_help_with_a_command_is_that_commands_help(noxcli: Noxcli, page: str, pages: dict[str, str]) -> None:
+def test_help_with_a_command_is_that_commands_help(
+    noxcli: Noxcli, page: str, pages: dict[str, str]
+) -> None:
     assert noxcli("help", *page.split()).text == pages[page]
 
 
 @pytest.mark.parametrize(
     ("topic", "hint"),
-    [("btach", "did you mean: noxcli help batch"), ("7", "did you mean: noxcli help exit-codes"), ("zzz", "--help")],
+    [
+        ("btach", "did you mean: noxcli help batch"),
+        ("7", "did you mean: noxcli help exit-codes"),
+        ("zzz", "--help"),
+    ],
 )
-def test_help_on_what_there_is_not_names_what_was_meant(noxcli: Noxcli, topic: str, hint: str) -> None:
+def test_help_on_what_there_is_not_names_what_was_meant(
+    noxcli: Noxcli, topic: str, hint: str
+) -> None:
     result = noxcli("help", topic)
 
     assert result.code == 2

@@ -30,7 +30,9 @@ PASSES = Hold(0)  # a request that no fault hits
 @contextmanager
 def serving(noxcli: Noxcli, *faults: Fault, **switches: Any) -> Iterator[Sandbox]:
     """A sandbox with the workflow `asked`, and these faults of imports, for the commands of this test."""
-    with Sandbox([FLOW], speed=1000, switches=Switches(**switches), faults={"import": list(faults)}) as sandbox:
+    with Sandbox(
+        [FLOW], speed=1000, switches=Switches(**switches), faults={"import": list(faults)}
+    ) as sandbox:
         noxcli.environ = {**noxcli.environ, "NOXUS_BACKEND_URL": sandbox.url}
         yield sandbox
 
@@ -69,19 +71,30 @@ def test_apply_names_what_the_answer_calls_new(noxcli: Noxcli, tmp_path: Path) -
     for form in ("record", "nested"):
         with serving(noxcli, import_answer=form):
             bundle = edited(noxcli, tmp_path)
-            kind, clone = noxcli("import", bundle, "--mode", "clone", "--apply").text.rstrip().split("\t")
+            kind, clone = (
+                noxcli("import", bundle, "--mode", "clone", "--apply").text.rstrip().split("\t")
+            )
             assert (kind, answered(noxcli, clone)) == ("workflow", "Be kind."), form
             added = noxcli("import", bundle, "--mode", "version", "--apply", "--json").json
             (version,) = added["created"]
-            assert (added["applied"], added["retry_safe"], version["kind"]) == (True, False, "version")
+            assert (added["applied"], added["retry_safe"], version["kind"]) == (
+                True,
+                False,
+                "version",
+            )
             assert answered(noxcli, "asked", "--version-id", version["id"]) == "Be kind."
             assert answered(noxcli, "asked") == "Be brief."
             replaced = noxcli("import", bundle, "--mode", "replace", "--apply")
-            assert (replaced.text, replaced.err) == (f"replaced\t{added['targets'][0]['id']}\tasked\n", "imported\n")
+            assert (replaced.text, replaced.err) == (
+                f"replaced\t{added['targets'][0]['id']}\tasked\n",
+                "imported\n",
+            )
             assert answered(noxcli, "asked") == "Be kind."
 
 
-@pytest.mark.parametrize(("form", "mode"), [("empty", "clone"), ("empty", "version"), ("ids", "version")])
+@pytest.mark.parametrize(
+    ("form", "mode"), [("empty", "clone"), ("empty", "version"), ("ids", "version")]
+)
 def test_an_answer_that_names_nothing_new_says_how_to_look(
     noxcli: Noxcli, tmp_path: Path, form: str, mode: str
 ) -> None:
@@ -108,14 +121,21 @@ OLD, NEW, OTHER = (f"0000000{number}-aaaa-4aaa-8aaa-aaaaaaaaaaaa" for number in 
         ("replace", [{"id": NEW}], []),
     ],
 )
-def test_only_one_new_id_is_what_was_created(mode: str, said: list[Any], created: list[str]) -> None:
+def test_only_one_new_id_is_what_was_created(
+    mode: str, said: list[Any], created: list[str]
+) -> None:
     found = ImportRequest("", mode, activate=False).created_in(said, {OLD: "asked"})
     assert [each["id"] for each in found] == created
 
 
 def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> None:
     with serving(noxcli):
-        assert noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--activate").code == 0
+        assert (
+            noxcli(
+                "import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--activate"
+            ).code
+            == 0
+        )
         assert answered(noxcli, "asked") == "Be kind."
 
 
@@ -183,7 +203,9 @@ def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: P
     key = noxcli.environ["NOXUS_API_KEY"]
     with serving(noxcli, Answer(200, [{"name": key, "more": [key]}], repeat=True)):
         bundle = edited(noxcli, tmp_path)
-        texts = [noxcli("import", bundle, "--mode", "clone", *form).out for form in ((), ("--json",))]
+        texts = [
+            noxcli("import", bundle, "--mode", "clone", *form).out for form in ((), ("--json",))
+        ]
     with serving(noxcli, Answer(422, {"detail": f"no {key}"})):
         texts.append(noxcli("import", bundle, "--mode", "clone").err.encode())
     assert not any(key.encode() in text for text in texts), texts
@@ -197,14 +219,18 @@ def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: P
         (b'{"nodes": []}', "is a definition alone, not a bundle"),
     ],
 )
-def test_a_wrong_file_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_wrong_file_is_one_line(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, content: bytes, said: str
+) -> None:
     (tmp_path / "x.json").write_bytes(content)
     done = noxcli("import", str(tmp_path / "x.json"), "--mode", "clone", "--apply")
     assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1)
     assert sandbox.requests == []
 
 
-def test_a_file_that_is_not_there_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_one_line(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path
+) -> None:
     for file in (tmp_path / "none.nx", tmp_path):
         done = noxcli("import", str(file), "--mode", "clone")
         assert (done.code, f"can't read {file}" in done.err) == (2, True)
@@ -225,7 +251,11 @@ def test_a_terminal_is_asked_before_what_is_current_changes(
         assert (seen.process.returncode, b"replace 'asked'" in seen.raw) == (code, True)
         assert answered(noxcli, "asked") == ("Be brief." if code else "Be kind.")
         silent = noxcli("import", bundle, "--mode", "replace", "--apply", "--json", tty=True)
-        assert (silent.code, "no terminal to ask on" in silent.err, silent.json["retry_safe"]) == (2, True, True)
+        assert (silent.code, "no terminal to ask on" in silent.err, silent.json["retry_safe"]) == (
+            2,
+            True,
+            True,
+        )
 
 
 def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
@@ -239,8 +269,12 @@ def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
         assert b'"action":"version_added"' in seen.raw
 
 
-@pytest.mark.parametrize("fault", [Hold(60_000), pytest.param(LostAnswer("hold"), marks=pytest.mark.wide)])
-def test_a_signal_during_an_import_leaves_it_in_doubt(noxcli: Noxcli, tmp_path: Path, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [Hold(60_000), pytest.param(LostAnswer("hold"), marks=pytest.mark.wide)]
+)
+def test_a_signal_during_an_import_leaves_it_in_doubt(
+    noxcli: Noxcli, tmp_path: Path, fault: Fault
+) -> None:
     with serving(noxcli, PASSES, fault) as sandbox:
         argv = ["import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json"]
         with running(*argv, env=environment(sandbox.url, sandbox.key)) as process:

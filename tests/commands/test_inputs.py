@@ -36,12 +36,17 @@ def sample_of(err: str) -> str:
     return next(line.removeprefix("try: ") for line in err.splitlines() if line.startswith("try: "))
 
 
-def test_a_line_for_each_input_with_tabs_between(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_line_for_each_input_with_tabs_between(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=EVERYTHING)
     result = noxcli("inputs", workflow)
     rows = [line.split("\t") for line in result.text.splitlines()]
     assert {row[0]: row[2:] for row in rows} == {
-        **{label: [type, "yes", "", ""] for label, type in {**REQUIRED, "": "", "Doc": "File"}.items()},
+        **{
+            label: [type, "yes", "", ""]
+            for label, type in {**REQUIRED, "": "", "Doc": "File"}.items()
+        },
         "Tone": ["str", "no", "", "dry"],
         "Prompt": ["str", "no", "Be kind. Always. !", ""],
     }
@@ -64,8 +69,17 @@ def test_the_line_can_be_pasted_and_runs(noxcli: Noxcli, plays: Any, sandbox: Sa
     done = in_bash(line, {**environment(sandbox.url), "PATH": f"{forks.directory()}:/usr/bin:/bin"})
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     given = sandbox.runs(workflow)[0].input
-    assert (given["Question"], given["Count"], given["Ratio"], given["Flag"]) == ("hello", 3, 0.5, True)
-    assert (given["Data"], given["Tags"], given["-x"]) == ({"key": "value"}, ["one", "two"], "hello")
+    assert (given["Question"], given["Count"], given["Ratio"], given["Flag"]) == (
+        "hello",
+        3,
+        0.5,
+        True,
+    )
+    assert (given["Data"], given["Tags"], given["-x"]) == (
+        {"key": "value"},
+        ["one", "two"],
+        "hello",
+    )
     assert given["a=b:@\\ it's $HOME"] == "hello"
     assert given["Doc"]["uri"].startswith("spot://")
 
@@ -94,8 +108,18 @@ def test_the_schema_describes_what_inputs_takes(noxcli: Noxcli, plays: Any) -> N
     schema = noxcli("inputs", workflow, "--json").json
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
-    names = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object", "list": "array"}
-    types = {label: names[type] for label, type in REQUIRED.items()} | {"Tone": "string", "Prompt": "string"}
+    names = {
+        "str": "string",
+        "int": "integer",
+        "float": "number",
+        "bool": "boolean",
+        "dict": "object",
+        "list": "array",
+    }
+    types = {label: names[type] for label, type in REQUIRED.items()} | {
+        "Tone": "string",
+        "Prompt": "string",
+    }
     assert {key: value.get("type") for key, value in schema["properties"].items()} == types
     assert schema["required"] == [*REQUIRED]
     assert (schema["properties"]["Tone"]["default"], schema["title"]) == ("dry", schema["title"])

@@ -43,7 +43,9 @@ def test_a_failed_run_is_told_node_by_node(noxcli: Noxcli, plays: Any) -> None:
 @pytest.mark.parametrize("status", ["running", "awaiting_human_feedback", "stopped"])
 def test_a_run_that_has_not_completed_can_be_seen(noxcli: Noxcli, plays: Any, status: str) -> None:
     more, limit = ([Sleep(60_000)], ["--timeout", "300ms"]) if status == "running" else ([], [])
-    run = noxcli.start(plays(script=[*node_runs("Fetch"), Emit("Write"), *more], status=status, **TWO))
+    run = noxcli.start(
+        plays(script=[*node_runs("Fetch"), Emit("Write"), *more], status=status, **TWO)
+    )
     noxcli("wait", run, "--poll-interval", "100ms", *limit)
     found = {row[0]: row[1] for row in rows(noxcli("inspect", run).text)}
     assert found == {"Fetch": "executed", "Write": "running", "Answer": "waiting"}
@@ -53,7 +55,11 @@ def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: A
     run = noxcli.ended(plays(nodes=[input_node("Topic")], output={"Answer": "x"}), "Topic=ink")
     document = noxcli("inspect", run, "--json").json
     assert document["schema"] == "noxcli.inspect/1"
-    assert (document["run"]["id"], document["run"]["status"], document["error"]) == (run, "completed", None)
+    assert (document["run"]["id"], document["run"]["status"], document["error"]) == (
+        run,
+        "completed",
+        None,
+    )
     assert document["data"]["run_id"] == run
     by_name = {node["name"]: node for node in document["nodes"]}
     told = {node["name"]: node for node in document["data"]["nodes"]}
@@ -71,8 +77,14 @@ def test_the_inputs_are_shown_without_secrets(noxcli: Noxcli, plays: Any) -> Non
     assert f"input 'Topic': {LONG[:190]}" in result.err
     assert "input 'n': 3\ninput 'Token': ***\n" in result.err
     assert "hidden-value" not in result.err + result.text
-    assert noxcli("inspect", run, "--json").json["inputs"] == {"Topic": LONG, "n": 3, "Token": "***"}
-    assert [row[0] for row in rows(result.text)] == [row[0] for row in rows(result.text) if len(row) == 7]
+    assert noxcli("inspect", run, "--json").json["inputs"] == {
+        "Topic": LONG,
+        "n": 3,
+        "Token": "***",
+    }
+    assert [row[0] for row in rows(result.text)] == [
+        row[0] for row in rows(result.text) if len(row) == 7
+    ]
 
 
 def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -> None:
@@ -81,11 +93,17 @@ def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -
     assert json.loads(whole.text)["outputs"] == {"output": LONG}
     found = noxcli("inspect", run, "--node", "Answer", "--json").json["io"]
     assert (found["complete"], found["name"]) == (True, "Answer")
-    assert json.loads(noxcli("inspect", run, "--node", found["node_id"]).text) == json.loads(whole.text)
+    assert json.loads(noxcli("inspect", run, "--node", found["node_id"]).text) == json.loads(
+        whole.text
+    )
 
 
-@pytest.mark.parametrize("switches", [{"run_data": "by_id"}, {"run_data": "nodes", "timestamps": "naive"}])
-def test_the_data_may_have_other_shapes(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "switches", [{"run_data": "by_id"}, {"run_data": "nodes", "timestamps": "naive"}]
+)
+def test_the_data_may_have_other_shapes(
+    noxcli: Noxcli, plays: Any, switches: dict[str, Any]
+) -> None:
     run = noxcli.ended(plays(**BROKEN, switches=switches))
     nodes = noxcli("inspect", run, "--json").json["nodes"]
     assert [node["duration_s"] is not None for node in nodes] == [True, True, False]
@@ -99,12 +117,16 @@ def test_what_nothing_tells_is_left_open(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("inspect", run, "--json").json["data"] is None
     assert noxcli("inspect", run, "--node", "Write").code == 5
     timeless = noxcli.ended(plays(**BROKEN, switches={"node_times": False}))
-    assert {node["started_at"] for node in noxcli("inspect", timeless, "--json").json["nodes"]} == {None}
+    assert {node["started_at"] for node in noxcli("inspect", timeless, "--json").json["nodes"]} == {
+        None
+    }
 
 
 def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(
-        **TWO, script=node_runs("Fetch"), faults={"workflow": [Answer(403, {"detail": "no"}, repeat=True)]}
+        **TWO,
+        script=node_runs("Fetch"),
+        faults={"workflow": [Answer(403, {"detail": "no"}, repeat=True)]},
     )
     run = noxcli.ended(workflow, "--no-check")
     assert noxcli("inspect", f"{workflow}/{run}").code == 0
@@ -115,10 +137,14 @@ def test_a_run_that_there_is_not_is_told(noxcli: Noxcli) -> None:
     assert (result.code, result.json["error"]["http_status"]) == (5, 404)
 
 
-@pytest.mark.parametrize("data", [None, 7, "x", [], {"a": {"a": {}}}, {"nodes": {"n": None}}, {"n": [1, {}]}])
+@pytest.mark.parametrize(
+    "data", [None, 7, "x", [], {"a": {"a": {}}}, {"nodes": {"n": None}}, {"n": [1, {}]}]
+)
 def test_data_of_any_shape_are_read(data: Any) -> None:
     found = data_by_node(data, {"n"})
-    assert all(told.started_at is None and told.bytes_of("inputs") is None for told in found.values())
+    assert all(
+        told.started_at is None and told.bytes_of("inputs") is None for told in found.values()
+    )
 
 
 def test_data_nested_without_end_are_read_so_far() -> None:
@@ -136,7 +162,11 @@ def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
         "output": {"A": "x"},
         "created_at": "2026-01-01T00:00:00Z",
     }
-    workflow = {"id": "w", "name": "odd", "definition": {"nodes": [{"id": "n", "name": "N", "type": "T"}], "edges": []}}
+    workflow = {
+        "id": "w",
+        "name": "odd",
+        "definition": {"nodes": [{"id": "n", "name": "N", "type": "T"}], "edges": []},
+    }
 
     def turn(request: Request) -> Turn:
         if "/data" in request.target:
@@ -144,7 +174,9 @@ def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
         return json_answer(workflow if request.target == "/v1/workflows/w" else record)
 
     with raw_server(by_request=turn) as server:
-        document = noxcli("inspect", "w/r", "--json", environ={"NOXUS_BACKEND_URL": server.url}).json
+        document = noxcli(
+            "inspect", "w/r", "--json", environ={"NOXUS_BACKEND_URL": server.url}
+        ).json
     assert (document["data"], [node["id"] for node in document["nodes"]]) == ([["n", 1]], ["n"])
 
 

@@ -75,7 +75,10 @@ def test_only_those_in_a_status_and_stop_takes_them(
 
 def test_a_slip_in_a_status_is_refused(noxcli: Noxcli, sandbox: Sandbox) -> None:
     slip = noxcli("runs", "--status", "Runing")
-    assert (slip.code, slip.err) == (2, "noxcli: --status Runing is not known; did you mean running?\n")
+    assert (slip.code, slip.err) == (
+        2,
+        "noxcli: --status Runing is not known; did you mean running?\n",
+    )
     other = noxcli("runs", "--status", "hibernating")
     assert (other.code, "write one of awaiting_human_feedback, completed" in other.err) == (2, True)
     assert sandbox.requests == []
@@ -89,12 +92,27 @@ def test_the_document_has_the_apis_names(noxcli: Noxcli, plays: Any) -> None:
     (listed,) = document.pop("runs")
     assert document == {"schema": "noxcli.runs/1", "ok": True, "exit_code": 0, "limit": 30}
     assert list(listed) == [
-        *("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s")
+        *(
+            "id",
+            "workflow_id",
+            "workflow_name",
+            "status",
+            "progress",
+            "created_at",
+            "finished_at",
+            "duration_s",
+        )
     ]
     assert (listed["id"], listed["status"], listed["progress"]) == (only, "completed", 100)
-    assert (listed["workflow_id"], listed["workflow_name"]) == (workflow, "test_the_document_has_the_apis_names")
+    assert (listed["workflow_id"], listed["workflow_name"]) == (
+        workflow,
+        "test_the_document_has_the_apis_names",
+    )
     assert noxcli("runs", workflow, "--json").json["runs"][0]["workflow_name"] is None
-    assert noxcli("inspect", "--json").json["run"]["workflow_name"] == "test_the_document_has_the_apis_names"
+    assert (
+        noxcli("inspect", "--json").json["run"]["workflow_name"]
+        == "test_the_document_has_the_apis_names"
+    )
 
 
 def test_no_runs_are_an_empty_list_and_no_mistake(noxcli: Noxcli) -> None:
@@ -107,7 +125,11 @@ def test_no_runs_are_an_empty_list_and_no_mistake(noxcli: Noxcli) -> None:
 def test_trouble_that_remains_is_in_the_document(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("runs", plays(faults={"list": [Answer(503, {})]})).code == 0
     gone = noxcli("runs", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
-    assert (gone.code, gone.json["schema"], gone.json["error"]["http_status"]) == (5, "noxcli.result/1", 404)
+    assert (gone.code, gone.json["schema"], gone.json["error"]["http_status"]) == (
+        5,
+        "noxcli.result/1",
+        404,
+    )
 
 
 def a_page(first: int, count: int, pages: int) -> bytes:
@@ -132,7 +154,9 @@ def test_a_limit_without_end_is_refused(noxcli: Noxcli, sandbox: Sandbox, verb: 
 
 
 @pytest.mark.parametrize(("limit", "requests"), [(1, 1), (100, 1), (101, 2), (200, 2), (999, 3)])
-def test_no_page_is_read_that_the_limit_does_not_ask_for(noxcli: Noxcli, limit: int, requests: int) -> None:
+def test_no_page_is_read_that_the_limit_does_not_ask_for(
+    noxcli: Noxcli, limit: int, requests: int
+) -> None:
     # Two runs that started between the pages pushed two others onto the next.
     pages = a_page(0, 100, 3), a_page(98, 102, 3), a_page(200, 50, 3)
     result, server = noxcli.against([*pages], "runs", "--limit", str(limit))
@@ -160,7 +184,9 @@ def test_workflows_by_id_name_and_change(noxcli: Noxcli) -> None:
     document = noxcli("workflows", "--json", "--limit", "1").json
     (first,) = document.pop("workflows")
     assert document == {"schema": "noxcli.workflows/1", "ok": True, "exit_code": 0, "limit": 1}
-    assert list(first) == [*("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at")]
+    assert list(first) == [
+        *("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at")
+    ]
     assert (first["id"], first["runs_count"]) == (rows[0][0], 1)
 
 
@@ -188,11 +214,15 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
 
 
 @pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 8)])
-def test_a_narrow_terminal_cuts_names_and_never_ids(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
+def test_a_narrow_terminal_cuts_names_and_never_ids(
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={})
     table = format_table(
-        terminal, Layout(["ID", "NAME"], cut=["NAME"]), [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]]
+        terminal,
+        Layout(["ID", "NAME"], cut=["NAME"]),
+        [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]],
     )
     lines = table.splitlines()
     assert all("i" * 36 in line for line in lines[1:])
@@ -200,7 +230,9 @@ def test_a_narrow_terminal_cuts_names_and_never_ids(monkeypatch: pytest.MonkeyPa
     assert ("…" in table) == (columns != "200")
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(-5, "0s"), (60, "1m"), (7190, "1h"), (86400, "1d"), (3e7, "347d")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(-5, "0s"), (60, "1m"), (7190, "1h"), (86400, "1d"), (3e7, "347d")]
+)
 def test_an_age_is_told_in_its_largest_unit(seconds: float, shown: str) -> None:
     told = age((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat())
     assert told == f"{shown} ago"
@@ -223,7 +255,9 @@ def test_any_order_becomes_newest_first(ages: list[int | None]) -> None:
 
 def test_what_has_no_time_comes_last() -> None:
     assert [run.id for run in newest(runs_of([None, 5, 1]), 3)] == ["r2", "r1", "r0"]
-    assert json.dumps([run.created_at for run in newest(runs_of([None, None]), 2)]) == "[null, null]"
+    assert (
+        json.dumps([run.created_at for run in newest(runs_of([None, None]), 2)]) == "[null, null]"
+    )
 
 
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
@@ -232,9 +266,9 @@ def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, p
     assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
     assert row.startswith(paused), "an id can be copied whole"
-    assert [line.split("\t")[:2] for line in noxcli("runs", "--status", "paused").text.splitlines()] == [
-        [paused, "awaiting_human_feedback"]
-    ]
+    assert [
+        line.split("\t")[:2] for line in noxcli("runs", "--status", "paused").text.splitlines()
+    ] == [[paused, "awaiting_human_feedback"]]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
     return Noxcli({**noxcli.environ, "NOXCLI_STATE_DIR": str(tmp_path / "other")})
 
 
-def test_the_inputs_of_the_record_are_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_the_inputs_of_the_record_are_sent_again(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(**FLOW)
     first = noxcli.start(workflow, "Topic=cats", "Count:=3")
     result = noxcli("rerun", "@last", "--json")
@@ -61,7 +63,9 @@ def test_the_inputs_of_the_record_are_sent_again(noxcli: Noxcli, plays: Any, san
     assert f"uses the current version: the record of run {first} names none" in result.err
 
 
-@pytest.mark.parametrize("part", [{"node_ids": ["3c90c3cc-0d44-4b50-8888-8dd25736052a"]}, {"single_node_id": "x"}])
+@pytest.mark.parametrize(
+    "part", [{"node_ids": ["3c90c3cc-0d44-4b50-8888-8dd25736052a"]}, {"single_node_id": "x"}]
+)
 def test_a_run_of_a_part_of_a_workflow_is_not_run_whole(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, part: dict[str, Any]
 ) -> None:
@@ -73,7 +77,9 @@ def test_a_run_of_a_part_of_a_workflow_is_not_run_whole(
     assert "ran a part of its workflow" in result.err
 
 
-def test_overrides_replace_inputs_by_any_of_their_names(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_overrides_replace_inputs_by_any_of_their_names(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(**FLOW)
     noxcli("run", workflow, "Topic=cats", "Count:=3")
     topic = node_ids(sandbox, workflow)["input Topic"]
@@ -91,7 +97,12 @@ def test_the_engine_of_run_does_the_rest(noxcli: Noxcli, plays: Any, tmp_path: P
     assert noxcli("rerun", "@last", "--assert", "output.Score > `5`").code == 11
     started = noxcli("rerun", "@last", "--detach", "--state-file", "run.state").text.strip()
     assert json.loads((tmp_path / "run.state").read_text())["run_id"] == started
-    assert noxcli("rerun", "@last", "--format", "ndjson", "--junit", "j.xml", "--report", "r.html").own[0] == "started"
+    assert (
+        noxcli(
+            "rerun", "@last", "--format", "ndjson", "--junit", "j.xml", "--report", "r.html"
+        ).own[0]
+        == "started"
+    )
     assert (tmp_path / "j.xml").exists()
     assert (tmp_path / "r.html").exists()
     assert noxcli("rerun", "@last", "--timeout", "0").code == 75
@@ -112,14 +123,26 @@ def test_mistakes_are_found_before_the_start(noxcli: Noxcli, plays: Any, sandbox
 
 @pytest.mark.parametrize(
     ("run", "code", "phase"),
-    [("@last", 5, "preflight"), ("7", 2, "usage"), ("00000000-0000-4000-8000-000000000000", 5, "preflight")],
+    [
+        ("@last", 5, "preflight"),
+        ("7", 2, "usage"),
+        ("00000000-0000-4000-8000-000000000000", 5, "preflight"),
+    ],
 )
-def test_a_run_that_there_is_not_starts_nothing(noxcli: Noxcli, run: str, code: int, phase: str) -> None:
+def test_a_run_that_there_is_not_starts_nothing(
+    noxcli: Noxcli, run: str, code: int, phase: str
+) -> None:
     result = noxcli("rerun", run, "--json")
-    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (code, True, phase)
+    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (
+        code,
+        True,
+        phase,
+    )
 
 
-def test_secrets_are_sent_again_and_never_shown(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_secrets_are_sent_again_and_never_shown(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(**FLOW)
     environ = {"TOKEN": SECRET, "OTHER": "tok-0000-anew"}
     noxcli("run", workflow, "Topic=cats", "--secret", "Token=TOKEN", environ=environ)
@@ -134,14 +157,18 @@ def test_secrets_are_sent_again_and_never_shown(noxcli: Noxcli, plays: Any, sand
         (["Token=tok-0000-anew"], "tok-0000-anew"),
         ([], "tok-0000-anew"),
     ):
-        result = noxcli("rerun", "@last", *argv, "--format", "ndjson", "--report", "page.html", environ=environ)
+        result = noxcli(
+            "rerun", "@last", *argv, "--format", "ndjson", "--report", "page.html", environ=environ
+        )
         assert result.code == 0
         assert [*sandbox.runs(workflow)[-1].body["input"].values()] == ["cats", sent]
         said = result.text + result.err + Path("page.html").read_text()
         assert SECRET not in said
         assert "tok-0000-anew" not in said
         shown = noxcli("rerun", "@last", *argv, "--dry-run", environ=environ)
-        assert [*json.loads(shown.out)["input"].values()] == ["cats", "***"], "what was secret stays so"
+        assert [*json.loads(shown.out)["input"].values()] == ["cats", "***"], (
+            "what was secret stays so"
+        )
 
 
 @pytest.mark.parametrize("form", ["label", "node_id", "node_id::name"])
@@ -170,10 +197,15 @@ def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
     assert (result.code, sandbox.runs(workflow)[1].body) == (0, sandbox.runs(workflow)[0].body)
     assert SECRET not in dry.err + result.text + result.err + Path("page.html").read_text()
     # The copy's history has no more than that.
-    assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {"Topic": "***", "Token": "***"}
+    assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {
+        "Topic": "***",
+        "Token": "***",
+    }
 
 
-def test_a_record_without_inputs_is_not_guessed(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_record_without_inputs_is_not_guessed(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(**FLOW)
     noxcli("run", workflow, "Topic=cats")
     sandbox.runs(workflow)[0].input = None  # type: ignore[assignment]
@@ -181,7 +213,9 @@ def test_a_record_without_inputs_is_not_guessed(noxcli: Noxcli, plays: Any, sand
     assert (result.code, "has no inputs; give them all: noxcli run" in result.err) == (2, True)
 
 
-def test_uploaded_files_are_passed_on_as_recorded(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_uploaded_files_are_passed_on_as_recorded(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[input_node("Document", type="File")], output={"A": "x"})
     Path("report.txt").write_text("hello")
     noxcli("run", workflow, "Document@report.txt")
@@ -198,7 +232,9 @@ def test_uploaded_files_are_passed_on_as_recorded(noxcli: Noxcli, plays: Any, sa
 LONG = "long " * 5000
 
 
-@pytest.mark.parametrize("file", [None, answer(404), answer(200, b"another text"), answer(200, LONG.encode())])
+@pytest.mark.parametrize(
+    "file", [None, answer(404), answer(200, b"another text"), answer(200, LONG.encode())]
+)
 def test_a_truncated_input_is_sent_whole_or_not_at_all(noxcli: Noxcli, file: bytes | None) -> None:
     cut = {"has_preview": True, "text": LONG[:16000], **({"file": {"id": "f-1"}} if file else {})}
     run = {"id": "r-1", "workflow_id": "w-1", "status": "completed", "input": {"q": [cut], "n": 1}}
@@ -208,19 +244,34 @@ def test_a_truncated_input_is_sent_whole_or_not_at_all(noxcli: Noxcli, file: byt
             return file or answer(404)
         if request.target.endswith("/workflows/w-1"):
             return answer(403)
-        return json_answer({**run, "id": f"r-{uuid4()}", "status": "queued"} if request.method == "POST" else run)
+        return json_answer(
+            {**run, "id": f"r-{uuid4()}", "status": "queued"} if request.method == "POST" else run
+        )
 
     with raw_server(by_request=by_request) as server:
-        result = noxcli("rerun", "w-1/r-1", "n:=2", "--detach", environ={"NOXUS_BACKEND_URL": server.url})
-        sent = [json.loads(request.body)["input"] for request in server.requests if request.method == "POST"]
+        result = noxcli(
+            "rerun", "w-1/r-1", "n:=2", "--detach", environ={"NOXUS_BACKEND_URL": server.url}
+        )
+        sent = [
+            json.loads(request.body)["input"]
+            for request in server.requests
+            if request.method == "POST"
+        ]
         whole = file == answer(200, LONG.encode())
         assert (result.code, sent) == ((0, [{"q": [LONG], "n": 2}]) if whole else (2, []))
         assert whole or "the record has only the beginning of an input: /q/0: " in result.err
         # What the user gives again is not fetched.
-        assert noxcli("rerun", "w-1/r-1", "q=short", "--detach", environ={"NOXUS_BACKEND_URL": server.url}).code == 0
+        assert (
+            noxcli(
+                "rerun", "w-1/r-1", "q=short", "--detach", environ={"NOXUS_BACKEND_URL": server.url}
+            ).code
+            == 0
+        )
 
 
-def test_the_records_version_is_used_by_default(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_the_records_version_is_used_by_default(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(**FLOW, versions=[Version("first"), Version("second")])
     noxcli("run", workflow, "Topic=cats", "--version-id", "first")
     result = noxcli("rerun", "@last")
@@ -233,9 +284,14 @@ def test_the_records_version_is_used_by_default(noxcli: Noxcli, plays: Any, sand
     assert noxcli("rerun", one.id, "--version-id", "third").code == 5
 
 
-def test_an_overridden_fixed_input_stays_overridden(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_an_overridden_fixed_input_stays_overridden(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[input_node("Q"), fixed_input("Tone", "kind")], output={"A": "x"})
     noxcli("run", workflow, "Q=1", "Tone=rude")
     result = noxcli("rerun", "@last")
-    assert (result.code, "'Tone' is fixed by the workflow; your value is sent" in result.err) == (0, True)
+    assert (result.code, "'Tone' is fixed by the workflow; your value is sent" in result.err) == (
+        0,
+        True,
+    )
     assert sandbox.runs(workflow)[1].body["input"] == {"Q": "1", "Tone": "rude"}

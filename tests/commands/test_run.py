@@ -32,7 +32,9 @@ def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) ->
     assert all(file["bytes"] > 16_000 and len(file["sha256"]) == 64 for file in document["files"])
 
 
-def test_ndjson_is_the_servers_sequence_in_a_frame(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_ndjson_is_the_servers_sequence_in_a_frame(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=node_runs("Write", ["a", "b"]), output={"Answer": "x"})
     result = noxcli("run", workflow, "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
@@ -63,15 +65,21 @@ def test_the_json_document_tells_everything(noxcli: Noxcli, plays: Any, sandbox:
     assert document["error"] is None
 
 
-@pytest.mark.parametrize("option", ["--raw A", "--output-dir o", "--timeout 9", "--on-pause wait", "--no-stream"])
-def test_detach_refuses_what_it_does_not_wait_for(noxcli: Noxcli, sandbox: Sandbox, option: str) -> None:
+@pytest.mark.parametrize(
+    "option", ["--raw A", "--output-dir o", "--timeout 9", "--on-pause wait", "--no-stream"]
+)
+def test_detach_refuses_what_it_does_not_wait_for(
+    noxcli: Noxcli, sandbox: Sandbox, option: str
+) -> None:
     result = noxcli("run", "qa", "Question=x", "--detach", *option.split())
     assert (result.code, sandbox.requests) == (2, [])
     assert f"--detach ends before {option.split()[0]} has an effect" in result.err
     assert noxcli("run", "qa", "Question=x", "--detach", environ={"NOXCLI_TIMEOUT": "9s"}).code == 0
 
 
-def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_detach_prints_the_id_and_nothing_else(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(output={"A": "x"})
     result = noxcli("run", workflow, "--detach")
     assert result.text == f"{sandbox.runs(workflow)[0].id}\n"

@@ -17,7 +17,9 @@ def path_to(frame: FrameType | None) -> list[str]:
     path = list[str]()
     while frame is not None:
         if "/noxcli/" in frame.f_code.co_filename:
-            path.insert(0, f"{frame.f_code.co_filename.rpartition('/noxcli/')[2]}:{frame.f_code.co_name}")
+            path.insert(
+                0, f"{frame.f_code.co_filename.rpartition('/noxcli/')[2]}:{frame.f_code.co_name}"
+            )
         frame = frame.f_back
     return path
 

@@ -16,7 +16,9 @@ FOREVER = [Sleep(60_000)]
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
 
-def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_run_is_stopped_and_stopping_again_is_no_mistake(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=FOREVER)
     run = noxcli.start(workflow)
     for said in ("stopped run ", "had already ended: stopped"):
@@ -28,7 +30,9 @@ def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays
 
 
 @pytest.mark.parametrize("switches", [{}, {"on_stop_finished": "409"}])
-def test_a_finished_run_is_left_as_it_is(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
+def test_a_finished_run_is_left_as_it_is(
+    noxcli: Noxcli, plays: Any, switches: dict[str, Any]
+) -> None:
     run = noxcli.ended(plays(output={"A": "x"}, switches=switches))
     result = noxcli("stop", run)
     assert (result.code, result.text) == (0, f"{run}\tcompleted\n")
@@ -70,11 +74,17 @@ def test_several_and_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
     assert result.err.count("404") >= 1
 
 
-def test_the_state_file_is_enough_to_clean_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_state_file_is_enough_to_clean_up(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
     workflow = plays(script=FOREVER)
     run = noxcli.start(workflow, "--state-file", "run.state")
     state = json.loads((tmp_path / "run.state").read_text())
-    assert (state["run_id"], state["workflow_id"], state["base_url"]) == (run, workflow, sandbox.url)
+    assert (state["run_id"], state["workflow_id"], state["base_url"]) == (
+        run,
+        workflow,
+        sandbox.url,
+    )
     for _ in range(2):
         result = noxcli("stop", "--state-file", "run.state")
         assert (result.code, result.text) == (0, f"{run}\tstopped\n")
@@ -104,7 +114,8 @@ def test_a_state_file_that_cant_be_written_names_no_other_run(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "no json", '{"schema": "x", "run_id": 1, "workflow_id": 2, "base_url": 3}']
+    "text",
+    ["", "{}", "[]", "no json", '{"schema": "x", "run_id": 1, "workflow_id": 2, "base_url": 3}'],
 )
 def test_a_file_that_is_no_state_file_is_refused(noxcli: Noxcli, tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.state").write_text(text)
@@ -113,7 +124,9 @@ def test_a_file_that_is_no_state_file_is_refused(noxcli: Noxcli, tmp_path: Path,
     assert "odd.state" in result.err
 
 
-def test_the_state_of_another_address_is_not_used_here(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_the_state_of_another_address_is_not_used_here(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     noxcli.start(plays(script=FOREVER), "--state-file", "run.state")
     result = noxcli("stop", "--state-file", "run.state", "--base-url", sandbox.other_url)
     assert result.code == 2

@@ -15,17 +15,23 @@ SCRIPT = [Emit("Write", f"piece {n} ") for n in range(6)]
 
 
 def test_a_running_run_is_followed_to_its_output(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli.start(plays(script=[*SCRIPT, Sleep(100), *node_runs("Write", ["end"])], output={"A": "x"}))
+    run = noxcli.start(
+        plays(script=[*SCRIPT, Sleep(100), *node_runs("Write", ["end"])], output={"A": "x"})
+    )
     assert noxcli("stream", run).out == b"x\n"
 
 
-def test_a_finished_run_is_replayed_from_the_start(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_finished_run_is_replayed_from_the_start(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"})
     run = noxcli.ended(workflow)
     result = noxcli("stream", f"{workflow}/{run}", "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
     assert result.lines[-1]["data"]["stream"]["continuity"] == "assumed", "it was opened later"
-    assert noxcli("stream", run, "--format", "content").text == "".join(f"piece {n} " for n in range(6))
+    assert noxcli("stream", run, "--format", "content").text == "".join(
+        f"piece {n} " for n in range(6)
+    )
 
 
 def test_etag_resumes_behind_the_cursor(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -43,7 +49,9 @@ def test_what_was_trimmed_during_a_break_is_a_gap(noxcli: Noxcli, plays: Any, fo
     switches = {"retained_events": 5, "on_unknown_cursor": "accepted"}
     script = [Emit("Write", f"piece {n} ") for n in range(40)]
     faults = {"events": [Cut(10, "abort")]}
-    workflow = plays(script=[Sleep(200), *script], output={"A": "x"}, switches=switches, faults=faults)
+    workflow = plays(
+        script=[Sleep(200), *script], output={"A": "x"}, switches=switches, faults=faults
+    )
     result = noxcli("run", workflow, "--format", form)
     assert "gap: the server did not send the last event again" in result.err
     if form == "content":
@@ -55,8 +63,13 @@ def test_what_was_trimmed_during_a_break_is_a_gap(noxcli: Noxcli, plays: Any, fo
 
 
 def test_a_document_of_an_ended_run_is_the_same_on_a_terminal(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli("run", plays(script=node_runs("Think", ["a"]), output={"A": "x"}), "--json").json["run"]["id"]
-    assert noxcli("stream", run, "--json", tty=True).json["nodes"] == noxcli("stream", run, "--json").json["nodes"]
+    run = noxcli("run", plays(script=node_runs("Think", ["a"]), output={"A": "x"}), "--json").json[
+        "run"
+    ]["id"]
+    assert (
+        noxcli("stream", run, "--json", tty=True).json["nodes"]
+        == noxcli("stream", run, "--json").json["nodes"]
+    )
 
 
 @pytest.mark.parametrize("kept", [0, 5])
@@ -70,5 +83,7 @@ def test_resuming_on_this_machine_shows_what_was_trimmed(
     with History(noxcli.environ).keep_cursor(run) as keeper:
         keeper.show([(RunEvent("content", {}, one["redisId"]), ()) for one in events[:3]])
     result = noxcli("stream", run, "--resume", "--format", "ndjson")
-    assert (result.events, result.own.count("gap")) == ((events[-kept:], 1) if kept else (events[3:], 0))
+    assert (result.events, result.own.count("gap")) == (
+        (events[-kept:], 1) if kept else (events[3:], 0)
+    )
     assert result.lines[-1]["data"]["stream"]["continuity"] == ("broken" if kept else "assumed")

@@ -17,7 +17,13 @@ A, B, C = (f"0b6e2d0e-6f36-4b2f-9a39-0000000000{end}" for end in ("aa", "bb", "c
 
 def version(id: str, name: str | None, day: int = 1, **more: Any) -> dict[str, Any]:
     nodes = [{"id": "n", "type": "InputNode", "node_config": {"label": f"Input of {name}"}}]
-    return {"id": id, "name": name, "created_at": f"2026-01-0{day}T00:00:00Z", "definition": {"nodes": nodes}, **more}
+    return {
+        "id": id,
+        "name": name,
+        "created_at": f"2026-01-0{day}T00:00:00Z",
+        "definition": {"nodes": nodes},
+        **more,
+    }
 
 
 def page(*items: Any, number: int = 1, **more: Any) -> bytes:
@@ -28,7 +34,9 @@ def asked(noxcli: Noxcli, verb: str, *options: str, turns: list[Turn]) -> tuple[
     """Call the verb on a server with these answers; return the requests, too."""
     with raw_server(*turns) as server:
         result = noxcli(verb, WORKFLOW, *options, "--base-url", server.url, "--retry-for", "0")
-        return result, [request.target.removeprefix(f"/v1/workflows/{WORKFLOW}") for request in server.requests]
+        return result, [
+            request.target.removeprefix(f"/v1/workflows/{WORKFLOW}") for request in server.requests
+        ]
 
 
 def test_a_line_a_version_newest_first(noxcli: Noxcli) -> None:
@@ -57,9 +65,17 @@ def test_without_versions_and_without_a_list(noxcli: Noxcli, plays: Any) -> None
 def test_the_document_of_versions(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(versions=[Version("first", "how it began")])
     document = noxcli("versions", workflow, "--json").json
-    assert (document["schema"], document["ok"], document["limit"]) == ("noxcli.versions/1", True, 30)
+    assert (document["schema"], document["ok"], document["limit"]) == (
+        "noxcli.versions/1",
+        True,
+        30,
+    )
     (only,) = document["versions"]
-    assert (only["name"], only["description"], only["workflow_id"]) == ("first", "how it began", workflow)
+    assert (only["name"], only["description"], only["workflow_id"]) == (
+        "first",
+        "how it began",
+        workflow,
+    )
 
 
 # --version-id.
@@ -73,7 +89,9 @@ def sent(result: Result) -> Any:
 
 @pytest.mark.parametrize("text", [B, B.upper(), "two"])
 @pytest.mark.parametrize("paged", [True, False])
-def test_a_version_by_its_id_in_either_case_or_its_name(noxcli: Noxcli, text: str, paged: bool) -> None:
+def test_a_version_by_its_id_in_either_case_or_its_name(
+    noxcli: Noxcli, text: str, paged: bool
+) -> None:
     pages: list[Turn] = [page(VERSIONS[0], pages=2), page(VERSIONS[1], number=2, pages=2)]
     turns: list[Turn] = pages if paged else [json_answer(VERSIONS)]
     options = ("--version-id", text, "--dry-run", "--json")
@@ -120,7 +138,9 @@ def test_without_checks_a_version_id_is_sent_unseen(noxcli: Noxcli) -> None:
     options = ("--no-check", "--dry-run", "--json")
     unseen, paths = asked(noxcli, "run", "--version-id", B, *options, turns=[answer(500)])
     assert (unseen.code, sent(unseen), paths) == (0, B, [])
-    named, paths = asked(noxcli, "run", "--version-id", "two", *options, turns=[json_answer(VERSIONS)])
+    named, paths = asked(
+        noxcli, "run", "--version-id", "two", *options, turns=[json_answer(VERSIONS)]
+    )
     assert (named.code, sent(named), paths) == (0, B, [FIRST])
 
 
@@ -131,4 +151,7 @@ def test_a_batch_takes_a_version_by_its_name(noxcli: Noxcli, plays: Any, sandbox
     listed = noxcli("versions", workflow, "--json").json["versions"]
     assert sandbox.runs(workflow)[0].body["workflow_version_id"] == listed[0]["id"]
     lost = plays(nodes=[input_node("Q")], output={"A": "x"}, faults={"workflow": [Answer(404)] * 9})
-    assert noxcli("batch", lost, "rows.jsonl", "--version-id", "first", "--output-dir", "out").code == 2
+    assert (
+        noxcli("batch", lost, "rows.jsonl", "--version-id", "first", "--output-dir", "out").code
+        == 2
+    )

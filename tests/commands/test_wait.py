@@ -17,7 +17,8 @@ UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("awaiting_human_feedback", 10)]
+    ("status", "code"),
+    [("completed", 0), ("failed", 1), ("stopped", 3), ("awaiting_human_feedback", 10)],
 )
 def test_one_run_one_line(noxcli: Noxcli, plays: Any, status: str, code: int) -> None:
     run = noxcli.start(plays(status=status, output={"A": "x"}))
@@ -62,7 +63,10 @@ def test_nothing_on_stdin_is_nothing_to_do(
 ) -> None:
     monkeypatch.setattr("sys.stdin", piped("\n"))
     result = noxcli(verb, "-", *options)
-    assert (result.code, result.err) == (0, f"nothing to {verb}{' for' * (verb == 'wait')}: stdin names no run\n")
+    assert (result.code, result.err) == (
+        0,
+        f"nothing to {verb}{' for' * (verb == 'wait')}: stdin names no run\n",
+    )
     empty = {"schema": "noxcli.results/1", "ok": True, "exit_code": 0, "results": []}
     assert result.json == empty if options else result.out == b""
 
@@ -90,7 +94,12 @@ def test_runs_from_stdin_are_a_list_however_many_they_are(
 )
 @pytest.mark.parametrize("verb", ["wait", "stop", "stream", "fetch-output"])
 def test_what_can_be_no_run_is_told_before_a_server_is_asked(
-    noxcli: Noxcli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, verb: str, named: str, told: str
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    named: str,
+    told: str,
 ) -> None:
     monkeypatch.setattr("sys.stdin", piped(f"{UNKNOWN}\n#\n"))
     result = noxcli(verb, named)
@@ -102,7 +111,9 @@ def test_each_of_several_runs_is_told_of_once(noxcli: Noxcli, plays: Any) -> Non
     noxcli("wait", runs[-1])
     result = noxcli("wait", *runs, "--timeout", "2s")
     assert result.code == 124
-    assert [sum(run in line for line in result.err.splitlines()) for run in runs] == [1] * 4, result.err
+    assert [sum(run in line for line in result.err.splitlines()) for run in runs] == [1] * 4, (
+        result.err
+    )
     assert {line.split("\t")[0] for line in result.text.splitlines()} == set(runs)
     assert "no answer within" not in result.err
 
@@ -132,10 +143,17 @@ def test_fail_fast_leaves_at_the_first_failure(noxcli: Noxcli, plays: Any) -> No
 def test_a_paused_run_is_called_so_wherever_people_read_it(noxcli: Noxcli) -> None:
     run = noxcli.ended("pauses")
     waited = ["wait", run, "--on-pause", "wait", "--timeout", "1s"]
-    for line in (waited, ["stream", *waited[1:]], ["wait", run, "--timeout", "0"], ["inspect", run]):
+    for line in (
+        waited,
+        ["stream", *waited[1:]],
+        ["wait", run, "--timeout", "0"],
+        ["inspect", run],
+    ):
         told = noxcli(*line).err
         assert ("paused" in told, "awaiting" in told) == (True, False), told
-    assert noxcli(*waited).text == f"{run}\tawaiting_human_feedback\n", "the API's word is for scripts"
+    assert noxcli(*waited).text == f"{run}\tawaiting_human_feedback\n", (
+        "the API's word is for scripts"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -143,7 +161,9 @@ def test_a_pause_that_is_waited_out_is_told_once(noxcli: Noxcli, plays: Any, cou
     runs = [noxcli.ended(plays(status="awaiting_human_feedback")) for _ in range(count)]
     polls = ["--poll-interval", "100ms", "--timeout", "1s"]
     waited = noxcli("wait", *runs, "--on-pause", "wait", *polls)
-    assert [waited.err.count(f"run {run} is paused for human input\n") for run in runs] == [1] * count
+    assert [waited.err.count(f"run {run} is paused for human input\n") for run in runs] == [
+        1
+    ] * count
     left = noxcli("wait", *runs, "--on-pause", "exit", *polls)
     assert (waited.code, left.code, "for human input\n" in left.err) == (124, 10, False)
 
@@ -153,13 +173,17 @@ def test_a_terminal_gets_its_lines_alone(noxcli: Noxcli, plays: Any, count: int)
     workflow = plays(script=node_runs("Write", seconds=500), output={"A": "x"})
     runs = [noxcli.start(workflow) for _ in range(count)]
     result = noxcli("wait", *runs, tty=True)
-    assert sorted(line.split() for line in result.text.splitlines()) == sorted([run, "completed"] for run in runs)
+    assert sorted(line.split() for line in result.text.splitlines()) == sorted(
+        [run, "completed"] for run in runs
+    )
     assert result.err == "", "nothing was drawn meanwhile"
 
 
 def record(request: Request, status: str, **more: str) -> bytes:
     run, created = request.target.rpartition("/")[2], "2026-01-01T00:00:00Z"
-    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": status, "created_at": created, **more})
+    return json_answer(
+        {"id": run, "workflow_id": UNKNOWN, "status": status, "created_at": created, **more}
+    )
 
 
 running_record = partial(record, status="running")
@@ -184,7 +208,9 @@ def test_the_later_reads_of_many_runs_are_spaced(noxcli: Noxcli) -> None:
         result = noxcli("wait", *ids(30), *options, environ={"NOXUS_BACKEND_URL": server.url})
         asked = Counter(request.target.rpartition("/")[2] for request in server.requests)
     assert (result.code, len(result.text.splitlines())) == (124, 30)
-    assert 60 < asked.total() <= 30 + 2 * 20 + 30, "once at once, twenty a second, and once more at the limit"
+    assert 60 < asked.total() <= 30 + 2 * 20 + 30, (
+        "once at once, twenty a second, and once more at the limit"
+    )
     assert max(asked.values()) - min(asked.values()) <= 2, "each in its turn"
 
 
@@ -197,10 +223,18 @@ def test_no_answer_is_said_only_of_a_run_that_was_asked(noxcli: Noxcli) -> None:
         return turn
 
     with raw_server(by_request=late) as server:
-        result = noxcli("wait", *ids(200), "--timeout", "600ms", environ={"NOXUS_BACKEND_URL": server.url})
+        result = noxcli(
+            "wait", *ids(200), "--timeout", "600ms", environ={"NOXUS_BACKEND_URL": server.url}
+        )
         asked = {request.target.rpartition("/")[2] for request in list(server.requests)}
-    silent = {line.split()[2].rstrip(":") for line in result.err.splitlines() if "no answer" in line}
-    unasked = {line.split()[2].rstrip(":") for line in result.err.splitlines() if "out of time before" in line}
+    silent = {
+        line.split()[2].rstrip(":") for line in result.err.splitlines() if "no answer" in line
+    }
+    unasked = {
+        line.split()[2].rstrip(":")
+        for line in result.err.splitlines()
+        if "out of time before" in line
+    }
     assert result.code == 124
     assert silent
     assert len(unasked) > 100

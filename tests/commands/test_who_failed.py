@@ -31,7 +31,10 @@ VERBS = [
     ("doctor",),
     ("import", "bundle.json", "--mode", "clone"),
 ]
-REFUSALS = [(407, "put user and password into https_proxy"), (403, "ask who runs the proxy for access, or add")]
+REFUSALS = [
+    (407, "put user and password into https_proxy"),
+    (403, "ask who runs the proxy for access, or add"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +81,9 @@ def test_a_proxy_that_refuses_is_named(
 
 
 @pytest.mark.parametrize("verb", VERBS[::3])
-def test_no_proxy_is_told_at_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]) -> None:
+def test_no_proxy_is_told_at_once(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     said = "no answer from the proxy http://127.0.0.1:9: connection refused"
     assert_told(noxcli, verb, 75, said, f"correct HTTPS_PROXY, or add {HOST} to NO_PROXY")
@@ -113,10 +118,14 @@ def test_a_resolver_that_fails_is_no_failure_of_the_api(
 ) -> None:
     resolving(monkeypatch, number)
     result = noxcli("workflows", "--retry-for", "0")
-    assert (result.code, f"noxcli: can't look up {HOST}: {said}" in result.err) == (75, True), result.err
+    assert (result.code, f"noxcli: can't look up {HOST}: {said}" in result.err) == (75, True), (
+        result.err
+    )
 
 
-def test_a_resolver_that_hangs_is_left_at_the_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_hangs_is_left_at_the_limit(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     left = threading.Event()
 
     def hangs(*_: Any, **__: Any) -> Any:
@@ -129,7 +138,9 @@ def test_a_resolver_that_hangs_is_left_at_the_limit(noxcli: Noxcli, monkeypatch:
     left.set()
 
 
-def test_a_proxy_of_plain_http_asks_for_a_password(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_plain_http_asks_for_a_password(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with raw_server(*[answer(407)] * 2) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         noxcli.environ["NOXUS_BACKEND_URL"] = f"http://{HOST}"
@@ -149,16 +160,27 @@ def with_certificate(path: Path) -> Iterator[str]:
 def test_an_expired_certificate_is_not_the_clients(
     noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
 ) -> None:
-    path = self_signed(tmp_path / "made.pem", "-not_before", "20200101000000Z", "-not_after", "20200102000000Z")
+    path = self_signed(
+        tmp_path / "made.pem", "-not_before", "20200101000000Z", "-not_after", "20200102000000Z"
+    )
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with with_certificate(path) as url:
         noxcli.environ["NOXUS_BACKEND_URL"] = url
-        assert_told(noxcli, verb, 2, "is not trusted: certificate has expired; is this machine's clock right?")
+        assert_told(
+            noxcli,
+            verb,
+            2,
+            "is not trusted: certificate has expired; is this machine's clock right?",
+        )
 
 
 @pytest.mark.parametrize("variable", [None, "CURL_CA_BUNDLE"])
 def test_an_unknown_certificate_names_what_trusts_it(
-    noxcli: Noxcli, tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+    noxcli: Noxcli,
+    tmp_path: Path,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
 ) -> None:
     if variable is not None:
         monkeypatch.setenv(variable, str(certificate))
@@ -173,11 +195,21 @@ def test_a_gateway_is_not_the_api(noxcli: Noxcli) -> None:
     with raw_server(*[page] * 3) as server:
         noxcli.environ["NOXUS_BACKEND_URL"] = server.url
         result = noxcli("workflows", "--retry-for", "0")
-    assert (result.code, "answered 502: a web page; this was not the API" in result.err) == (75, True), result.err
+    assert (result.code, "answered 502: a web page; this was not the API" in result.err) == (
+        75,
+        True,
+    ), result.err
 
 
-def test_once_a_run_was_read_the_network_may_recover(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = {"id": RUN, "workflow_id": RUN, "status": "running", "created_at": "2026-01-01T00:00:00Z"}
+def test_once_a_run_was_read_the_network_may_recover(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {
+        "id": RUN,
+        "workflow_id": RUN,
+        "status": "running",
+        "created_at": "2026-01-01T00:00:00Z",
+    }
 
     def once(_: Request) -> Turn:
         proxy.listener.close()

@@ -70,7 +70,11 @@ def gate_of(rows: int, **options: bool) -> GateRules:
 )
 def test_first_look(broken: int, fixed: int, color: Color, scored: bool) -> None:
     verdict, _ = run(gate_of(40, scored=scored), rounds_of((broken, fixed)))
-    assert (verdict.looks[0].color, verdict.looks[0].broken, verdict.looks[0].fixed) == (color, broken, fixed)
+    assert (verdict.looks[0].color, verdict.looks[0].broken, verdict.looks[0].fixed) == (
+        color,
+        broken,
+        fixed,
+    )
 
 
 def test_gray_looks_are_repeated_until_one_is_red() -> None:
@@ -106,15 +110,28 @@ ONE_IS_LOST = {AnswerKey(7, NEW, 1): FAILS, AnswerKey(7, NEW, SCREEN[0]): NONE}
 @pytest.mark.parametrize(
     ("answer", "state", "runs"),
     [
-        pytest.param(lambda key: key.side == NEW and FAILS, SuspectState.BROKEN, 24, id="broken each time"),
-        pytest.param(lambda key: key.side == NEW and RUN_FAILED, SuspectState.BROKEN, 24, id="failed in NEW"),
-        pytest.param(lambda key: key == (7, NEW, 1) and FAILS, SuspectState.VARIES, 0, id="passes when asked again"),
-        pytest.param(lambda key: key != (7, BASE, 1) and FAILS, SuspectState.VARIES, 16, id="as bad in BASE"),
+        pytest.param(
+            lambda key: key.side == NEW and FAILS, SuspectState.BROKEN, 24, id="broken each time"
+        ),
+        pytest.param(
+            lambda key: key.side == NEW and RUN_FAILED, SuspectState.BROKEN, 24, id="failed in NEW"
+        ),
+        pytest.param(
+            lambda key: key == (7, NEW, 1) and FAILS,
+            SuspectState.VARIES,
+            0,
+            id="passes when asked again",
+        ),
+        pytest.param(
+            lambda key: key != (7, BASE, 1) and FAILS, SuspectState.VARIES, 16, id="as bad in BASE"
+        ),
         pytest.param(ONE_IS_LOST.get, SuspectState.VARIES, 0, id="one is lost"),
     ],
 )
 def test_one_row_that_seems_broken(
-    answer: Callable[[AnswerKey], StoredAnswer | Literal[False] | None], state: SuspectState, runs: int
+    answer: Callable[[AnswerKey], StoredAnswer | Literal[False] | None],
+    state: SuspectState,
+    runs: int,
 ) -> None:
     verdict, stored = run(gate_of(30), lambda key: (key.row == 7 and answer(key)) or PASSES)
     assert verdict.suspects == {7: state}
@@ -135,8 +152,12 @@ def test_one_row_needs_a_lead_of_five(lead: int, state: SuspectState) -> None:
     assert verdict.suspects == {7: state}
 
 
-@pytest.mark.parametrize(("later", "state"), [(PASSES, SuspectState.BROKEN), (RUN_FAILED, SuspectState.NO_BASE)])
-def test_failed_in_base_and_wrong_in_new_is_asked_again(later: StoredAnswer, state: SuspectState) -> None:
+@pytest.mark.parametrize(
+    ("later", "state"), [(PASSES, SuspectState.BROKEN), (RUN_FAILED, SuspectState.NO_BASE)]
+)
+def test_failed_in_base_and_wrong_in_new_is_asked_again(
+    later: StoredAnswer, state: SuspectState
+) -> None:
     def world(place: AnswerKey) -> StoredAnswer:
         of_base = later if place.place in SUSPECTS else RUN_FAILED
         return PASSES if place.row != 7 else FAILS if place.side == NEW else of_base
@@ -153,7 +174,9 @@ def test_failed_on_both_sides_is_no_suspect() -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_pairs_that_lack_an_answer_on_a_side_break_nothing(side: int) -> None:
-    verdict, _ = run(gate_of(40), lambda place: NONE if place.row < 10 and place.side == side else PASSES)
+    verdict, _ = run(
+        gate_of(40), lambda place: NONE if place.row < 10 and place.side == side else PASSES
+    )
     assert (verdict.looks[0].broken, verdict.looks[0].fixed) == (0, 0)
 
 
@@ -191,7 +214,9 @@ def test_lost_answers_do_not_matter_where_others_show_enough(
     [(200 + 32 + 5 * 24, 8, 8, 5), (200 + 24 + 8, 3, 2, 1), (200 + 24, 1, 0, 0)],
     ids=["blocks for five", "screening leaves room for one block", "too small to screen"],
 )
-def test_budget_leaves_suspects_unconfirmed(most: int, rows: int, screened: int, confirmed: int) -> None:
+def test_budget_leaves_suspects_unconfirmed(
+    most: int, rows: int, screened: int, confirmed: int
+) -> None:
     verdict, stored = run(GateRules(range(1, 101), most), broken_rows(*range(1, rows + 1)))
     assert verdict.rows(SuspectState.BROKEN) == [*range(1, confirmed + 1)]
     assert verdict.rows(SuspectState.UNCONFIRMED) == [*range(confirmed + 1, rows + 1)]
@@ -237,7 +262,9 @@ def test_score_of_one_large_loss_stays_gray() -> None:
     losses = {1: -5, **dict.fromkeys(range(11, 17), -1)}
     verdict, _ = run(gate_of(16, scored=True), scored(losses))
     assert [look.color for look in verdict.looks] == [Color.GRAY] * 5
-    assert {look.interval.mean for look in verdict.looks if look.interval} == {-0.6875}, "the mean of all rounds"
+    assert {look.interval.mean for look in verdict.looks if look.interval} == {-0.6875}, (
+        "the mean of all rounds"
+    )
     assert not verdict.is_red
 
 
@@ -262,14 +289,18 @@ def worlds(draw: st.DrawFn) -> tuple[GateRules, World, int]:
         if chance.random() < failing:
             return RUN_FAILED
         fails = chance.random() < noise + (worse if place.side == NEW and place.row % 3 == 0 else 0)
-        return StoredAnswer(SideVerdict.BAD if fails else SideVerdict.GOOD, round(chance.gauss(7 - fails, 1), 1))
+        return StoredAnswer(
+            SideVerdict.BAD if fails else SideVerdict.GOOD, round(chance.gauss(7 - fails, 1), 1)
+        )
 
     return GateRules(range(1, rows + 1), most, scored=draw(st.booleans())), answer, seed
 
 
 @given(worlds(), st.integers(0, 1 << 32))
 @settings(max_examples=150)
-def test_order_and_interruptions_change_no_verdict(world: tuple[GateRules, World, int], shuffle: int) -> None:
+def test_order_and_interruptions_change_no_verdict(
+    world: tuple[GateRules, World, int], shuffle: int
+) -> None:
     gate, answer, _ = world
     whole, stored = run(gate, answer)
     chance, parts = random.Random(shuffle), dict[AnswerKey, StoredAnswer]()
@@ -282,5 +313,6 @@ def test_order_and_interruptions_change_no_verdict(world: tuple[GateRules, World
     assert {*parts} == {*stored}
     assert len(stored) <= gate.max_runs, "but for second tries"
     assert gate.decide(
-        stored | {AnswerKey(1, side, 21): FAILS for side in SIDES if AnswerKey(1, side, 21) not in stored}
+        stored
+        | {AnswerKey(1, side, 21): FAILS for side in SIDES if AnswerKey(1, side, 21) not in stored}
     )

@@ -2,7 +2,15 @@
 
 import pytest
 
-from noxcli.compare.significance import Interval, chance, difference, loss_seen, needed_lead, quantile, row_seen
+from noxcli.compare.significance import (
+    Interval,
+    chance,
+    difference,
+    loss_seen,
+    needed_lead,
+    quantile,
+    row_seen,
+)
 
 ONES = [-1, -2, 0, -1, -1, -3, -1, -2, 0, -1]
 ONE_LARGE = [-5, *[0] * 9, *[-1] * 6]
@@ -33,7 +41,9 @@ def test_chance_of_a_sign_test(broken: int, fixed: int, share: float) -> None:
         (0.003, (0, 1, 2, 3, 5, 10, 20), (9, 12, 14, 16, 20, 28, 43)),
     ],
 )
-def test_least_rows_that_make_new_worse(level: float, fixed: tuple[int, ...], least: tuple[int, ...]) -> None:
+def test_least_rows_that_make_new_worse(
+    level: float, fixed: tuple[int, ...], least: tuple[int, ...]
+) -> None:
     found = [next(rows for rows in range(1, 99) if chance(rows, each) <= level) for each in fixed]
     assert found == [*least]
 
@@ -42,7 +52,9 @@ def test_ten_thousand_pairs_have_a_chance_too() -> None:
     assert 0 < chance(5200, 5000) < 0.03
 
 
-@pytest.mark.parametrize(("freedom", "value"), [(6, 3.1422), (9, 2.8214), (29, 2.4620), (99, 2.3646)])
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(6, 3.1422), (9, 2.8214), (29, 2.4620), (99, 2.3646)]
+)
 def test_quantiles_of_students_t(freedom: int, value: float) -> None:
     assert quantile(freedom, 0.01) == pytest.approx(value, abs=5e-5)
 
@@ -58,7 +70,9 @@ def test_quantiles_of_students_t(freedom: int, value: float) -> None:
         (ONE_LARGE, 0.0015, (-1.7922, -0.6875, 0.4172)),
     ],
 )
-def test_intervals_of_scores(differences: list[float], level: float, bounds: tuple[float, ...]) -> None:
+def test_intervals_of_scores(
+    differences: list[float], level: float, bounds: tuple[float, ...]
+) -> None:
     found = Interval.of(differences, level)
     assert found is not None
     assert (found.low, found.mean, found.high) == pytest.approx(bounds, abs=5e-5)
@@ -82,7 +96,9 @@ def test_leads_for_more_and_more_suspects() -> None:
     ("rows", "passing", "rounds", "points"),
     [(100, 0.95, 5, 6.9), (30, 0.95, 5, 15.5), (300, 0.85, 5, 5.5), (100, 0.95, 1, 17.6)],
 )
-def test_loss_that_a_green_gate_would_have_seen(rows: int, passing: float, rounds: int, points: float) -> None:
+def test_loss_that_a_green_gate_would_have_seen(
+    rows: int, passing: float, rounds: int, points: float
+) -> None:
     loss = loss_seen(rows, passing, rounds)
     assert loss is not None
     assert 100 * loss == pytest.approx(points, abs=0.05)
@@ -101,7 +117,8 @@ def test_a_score_takes_a_share_of_the_error_from_the_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "passing", "shares"), [(30, 0.95, (22, 58, 84)), (100, 0.85, (9, 38, 73)), (300, 0.85, (6, 28, 69))]
+    ("rows", "passing", "shares"),
+    [(30, 0.95, (22, 58, 84)), (100, 0.85, (9, 38, 73)), (300, 0.85, (6, 28, 69))],
 )
 def test_one_row_that_turned_bad(rows: int, passing: float, shares: tuple[int, ...]) -> None:
     found = [100 * row_seen(rows, passing, now) for now in (0.5, 0.3, 0.1)]

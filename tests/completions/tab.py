@@ -128,7 +128,9 @@ class Typed:
             if path.exists() and (text := path.read_text()).endswith(end):
                 return text
             time.sleep(0.002)
-        raise AssertionError(f"no answer; the screen says:\n{self.screen.read_text(errors='replace')}")
+        raise AssertionError(
+            f"no answer; the screen says:\n{self.screen.read_text(errors='replace')}"
+        )
 
 
 class Fish(Typed):
@@ -148,13 +150,21 @@ class Fish(Typed):
         answers = done.stdout.split("END\n")[:-1]
         assert len(answers) == len(lines)
         return [
-            {word: said for word, _, said in (found.partition("\t") for found in answer.splitlines())}
+            {
+                word: said
+                for word, _, said in (found.partition("\t") for found in answer.splitlines())
+            }
             for answer in answers
         ]
 
 
 def start(
-    name: str, home: Path, *, table: Path | None = None, first: str = "", environ: Mapping[str, str] | None = None
+    name: str,
+    home: Path,
+    *,
+    table: Path | None = None,
+    first: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> Typed:
     """Start the shell in an empty home, with a noxcli on PATH that writes down its arguments."""
     needs(name)
@@ -175,7 +185,9 @@ def start(
     }
     if name == "fish":
         return Fish(home, environ)
-    return Typed({"bash": ["bash", "--noprofile", "-i"], "zsh": ["zsh", "-d", "-i"]}[name], home, environ)
+    return Typed(
+        {"bash": ["bash", "--noprofile", "-i"], "zsh": ["zsh", "-d", "-i"]}[name], home, environ
+    )
 
 
 def pretend_programs(directory: Path, table: Path | None = None) -> Path:

@@ -27,11 +27,15 @@ HOSTILE = [
 
 
 def known(home: Path, url: str = "", profile: str = "") -> CompletionCache:
-    return CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, server_key(url, profile, {}))
+    return CompletionCache(
+        {"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, server_key(url, profile, {})
+    )
 
 
 def started(home: Path, run_id: str) -> None:
-    known(home).save_run(Run(run_id, "w-1", "running", created_at="2026-01-01T00:00:00Z"), "daily report")
+    known(home).save_run(
+        Run(run_id, "w-1", "running", created_at="2026-01-01T00:00:00Z"), "daily report"
+    )
 
 
 def text_input(label: str, number: int = 1) -> InputNode:
@@ -49,7 +53,9 @@ class Desk:
         return {word.replace("\\", "") for word in self.shell.offers(line)}
 
     def knows(self, *names: str) -> None:
-        known(self.home).save_workflows([Workflow(f"w-{number}", name) for number, name in enumerate(names, 1)])
+        known(self.home).save_workflows(
+            [Workflow(f"w-{number}", name) for number, name in enumerate(names, 1)]
+        )
 
     def takes(self, *nodes: InputNode) -> None:
         known(self.home).save_keys("w-1", nodes)
@@ -59,7 +65,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module", params=SHELLS)
-def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
     home = tmp_path_factory.mktemp(request.param)
     with closing(start(request.param, home)) as shell:
         yield Desk(shell, home)
@@ -69,7 +77,12 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ("name", "quote"),
     [
         # In the plain run, each name is in one kind of quotes.
-        pytest.param(name, quote, marks=() if (turn + place) % 3 == 0 else pytest.mark.wide, id=f"{name}-{kind}")
+        pytest.param(
+            name,
+            quote,
+            marks=() if (turn + place) % 3 == 0 else pytest.mark.wide,
+            id=f"{name}-{kind}",
+        )
         for turn, name in enumerate(HOSTILE)
         for place, (kind, quote) in enumerate({"bare": "", "single": "'", "double": '"'}.items())
     ],
@@ -100,7 +113,11 @@ def test_names_and_aliases(desk: Desk) -> None:
     desk.knows("demo", "daily report")
     known(desk.home).save_settings([], {"day": "daily report"})
 
-    assert desk.offers("noxcli run ") == desk.offers("noxcli inputs ") == {"demo", "daily report", "day"}
+    assert (
+        desk.offers("noxcli run ")
+        == desk.offers("noxcli inputs ")
+        == {"demo", "daily report", "day"}
+    )
     assert desk.shell.becomes("noxcli run --json dai\t") == ["run", "--json", "daily report"]
     known(desk.home).save_settings([], {})
 
@@ -115,7 +132,11 @@ def test_the_keys_of_the_workflow_on_the_line(desk: Desk) -> None:
         assert desk.offers(f"noxcli run --raw x {named} --json ") == everything
     assert desk.offers("noxcli run daily\\ report User\\ ") == {"User Input=", "User Limit:="}
     assert desk.offers("noxcli run other ") == set()
-    assert desk.shell.becomes("noxcli run daily\\ report User\\ L\t3") == ["run", "daily report", "User Limit:=3"]
+    assert desk.shell.becomes("noxcli run daily\\ report User\\ L\t3") == [
+        "run",
+        "daily report",
+        "User Limit:=3",
+    ]
     assert desk.shell.becomes("noxcli run w-1 a\\\\:b\t1") == ["run", "w-1", "a\\:b\\@c\\=d=1"]
 
 
@@ -144,7 +165,10 @@ def test_runs_in_the_order_in_which_noxcli_tells_them(desk: Desk) -> None:
         started(desk.home, f"r-{number}")
 
     for verb in ["wait", "stop", "stream", "fetch-output", "wait r-1"]:
-        assert list(desk.shell.offers(f"noxcli {verb} ")) == ["@last", *(f"r-{number}" for number in range(1, 10))]
+        assert list(desk.shell.offers(f"noxcli {verb} ")) == [
+            "@last",
+            *(f"r-{number}" for number in range(1, 10)),
+        ]
     if desk.shell.name == "zsh":  # where a second Tab takes the first
         assert desk.shell.becomes("noxcli wait r-\t\t") == ["wait", "r-1"]
     if desk.shell.name != "bash":  # which shows only words
@@ -179,7 +203,12 @@ def test_bash_in_other_moods(tmp_path: Path, mood: str) -> None:
         assert shell.becomes("noxcli wait r\t") == ["wait", "r-1"]
         typed = shell.becomes("noxcli run w --format=js\tkey=@pr\t")
         assert typed == ["run", "w", "--format=json", "key=@prompt file.txt"]
-        assert shell.becomes("noxcli run w --output-dir ru\tx") == ["run", "w", "--output-dir", "run/x"]
+        assert shell.becomes("noxcli run w --output-dir ru\tx") == [
+            "run",
+            "w",
+            "--output-dir",
+            "run/x",
+        ]
         assert desk.untouched()
 
 

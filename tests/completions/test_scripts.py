@@ -50,7 +50,9 @@ def nasty_app() -> typer.Typer:
 
 
 @pytest.fixture(scope="module", params=["bash", "zsh", "fish"])
-def nasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
+def nasty(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Typed]:
     """A shell that completes that program, in a directory with one file."""
     home = tmp_path_factory.mktemp(request.param)
     path = home / "complete.tsv"
@@ -60,7 +62,9 @@ def nasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield shell
 
 
-@pytest.mark.parametrize(("shell", "script"), [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")])
+@pytest.mark.parametrize(
+    ("shell", "script"), [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")]
+)
 def test_a_command_prints_them(noxcli: Noxcli, shell: str, script: str) -> None:
     assert noxcli("completion", shell).out == (SCRIPTS / script).read_bytes()
 
@@ -75,7 +79,10 @@ def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
 def test_help_arrives_as_it_was_written(nasty: Typed) -> None:
     assert set(nasty.offers("noxcli ")) == {"nasty", "plain"}
     said = [nasty.offers("noxcli na")["nasty"]]
-    said += [nasty.offers(f"noxcli nasty {option}")[option] for option in ["--option", "--flag", "--no-flag"]]
+    said += [
+        nasty.offers(f"noxcli nasty {option}")[option]
+        for option in ["--option", "--flag", "--no-flag"]
+    ]
 
     if nasty.name != "bash":  # which shows none
         assert [text.partition(" -- ")[2] or text for text in said] == [NASTY] * 4
@@ -85,21 +92,34 @@ def test_help_arrives_as_it_was_written(nasty: Typed) -> None:
 def test_fixed_words_and_files_side_by_side(nasty: Typed) -> None:
     assert set(nasty.offers("noxcli plain ")) == {"bash", "zsh"}
     assert set(nasty.offers("noxcli plain bash n")) == {"needed.txt", "none"}
-    assert {word.rpartition("=")[2] for word in nasty.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
+    assert {word.rpartition("=")[2] for word in nasty.offers("noxcli plain --log=n")} == {
+        "needed.txt",
+        "none",
+    }
 
 
 @pytest.mark.parametrize(
     ("shell", "asks", "told"),
     [
-        ("bash", ["-c", ". ~/.local/share/bash-completion/completions/noxcli; complete -p noxcli"], "_noxcli"),
+        (
+            "bash",
+            ["-c", ". ~/.local/share/bash-completion/completions/noxcli; complete -p noxcli"],
+            "_noxcli",
+        ),
         ("fish", ["-c", "complete -C 'noxcli fetch'"], "fetch-output"),
         ("zsh", ["-i", "-c", "print $_comps[noxcli]"], "_noxcli"),
     ],
 )
-def test_a_shell_finds_it_where_the_docs_write_it(tmp_path: Path, shell: str, asks: list[str], told: str) -> None:
+def test_a_shell_finds_it_where_the_docs_write_it(
+    tmp_path: Path, shell: str, asks: list[str], told: str
+) -> None:
     needs(shell)
     page = (SCRIPTS.parent / "docs" / "completion.md").read_text()
-    (block,) = [block for block in re.findall(r"```bash\n(.*?)```", page, re.S) if f"completion {shell} " in block]
+    (block,) = [
+        block
+        for block in re.findall(r"```bash\n(.*?)```", page, re.S)
+        if f"completion {shell} " in block
+    ]
     (tmp_path / ".zshrc").write_text(re.findall("with `(fpath.*?)` in", page)[0])
     path = f"{forks.directory()}:{os.environ['PATH']}"  # fish completes only commands that exist
     env = {**environment("http://127.0.0.1:9"), "HOME": str(tmp_path), "PATH": path, "TERM": "dumb"}

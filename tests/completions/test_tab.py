@@ -21,7 +21,9 @@ VERBS = {name: typer.Context(verb_named(name), parent=CONTEXT) for name in NAMES
 
 
 @pytest.fixture(scope="module", params=SHELLS)
-def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
+def shell(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Typed]:
     """A shell in a directory with some files."""
     home = tmp_path_factory.mktemp(request.param)
     with closing(start(request.param, home)) as started:
@@ -50,10 +52,19 @@ def test_verbs(shell: Typed) -> None:
 def test_options_of_each_verb(shell: Typed) -> None:
     every = shell.offers_each([f"noxcli {name} -" for name in VERBS])
     for (name, verb), offered in zip(VERBS.items(), every, strict=True):
-        shown = [param for param in verb.command.get_params(verb) if not getattr(param, "hidden", False)]
-        declared = {word for param in shown for word in (*param.opts, *param.secondary_opts) if word.startswith("-")}
+        shown = [
+            param for param in verb.command.get_params(verb) if not getattr(param, "hidden", False)
+        ]
+        declared = {
+            word
+            for param in shown
+            for word in (*param.opts, *param.secondary_opts)
+            if word.startswith("-")
+        }
         assert set(offered) == declared, name
-    assert set(shell.offers("noxcli run --")) == {word for word in shell.offers("noxcli run -") if word[:2] == "--"}
+    assert set(shell.offers("noxcli run --")) == {
+        word for word in shell.offers("noxcli run -") if word[:2] == "--"
+    }
 
 
 @pytest.mark.parametrize(
@@ -108,8 +119,14 @@ def test_no_options_behind_two_dashes(shell: Typed) -> None:
     ("typed", "argv"),
     [
         ("noxcli str\tRUN --form\tjs\t", ["stream", "RUN", "--format json"]),
-        ("noxcli run WORKFLOW --format=js\tkey=@pr\t", ["run", "WORKFLOW", "--format=json", "key=@prompt file.txt"]),
-        ("noxcli run WORKFLOW key:=@pr\t--qui\t", ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"]),
+        (
+            "noxcli run WORKFLOW --format=js\tkey=@pr\t",
+            ["run", "WORKFLOW", "--format=json", "key=@prompt file.txt"],
+        ),
+        (
+            "noxcli run WORKFLOW key:=@pr\t--qui\t",
+            ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"],
+        ),
         ('noxcli run WORKFLOW "key=@pr\t', ["run", "WORKFLOW", "key=@prompt file.txt"]),
         ("noxcli run WORKFLOW key=@run\t/x", ["run", "WORKFLOW", "key=@run/x"]),
         ("noxcli run WORKFLOW --output-dir=ru\t/x", ["run", "WORKFLOW", "--output-dir=run/x"]),

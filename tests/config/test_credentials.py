@@ -23,7 +23,11 @@ def asks(noxcli: Noxcli, sandbox: Sandbox, command: str, *more: str) -> Result:
     """Ask the sandbox with the key that a command prints."""
     path = Path.home() / "config.toml"
     path.write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = {command}\n')
-    environ = {"NOXCLI_STATE_DIR": str(Path.home() / "state"), "NOXCLI_CONFIG": str(path), "NOXCLI_PROFILE": "p"}
+    environ = {
+        "NOXCLI_STATE_DIR": str(Path.home() / "state"),
+        "NOXCLI_CONFIG": str(path),
+        "NOXCLI_PROFILE": "p",
+    }
     return Noxcli(environ, noxcli.clock)("inputs", "demo", "--retry-for", "0", *more)
 
 
@@ -42,7 +46,9 @@ def sh(script: str) -> str:
     ],
     ids=["text", "list", "more-lines", "white-space", "quotes"],
 )
-def test_the_first_line_that_a_command_prints_is_the_key(noxcli: Noxcli, sandbox: Sandbox, command: str) -> None:
+def test_the_first_line_that_a_command_prints_is_the_key(
+    noxcli: Noxcli, sandbox: Sandbox, command: str
+) -> None:
     result = asks(noxcli, sandbox, command)
     assert (result.code, result.err.count("\n")) == (0, 1), result.err
 
@@ -55,18 +61,29 @@ def test_the_first_line_that_a_command_prints_is_the_key(noxcli: Noxcli, sandbox
         (sh(f"echo {SECRET}; kill -9 $$"), "(PLACE) was killed by signal 9; run it by hand"),
         ("'true'", "the command true (PLACE) is empty"),
         (sh(f"echo; echo {SECRET}"), "the command sh (PLACE) is empty"),
-        (sh(r"printf '\\001\\377'".replace("'", '"')), "(PLACE) contains a line break or another invalid character"),
-        (f"['no-such-command', '{SECRET}']", "can't run the command no-such-command (PLACE): no such file"),
+        (
+            sh(r"printf '\\001\\377'".replace("'", '"')),
+            "(PLACE) contains a line break or another invalid character",
+        ),
+        (
+            f"['no-such-command', '{SECRET}']",
+            "can't run the command no-such-command (PLACE): no such file",
+        ),
         ("['/']", "can't run the command / (PLACE): permission denied; check api_key_command"),
         ("'yes'", "the command yes (PLACE) prints more than a key"),
-        ("'''echo $(echo sandbox-key)'''", "answered 401"),  # no shell: the text is printed unchanged
+        (
+            "'''echo $(echo sandbox-key)'''",
+            "answered 401",
+        ),  # no shell: the text is printed unchanged
         ("['echo', '*']", "answered 401"),
     ],
 )
 def test_a_command_that_gives_no_key_is_told(
     noxcli: Noxcli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, command: str, told: str
 ) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a directory that may not be read would be another reason
+    monkeypatch.setenv(
+        "PATH", "/usr/bin:/bin"
+    )  # a directory that may not be read would be another reason
     result = asks(noxcli, sandbox, command)
     place = f"{Path.home()}/config.toml:profile.p.api_key_command"
     assert (result.code, result.out) == (4, b"")
@@ -86,7 +103,9 @@ def test_a_command_that_takes_too_long_is_ended(
     assert time.monotonic() - began < 4
 
 
-def test_a_command_reads_nothing_and_runs_beside_the_file(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_command_reads_nothing_and_runs_beside_the_file(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path
+) -> None:
     (tmp_path / "elsewhere").mkdir()
     os.chdir(tmp_path / "elsewhere")
     (tmp_path / "tell").write_text("#!/bin/sh\ncat - > /dev/null\necho sandbox-key\n")
@@ -94,7 +113,9 @@ def test_a_command_reads_nothing_and_runs_beside_the_file(noxcli: Noxcli, sandbo
     assert asks(noxcli, sandbox, "'./tell'").code == 0
 
 
-def test_a_command_may_speak_to_the_user(noxcli: Noxcli, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_may_speak_to_the_user(
+    noxcli: Noxcli, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert asks(noxcli, sandbox, sh("echo touch the token >&2; echo sandbox-key")).code == 0
     assert capfd.readouterr().err == "touch the token\n"
 
@@ -113,7 +134,9 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
     key.parent.mkdir()
     key.write_text(sandbox.key)
     key.chmod(0o600)
-    (tmp_path / "c.toml").write_text(f"[profile.p]\nbase_url = '{sandbox.url}'\napi_key_command = ['cat', '{key}']\n")
+    (tmp_path / "c.toml").write_text(
+        f"[profile.p]\nbase_url = '{sandbox.url}'\napi_key_command = ['cat', '{key}']\n"
+    )
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -127,7 +150,9 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
             listed += captured(["ps", "axww", "-o", "args"], env).stdout
             time.sleep(0.02)
         out, err = ended_by(process, signal.SIGINT)
-    others = [call(*argv, env=env) for argv in (["doctor"], ["doctor", "--json"], ["wait", "no-such-run"])]
+    others = [
+        call(*argv, env=env) for argv in (["doctor"], ["doctor", "--json"], ["wait", "no-such-run"])
+    ]
     said = [out, err, *(stream for done in others for stream in (done.stdout, done.stderr))]
     written = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert process.returncode == 130, err

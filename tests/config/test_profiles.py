@@ -41,9 +41,16 @@ def asks(noxcli: Noxcli, *more: str, environ: dict[str, str] | None = None) -> R
     [("a", "b", "c", "a"), (None, "b", "c", "b"), (None, None, "c", "c"), (None, "", "c", "c")],
 )
 def test_flag_then_variable_then_file_choose_the_profile(
-    bare: Noxcli, sandbox: Sandbox, flag: str | None, variable: str | None, default: str, chosen: str
+    bare: Noxcli,
+    sandbox: Sandbox,
+    flag: str | None,
+    variable: str | None,
+    default: str,
+    chosen: str,
 ) -> None:
-    others = "".join(f'[profile.{name}]\nbase_url = "https://{name}"\n' for name in "abc" if name != chosen)
+    others = "".join(
+        f'[profile.{name}]\nbase_url = "https://{name}"\n' for name in "abc" if name != chosen
+    )
     user_file(f'default_profile = "{default}"\n{profile(sandbox, name=chosen)}{others}')
     environ = {} if variable is None else {"NOXCLI_PROFILE": variable}
     assert asks(bare, *([] if flag is None else ["--profile", flag]), environ=environ).code == 0
@@ -66,7 +73,9 @@ def test_a_named_file_that_is_missing_is_told(noxcli: Noxcli) -> None:
     assert "no/such.toml; check NOXCLI_CONFIG" in result.err
 
 
-def test_a_profile_that_is_missing_is_told_with_those_there_are(bare: Noxcli, sandbox: Sandbox) -> None:
+def test_a_profile_that_is_missing_is_told_with_those_there_are(
+    bare: Noxcli, sandbox: Sandbox
+) -> None:
     user_file(profile(sandbox) + profile(sandbox, name="home"))
     result = asks(bare, "--profile", "wrok")
     assert result.code == 2
@@ -95,7 +104,8 @@ def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbo
     assert f"follow it with: noxcli stream --profile 'my work' {run}\n" in detached.err
     paused = bare("wait", run, "--on-pause", "exit", "--profile", "my work", "--json")
     assert (
-        paused.json["error"]["hint"] == f"give it in Noxus, then continue with: noxcli wait --profile 'my work' {run}"
+        paused.json["error"]["hint"]
+        == f"give it in Noxus, then continue with: noxcli wait --profile 'my work' {run}"
     )
     elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
     assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
@@ -128,7 +138,9 @@ def test_another_path_on_the_same_server_is_the_same_server(bare: Noxcli, sandbo
     assert asks(bare, "--base-url", f"{sandbox.url}/elsewhere").code == 5  # it was asked
 
 
-def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sandbox: Sandbox) -> None:
+def test_a_key_from_the_environment_may_go_to_a_profiles_server(
+    bare: Noxcli, sandbox: Sandbox
+) -> None:
     user_file(f'default_profile = "p"\n[profile.p]\nbase_url = "{sandbox.url}"\n')
     assert asks(bare, environ={"NOXUS_API_KEY": sandbox.key}).code == 0
 
@@ -141,34 +153,73 @@ def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sa
     [
         ("a = ", "is not valid TOML: "),
         ("profile = 1", "config.toml:profile must be a table; begin it with [profile]"),
-        ("default_profle = 'p'", "config.toml:default_profle: there is no such setting; did you mean default_profile?"),
+        (
+            "default_profle = 'p'",
+            "config.toml:default_profle: there is no such setting; did you mean default_profile?",
+        ),
         (
             "default_profile = 1",
             'config.toml:default_profile must be a non-empty string; write it like default_profile = "..."',
         ),
         ("default_profile = 'q'", "has no profile 'q' ("),
-        ("[profile.p]\nbase_ulr = 'https://h'", "config.toml:profile.p.base_ulr: there is no such setting; did you"),
+        (
+            "[profile.p]\nbase_ulr = 'https://h'",
+            "config.toml:profile.p.base_ulr: there is no such setting; did you",
+        ),
         ("[profile.p]\nbase_url = 7", "config.toml:profile.p.base_url must be a non-empty string"),
         (
             "[profile.p]\napi_key = 'S3CRET'",
             "config.toml:profile.p.api_key: API keys do not belong in config files; use api",
         ),
-        ("[profile.p]\napi_key_command = []", "config.toml:profile.p.api_key_command is not a valid command"),
-        ("[profile.p]\napi_key_command = [1]", "config.toml:profile.p.api_key_command is not a valid command"),
-        ("[profile.p]\napi_key_command = 'a \"S3CRET'", "config.toml:profile.p.api_key_command is not a valid command"),
-        ("[profile.p]\napi_key_file = 'k'", "config.toml:profile.p.api_key_file: there is no such setting"),
-        ("[profile.p.defaults]\ntimeuot = '5'", "config.toml:profile.p.defaults.timeuot: there is no such setting"),
-        ("[profile.p.defaults]\nformat = 'json'", "defaults.format: there is no such setting; these may have defaults"),
-        ("[profile.p.defaults]\ntimeout = true", "config.toml:profile.p.defaults.timeout must be a string or a number"),
-        ("[profile.p.defaults]\ntimeout = 'S3CRE'", "config.toml:profile.p.defaults.timeout, for --timeout: "),
+        (
+            "[profile.p]\napi_key_command = []",
+            "config.toml:profile.p.api_key_command is not a valid command",
+        ),
+        (
+            "[profile.p]\napi_key_command = [1]",
+            "config.toml:profile.p.api_key_command is not a valid command",
+        ),
+        (
+            "[profile.p]\napi_key_command = 'a \"S3CRET'",
+            "config.toml:profile.p.api_key_command is not a valid command",
+        ),
+        (
+            "[profile.p]\napi_key_file = 'k'",
+            "config.toml:profile.p.api_key_file: there is no such setting",
+        ),
+        (
+            "[profile.p.defaults]\ntimeuot = '5'",
+            "config.toml:profile.p.defaults.timeuot: there is no such setting",
+        ),
+        (
+            "[profile.p.defaults]\nformat = 'json'",
+            "defaults.format: there is no such setting; these may have defaults",
+        ),
+        (
+            "[profile.p.defaults]\ntimeout = true",
+            "config.toml:profile.p.defaults.timeout must be a string or a number",
+        ),
+        (
+            "[profile.p.defaults]\ntimeout = 'S3CRE'",
+            "config.toml:profile.p.defaults.timeout, for --timeout: ",
+        ),
         (
             "[profile.p.defaults]\nidle_timeout = 'S3CRE'",
             "config.toml:profile.p.defaults.idle_timeout, for idle_timeout: ",
         ),
-        ("[profile.p.defaults]\nconnect_timeout = 0", "for connect_timeout: must be more than zero; write 10s"),
-        ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a must be a non-empty string"),
+        (
+            "[profile.p.defaults]\nconnect_timeout = 0",
+            "for connect_timeout: must be more than zero; write 10s",
+        ),
+        (
+            "[profile.p.aliases]\na = ''",
+            "config.toml:profile.p.aliases.a must be a non-empty string",
+        ),
         ("[profile.p]\nbase_url = 'http://h'\napi_key_command = 'a'", "plain http to h"),
-        ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is not a valid http(s) address"),
+        (
+            "[profile.p]\nbase_url = 'h'\napi_key_command = 'a'",
+            "base URL 'h' is not a valid http(s) address",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(bare: Noxcli, text: str, told: str) -> None:
@@ -204,7 +255,9 @@ def test_the_nearest_file_up_to_the_repositorys_root_counts(
 ) -> None:
     root, below = tmp_path / "root", tmp_path / "root" / "a" / "b"
     below.mkdir(parents=True)
-    (root / ".git").mkdir() if marker == "directory" else (root / ".git").write_text("gitdir: elsewhere")
+    (root / ".git").mkdir() if marker == "directory" else (root / ".git").write_text(
+        "gitdir: elsewhere"
+    )
     monkeypatch.chdir(below)
     project('[aliases]\nd = "demo"', tmp_path)
     assert noxcli("inputs", "d").code == 5, "above the root nothing is looked for"
@@ -216,10 +269,20 @@ def test_the_nearest_file_up_to_the_repositorys_root_counts(
 
 @pytest.mark.parametrize(
     ("here", "file", "counts"),
-    [("home/a", ".", False), ("home/a", "home", True), ("shared/a", "shared", False), ("shared", "shared", True)],
+    [
+        ("home/a", ".", False),
+        ("home/a", "home", True),
+        ("shared/a", "shared", False),
+        ("shared", "shared", True),
+    ],
 )
 def test_without_a_repository_the_search_ends_at_home_or_here(
-    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, file: str, counts: bool
+    noxcli: Noxcli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    here: str,
+    file: str,
+    counts: bool,
 ) -> None:
     for directory in ("home/a", "shared/a"):
         (tmp_path / directory).mkdir(parents=True)
@@ -250,7 +313,9 @@ def test_a_directory_that_is_gone_has_no_project(
         "[profile.work]\nbase_url = 'https://elsewhere'",
     ],
 )
-def test_a_project_has_no_say_in_where_keys_go(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str) -> None:
+def test_a_project_has_no_say_in_where_keys_go(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str
+) -> None:
     project(text, tmp_path)
     result = asks(noxcli)
     assert (result.code, result.out) == (2, b"")
@@ -281,9 +346,17 @@ def test_an_alias_stands_for_an_id_or_a_name(noxcli: Noxcli, tmp_path: Path) -> 
 def test_an_id_that_is_gone_is_named_with_its_alias(noxcli: Noxcli, tmp_path: Path) -> None:
     gone = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     project(f'[aliases]\nold = "{gone}"\n', tmp_path)
-    for argv in (["run", "old"], ["run", "old", "--no-check"], ["inputs", "old"], ["versions", "old"]):
+    for argv in (
+        ["run", "old"],
+        ["run", "old", "--no-check"],
+        ["inputs", "old"],
+        ["versions", "old"],
+    ):
         result = noxcli(*argv)
-        assert (result.code, f"; check the id {gone!r} of the alias 'old' and the key's" in result.err) == (5, True)
+        assert (
+            result.code,
+            f"; check the id {gone!r} of the alias 'old' and the key's" in result.err,
+        ) == (5, True)
 
 
 def test_an_id_wins_over_an_alias_and_an_alias_over_a_name(noxcli: Noxcli, tmp_path: Path) -> None:
@@ -306,7 +379,9 @@ LAYERS = ["flag", "variable", "project", "profile"]
 
 
 @pytest.mark.parametrize("strongest", LAYERS)
-def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: Path, strongest: str) -> None:
+def test_flag_then_variable_then_project_then_profile(
+    noxcli: Noxcli, tmp_path: Path, strongest: str
+) -> None:
     # The strongest says to exit at a pause, all weaker ones to wait for its end.
     says = dict.fromkeys(LAYERS[LAYERS.index(strongest) :], "wait") | {strongest: "exit"}
     user_file(f"default_profile = 'p'\n[profile.p.defaults]\non_pause = '{says['profile']}'\n")
@@ -332,7 +407,10 @@ def test_a_bad_default_in_the_environment_is_told(noxcli: Noxcli) -> None:
 def test_limits_that_are_no_options_are_settings(noxcli: Noxcli, sandbox: Sandbox) -> None:
     result = noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "-5"})
     assert (result.code, sandbox.requests) == (2, [])
-    assert "NOXCLI_IDLE_TIMEOUT, for idle_timeout: '-5' is not a valid duration; write 90, 30s" in result.err
+    assert (
+        "NOXCLI_IDLE_TIMEOUT, for idle_timeout: '-5' is not a valid duration; write 90, 30s"
+        in result.err
+    )
     assert noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "50ms"}).code == 0
     assert noxcli("run", "demo", "--idle-timeout", "5").code == 2
 
@@ -350,7 +428,10 @@ def test_an_example_is_a_file_that_counts(tmp_path: Path, text: str) -> None:
     else:
         project(text, tmp_path)
     configured = read_configured(os.environ)
-    assert configured.layers[-1 if "profile" in text else -2].values["timeout"].value in {"10m", "30m"}
+    assert configured.layers[-1 if "profile" in text else -2].values["timeout"].value in {
+        "10m",
+        "30m",
+    }
 
 
 def test_an_empty_file_switches_profiles_off(noxcli: Noxcli) -> None:

@@ -35,7 +35,9 @@ def settings(url: str | None, key_file: str | None, environ: dict[str, str]) -> 
         ("http://127.255.255.254", {}, "http://127.255.255.254"),
     ],
 )
-def test_the_server_is_named_by_flag_variables_or_default(flag: str | None, environ: dict[str, str], url: str) -> None:
+def test_the_server_is_named_by_flag_variables_or_default(
+    flag: str | None, environ: dict[str, str], url: str
+) -> None:
     assert settings(flag, None, {**KEY, **environ}).url == url
 
 
@@ -43,12 +45,19 @@ def test_the_strongest_of_what_names_a_server_counts() -> None:
     names = ("--base-url", "NOXCLI_BASE_URL", "NOXUS_BACKEND_URL", "--profile", "NOXCLI_PROFILE")
     given = {name: f"https://{number}.example" for number, name in enumerate(names)}
     for name in names:
-        flag, variables = given.get("--base-url"), {key: value for key, value in given.items() if key.startswith("NO")}
+        flag, variables = (
+            given.get("--base-url"),
+            {key: value for key, value in given.items() if key.startswith("NO")},
+        )
         for_tab = server_key(flag or "", given.get("--profile", ""), variables)
         assert for_tab == server_key(given[name], "", {})
-        source = next((source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None)
+        source = next(
+            (source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None
+        )
         profile = Layer({"base_url": Setting("base_url", given[source], "place")} if source else {})
-        without = read_configured({**KEY, **{name: url for name, url in variables.items() if name != "NOXCLI_PROFILE"}})
+        without = read_configured(
+            {**KEY, **{name: url for name, url in variables.items() if name != "NOXCLI_PROFILE"}}
+        )
         configured = replace(without, layers=(*without.layers[:-1], profile))
         assert load_settings(configured, flag).url == given.pop(name)
     assert settings(None, None, KEY).url == DEFAULT_URL
@@ -74,7 +83,15 @@ def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://h", "http://127.0.0.1.h", "http://localhost.h", "http://10.0.0.1", "http://0.0.0.0", "http://[::]"]
+    "url",
+    [
+        "http://h",
+        "http://127.0.0.1.h",
+        "http://localhost.h",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://[::]",
+    ],
 )
 @pytest.mark.parametrize("allowed", [True, False])
 def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> None:
@@ -114,7 +131,9 @@ EVERYWHERE = {"NOXCLI_API_KEY_FILE": "env.key", "NOXCLI_API_KEY": "own-key", **K
     ],
 )
 @pytest.mark.usefixtures("files")
-def test_the_key_is_named_by_flag_files_or_variables(flag: str | None, without: tuple[str, ...], key: str) -> None:
+def test_the_key_is_named_by_flag_files_or_variables(
+    flag: str | None, without: tuple[str, ...], key: str
+) -> None:
     environ = {name: value for name, value in EVERYWHERE.items() if name not in without}
     assert settings(None, flag, environ).key == key
 

@@ -35,7 +35,9 @@ def asks(noxcli: Noxcli, **environ: str) -> Result:
     ],
     ids=["dots", "arrays", "tables", "digits", "hexadecimal", "name", "size"],
 )
-def test_a_project_file_that_asks_too_much_is_refused(noxcli: Noxcli, sandbox: Sandbox, text: str, told: str) -> None:
+def test_a_project_file_that_asks_too_much_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, text: str, told: str
+) -> None:
     Path(PROJECT_FILE).write_text(text)
     result = asks(noxcli)
     assert (result.code, result.out, result.err.count("\n"), sandbox.requests) == (2, b"", 1, [])
@@ -51,10 +53,14 @@ def test_a_config_file_that_is_no_file_is_refused(noxcli: Noxcli, device: str) -
         server.bind("socket")
     result = asks(noxcli, NOXCLI_CONFIG=device)
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert ("larger than 256 KiB" if device == "/dev/zero" else "it is not a regular file") in result.err
+    assert (
+        "larger than 256 KiB" if device == "/dev/zero" else "it is not a regular file"
+    ) in result.err
 
 
-def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_handle_for_a_config_file_is_temporary(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -76,16 +82,25 @@ def test_a_key_file_is_as_large_as_a_key(noxcli: Noxcli, size: int) -> None:
     Path("k").touch(0o600)
     os.truncate("k", size)
     result = noxcli("inputs", "demo", "--api-key-file", "k")
-    assert (result.code, "contains more than a key; check --api-key-file" in result.err) == (4, True)
+    assert (result.code, "contains more than a key; check --api-key-file" in result.err) == (
+        4,
+        True,
+    )
     assert "contains more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
 
 
-@given(any_text(max_size=200) | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200) | st.binary(max_size=200))
+@given(
+    any_text(max_size=200)
+    | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200)
+    | st.binary(max_size=200)
+)
 def test_whatever_is_in_it_a_file_is_a_table_or_a_problem(
     tmp_path_factory: pytest.TempPathFactory, content: str | bytes
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+    path.write_bytes(
+        content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+    )
     for read in (read_table, lambda path: read_project_file(path, Path("config.toml"))):
         with suppress(ConfigProblem):
             read(path)

@@ -35,7 +35,9 @@ def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
         assert len(sandbox.runs("review")) == 4 * 5 + 4 + 2 * 12, "the row that seemed broken"
 
         prompt = "noxcli export review | grep -c 'Answer the customer politely'"
-        assert shell(f"{prompt} || true", sandbox, tmp_path) == "0\n", "an imported version is not in use yet"
+        assert shell(f"{prompt} || true", sandbox, tmp_path) == "0\n", (
+            "an imported version is not in use yet"
+        )
         shell(merged, sandbox, tmp_path)
         answers = len(sandbox.runs("review"))
         assert shell(f"{checker}echo $?\n", sandbox, tmp_path) == "0\n"
@@ -45,14 +47,18 @@ def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_fails_the_judged_table(tmp_path: Path) -> None:
     def script(inputs: dict[str, Any]) -> list[State]:
-        return [State("failed")] if inputs["Question"] == "Do you ship to Norway?" and _is_new(inputs) else []
+        return (
+            [State("failed")]
+            if inputs["Question"] == "Do you ship to Norway?" and _is_new(inputs)
+            else []
+        )
 
     failing = [replace(each, script=script) if each.name == "review" else each for each in BUILT_IN]
     with Sandbox(failing, speed=100) as sandbox:
         shell(BLOCKS[0] + BLOCKS[1], sandbox, tmp_path)
         assert shell(f"{BLOCKS[-1].rstrip()} || echo $?\n", sandbox, tmp_path) == "11\n"
         judged = [json.loads(line) for line in (tmp_path / "judged.jsonl").read_text().splitlines()]
-        assert {line["id"]: line["columns"]["code"] for line in judged if line["result"]["exit_code"]} == {
-            "norway new": 1
-        }
+        assert {
+            line["id"]: line["columns"]["code"] for line in judged if line["result"]["exit_code"]
+        } == {"norway new": 1}
         assert len(judged) == 10

@@ -8,7 +8,11 @@ from noxcli.sandbox.switches import Switches
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-ROWS = [line.strip("| ").split(" | ") for line in TEXT.splitlines() if re.match(r"\| (?!assumption \|)", line)]
+ROWS = [
+    line.strip("| ").split(" | ")
+    for line in TEXT.splitlines()
+    if re.match(r"\| (?!assumption \|)", line)
+]
 KINDS = {"docs", "SDK", "inferred", "client", "seen", "assumed"}
 
 
@@ -30,5 +34,8 @@ def test_each_link_to_the_docs_shows_its_page() -> None:
     links = re.findall(r"\]\(([^)]+)\)", TEXT)
     docs = {link for link in links if link.startswith("https://docs.noxus.ai")}
     pages = re.findall(r"docs: \[([^]]+)\]\(https://docs\.noxus\.ai/([^)]+)\)", TEXT)
-    assert docs == {"https://docs.noxus.ai", *(f"https://docs.noxus.ai/{page}" for _, page in pages)}
+    assert docs == {
+        "https://docs.noxus.ai",
+        *(f"https://docs.noxus.ai/{page}" for _, page in pages),
+    }
     assert all(shown == page for shown, page in pages)

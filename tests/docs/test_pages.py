@@ -20,7 +20,9 @@ MOST_LINES_OF_CHANGES = 60
 
 def paragraphs(page: Path) -> Iterator[str]:
     """Yield the paragraphs and list items of a page, without code and tables."""
-    text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     text = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
     yield from re.split(r"\n\n+|\n(?=[*-] |\d+\. )", text)
 
@@ -43,7 +45,10 @@ def named_at_the_head(page: Path) -> set[str]:
 def test_the_guide_is_short() -> None:
     assert sum(len(page.read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_IN_README
-    assert len((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= MOST_LINES_OF_CHANGES
+    assert (
+        len((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines())
+        <= MOST_LINES_OF_CHANGES
+    )
 
 
 def test_no_paragraph_is_long() -> None:
@@ -59,7 +64,9 @@ def test_no_paragraph_is_long() -> None:
 def test_a_page_names_the_workflows_of_the_sandbox() -> None:
     pages = [page for page in PAGES if page.stem not in OTHERS]
     wrong = [
-        f"{each.name}: {sorted(workflows_in(each))}" for each in pages if workflows_in(each) != named_at_the_head(each)
+        f"{each.name}: {sorted(workflows_in(each))}"
+        for each in pages
+        if workflows_in(each) != named_at_the_head(each)
     ]
     assert wrong == []
 
@@ -68,7 +75,10 @@ def command_lines(text: str) -> Iterator[list[str]]:
     """Yield the words after `noxcli` of each command line in a page's blocks and in its prose."""
     blocks = re.findall(r"^ *```.*?\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
     prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    for line in [*"\n".join(blocks).replace("\\\n", " ").splitlines(), *re.findall(r"`([^`\n]+)`", prose)]:
+    for line in [
+        *"\n".join(blocks).replace("\\\n", " ").splitlines(),
+        *re.findall(r"`([^`\n]+)`", prose),
+    ]:
         for _, words in re.findall(
             r"(^|[\s\[(`])noxcli ([a-z-]+[^|;&>)\]#]*)", re.sub(r"'[^']*'|\"[^\"]*\"", "X", line)
         ):
@@ -81,13 +91,20 @@ def test_each_command_line_has_a_verb_and_its_options(page: Path) -> None:
         if verb in {"--version", "--help"}:
             continue
         assert verb in VERBS, words
-        offered = {name for param in verb_named(verb).params for name in param.opts} | {"-h", "--help"}
+        offered = {name for param in verb_named(verb).params for name in param.opts} | {
+            "-h",
+            "--help",
+        }
         own = words[: words.index("--")] if "--" in words else words
-        unknown = {word.partition("=")[0] for word in own if word.startswith("-") and word != "-"} - offered
+        unknown = {
+            word.partition("=")[0] for word in own if word.startswith("-") and word != "-"
+        } - offered
         assert not unknown, (verb, *words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_has_one_title(page: Path) -> None:
-    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1

@@ -70,7 +70,14 @@ def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
     searched = {item["location"].partition("/")[0] for item in items}
     assert searched >= {"install", "reference", "rehearsing", "SECURITY"}
     assert searched.isdisjoint({"decisions", "architecture", "CHANGELOG", "CONTRIBUTING"})
-    texts = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
-    shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in texts.items()}
+    texts = {
+        str(path.relative_to(site)): path.read_text(encoding="utf-8")
+        for path in site.rglob("index.html")
+    }
+    shown = {
+        name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in texts.items()
+    }
     assert "JSON|@FILE|-" in shown["reference/commands/index.html"]
-    assert [name for name, text in shown.items() if re.search(r"\\(\||&[lg]t;|<(?!/code>))", text)] == []
+    assert [
+        name for name, text in shown.items() if re.search(r"\\(\||&[lg]t;|<(?!/code>))", text)
+    ] == []

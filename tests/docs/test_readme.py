@@ -18,16 +18,25 @@ README = (ROOT / "README.md").read_text()
 SDK = (ROOT / "docs" / "sdk.md").read_text()
 RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
-TABLE = SDK.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+TABLE = (
+    SDK.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+)
 # Pages whose blocks run one after another, as a reader would run them. Engines and Slack have their own tests.
-PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem not in {"engines", "slack"})
-BLOCKS = {page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
+PAGES = sorted(
+    page for page in (ROOT / "docs").glob("*.md") if page.stem not in {"engines", "slack"}
+)
+BLOCKS = {
+    page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES
+}
 GUIDE = {name for name, blocks in BLOCKS.items() if blocks}
 # What test_snippets.py, test_change.py and test_scripting.py run once, too, to see what it prints.
 SEEN = {"batch.md", "compare.md", "pull-request.md", "scripting.md", "test-a-change.md"}
 ONCE_OR_TWICE = [
     pytest.param(
-        page, again, id=f"{page}-{'twice' if again else 'once'}", marks=[pytest.mark.wide] * (again or page in SEEN)
+        page,
+        again,
+        id=f"{page}-{'twice' if again else 'once'}",
+        marks=[pytest.mark.wide] * (again or page in SEEN),
     )
     for page in sorted(GUIDE)
     for again in (False, True)
@@ -62,16 +71,28 @@ def test_there_is_something_to_test() -> None:
 
 def test_the_first_command_names_the_python_it_needs(tmp_path: Path) -> None:
     """With an older Python of this machine; there alone pip would search for minutes."""
-    older = [*Path(sys.base_prefix).parent.glob("3.*/bin/python3"), *Path("/usr/bin").glob("python3.*[0-9]")]
-    asked = [(path, captured([str(path), "-c", "import sys; print(*sys.version_info[:2])"], {})) for path in older]
-    found = [path for path, said in asked if said.returncode == 0 and said.stdout < "3 11" and said.stdout > "3 10"]
+    older = [
+        *Path(sys.base_prefix).parent.glob("3.*/bin/python3"),
+        *Path("/usr/bin").glob("python3.*[0-9]"),
+    ]
+    asked = [
+        (path, captured([str(path), "-c", "import sys; print(*sys.version_info[:2])"], {}))
+        for path in older
+    ]
+    found = [
+        path
+        for path, said in asked
+        if said.returncode == 0 and said.stdout < "3 11" and said.stdout > "3 10"
+    ]
     if not found:
         pytest.skip("there is no Python 3.10")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(found[0])
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "try", tmp_path / "scripts")
-    done = captured(["bash", "-c", SETUPS[0]], {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, cwd=tmp_path)
+    done = captured(
+        ["bash", "-c", SETUPS[0]], {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, cwd=tmp_path
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"noxcli needs Python 3\.11 or newer; python3 is 3\.10\.\d+\n", done.stderr)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "scripts"]
@@ -89,12 +110,17 @@ def test_every_recipe_can_be_pasted(name: str, lively: Sandbox, tmp_path: Path) 
 
 @pytest.mark.long(12)
 @pytest.mark.parametrize(("page", "again"), ONCE_OR_TWICE)
-def test_each_block_of_a_page_can_be_pasted_twice(page: str, tmp_path: Path, *, again: bool) -> None:
+def test_each_block_of_a_page_can_be_pasted_twice(
+    page: str, tmp_path: Path, *, again: bool
+) -> None:
     for name, text in FILES.findall((ROOT / "docs" / page).read_text()):
         (tmp_path / name).write_text(text)
     with Sandbox(BUILT_IN, speed=30) as sandbox:
         # One with a sandbox of its own leaves no server behind that could know it.
-        blocks = [TWICE.format(each) if again and "noxcli sandbox" not in each else each for each in BLOCKS[page]]
+        blocks = [
+            TWICE.format(each) if again and "noxcli sandbox" not in each else each
+            for each in BLOCKS[page]
+        ]
         assert shell("".join(blocks), sandbox, tmp_path).strip()
 
 
@@ -113,5 +139,7 @@ def names(lively: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, names: dict[str, str], tmp_path: Path) -> None:
+def test_an_sdk_snippets_line_runs(
+    line: str, lively: Sandbox, names: dict[str, str], tmp_path: Path
+) -> None:
     assert shell(line, lively, tmp_path, **names).strip()

@@ -29,7 +29,10 @@ def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_cell_shows_its_text() -> None:
-    assert cells.escaped("RUN<TAB>STATUS a|b `c|<d>`\n  lines *x*") == r"RUN&lt;TAB>STATUS a\|b `c\|<d>` lines \*x\*"
+    assert (
+        cells.escaped("RUN<TAB>STATUS a|b `c|<d>`\n  lines *x*")
+        == r"RUN&lt;TAB>STATUS a\|b `c\|<d>` lines \*x\*"
+    )
 
 
 def test_every_key_of_a_scenario_file_stands_there() -> None:
@@ -50,7 +53,9 @@ def test_every_setting_and_variable_stands_there() -> None:
         "NOXCLI_RUN_ID", "NOXCLI_WORKFLOW_ID", "NOXCLI_STATUS", "NOXCLI_EXIT_CODE",
     }  # fmt: skip
     assert "NOXCLI_STATE_DIR" in read
-    assert read | {f"NOXCLI_{key.upper()}" for key in DEFAULTS} == set(re.findall(r"`(NOXCLI_\w+)`", page))
+    assert read | {f"NOXCLI_{key.upper()}" for key in DEFAULTS} == set(
+        re.findall(r"`(NOXCLI_\w+)`", page)
+    )
     assert all(f"`{key}`" in page for key in [*SETTINGS, *DEFAULTS, "default_profile"])
 
 
@@ -62,5 +67,12 @@ def test_an_engine_is_told_of_codes_that_there_are() -> None:
 
 def test_other_figures_make_another_table() -> None:
     figures = json.loads(performance.FIGURES.read_text())
-    figures["events"]["goals"][0] |= {"figure": 98.7, "goal": 1.2, "met": False, "spread": (97.0, 99.0)}
-    assert "| 98.7 (97.00 to 99.00) | at most 1.2 | **missed** |" in performance.goals_table(figures)
+    figures["events"]["goals"][0] |= {
+        "figure": 98.7,
+        "goal": 1.2,
+        "met": False,
+        "spread": (97.0, 99.0),
+    }
+    assert "| 98.7 (97.00 to 99.00) | at most 1.2 | **missed** |" in performance.goals_table(
+        figures
+    )

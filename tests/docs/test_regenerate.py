@@ -28,11 +28,15 @@ def copied(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("seed", ["1", pytest.param("2", marks=pytest.mark.wide)])
 def test_all_that_is_generated_is_fresh(seed: str) -> None:
     env = {**os.environ, "PYTHONHASHSEED": seed}
-    done = subprocess.run([sys.executable, SCRIPT, "--check"], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--check"], env=env, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stale_files_are_named_and_written_anew(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = copied / "docs" / "reference" / "scenarios.md"
     page.write_text(page.read_text().replace("| `start` |", "| `gone` |"))
     (copied / "docs" / "reference" / "switches.md").unlink()

@@ -14,7 +14,9 @@ from noxcli.sandbox.steps import Sleep
 from tests.process import HUNG, captured, environment, needs, until
 
 PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
-SCRIPT = re.findall(r"```bash\ncat > script.sh <<'END'\n(.*?)^END\n```", PAGE, re.DOTALL | re.MULTILINE)[0]
+SCRIPT = re.findall(
+    r"```bash\ncat > script.sh <<'END'\n(.*?)^END\n```", PAGE, re.DOTALL | re.MULTILINE
+)[0]
 STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
 
 
@@ -46,7 +48,9 @@ def test_a_script_that_is_cut_off_leaves_no_run_behind(
     needs(shell)
     needs("jq")
     endless = plays(script=[Sleep(60_000)])
-    (tmp_path / "script.sh").write_text(SCRIPT.replace("run qa Question=@-", f"run {endless} --no-check Question=@-"))
+    (tmp_path / "script.sh").write_text(
+        SCRIPT.replace("run qa Question=@-", f"run {endless} --no-check Question=@-")
+    )
     (tmp_path / "given").write_text("one\n")
     line = ["sh", "-c", f"exec {shell} script.sh < given > said 2>&1"]
     process = subprocess.Popen(line, env=env, start_new_session=True)

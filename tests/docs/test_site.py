@@ -21,14 +21,18 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the site's source, each page only its title, in which to make a mistake."""
     for name in (*make_site.ROOT_PAGES, make_site.CONFIG):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("*.png", "*.svg"))
+    shutil.copytree(
+        ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("*.png", "*.svg")
+    )
     for page in tmp_path.rglob("*.md"):
         page.write_text(f"# {page.stem}\n")
     monkeypatch.setattr(make_site, "ROOT", tmp_path)
     return tmp_path / "docs" / "install.md"
 
 
-@pytest.mark.parametrize("link", ["inputs.md#nothing", pytest.param("nowhere.md", marks=pytest.mark.wide)])
+@pytest.mark.parametrize(
+    "link", ["inputs.md#nothing", pytest.param("nowhere.md", marks=pytest.mark.wide)]
+)
 def test_a_link_that_leads_nowhere_fails_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], link: str
 ) -> None:

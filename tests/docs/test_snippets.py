@@ -17,11 +17,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def run(page: str, sandbox: Sandbox, where: Path, **more: str) -> str:
     return shell(
-        "".join(re.findall(r"```bash\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)), sandbox, where, **more
+        "".join(re.findall(r"```bash\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)),
+        sandbox,
+        where,
+        **more,
     )
 
 
-def test_a_batch_answers_each_row_and_refuses_a_wrong_table(lively: Sandbox, tmp_path: Path) -> None:
+def test_a_batch_answers_each_row_and_refuses_a_wrong_table(
+    lively: Sandbox, tmp_path: Path
+) -> None:
     out = run("batch.md", lively, tmp_path)
     tabbed = [line.split("\t") for line in out.splitlines() if "\t" in line]
     assert sorted(cells[1] for cells in tabbed if cells[0].isdigit()) == ["lisbon", "porto"]
@@ -29,7 +34,11 @@ def test_a_batch_answers_each_row_and_refuses_a_wrong_table(lively: Sandbox, tmp
 
 
 def test_a_comparison_names_the_row_that_broke(lively: Sandbox, tmp_path: Path) -> None:
-    tabbed = [line.split("\t") for line in run("compare.md", lively, tmp_path).splitlines() if "\t" in line]
+    tabbed = [
+        line.split("\t")
+        for line in run("compare.md", lively, tmp_path).splitlines()
+        if "\t" in line
+    ]
     assert [cells[:2] for cells in tabbed if cells[0] == "broken"] == [["broken", "open"]]
 
 
@@ -58,7 +67,9 @@ esac
 
 def test_a_comment_is_posted_once_and_then_replaced(lively: Sandbox, tmp_path: Path) -> None:
     page = (DOCS / "pull-request.md").read_text()
-    assert "broke" in run("pull-request.md", lively, tmp_path) + (tmp_path / "comment.md").read_text()
+    assert (
+        "broke" in run("pull-request.md", lively, tmp_path) + (tmp_path / "comment.md").read_text()
+    )
     script = textwrap.dedent(page.partition("        run: |\n")[2].partition("```")[0])
     (tmp_path / "gh").write_text(GH)
     (tmp_path / "gh").chmod(0o755)

@@ -20,7 +20,9 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "transcript.py"
 def transcript(workflow: str, given: str, env: Mapping[str, str]) -> str:
     """Return what the script prints."""
     command = [sys.executable, str(SCRIPT), workflow, given, "--limit", "20"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=HUNG, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -51,14 +53,26 @@ def test_it_tells_what_the_server_does(sandbox: Sandbox, plays: Any, env: dict[s
     assert "workflow_status: stopped" in stopped
     assert "its record: 404 {detail: text(" in absent
     runs = [run.id for run in sandbox.runs(workflow)]
-    sent = ["confidential", "classified", "intimate", "Private", "Answer", "Hidden", sandbox.key, workflow, *runs]
+    sent = [
+        "confidential",
+        "classified",
+        "intimate",
+        "Private",
+        "Answer",
+        "Hidden",
+        sandbox.key,
+        workflow,
+        *runs,
+    ]
     assert [value for value in [*sent, sandbox.url.removeprefix("http://")] if value in text] == []
 
 
 def test_it_starts_nothing_without_a_key(env: dict[str, str]) -> None:
     command = [sys.executable, str(SCRIPT), "any", "x=y"]
     env = {name: value for name, value in env.items() if name != "NOXUS_API_KEY"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=HUNG, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert "NOXUS_API_KEY" in done.stderr
 
@@ -66,6 +80,8 @@ def test_it_starts_nothing_without_a_key(env: dict[str, str]) -> None:
 def test_it_leaves_no_run_running(sandbox: Sandbox, plays: Any, env: dict[str, str]) -> None:
     workflow = plays(script=[Sleep(600_000)])
     command = [sys.executable, str(SCRIPT), workflow, "--limit", "1"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=HUNG, check=False
+    )
     assert set(done.stderr.splitlines()) == {"stopped a run that was still running"}
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"] * 2

@@ -13,7 +13,9 @@ from tests.engines.farm import ROWS, Farm, scenario
 def farm(tmp_path: Path) -> Iterator[Farm]:
     where = tmp_path / "work"
     where.mkdir()
-    (where / "rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1)))
+    (where / "rows.jsonl").write_text(
+        "".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1))
+    )
     failing: set[int] = set()
     with Sandbox(speed=1000) as sandbox:
         yield Farm(sandbox, sandbox.add(scenario(failing)), where, failing)

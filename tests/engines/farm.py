@@ -73,7 +73,9 @@ class Farm:
         self.noted = self.where.parent / "noted"
         self.noted.mkdir()
         noxcli = self.noted / "noxcli"
-        noxcli.write_text(f"""#!/bin/sh\necho "$*" >> '{self.noted}/calls'\nexec '{COMMAND}' "$@"\n""")
+        noxcli.write_text(
+            f"""#!/bin/sh\necho "$*" >> '{self.noted}/calls'\nexec '{COMMAND}' "$@"\n"""
+        )
         noxcli.chmod(0o755)
 
     def attempts(self, shard: int) -> int:
@@ -140,9 +142,15 @@ class Farm:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if verb.encode() not in words or b"--output-dir" not in words or b"python" not in words[0]:
+                if (
+                    verb.encode() not in words
+                    or b"--output-dir" not in words
+                    or b"python" not in words[0]
+                ):
                     continue
-                if f"NOXUS_BACKEND_URL={self.sandbox.url}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                if f"NOXUS_BACKEND_URL={self.sandbox.url}".encode() in (
+                    process / "environ"
+                ).read_bytes().split(b"\0"):
                     directory = words[words.index(b"--output-dir") + 1].decode()
                     yield int(process.name), (process / "cwd").readlink() / directory
 
@@ -178,4 +186,6 @@ def scenario(failing: Collection[int]) -> Scenario:
         wait = Sleep(QUICK if row <= ROWS // 2 else SLOW)
         return [wait, State("failed")] if row in failing else [wait]
 
-    return Scenario("qa", nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]})
+    return Scenario(
+        "qa", nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}
+    )

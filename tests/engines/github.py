@@ -38,15 +38,25 @@ class GitHub:
     url: str = ""
     jobs: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=lambda: [{**OF_A_READER}])
-    broken: set[str] = field(default_factory=set)  # last words of the paths that are answered with 500
+    broken: set[str] = field(
+        default_factory=set
+    )  # last words of the paths that are answered with 500
 
     def begin(self, attempt: int, names: Sequence[str]) -> None:
         """List the jobs of an attempt as going on; the others, which are not run again, as they were before."""
-        kept = [job | {"run_attempt": attempt} for job in self.jobs if job["run_attempt"] == attempt - 1]
+        kept = [
+            job | {"run_attempt": attempt} for job in self.jobs if job["run_attempt"] == attempt - 1
+        ]
         started = f"2030-01-01T00:{attempt:02}:00Z"
         self.jobs += [job for job in kept if job["name"] not in names]
         self.jobs += [
-            {"name": name, "run_attempt": attempt, "status": "in_progress", "conclusion": None, "started_at": started}
+            {
+                "name": name,
+                "run_attempt": attempt,
+                "status": "in_progress",
+                "conclusion": None,
+                "started_at": started,
+            }
             | {"steps": [{"name": step, "conclusion": None} for step in STEPS]}
             for name in names
         ]
@@ -58,8 +68,12 @@ class GitHub:
             if job["run_attempt"] == attempt and job["status"] == "in_progress":
                 own = [line for line in lines if job["name"] in line.get("job", "")]
                 if any("jobResult" in line for line in own):
-                    results = {line["step"]: line["stepResult"] for line in own if "stepResult" in line}
-                    job["steps"] = [{"name": step, "conclusion": results.get(step, "skipped")} for step in STEPS]
+                    results = {
+                        line["step"]: line["stepResult"] for line in own if "stepResult" in line
+                    }
+                    job["steps"] = [
+                        {"name": step, "conclusion": results.get(step, "skipped")} for step in STEPS
+                    ]
                     job |= {
                         "status": "completed",
                         "conclusion": "failure" if "failure" in results.values() else "success",
@@ -67,14 +81,21 @@ class GitHub:
 
     def environment(self) -> dict[str, str]:
         """Return what leads `gh` here, and nothing else."""
-        return {"GH_HOST": HOST, "HTTP_PROXY": self.url, "NO_PROXY": "127.0.0.1", "GITHUB_RUN_ID": RUN}
+        return {
+            "GH_HOST": HOST,
+            "HTTP_PROXY": self.url,
+            "NO_PROXY": "127.0.0.1",
+            "GITHUB_RUN_ID": RUN,
+        }
 
     def answer(self, request: Request) -> bytes:
         """Answer a request of `gh`."""
         url = urlsplit(request.target)
         words = url.path.strip("/").split("/")
         if request.method == "POST":
-            self.comments.append({"id": len(self.comments) + 1, "user": {"login": "github-actions[bot]"}})
+            self.comments.append(
+                {"id": len(self.comments) + 1, "user": {"login": "github-actions[bot]"}}
+            )
         if request.method in ("POST", "PATCH"):
             number = len(self.comments) if request.method == "POST" else int(words[-1])
             [comment] = [each for each in self.comments if each["id"] == number]
@@ -91,7 +112,10 @@ class GitHub:
         named = parse_qs(url.query).get("name")
         listed = [path.name for path in self.store.iterdir() if named in (None, [path.name])]
         base = f"http://api.{HOST}/repos/noxcli/batch/actions/artifacts"
-        found = [{"name": name, "expired": False, "archive_download_url": f"{base}/{name}/zip"} for name in listed]
+        found = [
+            {"name": name, "expired": False, "archive_download_url": f"{base}/{name}/zip"}
+            for name in listed
+        ]
         return json_answer({"total_count": len(found), "artifacts": found})
 
     def _zipped(self, name: str) -> bytes:

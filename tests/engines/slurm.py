@@ -51,28 +51,42 @@ def cluster(at: Path, env: dict[str, str]) -> Iterator[str]:
         (at / name).mkdir(parents=True)
     at.chmod(0o755)
     ports = free_ports()
-    values = {"host": socket.gethostname().partition(".")[0], "at": at, "user": pwd.getpwuid(os.getuid()).pw_name}
+    values = {
+        "host": socket.gethostname().partition(".")[0],
+        "at": at,
+        "user": pwd.getpwuid(os.getuid()).pw_name,
+    }
     conf = at / "slurm.conf"
     conf.write_text(CONF.format(**values, first_port=ports[0], second_port=ports[1]))
     (at / "munge.key").write_bytes(os.urandom(128))
     (at / "munge.key").chmod(0o600)
     munged = [
-        f"--{name}={at}/munge.{name.partition('-')[0]}" for name in ("key-file", "socket", "pid-file", "seed-file")
+        f"--{name}={at}/munge.{name.partition('-')[0]}"
+        for name in ("key-file", "socket", "pid-file", "seed-file")
     ]
     env = {**env, "SLURM_CONF": str(conf)}
     try:
-        for line in (["munged", "--force", *munged, f"--log-file={at}/munge.log"], ["slurmctld", "-c"], ["slurmd"]):
+        for line in (
+            ["munged", "--force", *munged, f"--log-file={at}/munge.log"],
+            ["slurmctld", "-c"],
+            ["slurmd"],
+        ):
             subprocess.run(line, env=env, check=True, capture_output=True, timeout=HUNG)
         state = ["sinfo", "-h", "-o", "%T"]
         until(
-            lambda: subprocess.run(state, env=env, capture_output=True, check=False).stdout == b"idle\n",
+            lambda: (
+                subprocess.run(state, env=env, capture_output=True, check=False).stdout == b"idle\n"
+            ),
             (at / "slurmctld.log").read_text,
         )
         yield str(conf)
     finally:
         for name in ("slurmd", "slurmctld", "munge"):
             with suppress(OSError, ValueError):
-                os.kill(int((at / f"{name}.pid").read_text()), signal.SIGKILL if name == "slurmd" else signal.SIGTERM)
+                os.kill(
+                    int((at / f"{name}.pid").read_text()),
+                    signal.SIGKILL if name == "slurmd" else signal.SIGTERM,
+                )
 
 
 def free_ports() -> list[int]:

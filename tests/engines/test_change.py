@@ -43,11 +43,16 @@ def answer(inputs: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Farm]:
     """The two files of the page."""
-    where, nodes = tmp_path / "work", [input_node("Question"), fixed_input("Prompt", "plain"), output_node("Answer")]
+    where, nodes = (
+        tmp_path / "work",
+        [input_node("Question"), fixed_input("Prompt", "plain"), output_node("Answer")],
+    )
     where.mkdir()
     lines = [f"{row},question {row},the answer to question {row},\n" for row in range(1, ROWS + 1)]
     (where / "questions.csv").write_text("".join(["id,Question,expected,notes\n", *lines]))
-    scenario = Scenario("review", nodes=nodes, output=answer, versions=[Version("base", nodes=nodes)])
+    scenario = Scenario(
+        "review", nodes=nodes, output=answer, versions=[Version("base", nodes=nodes)]
+    )
     with Sandbox([scenario], speed=1000) as sandbox:
         yield Farm(sandbox, "review", where)
         sandbox.break_connections()
@@ -83,7 +88,8 @@ def test_github(project: Farm, tmp_path: Path) -> None:
 
         def run(attempt: int, meanwhile: Callable[[], object] = lambda: None) -> int:
             with project.started(
-                [*line, f"--env=GITHUB_RUN_ATTEMPT={attempt}"], XDG_CACHE_HOME=str(tmp_path / "cache")
+                [*line, f"--env=GITHUB_RUN_ATTEMPT={attempt}"],
+                XDG_CACHE_HOME=str(tmp_path / "cache"),
             ) as engine:
                 meanwhile()
                 return engine.wait(HUNG_INSTALLING)
@@ -131,7 +137,9 @@ def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
 
 
 @pytest.fixture
-def merge_request(project: Farm, built: dict[str, Path]) -> Callable[..., AbstractContextManager[Any]]:
+def merge_request(
+    project: Farm, built: dict[str, Path]
+) -> Callable[..., AbstractContextManager[Any]]:
     """Starts the pipeline of a merge request; only the component's address differs from the page.
 
     This runner includes files, not catalogs.
@@ -147,8 +155,16 @@ def merge_request(project: Farm, built: dict[str, Path]) -> Callable[..., Abstra
 
     def started(url: str, *options: str) -> AbstractContextManager[Any]:
         known = {name: project.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
-        known |= {"CI_API_V4_URL": url, "CI_PROJECT_ID": "11", "CI_MERGE_REQUEST_IID": "7", "CI_PIPELINE_ID": "77"}
-        known |= {"CI_PIPELINE_SOURCE": "merge_request_event", "NOXCLI_GITLAB_TOKEN": "glpat-of-a-bot"}
+        known |= {
+            "CI_API_V4_URL": url,
+            "CI_PROJECT_ID": "11",
+            "CI_MERGE_REQUEST_IID": "7",
+            "CI_PIPELINE_ID": "77",
+        }
+        known |= {
+            "CI_PIPELINE_SOURCE": "merge_request_event",
+            "NOXCLI_GITLAB_TOKEN": "glpat-of-a-bot",
+        }
         # It has no target branch.
         line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes", *options]
         line += (f"--variable={name}={value}" for name, value in known.items())
@@ -164,7 +180,10 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
     with gitlab(notes) as url:
         for prompt, code, words in PULL_REQUESTS:
             write(project, prompt)
-            for name in (".gitlab-ci-local", "noxcli-output"):  # another pipeline has neither cache nor artifacts
+            for name in (
+                ".gitlab-ci-local",
+                "noxcli-output",
+            ):  # another pipeline has neither cache nor artifacts
                 shutil.rmtree(project.where / name, ignore_errors=True)
             with merge_request(url) as engine:
                 assert engine.wait(HUNG_INSTALLING) == code, project.log()
@@ -190,7 +209,9 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
 
 
 @pytest.mark.long(60)
-def test_a_killed_job_on_gitlab_continues_through_its_cache(project: Farm, merge_request: Any) -> None:
+def test_a_killed_job_on_gitlab_continues_through_its_cache(
+    project: Farm, merge_request: Any
+) -> None:
     """This runner would take the cache from the other directory that it has for `after_script`."""
     template = project.where / "templates/run/template.yml"
     template.write_text(re.sub(r"(?s)  after_script:.*?(?=  artifacts:)", "", template.read_text()))
@@ -208,4 +229,6 @@ def test_a_killed_job_on_gitlab_continues_through_its_cache(project: Farm, merge
     doubts = project.log().count("has no known outcome")
     assert "1 row is broken" in project.log()
     assert len(project.sandbox.runs("review")) <= 2 * ROWS + 4 + 24 + doubts, "as without a kill"
-    print(f"{paid} runs before the kill, {doubts} in doubt, {len(project.sandbox.runs('review'))} in all")
+    print(
+        f"{paid} runs before the kill, {doubts} in doubt, {len(project.sandbox.runs('review'))} in all"
+    )

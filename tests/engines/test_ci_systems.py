@@ -23,7 +23,9 @@ def commit(farm: Farm, where: Path) -> None:
         farm.run("git", "-C", str(where), *line)
 
 
-def act(farm: Farm, tmp_path: Path, event: str, workflow: str, upload: str = UP) -> tuple[list[str], str]:
+def act(
+    farm: Farm, tmp_path: Path, event: str, workflow: str, upload: str = UP
+) -> tuple[list[str], str]:
     """Commit the workflow, and return the command line that runs it, and the PATH of its steps.
 
     What the steps upload is in `artifacts`.
@@ -70,7 +72,9 @@ def test_gitlab(farm: Farm) -> None:
     (farm.where / ".gitlab-ci.yml").write_text(recipe("GitLab"))
     commit(farm, farm.where)
     farm.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/batch.git")
-    variables = [f"--variable={name}={farm.env[name]}" for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")]
+    variables = [
+        f"--variable={name}={farm.env[name]}" for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")
+    ]
     line = ["gitlab-ci-local", "--force-shell-executor", *variables]
     farm.failing.add(1)
     with farm.started(line) as engine:

@@ -22,7 +22,9 @@ CODES = {
 def test_an_engine_retries_what_another_attempt_can_fix(engine: str) -> None:
     [found] = CODES[engine]
     # A task that is told to end is canceled, or Slurm requeues it by itself.
-    assert {*map(int, re.findall(r"\d+", found))} == {*ENGINES_RETRY} - ({143} if engine == "Slurm" else set())
+    assert {*map(int, re.findall(r"\d+", found))} == {*ENGINES_RETRY} - (
+        {143} if engine == "Slurm" else set()
+    )
 
 
 def test_airflow_skips_what_no_other_attempt_can_fix() -> None:

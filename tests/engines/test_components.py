@@ -29,7 +29,11 @@ HOSTILE = (
     "%0A::error::x"
 )
 # What pip needs to install packages on this machine.
-PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
+PIP = {
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith(("PIP_", "SSL_", "REQUESTS_"))
+}
 
 
 def snippet(heading: str) -> str:
@@ -46,7 +50,9 @@ def workflow(farm: Farm) -> str:
         return [Sleep(int(str(inputs["ms"])))]
 
     nodes = [input_node("Q"), input_node("ms")]
-    return farm.sandbox.add(Scenario("ask", nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]}))
+    return farm.sandbox.add(
+        Scenario("ask", nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]})
+    )
 
 
 DOWN = """\
@@ -64,7 +70,10 @@ def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
     needs_engine("act")
     source = build("sdist", ROOT, tmp_path / "sdist")
     shutil.unpack_archive(source, tmp_path, filter="data")
-    store, places = tmp_path / "artifacts", {repository(texts_of(ROOT)): tmp_path / source.name.removesuffix(".tar.gz")}
+    store, places = (
+        tmp_path / "artifacts",
+        {repository(texts_of(ROOT)): tmp_path / source.name.removesuffix(".tar.gz")},
+    )
     store.mkdir()
     for name, action in (("upload", UP), ("download", DOWN)):
         places[f"actions/{name}-artifact"] = stub = tmp_path / name
@@ -75,10 +84,22 @@ def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
         commit(farm, place)
         (used,) = set(re.findall(rf"{name}@\w+", text + (ROOT / "action.yml").read_text()))
         options += ["--local-repository", f"{used}={place}"]
-    for name, value in {**PIP, "NOXUS_BACKEND_URL": farm.sandbox.url, "PATH": farm.env["PATH"]}.items():
+    for name, value in {
+        **PIP,
+        "NOXUS_BACKEND_URL": farm.sandbox.url,
+        "PATH": farm.env["PATH"],
+    }.items():
         options += ["--env", f"{name}={value}"]
     secret = ["-s", f"NOXUS_API_KEY={farm.sandbox.key}"]
-    return ["act", event, "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
+    return [
+        "act",
+        event,
+        "-P",
+        "ubuntu-latest=-self-hosted",
+        "--action-offline-mode",
+        *options,
+        *secret,
+    ]
 
 
 @pytest.fixture
@@ -90,18 +111,24 @@ def act(farm: Farm, tmp_path: Path) -> list[str]:
 def write_workflow(farm: Farm, workflow: str, inputs: str, more: str = "") -> None:
     text = snippet("As an action")
     text = text.replace("workflow: demo", f"workflow: {workflow}")
-    text = text.replace('{"User Input": "hello"}\n', f"{inputs}\n          more-inputs: {json.dumps(more)}\n")
+    text = text.replace(
+        '{"User Input": "hello"}\n', f"{inputs}\n          more-inputs: {json.dumps(more)}\n"
+    )
     text = text.replace("jq -r .Answer", f"jq -r .A > {farm.where}/answer.txt").replace(
         "noxcli-output/Answer.txt", "noxcli-output/A.txt"
     )
     (farm.where / ".github/workflows").mkdir(parents=True)
-    (farm.where / ".github/workflows/ask.yml").write_text(f"name: ask\non: push\npermissions: {{}}\n{text}")
+    (farm.where / ".github/workflows/ask.yml").write_text(
+        f"name: ask\non: push\npermissions: {{}}\n{text}"
+    )
     commit(farm, farm.where)
 
 
 @pytest.mark.long(20)
 @pytest.mark.parametrize("given", ["as text", "in files"])
-def test_the_action_runs_a_workflow(farm: Farm, act: list[str], workflow: str, tmp_path: Path, given: str) -> None:
+def test_the_action_runs_a_workflow(
+    farm: Farm, act: list[str], workflow: str, tmp_path: Path, given: str
+) -> None:
     (farm.where / "inputs.json").write_text(f'{{"ms": "100"{" " * 200_000}}}')
     (farm.where / "a file.txt").write_text(HOSTILE)
     given_as = {
@@ -128,7 +155,9 @@ def step_of(farm: Farm) -> int:
                 (process / "environ").read_bytes().split(b"\0")
             ):
                 script = (process / "stat").read_text().rpartition(") ")[2].split()[1]
-                assert b"bash" not in Path(f"/proc/{script}/cmdline").read_bytes(), "a shell in between gets the signal"
+                assert b"bash" not in Path(f"/proc/{script}/cmdline").read_bytes(), (
+                    "a shell in between gets the signal"
+                )
                 return int(process.name)
     raise AssertionError(farm.log())
 
@@ -152,7 +181,9 @@ def test_a_canceled_action_stops_its_run(
 
 @pytest.mark.long(10)
 @pytest.mark.parametrize("given", ["in a variable", "in a file"])
-def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workflow: str, given: str) -> None:
+def test_the_component_runs_a_workflow(
+    farm: Farm, built: dict[str, Path], workflow: str, given: str
+) -> None:
     """Only its address differs from the page: this runner includes files, not catalogs."""
     needs_engine("gitlab-ci-local", "node", "rsync")
     text = re.sub(r"component: \S+", "local: templates/run/template.yml", snippet("As a component"))
@@ -161,7 +192,10 @@ def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workf
     if given == "in a variable":
         text = text.replace("""'{"User Input": "What''s new?"}'""", json.dumps(json.dumps(inputs)))
     else:
-        text = text.replace(f"workflow: {workflow}\n", f"workflow: {workflow}\n      inputs-file: some inputs.json\n")
+        text = text.replace(
+            f"workflow: {workflow}\n",
+            f"workflow: {workflow}\n      inputs-file: some inputs.json\n",
+        )
         (farm.where / "some inputs.json").write_text(json.dumps(inputs))
     (farm.where / ".gitlab-ci.yml").write_text(text)
     (farm.where / "templates/run").mkdir(parents=True)
@@ -169,7 +203,11 @@ def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workf
     commit(farm, farm.where)
     farm.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/batch.git")
     known = {name: farm.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
-    line = ["gitlab-ci-local", "--force-shell-executor", *(f"--variable={name}={known[name]}" for name in known)]
+    line = [
+        "gitlab-ci-local",
+        "--force-shell-executor",
+        *(f"--variable={name}={known[name]}" for name in known),
+    ]
     with farm.started(line, **{**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}) as engine:
         assert engine.wait(HUNG_INSTALLING) == 0, farm.log()
     print(farm.log())

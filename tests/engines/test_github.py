@@ -37,7 +37,11 @@ class Attempts:
     count: int = 0
 
     def run(
-        self, *more: str, kill: signal.Signals | None = None, lost: bool = False, shards: Sequence[int] = ()
+        self,
+        *more: str,
+        kill: signal.Signals | None = None,
+        lost: bool = False,
+        shards: Sequence[int] = (),
     ) -> int:
         """Run the jobs, or those of some shards; `kill` ends the batch of shard 2 midway, `lost` all of the runner.
 
@@ -130,7 +134,11 @@ def test_what_started_nothing_is_started(attempts: Attempts) -> None:
 
 @pytest.mark.long(10)
 @pytest.mark.parametrize(
-    "workflow", [recipe("GitHub Actions").replace("    name: shard", "    needs: ready\n    name: shard", 1) + READY]
+    "workflow",
+    [
+        recipe("GitHub Actions").replace("    name: shard", "    needs: ready\n    name: shard", 1)
+        + READY
+    ],
 )
 def test_a_job_that_waited_is_started(attempts: Attempts) -> None:
     assert attempts.run("--env", "NOT_READY=1") == 1
@@ -141,10 +149,18 @@ def test_a_job_that_waited_is_started(attempts: Attempts) -> None:
 
 
 @pytest.mark.long(10)
-@pytest.mark.parametrize(("name", "value", "code"), [("URL", "http://127.0.0.1:9", 75), ("KEY", "wrong", 4)])
-def test_a_batch_that_sends_no_start_costs_nothing(attempts: Attempts, name: str, value: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "code"), [("URL", "http://127.0.0.1:9", 75), ("KEY", "wrong", 4)]
+)
+def test_a_batch_that_sends_no_start_costs_nothing(
+    attempts: Attempts, name: str, value: str, code: int
+) -> None:
     """The first attempt leaves a journal that says so."""
-    wrong = ["--env", f"NOXUS_BACKEND_URL={value}"] if name == "URL" else ["-s", f"NOXUS_API_KEY={value}"]
+    wrong = (
+        ["--env", f"NOXUS_BACKEND_URL={value}"]
+        if name == "URL"
+        else ["-s", f"NOXUS_API_KEY={value}"]
+    )
     assert attempts.run(*wrong, "--env", "NOXCLI_RETRY_FOR=1s") == 1
     assert attempts.log.count(f"exit status {code}") == len(SHARDS)
     assert attempts.runs == 0

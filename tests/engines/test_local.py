@@ -34,7 +34,9 @@ def test_snakemake(farm: Farm) -> None:
     with farm.started(["snakemake", "--cores", "4"]) as engine:
         assert engine.wait(HUNG) == 1, farm.log()
     farm.check(farm.where / "results.jsonl")
-    assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [2, 3, 2, 2], "the next call continues all"
+    assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [2, 3, 2, 2], (
+        "the next call continues all"
+    )
 
 
 @pytest.mark.long(20)
@@ -43,10 +45,14 @@ def test_snakemake_joins_what_there_is(farm: Farm) -> None:
     needs_engine("snakemake")
     (farm.where / "Snakefile").write_text(recipe("Snakemake"))
     (farm.noted / "noxcli").write_text(
-        (farm.noted / "noxcli").read_text().replace("exec", """case "$*" in *"--shard 2/4"*) exit 75 ;; esac\nexec""")
+        (farm.noted / "noxcli")
+        .read_text()
+        .replace("exec", """case "$*" in *"--shard 2/4"*) exit 75 ;; esac\nexec""")
     )
     with farm.started(["snakemake", "--cores", "4"]) as engine:
         assert engine.wait(HUNG) == 1, farm.log()
     assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [1, 3, 1, 1]
     lines = [json.loads(line) for line in (farm.where / "results.jsonl").read_text().splitlines()]
-    assert {line["row"] for line in lines if line["result"]["exit_code"] != 0} == {*range(2, ROWS + 1, 4)}
+    assert {line["row"] for line in lines if line["result"]["exit_code"] != 0} == {
+        *range(2, ROWS + 1, 4)
+    }

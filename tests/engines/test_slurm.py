@@ -21,13 +21,20 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
     """
     end = time.monotonic() + HUNG
     pending: dict[str, float] = {}
-    while left := farm.run("squeue", "-h", "-r", "-j", job, "-o", "%F_%K %T", SLURM_CONF=conf).splitlines():
+    while left := farm.run(
+        "squeue", "-h", "-r", "-j", job, "-o", "%F_%K %T", SLURM_CONF=conf
+    ).splitlines():
         assert time.monotonic() < end, left
         for task in left:
             name, state = task.split()
-            if state == "PENDING" and time.monotonic() > pending.setdefault(name, time.monotonic()) + 1.5:
+            if (
+                state == "PENDING"
+                and time.monotonic() > pending.setdefault(name, time.monotonic()) + 1.5
+            ):
                 with suppress(AssertionError):  # it has started in between
-                    farm.run("scontrol", "update", f"JobId={name}", "StartTime=now", SLURM_CONF=conf)
+                    farm.run(
+                        "scontrol", "update", f"JobId={name}", "StartTime=now", SLURM_CONF=conf
+                    )
         time.sleep(0.2)
 
 
@@ -45,7 +52,9 @@ def test_slurm(farm: Farm, tmp_path: Path) -> None:
         farm.kills += 1
         farm.kill(4, signal.SIGKILL)  # whose job id is that of the array
         wait_for_end(farm, job, conf)
-        again = farm.run("sbatch", "--parsable", "--array=2", "batch.sbatch", SLURM_CONF=conf).strip()
+        again = farm.run(
+            "sbatch", "--parsable", "--array=2", "batch.sbatch", SLURM_CONF=conf
+        ).strip()
         wait_for_end(farm, again, conf)
         log = (farm.where / f"slurm-{again}_2.out").read_text()
         assert "noxcli:" not in log

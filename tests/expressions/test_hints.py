@@ -16,7 +16,10 @@ SLIPS = {
     "output.Answer === 'x'": ("equality is ==", "output.Answer == 'x'"),
     "length(output.Answer) > 3": ("in backticks", "length(output.Answer) > `3`"),
     "length(output.Answer) >=-3.5": ("in backticks", "length(output.Answer) >=`-3.5`"),
-    "output.Answer = 'a = 1' && !output.Essay": ("equality is ==", "output.Answer == 'a = 1' && !output.Essay"),
+    "output.Answer = 'a = 1' && !output.Essay": (
+        "equality is ==",
+        "output.Answer == 'a = 1' && !output.Essay",
+    ),
     ".output.Answer = 'x'": ("not with a dot, equality is ==", "output.Answer == 'x'"),
     'output.Answer == "x"': ("which is a name", "output.Answer == 'x'"),
     '"x" != output.Answer': ("which is a name", "'x' != output.Answer"),
@@ -26,12 +29,16 @@ SLIPS = {
 
 
 @pytest.mark.parametrize(("option", "text"), one_in(2, ["--query", "--assert"], SLIPS))
-def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, text: str, option: str) -> None:
+def test_a_slip_is_told_with_what_to_write(
+    noxcli: Noxcli, sandbox: Sandbox, text: str, option: str
+) -> None:
     why, meant = SLIPS[text]
     done = noxcli("run", "qa", "Question=x", option, text)
     assert (done.code, why in done.err, posts(sandbox)) == (2, True, []), done.err
     written = shlex.split(
-        done.err.rpartition("; ")[2].removeprefix("write ").removeprefix("a text is written in single quotes: ")
+        done.err.rpartition("; ")[2]
+        .removeprefix("write ")
+        .removeprefix("a text is written in single quotes: ")
     )
     assert written == [meant], done.err
     assert "JMESPath" not in noxcli("run", "qa", "Question=x", option, meant, "--dry-run").err
@@ -58,7 +65,9 @@ REFERENCE = "&NAME is an argument of map(), max_by(), min_by() and sort_by() alo
         ("sort_by(nodes, &name)[?&name]", REFERENCE),
     ],
 )
-def test_what_cannot_be_repaired_is_told_in_plain_words(noxcli: Noxcli, text: str, why: str) -> None:
+def test_what_cannot_be_repaired_is_told_in_plain_words(
+    noxcli: Noxcli, text: str, why: str
+) -> None:
     done = noxcli("run", "qa", "Question=x", "--assert", text)
     assert (done.code, why in done.err, "Parse error" in done.err) == (2, True, False), done.err
 

@@ -47,7 +47,11 @@ class FakeFeed:
     """One connection; it counts silence from its opening, as the real one does. `log` gets what it sends."""
 
     def __init__(
-        self, clock: FakeClock, connection: Connection, log: list[RunEvent], again: Sequence[RunEvent]
+        self,
+        clock: FakeClock,
+        connection: Connection,
+        log: list[RunEvent],
+        again: Sequence[RunEvent],
     ) -> None:
         self._clock, self._log = clock, log
         self._heard = at = clock.time
@@ -154,7 +158,9 @@ def ends_at(seconds: float, status: str = "completed") -> Callable[[float], Run]
 
 
 def piece(number: int, *, position: bool = True) -> RunEvent:
-    return RunEvent("content", {"id": "A", "content": f"piece {number}"}, f"{number}-0" if position else None)
+    return RunEvent(
+        "content", {"id": "A", "content": f"piece {number}"}, f"{number}-0" if position else None
+    )
 
 
 def pieces(count: int, start: int = 0) -> list[RunEvent]:

@@ -26,8 +26,12 @@ ENVOY_503 = answer(
     server="envoy",
 )
 NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
-NGINX_502 = answer(502, NGINX.format("502 Bad Gateway").encode(), content_type="text/html", server="nginx")
-NGINX_504 = answer(504, NGINX.format("504 Gateway Time-out").encode(), content_type="text/html", server="nginx")
+NGINX_502 = answer(
+    502, NGINX.format("502 Bad Gateway").encode(), content_type="text/html", server="nginx"
+)
+NGINX_504 = answer(
+    504, NGINX.format("504 Gateway Time-out").encode(), content_type="text/html", server="nginx"
+)
 
 
 class Gateway:
@@ -143,5 +147,11 @@ def _watch(peer: socket.socket, server: socket.socket) -> None:
 def rewritten(request: Request) -> bytes:
     """Return the request, changed to close its connection."""
     kept = {name: value for name, value in request.headers.items() if name not in OWN_HEADERS}
-    lines = [f"{name}: {value}\r\n" for name, value in {**kept, "host": "127.0.0.1", "connection": "close"}.items()]
-    return f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + request.body
+    lines = [
+        f"{name}: {value}\r\n"
+        for name, value in {**kept, "host": "127.0.0.1", "connection": "close"}.items()
+    ]
+    return (
+        f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+        + request.body
+    )

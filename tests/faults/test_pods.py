@@ -128,7 +128,9 @@ def two_pods(sandbox: Sandbox, name: str, home: Path) -> Iterator[tuple[str, Pod
         one, two = (Pod(sandbox.url, stack.enter_context(own_port())) for _ in range(2))
         stack.callback(one.stop)
         types = "type.googleapis.com/envoy.extensions"
-        gateway = proxying(name, GATEWAYS[name], home, one=str(one.port), two=str(two.port), types=types)
+        gateway = proxying(
+            name, GATEWAYS[name], home, one=str(one.port), two=str(two.port), types=types
+        )
         yield stack.enter_context(gateway), one, two
 
 
@@ -143,9 +145,19 @@ def started_once(sandbox: Sandbox, workflow: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["caddy", "envoy"])
-def test_a_half_dead_gateway_costs_few_rows(sandbox: Sandbox, plays: Any, tmp_path: Path, name: str) -> None:
+def test_a_half_dead_gateway_costs_few_rows(
+    sandbox: Sandbox, plays: Any, tmp_path: Path, name: str
+) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(1000)])
-    argv = ["batch", workflow, write_rows(*map(str, range(60))), "--max-parallel", str(PARALLEL), "--retry-for", "20s"]
+    argv = [
+        "batch",
+        workflow,
+        write_rows(*map(str, range(60))),
+        "--max-parallel",
+        str(PARALLEL),
+        "--retry-for",
+        "20s",
+    ]
     with (
         two_pods(sandbox, name, tmp_path) as (url, _, two),
         running(*argv, env={**environment(sandbox.url), "NOXUS_BACKEND_URL": url}) as process,
@@ -158,11 +170,15 @@ def test_a_half_dead_gateway_costs_few_rows(sandbox: Sandbox, plays: Any, tmp_pa
     assert 1 <= counts[7] <= 5 + IN_FLIGHT - 1
     assert b"stopped starting rows: " in err
     assert b"continue with: noxcli batch" in err
-    assert started_once(sandbox, workflow) == counts[0], "a pod that refuses connections has started nothing"
+    assert started_once(sandbox, workflow) == counts[0], (
+        "a pod that refuses connections has started nothing"
+    )
 
 
 @pytest.mark.parametrize("name", ["haproxy", "caddy", "nginx"])
-def test_a_rolling_deploy_costs_few_rows(sandbox: Sandbox, plays: Any, tmp_path: Path, name: str) -> None:
+def test_a_rolling_deploy_costs_few_rows(
+    sandbox: Sandbox, plays: Any, tmp_path: Path, name: str
+) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(1000)])
     argv = ["batch", workflow, write_rows(*map(str, range(40))), "--max-parallel", str(PARALLEL)]
     with two_pods(sandbox, name, tmp_path) as (url, one, two):
@@ -177,6 +193,10 @@ def test_a_rolling_deploy_costs_few_rows(sandbox: Sandbox, plays: Any, tmp_path:
             out, err = process.communicate(timeout=HUNG)
         two.stop()
     counts = codes_of(out)
-    assert (process.returncode in {0, 7}, counts.keys() <= {0, 7}, counts.total()) == (True, True, 40), err
+    assert (process.returncode in {0, 7}, counts.keys() <= {0, 7}, counts.total()) == (
+        True,
+        True,
+        40,
+    ), err
     assert counts[7] <= 2 + IN_FLIGHT
     started_once(sandbox, workflow)

@@ -37,9 +37,12 @@ listen api
 
 
 @pytest.mark.parametrize(
-    ("lost", "status"), [(LostAnswer("drop", repeat=True), 502), (LostAnswer("hold", repeat=True), 504)]
+    ("lost", "status"),
+    [(LostAnswer("drop", repeat=True), 502), (LostAnswer("hold", repeat=True), 504)],
 )
-@pytest.mark.parametrize(("name", "repeats"), [("nginx", False), ("nginx", True), ("haproxy", False)])
+@pytest.mark.parametrize(
+    ("name", "repeats"), [("nginx", False), ("nginx", True), ("haproxy", False)]
+)
 def test_a_start_that_a_gateway_has_passed_on_is_in_doubt(
     noxcli: Noxcli,
     sandbox: Sandbox,
@@ -51,9 +54,14 @@ def test_a_start_that_a_gateway_has_passed_on_is_in_doubt(
     repeats: bool,
 ) -> None:
     workflow = plays(nodes=[input_node("Question")], faults={"start": [lost]})
-    server, again = urlsplit(sandbox.url).netloc, "error timeout non_idempotent" if repeats else "off"
+    server, again = (
+        urlsplit(sandbox.url).netloc,
+        "error timeout non_idempotent" if repeats else "off",
+    )
     with proxying(name, PROXIES[name], tmp_path, server=server, again=again) as url:
-        result = noxcli("run", workflow, "Question=why", "--json", environ={"NOXUS_BACKEND_URL": url})
+        result = noxcli(
+            "run", workflow, "Question=why", "--json", environ={"NOXUS_BACKEND_URL": url}
+        )
     runs = [run.id for run in sandbox.runs(workflow)]
     assert len(runs) == 1 + repeats, "what the gateway itself sent"
     assert (result.code, result.json["retry_safe"]) == (7, False), result.err

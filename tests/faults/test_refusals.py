@@ -64,7 +64,9 @@ def reading(*reads: Turn, start: Turn = RUNNING, other: Turn = DONE) -> Iterator
 
 
 def reads(server: RawServer) -> int:
-    return sum(request.method == "GET" and request.target.endswith(RUN) for request in server.requests)
+    return sum(
+        request.method == "GET" and request.target.endswith(RUN) for request in server.requests
+    )
 
 
 def at(server: RawServer) -> dict[str, str]:
@@ -72,9 +74,12 @@ def at(server: RawServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "page"), one_in(3, [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], PAGES.values())
+    ("command", "page"),
+    one_in(3, [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], PAGES.values()),
 )
-def test_a_gateways_page_is_temporary_trouble(noxcli: Noxcli, command: Sequence[str], page: bytes) -> None:
+def test_a_gateways_page_is_temporary_trouble(
+    noxcli: Noxcli, command: Sequence[str], page: bytes
+) -> None:
     with reading(RUNNING, *[page] * 9, DONE) as server:
         result = noxcli(*command, environ=at(server))
     assert result.code == 0, result.err
@@ -84,7 +89,10 @@ def test_a_gateways_page_is_temporary_trouble(noxcli: Noxcli, command: Sequence[
 def test_a_gateways_page_for_good_is_lost_contact(noxcli: Noxcli, page: bytes) -> None:
     with reading(RUNNING, page) as server:
         result = noxcli(*FOLLOWS["wait"], "--retry-for", "20s", environ=at(server))
-    assert (result.code, "this was not the API" in result.err or "lost contact" in result.err) == (6, True), result.err
+    assert (result.code, "this was not the API" in result.err or "lost contact" in result.err) == (
+        6,
+        True,
+    ), result.err
     assert f"continue with: noxcli wait {RUN}" in result.err
 
 
@@ -104,7 +112,9 @@ def test_one_refusal_of_the_api_in_the_middle_is_forgiven(
 
 @pytest.mark.parametrize(("refusal", "code"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output", "stop"])
-def test_a_first_refusal_in_json_is_believed_at_once(noxcli: Noxcli, verb: str, refusal: bytes, code: int) -> None:
+def test_a_first_refusal_in_json_is_believed_at_once(
+    noxcli: Noxcli, verb: str, refusal: bytes, code: int
+) -> None:
     with reading(refusal) as server:
         assert noxcli(verb, RUN, environ=at(server)).code == code
         assert reads(server) == 1
@@ -130,7 +140,13 @@ def started(noxcli: Noxcli, server: RawServer, age: float = 0.0) -> None:
     os.utime(entry, (entry.stat().st_atime, entry.stat().st_mtime - age))
 
 
-YOUNG = [("wait", RUN), ("stream", RUN), ("stop", RUN), ("fetch-output", "@last", "--wait"), ("wait", NAMED)]
+YOUNG = [
+    ("wait", RUN),
+    ("stream", RUN),
+    ("stop", RUN),
+    ("fetch-output", "@last", "--wait"),
+    ("wait", NAMED),
+]
 
 
 @pytest.mark.parametrize("command", YOUNG, ids=str)
@@ -172,13 +188,18 @@ def test_a_deleted_run_is_not_found_in_either_order(noxcli: Noxcli, order: list[
 
 
 @pytest.mark.parametrize("refusal", [PAGES["traefik"], PAGES["firewall"], GONE, REFUSED["401"][0]])
-def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
+def test_one_of_many_runs_is_read_again(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes
+) -> None:
     noxcli.clock = Clock()
     argv = ("wait", RUN, OTHER, "--poll-interval", "50ms")
     other = record("completed", OTHER)
     with reading(RUNNING, refusal, refusal, DONE, other=other) as server:
         result = noxcli(*argv, environ=at(server))
-        assert (result.code, sorted(result.text.split())) == (0, sorted([RUN, OTHER, *["completed"] * 2]))
+        assert (result.code, sorted(result.text.split())) == (
+            0,
+            sorted([RUN, OTHER, *["completed"] * 2]),
+        )
     monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.3)
     with reading(RUNNING, refusal, other=other) as server:
         result = noxcli(*argv, "--retry-for", "500ms", environ=at(server))
@@ -188,7 +209,9 @@ def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("refusal", [PAGES["traefik"], PAGES["firewall"], GONE, REFUSED["401"][0]])
-def test_a_row_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
+def test_a_row_is_read_again(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes
+) -> None:
     noxcli.clock = Clock()
     argv = ("batch", WORKFLOW, write_rows("a"), "--no-check", "--poll-interval", "100ms")
     with reading(RUNNING, *[refusal] * 3, DONE) as server:
@@ -209,7 +232,11 @@ def test_few_rows_are_lost_to_a_gateways_pages(noxcli: Noxcli) -> None:
         if request.method == "POST":
             posts.append(time.monotonic())
             is_restarting = posts[-1] < posts[0] + 1.0
-            return PAGES["traefik"] if is_restarting else record("completed", f"{len(posts):08}{RUN[8:]}")
+            return (
+                PAGES["traefik"]
+                if is_restarting
+                else record("completed", f"{len(posts):08}{RUN[8:]}")
+            )
         found = READ.search(request.target.partition("?")[0])
         return record("completed", found[1]) if found else json_answer({"id": WORKFLOW})
 
@@ -227,7 +254,10 @@ def test_a_later_page_of_a_list_is_asked_for_again(noxcli: Noxcli, times: int) -
 
     def by_request(request: Request) -> Turn:
         asked.append(request.target)
-        if request.target.endswith("page=2") and sum(one.endswith("page=2") for one in asked) <= times:
+        if (
+            request.target.endswith("page=2")
+            and sum(one.endswith("page=2") for one in asked) <= times
+        ):
             return GONE
         number = int(request.target[-1])
         items = [{"id": f"{number}{RUN[1:]}", "workflow_id": WORKFLOW, "status": "completed"}]
@@ -235,7 +265,9 @@ def test_a_later_page_of_a_list_is_asked_for_again(noxcli: Noxcli, times: int) -
 
     with raw_server(by_request=by_request) as server:
         result = noxcli("runs", environ=at(server))
-    assert (result.code, len(result.text.splitlines())) == ((0, 2) if times < 10 else (5, 0)), result.err
+    assert (result.code, len(result.text.splitlines())) == ((0, 2) if times < 10 else (5, 0)), (
+        result.err
+    )
 
 
 # Starts and keys.
@@ -245,7 +277,11 @@ def test_a_later_page_of_a_list_is_asked_for_again(noxcli: Noxcli, times: int) -
 def test_a_gateways_page_to_a_start_started_nothing(noxcli: Noxcli, page: bytes) -> None:
     turns = [json_answer({"id": WORKFLOW, "definition": {"nodes": []}}), page]
     result, server = noxcli.against(turns, "run", WORKFLOW, "--json")
-    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (75, True, "start"), result.err
+    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (
+        75,
+        True,
+        "start",
+    ), result.err
     assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
@@ -257,7 +293,11 @@ def test_a_start_that_is_too_large_for_a_gateway_stays_so(noxcli: Noxcli) -> Non
 def test_a_first_rejected_key_names_the_other_addresses(noxcli: Noxcli) -> None:
     refusal = REFUSED["401"][0]
     result, _ = noxcli.against([refusal], "runs")
-    for address in ("https://backend.noxus.ai", "https://api.app.noxus.ai", "https://app.noxus.ai/api/backend"):
+    for address in (
+        "https://backend.noxus.ai",
+        "https://api.app.noxus.ai",
+        "https://app.noxus.ai/api/backend",
+    ):
         assert address in result.err
     with reading(RUNNING, refusal) as server:
         later = noxcli(*FOLLOWS["wait"], environ=at(server))
@@ -288,7 +328,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10
 def test_a_pause_of_the_process_is_no_outage() -> None:
     with raw_server(RUNNING, BROKEN, BROKEN, DONE) as server:
         options = ["--no-stream", "--poll-interval", "500ms", "--retry-for", "2s"]
-        with running("wait", NAMED, *options, env=environment(server.url), program=NOXCLI) as process:
+        with running(
+            "wait", NAMED, *options, env=environment(server.url), program=NOXCLI
+        ) as process:
             until(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGSTOP)
             time.sleep(3)

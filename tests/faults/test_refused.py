@@ -39,7 +39,9 @@ class Gate:
         return self.servers[-1].listener.fileno() < 0
 
     def open(self) -> None:
-        self.servers.append(RawServer([], socket.create_server(("127.0.0.1", self.port)), by_request=self._turn))
+        self.servers.append(
+            RawServer([], socket.create_server(("127.0.0.1", self.port)), by_request=self._turn)
+        )
         threading.Thread(target=self.servers[-1].accept, daemon=True).start()
 
     def _turn(self, request: Request) -> Turn:
@@ -112,11 +114,17 @@ def test_refused_connections_are_waited_for(
     named = workflow if verb == "run" else noxcli.start(workflow)
     with gate(sandbox.url, closes) as here:
         noxcli.clock = QuickClock() if lasts else OpeningClock(here)
-        result = noxcli(verb, named, *OPTIONS[verb], "--retry-for", "5s", "--base-url", here.servers[0].url)
+        result = noxcli(
+            verb, named, *OPTIONS[verb], "--retry-for", "5s", "--base-url", here.servers[0].url
+        )
     may_end.set()
     runs, ended = sandbox.runs(workflow), code if lasts else 0
     document = result.lines[-1]["data"] if "ndjson" in OPTIONS[verb] else result.json
-    assert (result.code, document["retry_safe"], len(runs)) == (ended, ended == 75, int(ended != 75)), result.err
+    assert (result.code, document["retry_safe"], len(runs)) == (
+        ended,
+        ended == 75,
+        int(ended != 75),
+    ), result.err
     if ended in {0, 9}:
         assert (document["run"]["status"], document["run"]["confirmed"]) == ("completed", True)
     if verb != "wait" and ended in {0, 9}:

@@ -47,9 +47,13 @@ WORKFLOW, OTHER = "11111111-2222-4333-8444-555555555555", "11111111-2222-4333-84
 INPUT = {"Question": "why"}
 RUN, OLD = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
 STARTS = re.compile(rf"/v1/workflows/{WORKFLOW}/(runs|moved)$")
-NGINX_502 = answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", content_type="text/html")
+NGINX_502 = answer(
+    502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", content_type="text/html"
+)
 NGINX_503 = NGINX_502.replace(b"502", b"503")
-PROXY_503 = json_answer({"message": "Service Unavailable"}, 503)  # as AWS's API Gateway and Kong say it
+PROXY_503 = json_answer(
+    {"message": "Service Unavailable"}, 503
+)  # as AWS's API Gateway and Kong say it
 OWN_503 = json_answer({"detail": "shutting down"}, 503)
 SLOW = answer(429)
 MOVED, ELSEWHERE = f"/v1/workflows/{WORKFLOW}/moved", "https://api.example/"
@@ -57,7 +61,13 @@ MOVED, ELSEWHERE = f"/v1/workflows/{WORKFLOW}/moved", "https://api.example/"
 
 def record(run_id: str = RUN, **fields: Any) -> dict[str, Any]:
     created = datetime.now(UTC).isoformat()
-    known = {"id": run_id, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": "x"}, "created_at": created}
+    known = {
+        "id": run_id,
+        "workflow_id": WORKFLOW,
+        "status": "completed",
+        "output": {"A": "x"},
+        "created_at": created,
+    }
     return known | fields
 
 
@@ -74,7 +84,9 @@ def listing(*runs: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(*starts: Turn, listed: Any = None, before: dict[str, Any] | None = None) -> Iterator[RawServer]:
+def serving(
+    *starts: Turn, listed: Any = None, before: dict[str, Any] | None = None
+) -> Iterator[RawServer]:
     """Answers each start in turn, the list of runs with `listed`, and the record of our run."""
     left = list(starts)
 
@@ -93,21 +105,27 @@ def serving(*starts: Turn, listed: Any = None, before: dict[str, Any] | None = N
 
 
 def run_at(noxcli: Noxcli, url: str, *options: str) -> Result:
-    return noxcli("run", WORKFLOW, "Question=why", "--no-check", *options, environ={"NOXUS_BACKEND_URL": url})
+    return noxcli(
+        "run", WORKFLOW, "Question=why", "--no-check", *options, environ={"NOXUS_BACKEND_URL": url}
+    )
 
 
 def posts(server: RawServer) -> int:
     return sum(request.method == "POST" for request in server.requests)
 
 
-def tried(noxcli: Noxcli, *starts: Turn, options: Sequence[str] = ("--json",), **known: Any) -> tuple[Result, int]:
+def tried(
+    noxcli: Noxcli, *starts: Turn, options: Sequence[str] = ("--json",), **known: Any
+) -> tuple[Result, int]:
     """Run once against such a server; return the result, and how many starts were sent."""
     with serving(*starts, **known) as server:
         return run_at(noxcli, server.url, *options), posts(server)
 
 
 def assert_in_doubt(result: Result, *candidates: str) -> None:
-    assert (result.code, result.json["retry_safe"], result.json["run"]) == (7, False, None), result.err
+    assert (result.code, result.json["retry_safe"], result.json["run"]) == (7, False, None), (
+        result.err
+    )
     assert [one["id"] for one in result.json["error"]["candidates"]] == list(candidates)
     assert all(run_id in result.json["error"]["message"] for run_id in candidates)
 
@@ -118,16 +136,38 @@ def assert_in_doubt(result: Result, *candidates: str) -> None:
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 LOST: list[Turn] = [
-    *(NGINX_502, NGINX_503, PROXY_503, OWN_503, json_answer({"detail": "later"}, 503, Retry_After="1")),
-    *(hang_up, SWITCH, sending([INTERIM]), INTERIM + OWN_503, answer(504), answer(500), answer(408)),
+    *(
+        NGINX_502,
+        NGINX_503,
+        PROXY_503,
+        OWN_503,
+        json_answer({"detail": "later"}, 503, Retry_After="1"),
+    ),
+    *(
+        hang_up,
+        SWITCH,
+        sending([INTERIM]),
+        INTERIM + OWN_503,
+        answer(504),
+        answer(500),
+        answer(408),
+    ),
     *(answer(200, b"<"), answer(204), answer(302), redirect(MOVED, 303), answer(304)),
 ]
 # The input of the run that was started, as the list has it: later, cut, with other blanks, with other keys, filled.
-SHOWN = [None, {"Question": "wh"}, {"Question": "why\n"}, {"question": "why"}, {"Question": "why", "Tone": "kind"}]
+SHOWN = [
+    None,
+    {"Question": "wh"},
+    {"Question": "why\n"},
+    {"question": "why"},
+    {"Question": "why", "Tone": "kind"},
+]
 
 
 @pytest.mark.parametrize(("lost", "shown"), one_in(4, LOST, SHOWN))
-def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None) -> None:
+def test_what_may_have_been_taken_is_never_sent_again(
+    noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None
+) -> None:
     tried(noxcli, json_answer(record(OLD)), before=record(OLD))
     listed = listing(record(OLD, input=INPUT), *([record(input=shown)] if shown else []))
     result, sent = tried(noxcli, lost, json_answer(record()), listed=listed)
@@ -135,7 +175,9 @@ def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn
     assert_in_doubt(result, OLD)
 
 
-@pytest.mark.parametrize("slow", [SLOW, json_answer({"detail": "slow"}, 429, Retry_After="1"), INTERIM + SLOW])
+@pytest.mark.parametrize(
+    "slow", [SLOW, json_answer({"detail": "slow"}, 429, Retry_After="1"), INTERIM + SLOW]
+)
 def test_only_what_asks_to_slow_down_is_sent_again(noxcli: Noxcli, slow: bytes) -> None:
     result, sent = tried(noxcli, slow, slow, json_answer(record()))
     assert (result.code, sent) == (0, 3)
@@ -151,7 +193,9 @@ def test_only_what_asks_to_slow_down_is_sent_again(noxcli: Noxcli, slow: bytes) 
     ],
     ids=["seconds", "date", "retries", "timeout"],
 )
-def test_a_wait_that_is_too_long_ends_at_once(noxcli: Noxcli, wait: str, options: Sequence[str], told: str) -> None:
+def test_a_wait_that_is_too_long_ends_at_once(
+    noxcli: Noxcli, wait: str, options: Sequence[str], told: str
+) -> None:
     clock = noxcli.clock = QuickClock()
     slow = json_answer({"detail": "slow"}, 429, Retry_After=wait)
     result, sent = tried(noxcli, slow, options=("--json", *options))
@@ -231,7 +275,9 @@ def test_a_start_follows_a_redirect_on_its_server(noxcli: Noxcli, status: int) -
 )
 def test_an_answer_about_another_start_is_not_taken(noxcli: Noxcli, fields: dict[str, Any]) -> None:
     date = http_date()
-    with serving(json_answer(record(OLD)), json_answer(record() | fields, Date=date), before=record(OLD)) as server:
+    with serving(
+        json_answer(record(OLD)), json_answer(record() | fields, Date=date), before=record(OLD)
+    ) as server:
         assert run_at(noxcli, server.url).code == 0
         result = run_at(noxcli, server.url, "--json")
         assert posts(server) == 2
@@ -276,7 +322,9 @@ def test_the_limit_before_the_first_byte_is_safe_to_repeat(stuck: Callable[[], A
         argv = ["run", WORKFLOW, "k=v", "--no-check", "--json", "--timeout", "1s"]
         done = call(*argv, env=environment(url), limit=HUNG)
     document = json.loads(done.stdout)
-    assert (done.returncode, document["exit_code"], document["retry_safe"]) == (75, 75, True), done.stderr
+    assert (done.returncode, document["exit_code"], document["retry_safe"]) == (75, 75, True), (
+        done.stderr
+    )
     assert time.monotonic() - began < 10
 
 
@@ -290,10 +338,19 @@ def test_a_signal_before_the_first_byte_is_safe_to_repeat(
     with (
         stuck() as url,
         running(
-            "run", WORKFLOW, "k=v", "--no-check", "--json", "--api-key-file", str(key), env=environment(url)
+            "run",
+            WORKFLOW,
+            "k=v",
+            "--no-check",
+            "--json",
+            "--api-key-file",
+            str(key),
+            env=environment(url),
         ) as process,
     ):
-        key.write_text("sandbox-key")  # waits until noxcli reads it, which it does right before it connects
+        key.write_text(
+            "sandbox-key"
+        )  # waits until noxcli reads it, which it does right before it connects
         time.sleep(0.5)
         began = time.monotonic()
         out, err = ended_by(process, number)
@@ -317,7 +374,9 @@ def test_a_start_that_was_given_up_is_not_sent() -> None:
 
 def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
     options = ("--json", "--timeout", "1s")
-    assert_in_doubt(tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN)
+    assert_in_doubt(
+        tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN
+    )
 
 
 @contextmanager
@@ -336,7 +395,8 @@ def without_tls(_: Path) -> Iterator[RawServer]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"), [(untrusted, "is not trusted: self-signed certificate"), (without_tls, "does not speak TLS")]
+    ("wrong", "told"),
+    [(untrusted, "is not trusted: self-signed certificate"), (without_tls, "does not speak TLS")],
 )
 @pytest.mark.parametrize("options", [["--no-check"], []], ids=["start", "read"])
 def test_a_server_without_trusted_tls_is_told_at_once(
@@ -345,7 +405,9 @@ def test_a_server_without_trusted_tls_is_told_at_once(
     clock = noxcli.clock = QuickClock()
     with wrong(certificate) as server:
         url = f"https://127.0.0.1:{server.port}"
-        result = noxcli("run", WORKFLOW, "Question=why", "--json", *options, environ={"NOXUS_BACKEND_URL": url})
+        result = noxcli(
+            "run", WORKFLOW, "Question=why", "--json", *options, environ={"NOXUS_BACKEND_URL": url}
+        )
         assert (server.requests, server.connections) == ([], 1)
     assert (result.code, result.json["retry_safe"], clock.slept) == (2, True, [])
     assert told in result.err
@@ -368,23 +430,46 @@ POSSIBLE = ("now", "later", "slow clock", "untimed", "oddly timed", "not timed",
 
 
 def test_candidates_have_the_same_input_and_are_no_older(noxcli: Noxcli) -> None:
-    seconds = {"now": 0, "later": 300, "slow clock": -45, "too old": -90, "another start": 0, "other": 0}
+    seconds = {
+        "now": 0,
+        "later": 300,
+        "slow clock": -45,
+        "too old": -90,
+        "another start": 0,
+        "other": 0,
+    }
     now = datetime.now(UTC)
-    times: dict[str, Any] = {name: (now + timedelta(seconds=away)).isoformat() for name, away in seconds.items()}
-    times |= {"untimed": None, "oddly timed": "yesterday", "not timed": [], "never": "0001-01-01T00:00:00+14:00"}
+    times: dict[str, Any] = {
+        name: (now + timedelta(seconds=away)).isoformat() for name, away in seconds.items()
+    }
+    times |= {
+        "untimed": None,
+        "oddly timed": "yesterday",
+        "not timed": [],
+        "never": "0001-01-01T00:00:00+14:00",
+    }
     times |= {"at the beginning": "0001-01-01T00:00:00Z", "at the end": "9999-12-31T23:59:59Z"}
     ids = {name: f"{number:08}-2222-4333-8444-555555555555" for number, name in enumerate(times)}
-    runs = [record(ids[name], created_at=time, input=INPUT, status="running") for name, time in times.items()]
+    runs = [
+        record(ids[name], created_at=time, input=INPUT, status="running")
+        for name, time in times.items()
+    ]
     runs[5]["input"] = {"Question": "what"}
     first = json_answer(record(ids["another start"]))
-    with serving(first, NGINX_502, listed=listing(*runs), before=record(ids["another start"])) as server:
+    with serving(
+        first, NGINX_502, listed=listing(*runs), before=record(ids["another start"])
+    ) as server:
         assert run_at(noxcli, server.url).code == 0
         result = run_at(noxcli, server.url, "--json")
     assert (result.code, result.json["retry_safe"]) == (7, False)
-    assert [one["id"] for one in result.json["error"]["candidates"]] == [ids[name] for name in POSSIBLE]
+    assert [one["id"] for one in result.json["error"]["candidates"]] == [
+        ids[name] for name in POSSIBLE
+    ]
     known = {"id": ids["now"], "status": "running", "created_at": times["now"]}
     assert result.json["error"]["candidates"][0] == known
-    assert f"runs with the same input: {ids['now']} (running), {ids['later']} (running)" in result.err
+    assert (
+        f"runs with the same input: {ids['now']} (running), {ids['later']} (running)" in result.err
+    )
     assert f"; check before you start again: noxcli runs {WORKFLOW}" in result.err
 
 
@@ -392,21 +477,30 @@ def test_candidates_have_the_same_input_and_are_no_older(noxcli: Noxcli) -> None
 def test_candidates_are_found_in_times_of_any_zone(noxcli: Noxcli, hours: float) -> None:
     created = (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None)
     old = (created - timedelta(hours=27)).isoformat()
-    runs = [record(RUN, created_at=created.isoformat(), input=INPUT), record(OLD, created_at=old, input=INPUT)]
+    runs = [
+        record(RUN, created_at=created.isoformat(), input=INPUT),
+        record(OLD, created_at=old, input=INPUT),
+    ]
     assert_in_doubt(tried(noxcli, NGINX_502, listed=listing(*runs))[0], RUN)
 
 
 def test_only_so_many_candidates_are_listed_and_fewer_named(noxcli: Noxcli) -> None:
-    runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MAX_CANDIDATES + 50)]
+    runs = [
+        record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT)
+        for number in range(MAX_CANDIDATES + 50)
+    ]
     result, _ = tried(noxcli, NGINX_502, listed=listing(*runs))
     assert (result.code, len(result.json["error"]["candidates"])) == (7, MAX_CANDIDATES)
     assert f" (completed) and {MAX_CANDIDATES - 5} more; check before" in result.err
 
 
 @pytest.mark.parametrize(("newest_first", "pages"), [(True, 3), (False, 4)])
-def test_a_list_is_read_back_to_the_start_in_either_order(noxcli: Noxcli, newest_first: bool, pages: int) -> None:
+def test_a_list_is_read_back_to_the_start_in_either_order(
+    noxcli: Noxcli, newest_first: bool, pages: int
+) -> None:
     old = [
-        record(f"{number:08}-2222-4333-8444-555555555555", created_at=hours_ago(1 + number)) for number in range(350)
+        record(f"{number:08}-2222-4333-8444-555555555555", created_at=hours_ago(1 + number))
+        for number in range(350)
     ]
     runs = [record(input=INPUT), *old] if newest_first else [*reversed(old), record(input=INPUT)]
     asked: list[str] = []
@@ -436,7 +530,9 @@ def test_a_list_that_recovers_has_the_candidates(noxcli: Noxcli) -> None:
 
 
 @pytest.mark.parametrize(("options", "most"), [((), 10), (("--timeout", "2500ms"), 2.5)])
-def test_a_search_without_candidates_ends(noxcli: Noxcli, options: Sequence[str], most: float) -> None:
+def test_a_search_without_candidates_ends(
+    noxcli: Noxcli, options: Sequence[str], most: float
+) -> None:
     noxcli.clock = clock = QuickClock()
     assert_in_doubt(tried(noxcli, NGINX_502, options=("--json", *options))[0])
     assert most - 1 < sum(clock.slept) <= most
@@ -456,7 +552,10 @@ def test_a_signal_while_candidates_are_read_leaves_doubt(listed: list[str]) -> N
         return json_answer(listing(record(input=INPUT))) if listed else trickle(b"", b"")
 
     argv = ["run", WORKFLOW, "Question=why", "--no-check", "--json"]
-    with raw_server(by_request=by_request) as server, running(*argv, env=environment(server.url)) as process:
+    with (
+        raw_server(by_request=by_request) as server,
+        running(*argv, env=environment(server.url)) as process,
+    ):
         assert reading.wait(HUNG)
         began = time.monotonic()
         out, err = ended_by(process, signal.SIGTERM)
@@ -469,7 +568,10 @@ def test_a_signal_while_candidates_are_read_leaves_doubt(listed: list[str]) -> N
 
 def test_what_could_not_be_compared_is_said(noxcli: Noxcli) -> None:
     other = listing(record(input={"inputs.Question": "why"}))
-    assert "but the server may list other keys" in tried(noxcli, NGINX_502, listed=other, options=())[0].err
+    assert (
+        "but the server may list other keys"
+        in tried(noxcli, NGINX_502, listed=other, options=())[0].err
+    )
     with raw_server(NGINX_502) as server:
         assert "the run list can't be read at the moment" in run_at(noxcli, server.url).err
 
@@ -479,12 +581,16 @@ def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli) -> None:
     noxcli.environ["TOKEN"] = "hidden-one"
     other = record(OLD, input={"Question": "else", "token": "hidden-one"})
     listed = listing(record(input={**INPUT, "token": "***"}), other)
-    result, _ = tried(noxcli, NGINX_502, listed=listed, options=("--secret", "token=TOKEN", "--json"))
+    result, _ = tried(
+        noxcli, NGINX_502, listed=listed, options=("--secret", "token=TOKEN", "--json")
+    )
     assert_in_doubt(result, RUN)
     assert "hidden-one" not in result.err + result.text
 
 
-@pytest.mark.parametrize("off", [timedelta(seconds=3), timedelta(hours=1), timedelta(days=-400)], ids=str)
+@pytest.mark.parametrize(
+    "off", [timedelta(seconds=3), timedelta(hours=1), timedelta(days=-400)], ids=str
+)
 @pytest.mark.parametrize("options", [[], ["--no-check"]], ids=["checked", "unchecked"])
 def test_the_run_is_found_whatever_our_clock_says(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, off: timedelta, options: list[str]

@@ -20,7 +20,9 @@ from tests.conftest import Noxcli, piped
 from tests.texts import any_text
 
 
-def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = None) -> dict[str, Any]:
+def read_inputs(
+    items: Sequence[str], whole: str | None = None, stdin: Any = None
+) -> dict[str, Any]:
     sources = Sources(lambda: stdin.buffer) if stdin is not None else None
     return inputs.parse_inputs(items, whole, sources).values
 
@@ -70,7 +72,9 @@ def test_an_item_is_a_key_an_operator_and_the_rest(item: str, parts: tuple[str, 
     assert split_item(item) == parts
 
 
-@pytest.mark.parametrize("item", ["", "k", "k:v", r"k\=v", r"k\:\=v", r"a\@b", "k\\", "User Question"])
+@pytest.mark.parametrize(
+    "item", ["", "k", "k:v", r"k\=v", r"k\:\=v", r"a\@b", "k\\", "User Question"]
+)
 def test_a_word_without_an_operator_is_no_input(item: str) -> None:
     error = problem(item)
     assert error.message == f"{item!r} is not an input"
@@ -141,11 +145,16 @@ def test_a_json_file_is_parsed(tmp_path: Path) -> None:
         ('[{"x": {"b": 1, "b": 1}}]', "the key 'b' appears twice"),
         ("[" * 100_000, "nested deeper than 500 levels"),
         ("[" * 501 + "]" * 501, "nested deeper than 500 levels"),
-        ('[{"a": "\\"]"}, ' * 2 + '{"b":[' * 250 + "]}" * 250 + "]" * 2, "nested deeper than 500 levels"),
+        (
+            '[{"a": "\\"]"}, ' * 2 + '{"b":[' * 250 + "]}" * 250 + "]" * 2,
+            "nested deeper than 500 levels",
+        ),
     ],
     ids=lambda text: text[:20],
 )
-def test_bad_json_is_told_with_its_place_wherever_it_stands(text: str, told: str, tmp_path: Path) -> None:
+def test_bad_json_is_told_with_its_place_wherever_it_stands(
+    text: str, told: str, tmp_path: Path
+) -> None:
     (tmp_path / "v.json").write_text(text)
     errors = [
         (problem(f"k:={text}"), "the value of 'k'"),
@@ -162,7 +171,11 @@ def test_bad_json_is_told_with_its_place_wherever_it_stands(text: str, told: str
 
 @pytest.mark.parametrize("stack", [0, 300])
 def test_500_levels_are_read_however_deep_the_caller_is(stack: int) -> None:
-    texts = ["[" * 500 + "]" * 500, '{"[":' * 500 + '"\\"{[{["' + "}" * 500, "[" + "[{}]," * 600 + '"[]]"]']
+    texts = [
+        "[" * 500 + "]" * 500,
+        '{"[":' * 500 + '"\\"{[{["' + "}" * 500,
+        "[" + "[{}]," * 600 + '"[]]"]',
+    ]
 
     def called(frames: int) -> list[dict[str, Any]]:
         return called(frames - 1) if frames else [read_inputs([f"k:={text}"]) for text in texts]
@@ -174,7 +187,9 @@ def test_a_number_too_long_to_read_is_told() -> None:
     assert "set_int_max_str_digits" not in problem("k:=" + "9" * 20_001).line()
 
 
-@pytest.mark.parametrize("item", ["k=@no/such.txt", "k:=@no/such.txt", "k=@.", "k=@~nobody-by-this-name/x"])
+@pytest.mark.parametrize(
+    "item", ["k=@no/such.txt", "k:=@no/such.txt", "k=@.", "k=@~nobody-by-this-name/x"]
+)
 def test_a_file_that_cannot_be_read_is_named_with_its_input(item: str) -> None:
     error = problem(item)
     assert error.message.startswith("can't read the file ")
@@ -184,7 +199,9 @@ def test_a_file_that_cannot_be_read_is_named_with_its_input(item: str) -> None:
 
 @pytest.mark.parametrize("operator", ["=@", ":=@"])
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"ab\xc3", b"%PDF-1.7\xe2\xe3"])
-def test_a_file_that_is_no_text_points_to_uploads(operator: str, content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_points_to_uploads(
+    operator: str, content: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "f.bin").write_bytes(content)
     error = problem(f"k{operator}f.bin")
     assert error.message == "the file f.bin for 'k' is not UTF-8 text"
@@ -262,7 +279,9 @@ def test_deep_json_is_sent_or_rejected_before_anything_starts(
         result = noxcli(*argv)
         assert result.code == code, result.err
         assert ("is nested deeper than 500 levels" in result.err) is (code == 2)
-    assert [run.input for run in sandbox.runs(workflow)] == ([{"Deep": json.loads(deep)}] * 2 if code == 0 else [])
+    assert [run.input for run in sandbox.runs(workflow)] == (
+        [{"Deep": json.loads(deep)}] * 2 if code == 0 else []
+    )
 
 
 # What is written is what the server gets.
@@ -278,14 +297,19 @@ def sent(noxcli: Noxcli, sandbox: Sandbox, workflow: str, *words: str) -> str:
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("12345678901234567890123456789012345678901234567890", 12345678901234567890123456789012345678901234567890),
+        (
+            "12345678901234567890123456789012345678901234567890",
+            12345678901234567890123456789012345678901234567890,
+        ),
         ("-0.0", -0.0),
         ("1e-7", 1e-07),
         ("1.7976931348623157e308", 1.7976931348623157e308),
         ("5e-324", 5e-324),
     ],
 )
-def test_a_number_loses_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox, written: str, value: Any) -> None:
+def test_a_number_loses_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, written: str, value: Any
+) -> None:
     workflow = plays(nodes=[input_node("n", type="number")], output={"A": "x"})
     assert sent(noxcli, sandbox, workflow, f"n:={written}") == json.dumps({"n": value})
     assert sent(noxcli, sandbox, workflow, f"n={written}") == json.dumps({"n": value})

@@ -23,7 +23,11 @@ def node(label: str | None, type: str | None = "str", *, name: str = "", **confi
 
 def reads(sandbox: Sandbox) -> list[str]:
     """Requests for a definition."""
-    return [request.path for request in sandbox.requests if request.method == "GET" and "/runs" not in request.path]
+    return [
+        request.path
+        for request in sandbox.requests
+        if request.method == "GET" and "/runs" not in request.path
+    ]
 
 
 def test_four_mistakes_are_told_at_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -33,7 +37,14 @@ def test_four_mistakes_are_told_at_once(noxcli: Noxcli, plays: Any, sandbox: San
         input_node("Tags", type="list", default=[]),
         input_node("Mood"),
     ]
-    result = noxcli("run", workflow := plays(nodes=inputs), "User Qestion=hi", "Count=many", "Tags:={}", "--json")
+    result = noxcli(
+        "run",
+        workflow := plays(nodes=inputs),
+        "User Qestion=hi",
+        "Count=many",
+        "Tags:={}",
+        "--json",
+    )
     error = result.json["error"]
     assert (result.code, error["phase"], result.json["retry_safe"]) == (2, "preflight", True)
     assert error["message"] == (
@@ -46,7 +57,9 @@ def test_four_mistakes_are_told_at_once(noxcli: Noxcli, plays: Any, sandbox: San
     assert posts(sandbox) == []
 
 
-def test_a_point_that_may_part_thousands_is_no_int(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_point_that_may_part_thousands_is_no_int(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     told = noxcli("run", plays(nodes=[input_node("Count", type="int")]), "Count=1.000")
     assert (told.code, "'Count' takes an int (Count:=3)" in told.err) == (2, True), told.err
     assert posts(sandbox) == []
@@ -54,8 +67,12 @@ def test_a_point_that_may_part_thousands_is_no_int(noxcli: Noxcli, plays: Any, s
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_label_id_and_node_input_all_pass(noxcli: Noxcli, plays: Any, version: str) -> None:
-    workflow = plays(nodes=[QUESTION], output=lambda values: {"A": values["User Question"]}, flow_version=version)
-    node_id = json.loads(noxcli("inputs", workflow, "--json").out)["properties"]["User Question"]["description"][-36:]
+    workflow = plays(
+        nodes=[QUESTION], output=lambda values: {"A": values["User Question"]}, flow_version=version
+    )
+    node_id = json.loads(noxcli("inputs", workflow, "--json").out)["properties"]["User Question"][
+        "description"
+    ][-36:]
     for key in ("User Question", node_id, f"{node_id}::input"):
         assert noxcli("run", workflow, f"{key}=hi").out == b"hi\n"
     twice = noxcli("run", workflow, "User Question=a", f"{node_id}=b")
@@ -65,7 +82,10 @@ def test_label_id_and_node_input_all_pass(noxcli: Noxcli, plays: Any, version: s
 
 
 def test_without_a_near_name_all_names_are_told(noxcli: Noxcli, plays: Any) -> None:
-    assert "takes 'User Question'" in noxcli("run", plays(nodes=[QUESTION]), "User Question=x", "zzz=1").err
+    assert (
+        "takes 'User Question'"
+        in noxcli("run", plays(nodes=[QUESTION]), "User Question=x", "zzz=1").err
+    )
     assert "takes none" in noxcli("run", plays(output={"A": "x"}), "zzz=1").err
 
 
@@ -95,7 +115,10 @@ def test_text_that_is_of_the_type_is_sent_as_such(
 ) -> None:
     workflow = plays(nodes=[node("k", type)], output={"A": "x"})
     result = noxcli("run", workflow, item)
-    assert (result.code, f"its text is sent as k:={json.dumps(sent, separators=(',', ':'))}" in result.err) == (0, True)
+    assert (
+        result.code,
+        f"its text is sent as k:={json.dumps(sent, separators=(',', ':'))}" in result.err,
+    ) == (0, True)
     value = sandbox.runs(workflow)[0].input["k"]
     assert (value, type_of(value)) == (sent, type_of(sent))
 
@@ -120,7 +143,9 @@ def type_of(value: Any) -> str:
         ("str", "k:=null"),
     ],
 )
-def test_what_fits_is_sent_without_a_word(noxcli: Noxcli, plays: Any, type: str | None, item: str) -> None:
+def test_what_fits_is_sent_without_a_word(
+    noxcli: Noxcli, plays: Any, type: str | None, item: str
+) -> None:
     result = noxcli("run", plays(nodes=[node("k", type)], output={"A": "x"}), item, "--detach")
     assert (result.code, len(result.err.splitlines())) == (0, 2), result.err
 
@@ -143,7 +168,9 @@ def test_what_fits_is_sent_without_a_word(noxcli: Noxcli, plays: Any, type: str 
         ("Image", "k:={}", "'k' takes a file (k@FILE)"),
     ],
 )
-def test_a_mismatch_is_told_with_its_fix(noxcli: Noxcli, plays: Any, type: str, item: str, told: str) -> None:
+def test_a_mismatch_is_told_with_its_fix(
+    noxcli: Noxcli, plays: Any, type: str, item: str, told: str
+) -> None:
     result = noxcli("run", plays(nodes=[node("k", type)]), item)
     assert (result.code, told in result.err) == (2, True), result.err
 
@@ -165,7 +192,9 @@ def test_a_label_of_two_inputs_asks_for_ids(noxcli: Noxcli, plays: Any) -> None:
 
 
 def test_inputs_without_labels_go_by_id_or_by_number(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[node(None, name="bare")], output={"A": "x"}, switches={"missing_input": "accept"})
+    workflow = plays(
+        nodes=[node(None, name="bare")], output={"A": "x"}, switches={"missing_input": "accept"}
+    )
     error = noxcli("run", workflow, "--json").json["error"]["message"]
     node_id = error.split("'")[1]
     assert noxcli("run", workflow, f"{node_id}=x").code == 0
@@ -174,11 +203,19 @@ def test_inputs_without_labels_go_by_id_or_by_number(noxcli: Noxcli, plays: Any)
 
 
 @pytest.mark.parametrize("key", ["input", "body", "Input 7", "anything"])
-def test_any_key_may_mean_an_input_without_a_label(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str) -> None:
+def test_any_key_may_mean_an_input_without_a_label(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str
+) -> None:
     nodes = [node(None, name="bare"), QUESTION]
-    workflow = plays(nodes=nodes, output={"A": "x"}, switches={"missing_input": "accept", "unknown_input": "accept"})
+    workflow = plays(
+        nodes=nodes,
+        output={"A": "x"},
+        switches={"missing_input": "accept", "unknown_input": "accept"},
+    )
     result = noxcli("run", workflow, f"{key}=x", "User Question=y")
-    assert (result.code, f"warning: {key!r} is not checked, since" in result.err) == (0, True), result.err
+    assert (result.code, f"warning: {key!r} is not checked, since" in result.err) == (0, True), (
+        result.err
+    )
     assert sandbox.runs(workflow)[0].input == {key: "x", "User Question": "y"}
     alone = noxcli("run", workflow, f"{key}=x").err
     assert alone.startswith("noxcli: the required input 'User Question' is missing")
@@ -202,7 +239,9 @@ def test_an_empty_text_for_a_required_input_is_missing(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, type: str | None, item: str
 ) -> None:
     Path("empty.txt").touch()
-    workflow = plays(nodes=[node("k", type)], output={"A": "x"}, switches={"missing_input": "accept"})
+    workflow = plays(
+        nodes=[node("k", type)], output={"A": "x"}, switches={"missing_input": "accept"}
+    )
     result = noxcli("run", workflow, item, "--json")
     assert (result.code, result.json["retry_safe"]) == (2, True)
     assert result.json["error"]["message"] == "the required input 'k' is missing: its text is empty"
@@ -211,20 +250,29 @@ def test_an_empty_text_for_a_required_input_is_missing(
     assert sandbox.runs(workflow)[0].input == {"k": ""}
 
 
-def test_an_empty_text_replaces_the_workflows_value(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[node("k", value="dry"), fixed_input("P", "fixed"), QUESTION], output={"A": "x"})
+def test_an_empty_text_replaces_the_workflows_value(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(
+        nodes=[node("k", value="dry"), fixed_input("P", "fixed"), QUESTION], output={"A": "x"}
+    )
     assert noxcli("run", workflow, "k=", "P=", "User Question= ").code == 0
     assert sandbox.runs(workflow)[0].input == {"k": "", "P": "", "User Question": " "}
 
 
-def test_a_batch_names_the_rows_whose_text_is_empty(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_batch_names_the_rows_whose_text_is_empty(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[QUESTION, node("k", value="dry")], output={"A": "x"})
     Path("rows.jsonl").write_text('{"User Question": ""}\n{"User Question": "x", "k": ""}\n')
     Path("rows.csv").write_text("User Question,k\n,y\nx,\n")
     for rows, told in (("rows.jsonl", "is missing: its text is empty"), ("rows.csv", "is missing")):
         result = noxcli("batch", workflow, rows)
         assert result.code == 2
-        assert f"(line {1 if rows == 'rows.jsonl' else 2}): the required input 'User Question' {told}" in result.err
+        assert (
+            f"(line {1 if rows == 'rows.jsonl' else 2}): the required input 'User Question' {told}"
+            in result.err
+        )
         assert "1 of 2 rows is wrong" in result.err
     assert not posts(sandbox)
 
@@ -243,7 +291,10 @@ def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
         {"id": 1},
     ]
     result = noxcli("run", plays(faults={"workflow": [Answer(200, definition(nodes))]}), "inner=x")
-    assert "unknown input 'inner', the workflow takes 'doc'; the required input 'doc' is missing" in result.err
+    assert (
+        "unknown input 'inner', the workflow takes 'doc'; the required input 'doc' is missing"
+        in result.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -270,7 +321,9 @@ def test_an_unreadable_definition_is_a_warning(
     assert re.search("^warning: ", result.err, re.MULTILINE)
     paths = [request.path for request in sandbox.requests]
     asked = [place for place, path in enumerate(paths) if path == f"/v1/workflows/{workflow}"]
-    assert 0 < len(asked) <= paths.index(f"/v1/workflows/{workflow}/runs"), "the live view must not ask again"
+    assert 0 < len(asked) <= paths.index(f"/v1/workflows/{workflow}/runs"), (
+        "the live view must not ask again"
+    )
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (404, 5)])
@@ -284,7 +337,9 @@ def test_a_refused_key_and_an_unknown_workflow_end_it(
 NO_JSON = Answer(200, "x", headers={"Content-Type": "text/plain"})
 
 
-@pytest.mark.parametrize("fault", [RATE_LIMITED, Answer(502, "<p>"), Answer(500, {}), NO_JSON, Drop()], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [RATE_LIMITED, Answer(502, "<p>"), Answer(500, {}), NO_JSON, Drop()], ids=repr
+)
 @pytest.mark.parametrize("verb", ["run", "batch"])
 def test_a_failure_that_passes_leaves_no_input_unchecked(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, fault: Any, verb: str
@@ -294,13 +349,17 @@ def test_a_failure_that_passes_leaves_no_input_unchecked(
     assert (result.code, "retrying for" in result.err, posts(sandbox)) == (2, True, [])
 
 
-def test_no_row_is_spent_on_a_gateway_without_a_server(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_no_row_is_spent_on_a_gateway_without_a_server(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[QUESTION], faults={"workflow": [Answer(502, "<p>", repeat=True)]})
     result = noxcli("run", workflow, "User Question=x", "--json")
     assert (result.code, result.json["retry_safe"], posts(sandbox)) == (75, True, [])
 
 
-def test_the_definition_is_read_once_and_names_the_nodes(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_the_definition_is_read_once_and_names_the_nodes(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[QUESTION], output={"A": "x"})
     result = noxcli("run", workflow, "User Question=x", "--json")
     assert [each["name"] for each in result.json["nodes"]] == ["User Question", "A"]
@@ -313,26 +372,44 @@ def test_by_name_the_list_has_it_all(noxcli: Noxcli, sandbox: Sandbox) -> None:
     assert {path.partition("?")[0] for path in reads(sandbox)} == {"/v1/workflows"}
 
 
-def test_a_saved_version_is_checked_by_its_own_definition(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_saved_version_is_checked_by_its_own_definition(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[QUESTION], output={"A": "x"}, versions=[Version("one")])
-    old = {"id": "v", "definition": {"nodes": [{"id": "n", "type": "InputNode", "node_config": {"label": "Old"}}]}}
+    old = {
+        "id": "v",
+        "definition": {
+            "nodes": [{"id": "n", "type": "InputNode", "node_config": {"label": "Old"}}]
+        },
+    }
     plays(nodes=[QUESTION], versions=[Version("one")], faults={"workflow": [Answer(200, [old])]})
     result = noxcli("run", workflow, "User Question=x", "--version-id", "v")
-    assert (result.code, "unknown input 'User Question', the workflow takes 'Old'" in result.err) == (2, True)
-    assert [path.partition("?")[0] for path in reads(sandbox)] == [f"/v1/workflows/{workflow}/versions"]
+    assert (
+        result.code,
+        "unknown input 'User Question', the workflow takes 'Old'" in result.err,
+    ) == (2, True)
+    assert [path.partition("?")[0] for path in reads(sandbox)] == [
+        f"/v1/workflows/{workflow}/versions"
+    ]
 
 
 # --dry-run.
 
 
-def test_a_dry_run_prints_the_request_and_sends_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_dry_run_prints_the_request_and_sends_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(nodes=[input_node("n", type="int")])
     argv = ["run", workflow, "n=3", "--callback-url", "https://x.example", "--dry-run"]
     result = noxcli(*argv)
     body = {"input": {"n": 3}, "callback_url": "https://x.example"}
     assert (result.code, result.json) == (0, body)
     document = noxcli(*argv, "--json").json
-    assert document["request"] == {"method": "POST", "path": f"/v1/workflows/{workflow}/runs", "body": body}
+    assert document["request"] == {
+        "method": "POST",
+        "path": f"/v1/workflows/{workflow}/runs",
+        "body": body,
+    }
     assert (document["ok"], document["run"], document["retry_safe"]) == (True, None, True)
     assert noxcli(*argv, "--format", "ndjson").lines[-1]["data"]["request"]["body"] == body
     assert posts(sandbox) == []

@@ -67,7 +67,11 @@ def test_an_upload_comes_from_any_pipe(
     done = shell(line.replace("WF", plays(nodes=[DOC], output={"A": "x"})))
     assert done.returncode == 0, done.stderr
     (file,) = sandbox._workspace.files.values()
-    assert (file.content.content, file.content.name, file.content.content_type) == (b"abc", name, kind)
+    assert (file.content.content, file.content.name, file.content.content_type) == (
+        b"abc",
+        name,
+        kind,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,10 @@ def test_an_upload_comes_from_any_pipe(
         ("noxcli run qa a=@- doc@/dev/stdin", "both a=@- and doc@/dev/stdin read it"),
         ("noxcli batch qa - doc@- --output-dir out", "both FILE - and doc@- read it"),
         ("noxcli wait - -", "both RUN - and RUN - read it"),
-        ("mkfifo p; noxcli run qa a@p b=@p", "the pipe p can be read only once, but both a@p and b=@p read it"),
+        (
+            "mkfifo p; noxcli run qa a@p b=@p",
+            "the pipe p can be read only once, but both a@p and b=@p read it",
+        ),
     ],
 )
 def test_a_pipe_has_one_reader(shell: Shell, sandbox: Sandbox, line: str, both: str) -> None:
@@ -88,11 +95,21 @@ def test_a_pipe_has_one_reader(shell: Shell, sandbox: Sandbox, line: str, both: 
 
 
 @pytest.mark.parametrize(
-    "line", ["run qa k=@-", "run qa k@-", "run qa --inputs -", "wait -", "stop -", "batch qa - --output-dir out"]
+    "line",
+    [
+        "run qa k=@-",
+        "run qa k@-",
+        "run qa --inputs -",
+        "wait -",
+        "stop -",
+        "batch qa - --output-dir out",
+    ],
 )
 def test_a_closed_stdin_is_told(shell: Shell, sandbox: Sandbox, line: str) -> None:
     done = shell(f"noxcli {line} <&-")
-    assert (done.returncode, "stdin is closed" in done.stderr, sandbox.requests) == (2, True, []), done.stderr
+    assert (done.returncode, "stdin is closed" in done.stderr, sandbox.requests) == (2, True, []), (
+        done.stderr
+    )
 
 
 def test_what_is_not_text_points_to_an_upload(shell: Shell) -> None:
@@ -121,7 +138,9 @@ def test_bytes_that_are_no_text_are_refused_and_never_replaced(
 
 
 @pytest.mark.parametrize("line", ["run qa k=@-", "run WF Doc@-"])
-def test_a_pipe_without_an_end_is_read_up_to_the_limit(shell: Shell, plays: Any, sandbox: Sandbox, line: str) -> None:
+def test_a_pipe_without_an_end_is_read_up_to_the_limit(
+    shell: Shell, plays: Any, sandbox: Sandbox, line: str
+) -> None:
     workflow = plays(nodes=[DOC])
     began = time.monotonic()
     done = shell(f"mkfifo p; noxcli {line.replace('WF', workflow)} --timeout 1s <> p")
@@ -131,9 +150,12 @@ def test_a_pipe_without_an_end_is_read_up_to_the_limit(shell: Shell, plays: Any,
 
 
 @pytest.mark.parametrize(
-    ("line", "reader"), [("Question=@/dev/zero", "Question=@/dev/zero"), ("--inputs - < /dev/zero", "--inputs -")]
+    ("line", "reader"),
+    [("Question=@/dev/zero", "Question=@/dev/zero"), ("--inputs - < /dev/zero", "--inputs -")],
 )
-def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str, reader: str) -> None:
+def test_a_text_without_end_is_refused(
+    shell: Shell, sandbox: Sandbox, line: str, reader: str
+) -> None:
     before = len(sandbox.requests)
     done = shell(f"noxcli run qa {line}")
     expected = f"noxcli: {reader} has more than 256 MiB; upload a large file with KEY@FILE\n"
@@ -141,13 +163,17 @@ def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str
     assert len(sandbox.requests) == before
 
 
-def test_a_large_pipe_is_uploaded_in_constant_memory(sandbox: Sandbox, plays: Any, tmp_path: Path) -> None:
+def test_a_large_pipe_is_uploaded_in_constant_memory(
+    sandbox: Sandbox, plays: Any, tmp_path: Path
+) -> None:
     megabytes = 150  # the sandbox accepts at most 256
     place = tmp_path / "tmp"
     place.mkdir()
     env = {**environment(sandbox.url), "TMPDIR": str(place)}
     line = ("run", plays(nodes=[DOC], output={"A": "x"}), "Doc@-;name=big.bin", "--quiet")
-    with subprocess.Popen(["head", "-c", f"{megabytes}M", "/dev/urandom"], stdout=subprocess.PIPE) as source:
+    with subprocess.Popen(
+        ["head", "-c", f"{megabytes}M", "/dev/urandom"], stdout=subprocess.PIPE
+    ) as source:
         memory, code, _ = measured(*line, env=env, stdin=source.stdout)
     assert (code, memory < 110) == (0, True)
     (file,) = sandbox._workspace.files.values()
@@ -155,13 +181,20 @@ def test_a_large_pipe_is_uploaded_in_constant_memory(sandbox: Sandbox, plays: An
     assert [*place.iterdir()] == []
 
 
-@pytest.mark.parametrize("size", [102_500, 1_000_000])  # of the smaller one, the rest is still in Python's buffer
-def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox, size: int) -> None:
+@pytest.mark.parametrize(
+    "size", [102_500, 1_000_000]
+)  # of the smaller one, the rest is still in Python's buffer
+def test_a_full_disk_under_the_copy_is_told(
+    shell: Shell, plays: Any, sandbox: Sandbox, size: int
+) -> None:
     workflow = plays(nodes=[DOC])
     # bash counts in blocks of 1024 bytes; Python ignores the signal for exceeding the limit.
     done = shell(f"ulimit -f 100; head -c {size} /dev/zero | {IN_SHELL} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
-    assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr
+    assert (
+        "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to"
+        in done.stderr
+    )
 
 
 def test_rows_of_a_batch_read_files_alone(shell: Shell) -> None:
@@ -174,7 +207,9 @@ def test_rows_of_a_batch_read_files_alone(shell: Shell) -> None:
 
 def test_an_upload_of_all_rows_comes_from_stdin(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=[DOC, TEXT], output={"A": "x"})
-    done = shell(f'printf \'{{"T": "%s"}}\\n\' a b > r.jsonl; printf abc | noxcli batch {workflow} r.jsonl Doc@-')
+    done = shell(
+        f'printf \'{{"T": "%s"}}\\n\' a b > r.jsonl; printf abc | noxcli batch {workflow} r.jsonl Doc@-'
+    )
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
     (file,) = sandbox._workspace.files.values()
     assert file.content.content == b"abc"

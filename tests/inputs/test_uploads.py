@@ -47,7 +47,9 @@ def test_a_file_is_stored_and_its_address_is_the_input(
         (";name=plain", "plain", "text/plain"),
     ],
 )
-def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, content_type: str) -> None:
+def test_type_and_name_can_be_given(
+    tmp_path: Path, options: str, name: str, content_type: str
+) -> None:
     (tmp_path / "a.txt").write_text("abc")
     assert parse_upload(f"a.txt{options}", "k", Sources()) == Upload("a.txt", name, content_type, 3)
 
@@ -74,7 +76,9 @@ def test_what_cannot_be_uploaded_is_told_before_anything_is_sent(
     assert len(result.err.splitlines()) == 1
 
 
-def test_nothing_is_uploaded_where_an_input_is_wrong(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_nothing_is_uploaded_where_an_input_is_wrong(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     Path("a.txt").write_text("abc")
     result = noxcli("run", plays(nodes=[DOC, MORE]), "Doc@a.txt")
     assert (result.code, posts(sandbox).count("/v1/file")) == (2, 0)
@@ -106,7 +110,9 @@ def storage(*faults: Any) -> Sandbox:
 
 def with_file(noxcli: Noxcli, sandbox: Sandbox, *argv: str) -> Any:
     Path("a.txt").write_text("abc")
-    return noxcli("run", "qa", "Question@a.txt", "--no-check", "--json", "--base-url", sandbox.url, *argv)
+    return noxcli(
+        "run", "qa", "Question@a.txt", "--no-check", "--json", "--base-url", sandbox.url, *argv
+    )
 
 
 def test_an_upload_is_tried_again(noxcli: Noxcli) -> None:
@@ -132,11 +138,15 @@ def test_a_failed_upload_starts_nothing(noxcli: Noxcli, fault: Answer, code: int
     assert "a.txt, for 'Question', was not uploaded, and nothing was started: " in result.err
 
 
-def test_a_dry_run_shows_what_would_be_uploaded(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_dry_run_shows_what_would_be_uploaded(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     Path("a.txt").write_text("abc")
     result = noxcli("run", plays(nodes=[DOC]), "Doc@a.txt;name=b.md", "--dry-run")
     assert result.json == {
-        "input": {"Doc": {"$upload": "a.txt", "name": "b.md", "content_type": "text/markdown", "bytes": 3}}
+        "input": {
+            "Doc": {"$upload": "a.txt", "name": "b.md", "content_type": "text/markdown", "bytes": 3}
+        }
     }
     assert posts(sandbox).count("/v1/file") == 0
 

@@ -22,7 +22,10 @@ def record(output: Any = "missing", **more: Any) -> bytes:
 
 
 def workflow(*types: str) -> dict[str, Any]:
-    nodes = [{"id": f"n{n}", "type": type_, "node_config": {"label": f"L{n}"}} for n, type_ in enumerate(types)]
+    nodes = [
+        {"id": f"n{n}", "type": type_, "node_config": {"label": f"L{n}"}}
+        for n, type_ in enumerate(types)
+    ]
     return {"id": WORKFLOW, "name": "odd", "definition": {"nodes": nodes}}
 
 
@@ -34,7 +37,9 @@ WITH_ANSWER = record({"A": "the answer"})
 def paths(server: RawServer) -> list[str]:
     """The requests, in order, in short form."""
     return [
-        f"{request.method} {request.target}".replace("/v1/", "").replace(WORKFLOW, "W").replace(RUN_ID, "R")
+        f"{request.method} {request.target}".replace("/v1/", "")
+        .replace(WORKFLOW, "W")
+        .replace(RUN_ID, "R")
         for request in server.requests
     ]
 
@@ -46,7 +51,9 @@ def slept(noxcli: Noxcli) -> float:
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 @pytest.mark.parametrize("verb", ["fetch-output", "stream"])
-def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str, empty: Any) -> None:
+def test_a_look_up_by_the_id_alone_is_never_delivered(
+    noxcli: Noxcli, verb: str, empty: Any
+) -> None:
     for output in (empty, {"A": "older"}):
         embedded = record(output, workflow=workflow("OutputNode"))
         result, server = noxcli.against([embedded, WITH_ANSWER], verb, RUN_ID)
@@ -56,10 +63,18 @@ def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str,
 
 @pytest.mark.parametrize("verb", ["fetch-output", "stream"])
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("stopped", 3)])
-def test_the_verdict_is_that_of_the_record(noxcli: Noxcli, verb: str, status: str, code: int) -> None:
+def test_the_verdict_is_that_of_the_record(
+    noxcli: Noxcli, verb: str, status: str, code: int
+) -> None:
     found = record({}, workflow=workflow("OutputNode"))
-    result, _ = noxcli.against([found, record({"A": "half"}, status=status)], verb, RUN_ID, "--json")
-    assert (result.code, result.json["run"]["status"], result.json["complete"]) == (code, status, False)
+    result, _ = noxcli.against(
+        [found, record({"A": "half"}, status=status)], verb, RUN_ID, "--json"
+    )
+    assert (result.code, result.json["run"]["status"], result.json["complete"]) == (
+        code,
+        status,
+        False,
+    )
 
 
 def test_a_look_up_that_is_ahead_of_the_record_ends_nothing(noxcli: Noxcli) -> None:
@@ -88,13 +103,19 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
         WITH_ANSWER,
     ]
     result, server = noxcli.against(turns, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+    assert (result.code, result.json["output"], result.json["complete"]) == (
+        0,
+        {"A": "the answer"},
+        True,
+    )
     assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 @pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")])
-def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tuple[str, ...], empty: Any) -> None:
+def test_an_output_that_never_comes_is_undelivered(
+    noxcli: Noxcli, options: tuple[str, ...], empty: Any
+) -> None:
     turns: list[Turn] = [record(empty), ANSWERS, record(empty)]
     result, _ = noxcli.against(turns, "fetch-output", f"{WORKFLOW}/{RUN_ID}", *options)
     assert result.code == 9
@@ -113,9 +134,16 @@ def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tupl
 def test_a_later_step_gets_no_output_that_was_never_there(noxcli: Noxcli) -> None:
     out = Path("out.txt").absolute()
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(out)}
-    for turns, told in (([record({}), ANSWERS, record({})], None), ([WITH_ANSWER], '{"A":"the answer"}')):
+    for turns, told in (
+        ([record({}), ANSWERS, record({})], None),
+        ([WITH_ANSWER], '{"A":"the answer"}'),
+    ):
         with raw_server(*turns) as server:
-            noxcli("fetch-output", f"{WORKFLOW}/{RUN_ID}", environ={**environ, "NOXUS_BACKEND_URL": server.url})
+            noxcli(
+                "fetch-output",
+                f"{WORKFLOW}/{RUN_ID}",
+                environ={**environ, "NOXUS_BACKEND_URL": server.url},
+            )
         assert outputs(out).get("output") == told
         out.unlink()
 
@@ -145,10 +173,14 @@ def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
 
 def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
     skipped = record({}, progress_details={"skipped_nodes": ["n1"]})
-    result, server = noxcli.against([skipped, ANSWERS], "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
+    result, server = noxcli.against(
+        [skipped, ANSWERS], "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json"
+    )
     assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
     other = record({}, progress_details={"skipped_nodes": ["n0"]})
-    result, _ = noxcli.against([other, ANSWERS, other, WITH_ANSWER], "fetch-output", f"{WORKFLOW}/{RUN_ID}")
+    result, _ = noxcli.against(
+        [other, ANSWERS, other, WITH_ANSWER], "fetch-output", f"{WORKFLOW}/{RUN_ID}"
+    )
     assert (result.code, result.text) == (0, "the answer\n"), "another node was skipped"
 
 
@@ -156,20 +188,32 @@ UNREAD = [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})]
 
 
 @pytest.mark.parametrize(("unread", "empty"), one_in(3, UNREAD, EMPTY))
-def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Turn, empty: Any) -> None:
+def test_without_a_definition_an_output_is_waited_for(
+    noxcli: Noxcli, unread: Turn, empty: Any
+) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     result, _ = noxcli.against([record(empty), unread, record(empty)], *argv)
     assert (result.code, result.json["complete"]) == (9, False)
     result, _ = noxcli.against([record(empty), unread, record(empty), WITH_ANSWER], *argv)
-    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+    assert (result.code, result.json["output"], result.json["complete"]) == (
+        0,
+        {"A": "the answer"},
+        True,
+    )
 
 
-@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
+@pytest.mark.parametrize(
+    ("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"]
+)
 def test_a_new_run_and_a_batch_wait_for_the_output(noxcli: Noxcli, late: Turn, code: int) -> None:
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
     result, server = noxcli.against(turns, "run", WORKFLOW, "L0=x", "--no-stream")
     assert (result.code, result.text) == (code, "the answer\n" if code == 0 else "")
-    assert paths(server)[:3] == ["GET workflows/W", "POST workflows/W/runs", "GET workflows/W/runs/R"]
+    assert paths(server)[:3] == [
+        "GET workflows/W",
+        "POST workflows/W/runs",
+        "GET workflows/W/runs/R",
+    ]
     assert set(paths(server)[3:]) == {"GET workflows/W/runs/R"}
     Path("rows.jsonl").write_text('{"L0": "x"}\n')
     result, _ = noxcli.against(turns, "batch", WORKFLOW, "rows.jsonl")
@@ -183,7 +227,11 @@ def test_a_new_run_and_a_batch_wait_for_the_output(noxcli: Noxcli, late: Turn, c
 
 def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> None:
     result, server = noxcli.against([record(), WITH_ANSWER], "wait", RUN_ID, "--json")
-    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+    assert (result.code, result.json["output"], result.json["complete"]) == (
+        0,
+        {"A": "the answer"},
+        True,
+    )
     assert len(server.requests) == 2
     result, server = noxcli.against([record(), WITH_ANSWER], "wait", RUN_ID)
     assert (result.text, len(server.requests)) == (f"{RUN_ID}\tcompleted\n", 1)
@@ -192,8 +240,14 @@ def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> N
 @pytest.mark.parametrize("refusal", [answer(403), answer(404), answer(405), answer(500)])
 def test_wait_knows_the_verdict_without_the_output(noxcli: Noxcli, refusal: Turn) -> None:
     for timeout in ((), ("--timeout", "1s")):
-        result, _ = noxcli.against([record({"A": "older"}), refusal], "wait", RUN_ID, "--json", *timeout)
-        assert (result.code, result.json["run"]["status"], result.json["complete"]) == (0, "completed", False)
+        result, _ = noxcli.against(
+            [record({"A": "older"}), refusal], "wait", RUN_ID, "--json", *timeout
+        )
+        assert (result.code, result.json["run"]["status"], result.json["complete"]) == (
+            0,
+            "completed",
+            False,
+        )
 
 
 def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
@@ -205,7 +259,11 @@ def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
 
     with raw_server(by_request=by_request) as server:
         result = noxcli(
-            "wait", RUN_ID, "33333333-3333-4333-8333-333333333333", "--json", environ={"NOXUS_BACKEND_URL": server.url}
+            "wait",
+            RUN_ID,
+            "33333333-3333-4333-8333-333333333333",
+            "--json",
+            environ={"NOXUS_BACKEND_URL": server.url},
         )
     assert [one["complete"] for one in result.json["results"]] == [True, True]
 

@@ -23,7 +23,12 @@ ESSAY = "Grüße, 世界 🌱. " * 1500
 
 
 def definition(*labels: str | None, type: str = "OutputNodeV2") -> dict[str, Any]:
-    return {"nodes": [{"id": f"n{n}", "type": type, "node_config": {"label": one}} for n, one in enumerate(labels)]}
+    return {
+        "nodes": [
+            {"id": f"n{n}", "type": type, "node_config": {"label": one}}
+            for n, one in enumerate(labels)
+        ]
+    }
 
 
 # Before the start.
@@ -31,19 +36,30 @@ def definition(*labels: str | None, type: str = "OutputNodeV2") -> dict[str, Any
 
 @pytest.mark.parametrize(
     ("key", "hint"),
-    [("answer", "did you mean 'Answer'?"), ("Anwser", "did you mean 'Answer'?"), ("Zzz", "its outputs: 'Answer', 'B'")],
+    [
+        ("answer", "did you mean 'Answer'?"),
+        ("Anwser", "did you mean 'Answer'?"),
+        ("Zzz", "its outputs: 'Answer', 'B'"),
+    ],
 )
-def test_a_wrong_key_starts_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str, hint: str) -> None:
+def test_a_wrong_key_starts_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str, hint: str
+) -> None:
     result = noxcli("run", plays(output={"Answer": "x", "B": "y"}), "--raw", "B", "--raw", key)
     assert (result.code, result.out, len(posts(sandbox))) == (2, b"", 0)
     assert f"noxcli: the workflow has no output {key!r}; {hint}" in result.err
 
 
-def test_without_checks_a_wrong_key_meets_the_output(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_without_checks_a_wrong_key_meets_the_output(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     result = noxcli("run", plays(output={"Answer": "x", "B b": "y"}), "--raw", "Bb", "--no-check")
     assert (result.code, result.out, len(posts(sandbox))) == (9, b"", 1)
     run = sandbox.requests[-1].path.rpartition("/")[2]
-    assert "the output has no key 'Bb', its keys: 'Answer', 'B b'; fetch it with: noxcli fetch-output" in result.err
+    assert (
+        "the output has no key 'Bb', its keys: 'Answer', 'B b'; fetch it with: noxcli fetch-output"
+        in result.err
+    )
     line = result.err.partition("fetch it with: noxcli ")[2].splitlines()[0]
     assert run in line or "--raw 'B b'" in line
     assert noxcli(*shlex.split(line)).out == b"y"
@@ -53,9 +69,12 @@ def test_without_checks_a_wrong_key_meets_the_output(noxcli: Noxcli, plays: Any,
 
 
 @pytest.mark.parametrize(
-    ("output_keys", "verb"), one_in(3, ["label", "node_id", "node_id::name"], ["run", "stream", "fetch-output"])
+    ("output_keys", "verb"),
+    one_in(3, ["label", "node_id", "node_id::name"], ["run", "stream", "fetch-output"]),
 )
-def test_a_key_is_found_however_the_server_keys(noxcli: Noxcli, plays: Any, verb: str, output_keys: str) -> None:
+def test_a_key_is_found_however_the_server_keys(
+    noxcli: Noxcli, plays: Any, verb: str, output_keys: str
+) -> None:
     workflow = plays(output={"Answer": "x", "B": "y"}, switches={"output_keys": output_keys})
     document = noxcli("run", workflow, "--json").json
     run = document["run"]["id"]
@@ -65,7 +84,12 @@ def test_a_key_is_found_however_the_server_keys(noxcli: Noxcli, plays: Any, verb
         assert (result.code, result.out) == (0, b"x"), (key, result.err)
 
 
-NODES = [OutputNode("n0", "A"), OutputNode("n1", "B"), OutputNode("n2", "B"), OutputNode("n3", None)]
+NODES = [
+    OutputNode("n0", "A"),
+    OutputNode("n1", "B"),
+    OutputNode("n2", "B"),
+    OutputNode("n3", None),
+]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +136,14 @@ def test_a_label_of_two_outputs_is_not_guessed() -> None:
 
 
 def test_one_is_printed_exactly_and_several_each_end_their_line(noxcli: Noxcli, plays: Any) -> None:
-    values = {"A": "no newline", "B": [1, 2], "C": "line\n", "D": ESSAY, "E": File("e.bin", b"\0\1"), "F": ""}
+    values = {
+        "A": "no newline",
+        "B": [1, 2],
+        "C": "line\n",
+        "D": ESSAY,
+        "E": File("e.bin", b"\0\1"),
+        "F": "",
+    }
     workflow = plays(output=values)
     assert noxcli("run", workflow, "--raw", "A").out == b"no newline"
     assert noxcli("run", workflow, "--raw", "F").out == b""
@@ -133,7 +164,9 @@ def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> No
 
 
 @pytest.mark.parametrize("value", [{"a": 1.50}, [1, "two"], None])
-def test_an_object_where_a_text_should_be_is_that_object(noxcli: Noxcli, plays: Any, value: Any) -> None:
+def test_an_object_where_a_text_should_be_is_that_object(
+    noxcli: Noxcli, plays: Any, value: Any
+) -> None:
     workflow = plays(output={"A": {"text": value}, "B": "b"})
     assert json.loads(noxcli("run", workflow, "--raw", "A").out) == value
     assert noxcli("fetch-output", "@last", "--output-dir", "out").code == 0
@@ -152,19 +185,34 @@ BARE = [
 ]
 
 
-@pytest.mark.parametrize(("labels", "bare"), one_in(3, [["Answer"], ["Answer", "Other"], None], BARE))
-def test_a_bare_output_is_the_only_one(noxcli: Noxcli, labels: list[str] | None, bare: tuple[Any, bytes]) -> None:
+@pytest.mark.parametrize(
+    ("labels", "bare"), one_in(3, [["Answer"], ["Answer", "Other"], None], BARE)
+)
+def test_a_bare_output_is_the_only_one(
+    noxcli: Noxcli, labels: list[str] | None, bare: tuple[Any, bytes]
+) -> None:
     output, content = bare
     run = {"id": "r-1", "workflow_id": "w-1", "status": "completed", "output": output}
-    nodes = [{"id": label, "type": "OutputNode", "node_config": {"label": label}} for label in labels or ()]
+    nodes = [
+        {"id": label, "type": "OutputNode", "node_config": {"label": label}}
+        for label in labels or ()
+    ]
 
     def by_request(request: Request) -> Turn:
         if request.target.endswith("/file/f"):
             return answer(200, b"all of it")
         if request.target.endswith("/workflows/w-1"):
-            return answer(403) if labels is None else json_answer({"id": "w-1", "definition": {"nodes": nodes}})
+            return (
+                answer(403)
+                if labels is None
+                else json_answer({"id": "w-1", "definition": {"nodes": nodes}})
+            )
         return json_answer(run)
 
     with raw_server(by_request=by_request) as server:
-        result = noxcli("fetch-output", "w-1/r-1", "--raw", "Answer", environ={"NOXUS_BACKEND_URL": server.url})
-    assert (result.code, result.out) == ((0, content) if labels != ["Answer", "Other"] else (9, b""))
+        result = noxcli(
+            "fetch-output", "w-1/r-1", "--raw", "Answer", environ={"NOXUS_BACKEND_URL": server.url}
+        )
+    assert (result.code, result.out) == (
+        (0, content) if labels != ["Answer", "Other"] else (9, b"")
+    )

@@ -40,18 +40,23 @@ PAGE = "<html>Please sign in</html>"
 
 def ranges(sandbox: Sandbox) -> list[str | None]:
     """The range that each request for a file asked for, in order."""
-    return [request.headers.get("range") for request in sandbox.requests if "/v1/file/" in request.path]
+    return [
+        request.headers.get("range") for request in sandbox.requests if "/v1/file/" in request.path
+    ]
 
 
 @pytest.mark.parametrize(
-    ("download", "ranges_are"), one_in(3, ["direct", "redirect", "chunked"], ["honoured", "ignored", "refused"])
+    ("download", "ranges_are"),
+    one_in(3, ["direct", "redirect", "chunked"], ["honoured", "ignored", "refused"]),
 )
 def test_a_download_that_is_cut_three_times_is_whole(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, ranges_are: str, download: str
 ) -> None:
     kind = "storage" if download == "redirect" else "file"
     faults = {kind: [CutBody(300_000), CutBody(300_000), CutBody(300_000)]}
-    workflow = plays(output={"A": FILE}, faults=faults, switches={"ranges": ranges_are, "download": download})
+    workflow = plays(
+        output={"A": FILE}, faults=faults, switches={"ranges": ranges_are, "download": download}
+    )
     result = noxcli("run", workflow, "--output-dir", "out")
     assert result.code == 0, result.err
     assert Path("out/A.bin").read_bytes() == BODY
@@ -74,7 +79,9 @@ def test_a_download_that_gets_further_each_time_is_not_given_up(noxcli: Noxcli, 
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_file_that_is_gone_halfway_leaves_no_part(noxcli: Noxcli, plays: Any, status: int) -> None:
+def test_a_file_that_is_gone_halfway_leaves_no_part(
+    noxcli: Noxcli, plays: Any, status: int
+) -> None:
     faults = {"file": [CutBody(300_000), Answer(status)]}
     workflow = plays(output={"A": FILE, "B": "b"}, faults=faults, switches={"ranges": "honoured"})
     result = noxcli("run", workflow, "--output-dir", "out")
@@ -85,7 +92,9 @@ def test_downloads_run_side_by_side_and_are_listed_in_order(noxcli: Noxcli, play
     output = {f"F{number}": File(f"{number}.bin", bytes([number]) * 50_000) for number in range(9)}
     workflow = plays(output=output, faults={"file": [Hold(200)]})
     document = noxcli("run", workflow, "--output-dir", "out", "--json").json
-    assert [entry["pointer"] for entry in document["files"]] == [f"/F{number}" for number in range(9)]
+    assert [entry["pointer"] for entry in document["files"]] == [
+        f"/F{number}" for number in range(9)
+    ]
     for number in range(9):
         assert Path(f"out/F{number}.bin").read_bytes() == bytes([number]) * 50_000
 
@@ -95,7 +104,9 @@ def test_downloads_run_side_by_side_and_are_listed_in_order(noxcli: Noxcli, play
 
 @pytest.mark.parametrize("output", [FILE, File("a.pdf", BODY, "application/pdf"), "long " * 4000])
 @pytest.mark.parametrize("options", [("--output-dir", "out"), ("--json",), ("--raw", "A")])
-def test_a_page_is_not_the_file(noxcli: Noxcli, plays: Any, output: Any, options: tuple[str, ...]) -> None:
+def test_a_page_is_not_the_file(
+    noxcli: Noxcli, plays: Any, output: Any, options: tuple[str, ...]
+) -> None:
     workflow = plays(output={"A": output}, faults={"file": [Answer(200, PAGE, repeat=True)]})
     result = noxcli("run", workflow, *options)
     if options == ("--json",) and not isinstance(output, str):
@@ -121,7 +132,11 @@ def fetched(
     clock = QuickClock()
     retries = RetryPolicy(Deadline(clock, None), retry_for, lambda _: None)
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
-    with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
+    with (
+        raw_server(*turns, **server_options) as server,
+        connect(server) as api,
+        Part.open_nameless() as part,
+    ):
         Transfer(remote).fill(api, part, retries)
         return part.read_back().read(), server.requests
 
@@ -142,12 +157,20 @@ def rest_of_long(request: Request) -> bytes:
     """Return what the request asks for of the long file."""
     start = int(request.headers.get("range", "bytes=0-")[6:-1])
     place = f"bytes {start}-{len(LONG) - 1}/{len(LONG)}"
-    return answer(206, LONG[start:], Content_Range=place, ETag='"v1"') if start else answer(200, LONG, ETag='"v1"')
+    return (
+        answer(206, LONG[start:], Content_Range=place, ETag='"v1"')
+        if start
+        else answer(200, LONG, ETag='"v1"')
+    )
 
 
 @pytest.mark.parametrize("end", [hang_up, reset])
-@pytest.mark.parametrize("came", [0, 1, BODY_PIECE - 1, BODY_PIECE, 3 * BODY_PIECE + 7, len(LONG) - BODY_PIECE, -1])
-def test_a_long_file_is_resumed_wherever_it_broke(came: int, end: Callable[[socket.socket], None]) -> None:
+@pytest.mark.parametrize(
+    "came", [0, 1, BODY_PIECE - 1, BODY_PIECE, 3 * BODY_PIECE + 7, len(LONG) - BODY_PIECE, -1]
+)
+def test_a_long_file_is_resumed_wherever_it_broke(
+    came: int, end: Callable[[socket.socket], None]
+) -> None:
     breaks = iter([sending([cut(LONG[:came], len(LONG), 'ETag: "v1"')], end)])
     body, requests = fetched(by_request=lambda request: next(breaks, None) or rest_of_long(request))
     assert body == LONG
@@ -161,7 +184,9 @@ def test_a_range_is_asked_for_with_the_etag() -> None:
     assert (requests[1].headers["range"], requests[1].headers["if-range"]) == ("bytes=4-", '"v1"')
 
 
-@pytest.mark.parametrize("headers", [(), ('ETag: W/"v1"',), ("Last-Modified: Fri, 27 Nov 2026 09:00:00 GMT",)])
+@pytest.mark.parametrize(
+    "headers", [(), ('ETag: W/"v1"',), ("Last-Modified: Fri, 27 Nov 2026 09:00:00 GMT",)]
+)
 def test_without_a_strong_etag_no_parts_are_joined(headers: tuple[str, ...]) -> None:
     body, requests = fetched(cut(b"old ", 9, *headers), answer(200, b"all of it"))
     assert body == b"all of it"
@@ -173,7 +198,9 @@ def test_a_part_that_nobody_asked_for_is_no_file() -> None:
     assert fetched(part, answer(200, b"all of it"))[0] == b"all of it"
 
 
-CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "v1"\r\nConnection: close\r\n\r\n'
+CHUNKED = (
+    b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "v1"\r\nConnection: close\r\n\r\n'
+)
 NO_REST: dict[str, Turn] = {
     "other place": answer(206, b"xx of it", Content_Range="bytes 1-8/9", ETag='"v1"'),
     "other size": answer(206, b"of itx", Content_Range="bytes 4-9/10", ETag='"v1"'),
@@ -213,7 +240,9 @@ def test_a_whole_answer_to_a_range_begins_anew(body: bytes) -> None:
     ids=["cut", "as announced"],
 )
 def test_a_short_part_is_gone_on_from(short: bytes) -> None:
-    body, requests = fetched(FIRST, short, answer(206, b" it", Content_Range="bytes 6-8/9", ETag='"v1"'))
+    body, requests = fetched(
+        FIRST, short, answer(206, b" it", Content_Range="bytes 6-8/9", ETag='"v1"')
+    )
     assert body == b"all of it"
     assert requests[2].headers["range"] == "bytes=6-"
 
@@ -238,8 +267,13 @@ def test_retries_end(turn: Turn) -> None:
 
 def test_a_file_of_a_few_bytes_a_connection_ends_with_retries() -> None:
     places = range(9, 9 * 150, 9)
-    pieces = [cut(b"x" * 9, 10**4 - n, f"Content-Range: bytes {n}-9999/10000", status="206 OK") for n in places]
-    rest = answer(206, b"x" * (10**4 - places.stop), Content_Range=f"bytes {places.stop}-9999/10000")
+    pieces = [
+        cut(b"x" * 9, 10**4 - n, f"Content-Range: bytes {n}-9999/10000", status="206 OK")
+        for n in places
+    ]
+    rest = answer(
+        206, b"x" * (10**4 - places.stop), Content_Range=f"bytes {places.stop}-9999/10000"
+    )
     with pytest.raises(Unavailable):
         fetched(cut(b"x" * 9, 10**4), *pieces, rest, retry_for=5)
 
@@ -275,7 +309,14 @@ def test_a_full_disk_is_told_although_closing_meets_it_again() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2e6, "2.0 MB"), (3.25e9, "3.2 GB"), (5e12, "5.0 TB")],
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.5 kB"),
+        (2e6, "2.0 MB"),
+        (3.25e9, "3.2 GB"),
+        (5e12, "5.0 TB"),
+    ],
 )
 def test_bytes_are_shown_short(count: float, text: str) -> None:
     assert show_bytes(count) == text
@@ -284,11 +325,23 @@ def test_bytes_are_shown_short(count: float, text: str) -> None:
 def test_a_line_tells_bytes_rate_and_time_left() -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=False)
     known = Transfer(remote, done=25_000_000, total=100_000_000)
-    assert download_facts([known], 5.0) == (0.25, "downloading 1 file: 25.0 MB of 100.0 MB", "5.0 MB/s, 15s left")
+    assert download_facts([known], 5.0) == (
+        0.25,
+        "downloading 1 file: 25.0 MB of 100.0 MB",
+        "5.0 MB/s, 15s left",
+    )
     open_end = Transfer(remote, done=5_000_000)
-    assert download_facts([known, open_end], 5.0) == (None, "downloading 2 files: 30.0 MB", "6.0 MB/s")
+    assert download_facts([known, open_end], 5.0) == (
+        None,
+        "downloading 2 files: 30.0 MB",
+        "6.0 MB/s",
+    )
     known.finished = True
-    assert download_facts([known], 0.0) == (0.25, "downloading 0 files: 25.0 MB of 100.0 MB", "0 bytes/s")
+    assert download_facts([known], 0.0) == (
+        0.25,
+        "downloading 0 files: 25.0 MB of 100.0 MB",
+        "0 bytes/s",
+    )
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -298,12 +351,16 @@ def test_a_line_now_and_then_off_a_terminal(monkeypatch: pytest.MonkeyPatch, qui
     with task_progress(Terminal(io.BytesIO(), err, quiet=quiet)) as shown:
         going = [Transfer(Remote("/A", ("A",), "f", "", is_text=False), done=5, total=1 << 40)]
         shown.update(partial(download_facts, going))
-    assert re.fullmatch(r"(downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?", err.getvalue())
+    assert re.fullmatch(
+        r"(downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?", err.getvalue()
+    )
     assert bool(err.getvalue()) is not quiet
 
 
 @pytest.mark.usefixtures("paced")
-def test_a_bar_on_a_terminal_and_nothing_of_it_on_stdout(plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_bar_on_a_terminal_and_nothing_of_it_on_stdout(
+    plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
     with (tmp_path / "stdout").open("wb") as out:
         argv = [*forked(), "run", workflow, "--output-dir", "out"]

@@ -28,10 +28,16 @@ def text(size: int, edge: str) -> str:
 
 @pytest.mark.parametrize(
     ("size", "edge"),
-    [*one_in(3, SIZES, EDGES), (LARGE, EDGES[-1]), pytest.param(LARGE, "🌱", marks=pytest.mark.wide)],
+    [
+        *one_in(3, SIZES, EDGES),
+        (LARGE, EDGES[-1]),
+        pytest.param(LARGE, "🌱", marks=pytest.mark.wide),
+    ],
     ids=ascii,
 )
-def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int, edge: str) -> None:
+def test_each_form_has_the_originals_bytes(
+    noxcli: Noxcli, plays: Any, size: int, edge: str
+) -> None:
     original = text(size, edge)
     assert len(original) == size
     run = noxcli.ended(plays(output={"A": original}))
@@ -44,14 +50,18 @@ def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int
     assert subprocess.run(["diff", "original", "out/A.txt"], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00", b"\r\n\r\n", bytes(range(256)) * 2000])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\xff\xfe\x00", b"\r\n\r\n", bytes(range(256)) * 2000]
+)
 def test_a_files_bytes_are_what_raw_prints(noxcli: Noxcli, plays: Any, content: bytes) -> None:
     workflow = plays(output={"A": File("a.bin", content), "B": "b"})
     assert noxcli("run", workflow, "--raw", "A").out == content
 
 
 @pytest.mark.parametrize("options", [("--raw", "A"), (), ("--json",), ("--output-dir", "out")])
-def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+def test_a_text_that_is_no_text_is_told(
+    noxcli: Noxcli, plays: Any, options: tuple[str, ...]
+) -> None:
     bad = "é" * 300_000 + "\ud800"
     result = noxcli("run", plays(output={"A": bad}), *options)
     if options == ("--output-dir", "out"):
@@ -62,7 +72,9 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
     assert options == ("--json",) or result.out == b""
 
 
-def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_place_for_a_temporary_file_is_told(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     result = noxcli("run", plays(output={"A": "x" * 20_000}), "--raw", "A")
     assert (result.code, result.out) == (9, b"")

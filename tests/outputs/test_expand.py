@@ -23,13 +23,24 @@ RECORD = {"id": "run-1", "workflow_id": "wf-1", "status": "completed"}
 
 def chunked(body: bytes, *headers: str, ends: bool = True) -> bytes:
     """An answer in one chunk; it `ends` properly, or the connection just closes."""
-    head = "\r\n".join(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Connection: close", *headers, "", ""])
-    return head.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n" + (b"0\r\n\r\n" if ends else b"")
+    head = "\r\n".join(
+        ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Connection: close", *headers, "", ""]
+    )
+    return (
+        head.encode()
+        + f"{len(body):x}\r\n".encode()
+        + body
+        + b"\r\n"
+        + (b"0\r\n\r\n" if ends else b"")
+    )
 
 
 def closed(body: bytes, *headers: str, version: str = "1.0") -> bytes:
     """An answer that the end of the connection ends."""
-    return "\r\n".join([f"HTTP/{version} 200 OK", "Connection: close", *headers, "", ""]).encode() + body
+    return (
+        "\r\n".join([f"HTTP/{version} 200 OK", "Connection: close", *headers, "", ""]).encode()
+        + body
+    )
 
 
 # Compressed bodies.
@@ -66,12 +77,16 @@ def test_a_compressed_answer_is_not_gone_on_with() -> None:
     assert "range" not in requests[1].headers
 
 
-def test_a_few_compressed_bytes_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_compressed_bytes_do_not_fill_the_memory(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("noxcli.outputs.expand.MAX_INLINE", 1 << 20)
     bomb = answer(200, gzip.compress(PREVIEW.encode() + bytes(64 << 20)), Content_Encoding="gzip")
     result = fetch_output(noxcli, "--json", turns=[record(), bomb])
     assert result.code == 9
-    assert "the text has more than 1,048,576 bytes; write it to a file: --output-dir DIR" in result.err
+    assert (
+        "the text has more than 1,048,576 bytes; write it to a file: --output-dir DIR" in result.err
+    )
 
 
 def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> None:
@@ -89,7 +104,9 @@ def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> No
 
 def record(text: str = PREVIEW, **more: Any) -> bytes:
     file = {"id": "f-1", "uri": "spot://f-1", "name": "A.txt", "content_type": "text/plain", **more}
-    return json_answer({**RECORD, "output": {"A": {"has_preview": True, "text": text, "file": file}}})
+    return json_answer(
+        {**RECORD, "output": {"A": {"has_preview": True, "text": text, "file": file}}}
+    )
 
 
 NOT_THE_TEXT: dict[str, Turn] = {
@@ -113,7 +130,11 @@ def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> Result:
 @pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
 def test_what_is_not_the_whole_text_is_tried_again(noxcli: Noxcli, wrong: Turn) -> None:
     result = fetch_output(noxcli, "--json", turns=[record(), wrong, answer(200, WHOLE)])
-    assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {"A": TEXT}), result.err
+    assert (result.code, result.json["complete"], result.json["output"]) == (
+        0,
+        True,
+        {"A": TEXT},
+    ), result.err
 
 
 @pytest.mark.parametrize("wrong", ["error JSON", "another text"])
@@ -123,10 +144,16 @@ def test_another_text_is_asked_for_twice(noxcli: Noxcli, wrong: str) -> None:
     assert "it begins differently" in result.err
 
 
-@pytest.mark.parametrize(("wrong", "line"), one_in(2, NOT_THE_TEXT, ["--json", "", "--raw A", "--output-dir out"]))
-def test_what_stays_less_than_the_text_is_never_handed_over(noxcli: Noxcli, wrong: str, line: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "line"), one_in(2, NOT_THE_TEXT, ["--json", "", "--raw A", "--output-dir out"])
+)
+def test_what_stays_less_than_the_text_is_never_handed_over(
+    noxcli: Noxcli, wrong: str, line: str
+) -> None:
     options = tuple(line.split())
-    result = fetch_output(noxcli, *options, "--retry-for", "1s", turns=[record(), NOT_THE_TEXT[wrong]])
+    result = fetch_output(
+        noxcli, *options, "--retry-for", "1s", turns=[record(), NOT_THE_TEXT[wrong]]
+    )
     assert result.code == 9
     assert "noxcli: the output of run run-1 is incomplete: /A: " in result.err
     if options == ("--json",):
@@ -140,9 +167,13 @@ def test_what_stays_less_than_the_text_is_never_handed_over(noxcli: Noxcli, wron
 def test_a_preview_may_end_in_a_mark(noxcli: Noxcli, mark: str) -> None:
     preview = PREVIEW + mark
     whole = TEXT[:16_001].encode()
-    assert fetch_output(noxcli, "--raw", "A", turns=[record(preview), answer(200, whole)]).out == whole
+    assert (
+        fetch_output(noxcli, "--raw", "A", turns=[record(preview), answer(200, whole)]).out == whole
+    )
     for less in (preview, PREVIEW):
-        result = fetch_output(noxcli, "--retry-for", "1s", turns=[record(preview), answer(200, less.encode())])
+        result = fetch_output(
+            noxcli, "--retry-for", "1s", turns=[record(preview), answer(200, less.encode())]
+        )
         assert (result.code, result.out) == (9, b"")
 
 
@@ -152,14 +183,18 @@ def test_a_text_has_at_least_as_many_bytes_as_its_file() -> None:
 
     for size in (len(TEXT), len(WHOLE), 3):  # it is unknown which of them a server counts
         assert fetched(answer(200, WHOLE), remote=remote(size))[0] == WHOLE
-        assert fetched(closed(WHOLE[:-9]), answer(200, WHOLE), remote=remote(len(WHOLE)))[0] == WHOLE
+        assert (
+            fetched(closed(WHOLE[:-9]), answer(200, WHOLE), remote=remote(len(WHOLE)))[0] == WHOLE
+        )
     with pytest.raises(Unavailable, match="not the whole text"):
         fetched(closed(WHOLE[:-9]), remote=remote(len(WHOLE)), retry_for=1)
 
 
 def test_what_is_not_the_text_is_not_gone_on_from() -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=True, text=PREVIEW)
-    body, requests = fetched(answer(200, PREVIEW.encode(), ETag='"v1"'), answer(200, WHOLE), remote=remote)
+    body, requests = fetched(
+        answer(200, PREVIEW.encode(), ETag='"v1"'), answer(200, WHOLE), remote=remote
+    )
     assert body == WHOLE
     assert "range" not in requests[1].headers
 
@@ -179,12 +214,20 @@ def test_two_previews_of_one_file_have_to_agree(noxcli: Noxcli) -> None:
 
 def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.outputs.expand.MAX_INLINE", 3 * len(WHOLE))
-    cut = {f"A{number}": {"has_preview": True, "text": PREVIEW, "file": {"id": f"f-{number}"}} for number in range(4)}
-    result = fetch_output(noxcli, "--json", turns=[json_answer({**RECORD, "output": cut}), answer(200, WHOLE)])
+    cut = {
+        f"A{number}": {"has_preview": True, "text": PREVIEW, "file": {"id": f"f-{number}"}}
+        for number in range(4)
+    }
+    result = fetch_output(
+        noxcli, "--json", turns=[json_answer({**RECORD, "output": cut}), answer(200, WHOLE)]
+    )
     assert (result.code, result.json["complete"]) == (9, False)
     assert result.err.count("write it to a file: --output-dir DIR") == 4
     two = json_answer({**RECORD, "output": {key: cut[key] for key in ("A0", "A1")}})
-    assert fetch_output(noxcli, "--json", turns=[two, answer(200, WHOLE)]).json["output"] == {"A0": TEXT, "A1": TEXT}
+    assert fetch_output(noxcli, "--json", turns=[two, answer(200, WHOLE)]).json["output"] == {
+        "A0": TEXT,
+        "A1": TEXT,
+    }
 
 
 # Files.
@@ -195,7 +238,12 @@ NO_FILE: dict[str, Turn] = {name: NOT_THE_TEXT[name] for name in ("202 pending",
 
 @pytest.mark.parametrize("wrong", [*NO_FILE.values(), answer(200)], ids=[*NO_FILE, "empty"])
 def test_a_file_that_is_not_there_yet_is_tried_again(noxcli: Noxcli, wrong: Turn) -> None:
-    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": FILE}}), wrong, wrong, answer(200, b"a,b\n")]
+    turns: list[Turn] = [
+        json_answer({**RECORD, "output": {"A": FILE}}),
+        wrong,
+        wrong,
+        answer(200, b"a,b\n"),
+    ]
     assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
 
 
@@ -213,14 +261,27 @@ def test_a_file_that_stays_empty_is_an_empty_file(noxcli: Noxcli) -> None:
     assert (result.code, result.out) == (0, b"")
     turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 3}}}), answer(200)]
     assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 9
-    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 4}}}), *[answer(200)] * 8, answer(200, b"a,b\n")]
+    turns = [
+        json_answer({**RECORD, "output": {"A": {**FILE, "size": 4}}}),
+        *[answer(200)] * 8,
+        answer(200, b"a,b\n"),
+    ]
     assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
-    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 0}}}), answer(200), answer(500)]
+    turns = [
+        json_answer({**RECORD, "output": {"A": {**FILE, "size": 0}}}),
+        answer(200),
+        answer(500),
+    ]
     assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 0
 
 
 def test_a_preview_inside_of_a_file_is_completed(noxcli: Noxcli) -> None:
-    file = {**FILE, "source_metadata": {"summary": {"has_preview": True, "text": PREVIEW, "file": {"id": "f-2"}}}}
+    file = {
+        **FILE,
+        "source_metadata": {
+            "summary": {"has_preview": True, "text": PREVIEW, "file": {"id": "f-2"}}
+        },
+    }
     turns: list[Turn] = [json_answer({**RECORD, "output": {"A": file}}), answer(200, WHOLE)]
     document = fetch_output(noxcli, "--json", turns=turns).json
     assert document["complete"] is True

@@ -17,7 +17,9 @@ from noxcli.outputs.filenames import MAX_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
 from tests.texts import any_text
 
-RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+RESERVED = {"con", "prn", "aux", "nul"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
+}
 
 HOSTILE = [
     "",
@@ -55,7 +57,9 @@ def check_stem(stem: str) -> None:
     assert not stem.startswith("-"), "an option"
     assert len(stem.encode()) <= MAX_STEM
     assert not set(stem) & set('/\\:*?"<>|')
-    assert not [letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+    assert not [
+        letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    ]
     assert stem == stem.strip(" .")
     assert unicodedata.is_normalized("NFC", stem)
     assert stem.partition(".")[0].rstrip().casefold() not in RESERVED
@@ -66,12 +70,18 @@ def test_a_hostile_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))
 
 
-@given(any_text() | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .") | st.text("./\\ aux:", max_size=9))
+@given(
+    any_text()
+    | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .")
+    | st.text("./\\ aux:", max_size=9)
+)
 def test_any_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))
 
 
-@pytest.mark.parametrize("key", ["Answer", "User Question", "a-b_c (1)", "v1.2", "Größe", "世界 🌱", "a'b", "x" * 120])
+@pytest.mark.parametrize(
+    "key", ["Answer", "User Question", "a-b_c (1)", "v1.2", "Größe", "世界 🌱", "a'b", "x" * 120]
+)
 def test_an_ordinary_key_is_its_own_name(key: str) -> None:
     assert safe_stem(key) == key
 
@@ -139,9 +149,13 @@ def breaking(error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-@pytest.mark.parametrize("error", [Unavailable("cut"), OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [Unavailable("cut"), OSError(28, "No space left on device"), KeyboardInterrupt()]
+)
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old: bytes | None, tmp_path: Path) -> None:
+def test_a_failure_midway_leaves_the_old_file_or_none(
+    error: BaseException, old: bytes | None, tmp_path: Path
+) -> None:
     target = tmp_path / "a.txt"
     if old is not None:
         target.write_bytes(old)
@@ -164,7 +178,9 @@ def test_a_files_mode_follows_the_umask(umask: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["a directory", "file/a.txt", "x" * 300])
-def test_a_place_that_cannot_be_written_is_told_and_nothing_left(target: str, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_told_and_nothing_left(
+    target: str, tmp_path: Path
+) -> None:
     (tmp_path / "a directory").mkdir()
     (tmp_path / "a directory" / "kept").touch()
     (tmp_path / "file").touch()

@@ -39,16 +39,25 @@ def manifest(directory: str = "out") -> dict[str, Any]:
 # A second call.
 
 
-def test_a_second_call_fetches_and_writes_all_anew(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_a_second_call_fetches_and_writes_all_anew(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     run = noxcli.ended(plays(output={"A": LONG, "B": PDF, "C": "short", "D": {"deep": [LONG, 3]}}))
     first = noxcli("fetch-output", run, "--output-dir", "out", "--json").json
-    damaged, fetches = [Path("out") / name for name in ("A.txt", "B.pdf", "C.txt")], fetched(sandbox)
+    damaged, fetches = (
+        [Path("out") / name for name in ("A.txt", "B.pdf", "C.txt")],
+        fetched(sandbox),
+    )
     good = [path.read_bytes() for path in damaged]
     damaged[0].unlink()
     damaged[1].write_bytes(good[1][:-1])
     damaged[2].write_bytes(good[2][:-1] + b"?")
     again = noxcli("fetch-output", run, "--output-dir", "out", "--json")
-    assert (again.code, again.json["files"], again.json["output"]) == (0, first["files"], first["output"])
+    assert (again.code, again.json["files"], again.json["output"]) == (
+        0,
+        first["files"],
+        first["output"],
+    )
     assert [path.read_bytes() for path in damaged] == good
     assert (fetches, fetched(sandbox)) == (3, 6)
     assert "saved 5 files in out\n" in again.err
@@ -74,7 +83,9 @@ def test_files_of_other_runs_stay_known(noxcli: Noxcli, plays: Any) -> None:
     assert manifest()["earlier"] == []
 
 
-def test_a_file_is_on_disk_before_it_has_its_name(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_on_disk_before_it_has_its_name(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flushed, named, fsync, replace = set[int](), dict[str, bool](), os.fsync, os.replace
 
     def flush(file: int) -> None:
@@ -89,7 +100,9 @@ def test_a_file_is_on_disk_before_it_has_its_name(noxcli: Noxcli, plays: Any, mo
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(os, "replace", name)
     assert noxcli("run", workflow, "--output-dir", "out").code == 0
-    assert {target: named[target] for target in left(Path("out"))} == dict.fromkeys(left(Path("out")), True)
+    assert {target: named[target] for target in left(Path("out"))} == dict.fromkeys(
+        left(Path("out")), True
+    )
 
 
 # What noxcli did not write.
@@ -115,8 +128,12 @@ def test_a_file_in_the_way_is_told_before_the_download(noxcli: Noxcli, plays: An
     assert (result.code, left(Path("out"))) == (9, ["A.bin", "manifest.json"])
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "not JSON", '{"schema": "noxcli.manifest/2"}', "[" * 100_000])
-def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sandbox, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "not JSON", '{"schema": "noxcli.manifest/2"}', "[" * 100_000]
+)
+def test_a_foreign_manifest_is_told_before_the_start(
+    noxcli: Noxcli, sandbox: Sandbox, content: str
+) -> None:
     Path("out").mkdir()
     Path("out/manifest.json").write_text(content)
     result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
@@ -125,14 +142,19 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
     Path("out/manifest.json").unlink()  # it fits no schema of this version
 
 
-def test_no_handle_for_the_manifest_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_handle_for_the_manifest_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It must not seem that another program wrote the file."""
 
     def full(*_: object) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(SafeDir, "read", full)
-    with SafeDir.open_named(tmp_path) as place, pytest.raises(OutputNotDelivered, match="too many open files"):
+    with (
+        SafeDir.open_named(tmp_path) as place,
+        pytest.raises(OutputNotDelivered, match="too many open files"),
+    ):
         read_manifest(place)
 
 
@@ -200,10 +222,15 @@ def test_a_file_has_its_own_extension(noxcli: Noxcli, plays: Any, file: File, na
 
 
 def test_a_file_that_the_output_names_twice_is_two_files(noxcli: Noxcli, plays: Any) -> None:
-    file = noxcli("run", plays(output={"A": File("a.csv", b"a,b", "text/csv")}), "--json").json["output"]["A"]["id"]
+    file = noxcli("run", plays(output={"A": File("a.csv", b"a,b", "text/csv")}), "--json").json[
+        "output"
+    ]["A"]["id"]
     # The sandbox passes such values on unchanged.
     value = {"id": file, "uri": f"spot://{file}", "content_type": "text/csv"}
-    output = {"One": [{**value, "name": "a.csv"}, {**value, "name": "b.CSV"}], "Two": {**value, "name": "c.txt"}}
+    output = {
+        "One": [{**value, "name": "a.csv"}, {**value, "name": "b.CSV"}],
+        "Two": {**value, "name": "c.txt"},
+    }
     document = noxcli("run", plays(output=output), "--output-dir", "out", "--json").json
     assert left(Path("out")) == ["One-0.csv", "One-1.CSV", "One.json", "Two.txt", "manifest.json"]
     copies = [Path("out") / name for name in ("One-0.csv", "One-1.CSV", "Two.txt")]
@@ -235,18 +262,27 @@ def test_a_directory_that_vanishes_is_told(noxcli: Noxcli, plays: Any) -> None:
 
 def test_an_interrupted_download_leaves_nothing(plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"Small": LONG, "Big": File("a.bin", b"x", size=1 << 40)})
-    with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
+    with running(
+        "run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)
+    ) as process:
         until(lambda: Path("out/Small.txt").exists() and list(Path().glob("out/.noxcli-out-*")))
         process.terminate()
         process.communicate(timeout=HUNG)
     assert process.returncode == 143
     assert left(Path("out")) == ["Small.txt", "manifest.json"]
-    assert (manifest()["complete"], [entry["name"] for entry in manifest()["files"]]) == (False, ["Small.txt"])
+    assert (manifest()["complete"], [entry["name"] for entry in manifest()["files"]]) == (
+        False,
+        ["Small.txt"],
+    )
 
 
-def test_what_a_killed_call_left_is_removed_by_the_next(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
+def test_what_a_killed_call_left_is_removed_by_the_next(
+    plays: Any, sandbox: Sandbox, noxcli: Noxcli
+) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
-    with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
+    with running(
+        "run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)
+    ) as process:
         until(lambda: list(Path().glob("out/.noxcli-out-*")))
         process.kill()
         process.communicate()
@@ -263,7 +299,11 @@ def test_one_of_three_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcl
     with ExitStack() as stack:
         env = environment(sandbox.url)
         three = [stack.enter_context(running("run", workflow, *argv, env=env)) for _ in range(3)]
-        until(lambda: sum(process.poll() is not None for process in three) == 2 and sandbox.runs(workflow))
+        until(
+            lambda: (
+                sum(process.poll() is not None for process in three) == 2 and sandbox.runs(workflow)
+            )
+        )
         [run] = sandbox.runs(workflow)
         assert noxcli("fetch-output", run.id, *argv).code == 75
         assert noxcli("stop", run.id).code == 0
@@ -295,7 +335,9 @@ def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) 
 
 
 @pytest.mark.parametrize("status", [404, 410, 400, 401, 403])
-def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: Any, status: int) -> None:
+def test_an_unavailable_file_leaves_the_rest_delivered(
+    noxcli: Noxcli, plays: Any, status: int
+) -> None:
     faults = {"file": [Answer(status, {"detail": "so it is"})]}
     workflow = plays(output={"A": LONG, "B": "b"}, faults=faults)
     result = noxcli("run", workflow, "--output-dir", "out", "--json")
@@ -320,7 +362,9 @@ def test_a_row_of_a_batch_costs_a_flush_for_each_download(
     monkeypatch.setattr(os, "fsync", flush)
     assert noxcli("batch", workflow, rows, "--output-dir", "out").code == 0
     folders = [path.name for path in Path("out").iterdir() if path.is_dir()]
-    assert {folder: flushed[folder] for folder in folders} == dict.fromkeys(["000001", "000002", "000003"], 1)
+    assert {folder: flushed[folder] for folder in folders} == dict.fromkeys(
+        ["000001", "000002", "000003"], 1
+    )
 
 
 def test_a_manifest_that_a_power_cut_emptied_is_none(noxcli: Noxcli, plays: Any) -> None:
@@ -334,7 +378,9 @@ def test_a_manifest_that_a_power_cut_emptied_is_none(noxcli: Noxcli, plays: Any)
 # Texts that became files, read back.
 
 
-def test_a_text_that_is_too_large_stays_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_is_too_large_stays_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(file_texts, "MAX_TEXTS", 12)
     output, files = dict[str, object](), list[dict[str, object]]()
     for key, text in (("fits", "123456"), ("large", "1234567")):  # each may have half of the limit
@@ -342,7 +388,15 @@ def test_a_text_that_is_too_large_stays_a_file(tmp_path: Path, monkeypatch: pyte
         path.write_text(text)
         output[key] = {"$file": str(path)}
         digest = sha256(text.encode()).hexdigest()
-        files.append({"pointer": f"/{key}", "path": str(path), "bytes": len(text), "sha256": digest, "text": True})
+        files.append(
+            {
+                "pointer": f"/{key}",
+                "path": str(path),
+                "bytes": len(text),
+                "sha256": digest,
+                "text": True,
+            }
+        )
     read, wrong = file_texts.read_whole_output(output, files)
     assert (read, wrong) == ({"fits": "123456", "large": output["large"]}, [])
     alone, wrong = file_texts.read_whole_output(output, files[1:])

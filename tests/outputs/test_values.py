@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.outputs.values import as_text, file_id_of, find_remote, is_file, is_preview, replaced, text_of
+from noxcli.outputs.values import (
+    as_text,
+    file_id_of,
+    find_remote,
+    is_file,
+    is_preview,
+    replaced,
+    text_of,
+)
 
 CUT = {"has_preview": True, "text": "the beginn", "file": {"id": "f-1", "name": "x.txt"}}
 FILE = {"id": "f-2", "uri": "spot://f-2", "name": "cities.csv", "content_type": "text/csv"}
@@ -55,7 +63,12 @@ def test_only_a_true_has_preview_marks_a_cut_text(value: Any, cut: bool) -> None
         ("spot://x", False),
         ({**FILE, "uri": "https://bucket.example/f-2?sig=x"}, True),
         (
-            {**FILE, "uri": "gs://bucket/f-2", "content_type": "text/csv; charset=utf-8", "source_type": "Document"},
+            {
+                **FILE,
+                "uri": "gs://bucket/f-2",
+                "content_type": "text/csv; charset=utf-8",
+                "source_type": "Document",
+            },
             True,
         ),
         ({**FILE, "uri": "/v1/file/f-2"}, False),
@@ -90,7 +103,14 @@ def test_a_files_id_is_given_or_unambiguous_in_its_address(file: Any, file_id: s
 
 
 def test_what_is_remote_is_found_at_any_depth_in_order() -> None:
-    output = {"A": CUT, "B": {"x": [1, [CUT, {"y": FILE}]]}, "C": "text", "D": None, "E": [[]], "F": {"text": "x"}}
+    output = {
+        "A": CUT,
+        "B": {"x": [1, [CUT, {"y": FILE}]]},
+        "C": "text",
+        "D": None,
+        "E": [[]],
+        "F": {"text": "x"},
+    }
     found = list(find_remote(output))
     assert [(one.pointer, one.is_text, one.file_id, one.name) for one in found] == [
         ("/A", True, "f-1", ""),
@@ -142,7 +162,9 @@ def test_every_pointer_leads_to_its_value(output: Any) -> None:
     before = json.dumps(output)
     whole = replaced(output, {one.keys: "whole" for one in found})
     assert list(find_remote(whole)) == []
-    assert json.dumps(whole) == before.replace(json.dumps(CUT), '"whole"').replace(json.dumps(FILE), '"whole"')
+    assert json.dumps(whole) == before.replace(json.dumps(CUT), '"whole"').replace(
+        json.dumps(FILE), '"whole"'
+    )
     assert json.dumps(output) == before, "the given one stays as it is"
 
 
@@ -171,7 +193,19 @@ def test_a_text_has_two_forms(value: Any, text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [7, 1.5, True, None, [], {}, ["ü", {"a": None}], CUT, 12345678901234567890123, {"k": "世界 🌱"}]
+    "value",
+    [
+        7,
+        1.5,
+        True,
+        None,
+        [],
+        {},
+        ["ü", {"a": None}],
+        CUT,
+        12345678901234567890123,
+        {"k": "世界 🌱"},
+    ],
 )
 def test_any_other_value_is_its_json(value: Any) -> None:
     assert json.loads(as_text(value)) == value

@@ -35,7 +35,12 @@ UNRELEASED_THING = "# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n"
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
     """A checkout that may be released as v1.2.3."""
-    for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml", "docs/gitlab.md"):
+    for name in (
+        "noxcli/__init__.py",
+        "templates/run/template.yml",
+        "pyproject.toml",
+        "docs/gitlab.md",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(UNRELEASED_THING)
@@ -43,7 +48,11 @@ def ready(tmp_path: Path) -> Path:
     change("noxcli/__init__.py", f'"{__version__}"', '"1.2.2"')(tmp_path)
     for name in ("templates/run/template.yml", "docs/gitlab.md"):
         change(name, __version__, "1.2.2")(tmp_path)
-    assert not list(release_text.write_release(tmp_path, "1.2.3", date(2030, 1, 31), "acme/noxcli", "cli@example.com"))
+    assert not list(
+        release_text.write_release(
+            tmp_path, "1.2.3", date(2030, 1, 31), "acme/noxcli", "cli@example.com"
+        )
+    )
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     return tmp_path
 
@@ -72,7 +81,12 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
 ) -> None:
     notes = tmp_path / "notes.md"
     commit = "89abcdef" * 5
-    assert release.main(["check", "v1.2.3", "--root", str(ready), "--notes", str(notes), "--commit", commit]) == 0
+    assert (
+        release.main(
+            ["check", "v1.2.3", "--root", str(ready), "--notes", str(notes), "--commit", commit]
+        )
+        == 0
+    )
     assert notes.read_text().startswith("### Added\n\n- A thing.\n\n## As an action\n")
     assert f"\nuses: acme/noxcli@{commit} # v1.2.3\n" in notes.read_text()
     assert capsys.readouterr().err == ""
@@ -94,11 +108,17 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_a_line(
-    ready: Path, capsys: pytest.CaptureFixture[str], tag: str, spoil: Callable[[Path], None] | None, told: str
+    ready: Path,
+    capsys: pytest.CaptureFixture[str],
+    tag: str,
+    spoil: Callable[[Path], None] | None,
+    told: str,
 ) -> None:
     if spoil:
         spoil(ready)
-    assert release.main(["check", "--root", str(ready), tag, "--notes", str(ready / "notes.md")]) == 1
+    assert (
+        release.main(["check", "--root", str(ready), tag, "--notes", str(ready / "notes.md")]) == 1
+    )
     lines = capsys.readouterr().err.splitlines()
     assert all(line.startswith("release: ") for line in lines)
     assert any(told in line for line in lines), lines
@@ -108,12 +128,20 @@ def test_a_mistake_is_told_in_a_line(
 @pytest.mark.parametrize(
     ("version", "more", "told"),
     [
-        ("1.2.3", [], "1.2.3 is not newer than 1.2.3, which CHANGELOG.md has as released; choose a higher version"),
+        (
+            "1.2.3",
+            [],
+            "1.2.3 is not newer than 1.2.3, which CHANGELOG.md has as released; choose a higher version",
+        ),
         ("1.2.3rc1", [], "1.2.3rc1 is not newer than 1.2.3"),
         ("1.1.9", [], "1.1.9 is not newer than 1.2.3"),
         ("1.3", [], "'1.3' is not a version; write 1.2.3 or 1.2.3rc1"),
         ("v1.3.0", [], "'v1.3.0' is not a version"),
-        ("1.3.0", ["--repository", "https://github.com/acme/noxcli"], "is not a repository; write OWNER/NAME"),
+        (
+            "1.3.0",
+            ["--repository", "https://github.com/acme/noxcli"],
+            "is not a repository; write OWNER/NAME",
+        ),
         ("1.3.0", ["--repository", "acme/noxcli.git"], "is not a repository"),
         ("1.3.0", ["--repository", "acme"], "'acme' is not a repository"),
         ("1.3.0", ["--email", "nobody"], "'nobody' is not an address that works; write NAME@HOST"),
@@ -130,7 +158,9 @@ def test_an_odd_release_is_refused_and_nothing_written(
     assert contents(ready) == before
 
 
-def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_release_can_be_prepared_again(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without a name, nothing is written; with it, all is."""
     unname(ready)
     change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
@@ -138,7 +168,9 @@ def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.Cap
     assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
     assert "give `release.py prepare` --repository and --email" in capsys.readouterr().err
     assert contents(ready) == before
-    assert not list(release_text.write_release(ready, "1.3.0", today, "acme/noxcli", "cli@example.com"))
+    assert not list(
+        release_text.write_release(ready, "1.3.0", today, "acme/noxcli", "cli@example.com")
+    )
     assert list(release_text.mistakes("v1.3.0", release_text.texts_of(ready))) == []
     assert "\n## 1.3.0 - 2030-02-01\n\n- More.\n" in (ready / "CHANGELOG.md").read_text()
 
@@ -146,14 +178,20 @@ def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.Cap
 def test_without_news_nothing_is_written(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(ready)
     assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
-    assert "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release" in capsys.readouterr().err
+    assert (
+        "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release"
+        in capsys.readouterr().err
+    )
     assert contents(ready) == before
 
 
 def test_a_first_version_is_not_lower_than_the_written_one(ready: Path) -> None:
     (ready / "CHANGELOG.md").write_text(UNRELEASED_THING)
     [told] = release_text.write_release(ready, "1.2.2", date(2030, 2, 1), None, None)
-    assert told == "1.2.2 is lower than 1.2.3, the version of noxcli/__init__.py; choose a higher version"
+    assert (
+        told
+        == "1.2.2 is lower than 1.2.3, the version of noxcli/__init__.py; choose a higher version"
+    )
 
 
 def test_links_in_notes_are_absolute(ready: Path) -> None:

@@ -19,7 +19,9 @@ from tests.release.conftest import ROOT, build
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SHIPPED = sorted(
-    path.relative_to(ROOT).as_posix() for name in ("completions", "man") for path in (ROOT / name).iterdir()
+    path.relative_to(ROOT).as_posix()
+    for name in ("completions", "man")
+    for path in (ROOT / name).iterdir()
 )
 SHARED = {
     "completions/noxcli.bash": "share/bash-completion/completions/noxcli",
@@ -38,7 +40,9 @@ def metadata(built: dict[str, Path]) -> "Message[str, str]":
 
 def test_pyproject_is_valid() -> None:
     tool = Path(sys.executable).with_name("validate-pyproject")
-    done = subprocess.run([tool, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, (done.stdout + done.stderr)[:10]) == (0, "Valid file"), done.stderr
 
 
@@ -46,7 +50,11 @@ def test_pyproject_is_valid() -> None:
 def test_the_description_is_readme_without_links_to_files(metadata: "Message[str, str]") -> None:
     description = metadata.get_payload()
     assert isinstance(description, str)
-    found = [child for token in MarkdownIt("commonmark").parse(description) for child in token.children or []]
+    found = [
+        child
+        for token in MarkdownIt("commonmark").parse(description)
+        for child in token.children or []
+    ]
     targets = {str(child.attrs["href"]) for child in found if child.type == "link_open"}
     assert targets
     assert {target for target in targets if not target.startswith("https://")} == set()
@@ -59,7 +67,11 @@ def test_the_description_is_readme_without_links_to_files(metadata: "Message[str
 def test_a_classifier_for_each_python_that_ci_tests() -> None:
     tested = re.search(r"python: \[(.*)\]", (ROOT / ".github/workflows/ci.yml").read_text())
     assert tested
-    named = [line.rpartition(" :: ")[2] for line in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", line)]
+    named = [
+        line.rpartition(" :: ")[2]
+        for line in PROJECT["classifiers"]
+        if re.search(r":: 3\.\d+$", line)
+    ]
     assert re.findall(r"[\d.]+", tested[1]) == named
     assert PROJECT["requires-python"] == f">={named[0]}"
 
@@ -102,7 +114,9 @@ def test_hadolint_finds_no_mistake() -> None:
     needs_engine("hadolint")
     line = ["hadolint", "--no-color", "-"]
     with CONTAINERFILE.open() as file:
-        done = subprocess.run(line, stdin=file, env={"PATH": SEARCHED}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            line, stdin=file, env={"PATH": SEARCHED}, capture_output=True, text=True, check=False
+        )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -112,7 +126,9 @@ def test_the_image_does_not_run_as_root() -> None:
 
 
 @pytest.mark.wide
-def test_what_the_image_copies_is_all_that_a_build_needs(built: dict[str, Path], tmp_path: Path) -> None:
+def test_what_the_image_copies_is_all_that_a_build_needs(
+    built: dict[str, Path], tmp_path: Path
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for line in re.findall(r"^COPY (?!--)(.*)$", CONTAINERFILE.read_text(), re.MULTILINE):

@@ -23,7 +23,9 @@ from tests.release.conftest import ROOT
 @pytest.mark.wide
 @pytest.mark.long(20)
 @pytest.mark.timeout(1000)  # it downloads packages, and installs them twice
-def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], tmp_path: Path) -> None:
+def test_the_single_file_does_what_an_installation_does(
+    built: dict[str, Path], tmp_path: Path
+) -> None:
     file, home = tmp_path / "noxcli", tmp_path / "home"
     home.mkdir()
     cache = Path(os.environ.get("PEX_ROOT", tmp_path / "pex"))
@@ -34,7 +36,11 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     assert not compiled, "it would run on one kind of machine only"
     assert file.stat().st_size < 8_000_000
 
-    env = {"PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+    env = {
+        "PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+    }
 
     def call(*argv: str, **more: str) -> tuple[int, str]:
         done = subprocess.run(
@@ -52,14 +58,27 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
         endings = {"fails": 1, "demo --no-such-option": 2, "no-such-workflow": 5}
         assert {line: call("run", *line.split(), **known)[0] for line in endings} == endings
         assert call("run", "demo", NOXUS_BACKEND_URL=sandbox.url) == (4, "")
-    assert call("sandbox", "--speed", "1000", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer") == (
+    assert call(
+        "sandbox",
+        "--speed",
+        "1000",
+        "--",
+        "noxcli",
+        "run",
+        "demo",
+        "User Input=hello",
+        "--raw",
+        "Answer",
+    ) == (
         0,
         answer,
     )
     assert call("completion", "zsh") == (0, (ROOT / "completions/_noxcli").read_text())
     assert bill_of_materials(file) == packages_in(file)
     installed = subprocess.run(
-        [Path(sys.executable).with_name("noxcli"), "schema", "result"], capture_output=True, text=True
+        [Path(sys.executable).with_name("noxcli"), "schema", "result"],
+        capture_output=True,
+        text=True,
     )
     assert call("schema", "result") == (0, installed.stdout)
 
@@ -70,12 +89,19 @@ def test_the_single_file_is_the_same_from_any_path(built: dict[str, Path], tmp_p
     made = []
     for place in ("here", "there/in another"):
         checkout = tmp_path / place
-        for name in ("requirements/pex.txt", "scripts/release.py", "scripts/release_text.py", "noxcli/__init__.py"):
+        for name in (
+            "requirements/pex.txt",
+            "scripts/release.py",
+            "scripts/release_text.py",
+            "noxcli/__init__.py",
+        ):
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, checkout / name)
         wheel = shutil.copy(built["wheel"], checkout)
         subprocess.run(
-            [sys.executable, "scripts/release.py", "pex", wheel, "--output", "noxcli"], cwd=checkout, check=True
+            [sys.executable, "scripts/release.py", "pex", wheel, "--output", "noxcli"],
+            cwd=checkout,
+            check=True,
         )
         made.append((checkout / "noxcli").read_bytes())
     assert made[0] == made[1]
@@ -98,9 +124,15 @@ def bill_of_materials(file: Path) -> set[str]:
     document = json.loads(bill.read_text())
     assert document["bomFormat"] == "CycloneDX"
     root = document["metadata"]["component"]
-    assert (root["name"], root["version"], root["licenses"][0]["license"]["id"]) == ("noxcli", __version__, "MIT")
+    assert (root["name"], root["version"], root["licenses"][0]["license"]["id"]) == (
+        "noxcli",
+        __version__,
+        "MIT",
+    )
     assert [each["name"] for each in document["components"] if not each["licenses"]] == []
-    [depends] = [each["dependsOn"] for each in document["dependencies"] if each["ref"] == root["bom-ref"]]
+    [depends] = [
+        each["dependsOn"] for each in document["dependencies"] if each["ref"] == root["bom-ref"]
+    ]
     assert len(depends) > 10
     return {normal(f"{each['name']}-{each['version']}") for each in [root, *document["components"]]}
 
@@ -118,7 +150,9 @@ def normal(named: str) -> str:
 
 @pytest.mark.wide
 @pytest.mark.parametrize(("line", "failed"), [("pex no.whl", "pex"), ("sbom noxcli", "pex.tools")])
-def test_what_cannot_be_made_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str, failed: str) -> None:
+def test_what_cannot_be_made_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str, failed: str
+) -> None:
     (tmp_path / "noxcli").write_text("echo\n")
     verb, name = line.split()
     assert release.main([verb, str(tmp_path / name), "--output", str(tmp_path / "made")]) == 1

@@ -21,7 +21,12 @@ ADDRESS = "--repository umbrella-labs/nox_cli.v2 --email team@umbrella.example.o
 RELEASED = f"\n## {__version__} - " in (ROOT / "CHANGELOG.md").read_text()
 FIRST, NEXT = ("98.0.1" if RELEASED else __version__), "99.1.0"
 # What reads a version, a date or an address.
-TOUCHED = ["tests/release", "tests/docs/test_readme.py", "tests/test_quality.py", "tests/commands/test_help.py"]
+TOUCHED = [
+    "tests/release",
+    "tests/docs/test_readme.py",
+    "tests/test_quality.py",
+    "tests/commands/test_help.py",
+]
 
 
 @pytest.fixture
@@ -31,7 +36,10 @@ def clone(tmp_path: Path) -> Path:
     git(tmp_path, "clone", "-q", "origin", "clone")
     clone = tmp_path / "clone"
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     with tarfile.open(tmp_path / "files.tar", "w") as archive:
         for name in filter(None, listed.stdout.decode().split("\0")):
@@ -50,7 +58,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def git(where: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=where, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=where, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def walk(clone: Path, tested: str) -> None:
@@ -63,7 +73,9 @@ def walk(clone: Path, tested: str) -> None:
             )
             run(lines.replace("1.2.3", version), clone)
         assert git(clone, "status", "--porcelain") == ""
-        assert f"\n## {version} - {datetime.now(UTC).date()}\n" in (clone / "CHANGELOG.md").read_text()
+        assert (
+            f"\n## {version} - {datetime.now(UTC).date()}\n" in (clone / "CHANGELOG.md").read_text()
+        )
         run(f".venv/bin/python scripts/release.py check v{version}", clone)
         tagged = git(clone, "ls-remote", "origin", f"v{version}").split()[0]
         assert git(clone, "rev-parse", "origin/main").strip() == tagged
@@ -73,13 +85,21 @@ def walk(clone: Path, tested: str) -> None:
 
 def add_news(clone: Path) -> None:
     changelog = (clone / "CHANGELOG.md").read_text()
-    (clone / "CHANGELOG.md").write_text(changelog.replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1))
+    (clone / "CHANGELOG.md").write_text(
+        changelog.replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1)
+    )
 
 
 def run(lines: str, clone: Path) -> str:
     """Run lines of a page in the clone; return what they print."""
-    env = {**os.environ, "PYTHONPATH": str(clone), "CI": ""}  # where CI is set, no program may be missing
-    done = subprocess.run(["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(clone),
+        "CI": "",
+    }  # where CI is set, no program may be missing
+    done = subprocess.run(
+        ["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
     return done.stdout
 

@@ -17,7 +17,10 @@ from tests.release.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / "action.yml"
-SCRIPTS = [ROOT / name for name in (".ci/run", ".ci/engines", "completions/noxcli.bash", "scripts/try", "scripts/test")]
+SCRIPTS = [
+    ROOT / name
+    for name in (".ci/run", ".ci/engines", "completions/noxcli.bash", "scripts/try", "scripts/test")
+]
 FRAME = "name: snippet\non: push\npermissions: {}\n"
 SPEC, COMPONENT = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
 [JOB] = COMPONENT.values()
@@ -42,7 +45,9 @@ def shown(tmp_path: Path) -> list[Path]:
     directory = tmp_path / ".github/workflows"
     directory.mkdir(parents=True)
     for page in sorted((ROOT / "docs").glob("*.md")):
-        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+        for number, text in enumerate(
+            re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+        ):
             if "runs-on:" in text:
                 whole = FRAME + text if text.startswith("jobs:") else text
                 (directory / f"{page.stem}-{number}.yml").write_text(whole)
@@ -72,7 +77,9 @@ def test_actionlint_finds_no_mistake(shown: list[Path]) -> None:
 def test_they_fit_githubs_schemas(shown: list[Path]) -> None:
     needs_engine("check-jsonschema")
     clean("check-jsonschema", "--builtin-schema", "vendor.github-actions", ACTION)
-    clean("check-jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github/dependabot.yml")
+    clean(
+        "check-jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github/dependabot.yml"
+    )
     clean("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS, *shown)
 
 
@@ -96,7 +103,9 @@ def steps_in(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_no_text_is_pasted_into_a_script() -> None:
-    steps = [step for path in [*WORKFLOWS, ACTION] for step in steps_in(yaml.safe_load(path.read_text()))]
+    steps = [
+        step for path in [*WORKFLOWS, ACTION] for step in steps_in(yaml.safe_load(path.read_text()))
+    ]
     assert len(steps) > 5
     assert not [step["run"] for step in steps if "${{" in step["run"]]
     assert not [line for line in [*JOB["script"], *JOB["after_script"]] if "$[[" in line]
@@ -106,7 +115,9 @@ def test_no_text_is_pasted_into_a_script() -> None:
 def test_the_component_installs_fixed_versions() -> None:
     """Of noxcli this one, of its dependencies those that are locked."""
     [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(JOB["script"]), re.DOTALL)
-    locked = re.findall(r"^(\S+==\S+) \\$", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE)
+    locked = re.findall(
+        r"^(\S+==\S+) \\$", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE
+    )
     assert listed.splitlines() == [f"noxcli=={__version__}", *locked]
 
 
@@ -115,7 +126,19 @@ def test_the_component_takes_plain_words_only() -> None:
     inputs = SPEC["spec"]["inputs"]
     assert {"workflow", "inputs-file", "timeout"} <= {*inputs}
     for name, given in inputs.items():
-        for text in ("What's new?", 'Say "hi"', r"C:\temp", "a\nb: c", "$[[ x ]]", "#", "{a}", "&a", "*a", "!a", "| a"):
+        for text in (
+            "What's new?",
+            'Say "hi"',
+            r"C:\temp",
+            "a\nb: c",
+            "$[[ x ]]",
+            "#",
+            "{a}",
+            "&a",
+            "*a",
+            "!a",
+            "| a",
+        ):
             assert not re.search(given["regex"], text), f"{name}: {text}"
         assert re.search(given["regex"], given.get("default", "qa"))
 
@@ -123,7 +146,8 @@ def test_the_component_takes_plain_words_only() -> None:
 def test_nothing_is_installed_unpinned() -> None:
     """Not in jobs, nor in the guide, beside a key."""
     pages = [
-        ROOT / "docs" / name for name in ("github.md", "gitlab.md", "engines.md", "pull-request.md", "test-a-change.md")
+        ROOT / "docs" / name
+        for name in ("github.md", "gitlab.md", "engines.md", "pull-request.md", "test-a-change.md")
     ]
     for path in [*pages, *WORKFLOWS]:
         lines = re.findall(r"pip install .*", path.read_text())
@@ -142,9 +166,15 @@ def test_shellcheck_finds_no_mistake(shown: list[Path], tmp_path: Path) -> None:
 
 
 def test_no_script_escapes_shellcheck() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
     shebang = re.compile(rb"#!.*\b(ba|da)?sh\b")
-    found = [ROOT / name for name in listed if (ROOT / name).is_file() and shebang.match((ROOT / name).read_bytes())]
+    found = [
+        ROOT / name
+        for name in listed
+        if (ROOT / name).is_file() and shebang.match((ROOT / name).read_bytes())
+    ]
     assert {*found} <= {*SCRIPTS}
 
 
@@ -154,7 +184,10 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
     order = ["test", "build", "attest", "publish", "announce"]
     assert [*jobs] == order
     assert [jobs[name].get("needs") for name in order] == [None, *order[:-1]]
-    rights = {name: {right for right, kind in jobs[name]["permissions"].items() if kind == "write"} for name in order}
+    rights = {
+        name: {right for right, kind in jobs[name]["permissions"].items() if kind == "write"}
+        for name in order
+    }
     assert rights == {
         "test": set(), "build": set(), "attest": {"id-token", "attestations"}, "publish": {"id-token"},
         "announce": {"contents"},
@@ -180,8 +213,18 @@ def test_a_candidate_is_no_release(tmp_path: Path, tag: str, kind: str) -> None:
 
 
 def test_a_table_with_inputs_leaves_no_earlier_verdict(tmp_path: Path) -> None:
-    [script] = [step["run"] for step in steps_in(yaml.safe_load(ACTION.read_text())) if "a table has" in step["run"]]
+    [script] = [
+        step["run"]
+        for step in steps_in(yaml.safe_load(ACTION.read_text()))
+        if "a table has" in step["run"]
+    ]
     (tmp_path / "comment.md").write_text("green")
-    given = {"OPTIONS": "", "MORE_INPUTS": "", "TABLE": "rows.csv", "INPUTS": '{"Q": "x"}', "DIRECTORY": str(tmp_path)}
+    given = {
+        "OPTIONS": "",
+        "MORE_INPUTS": "",
+        "TABLE": "rows.csv",
+        "INPUTS": '{"Q": "x"}',
+        "DIRECTORY": str(tmp_path),
+    }
     assert captured(["bash", "-euc", script], {"PATH": SEARCHED, **given}).returncode == 2
     assert [*tmp_path.iterdir()] == []

@@ -40,8 +40,14 @@ def test_data_is_written_as_it_was_sent(noxcli: Noxcli, data: str) -> None:
     ("frame", "told"),
     [
         (b'data: {"type":"content",\ndata: "data":{"a":\ndata: 1}}\n\n', '{"a":1},"redis_id":null'),
-        (b'data: {"redisId":"1\\"0","type":"content","data":{"a": NaN}}\n\n', '{"a":null},"redis_id":"1\\"0"'),
-        (b'data: {"type":"content","data":{"a":"\xff"},"redisId":"\\u0031-0"}\n\n', '{"a":"\ufffd"},"redis_id":"1-0"'),
+        (
+            b'data: {"redisId":"1\\"0","type":"content","data":{"a": NaN}}\n\n',
+            '{"a":null},"redis_id":"1\\"0"',
+        ),
+        (
+            b'data: {"type":"content","data":{"a":"\xff"},"redisId":"\\u0031-0"}\n\n',
+            '{"a":"\ufffd"},"redis_id":"1-0"',
+        ),
     ],
     ids=["several lines", "no JSON", "escaped position"],
 )

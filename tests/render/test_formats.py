@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 import noxcli
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.models import (
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    Run,
+    RunEvent,
+    Started,
+    Update,
+    Workflow,
+)
 from noxcli.outputs.values import only_text
 from noxcli.render import Renderer
 from noxcli.render.events import Content, Ndjson
@@ -26,13 +37,23 @@ from tests.conftest import Turning
 GOLDEN = Path(__file__).parents[1] / "golden"
 QUEUED = Run("run-1", "wf-1", "queued", 0, "2026-01-01T00:00:00Z")
 RUNNING = Run("run-1", "wf-1", "running", 50, "2026-01-01T00:00:00Z")
-DONE = Run("run-1", "wf-1", "completed", 100, "2026-01-01T00:00:00Z", "2026-01-01T00:00:03Z", output={"A": "x"})
+DONE = Run(
+    "run-1",
+    "wf-1",
+    "completed",
+    100,
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:03Z",
+    output={"A": "x"},
+)
 WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write", "n3": "Check"})
 
 
 def content(node: str, status: str, text: str | None = None, **more: Any) -> RunEvent:
     return RunEvent(
-        "content", {"id": node, "status": status, **({} if text is None else {"content": text}), **more}, "1-0"
+        "content",
+        {"id": node, "status": status, **({} if text is None else {"content": text}), **more},
+        "1-0",
     )
 
 
@@ -52,7 +73,13 @@ RECORDING: list[list[Update]] = [
     [content("n2", "running", "wörld"), content("n2", "completed")],
     [Gap("the server no longer knows the position"), Paused(RUNNING), Polled(RUNNING)],
     [
-        state("running", executed_nodes=["n1", "n2"], skipped_nodes=["n3"], running_nodes=[], remaining_nodes=[]),
+        state(
+            "running",
+            executed_nodes=["n1", "n2"],
+            skipped_nodes=["n3"],
+            running_nodes=[],
+            remaining_nodes=[],
+        ),
         content("n2", "completed", workflow_status="completed"),
     ],
     [Finished(DONE)],
@@ -66,7 +93,9 @@ def two_seconds_in() -> Progress:
 
 
 def terminal() -> Terminal:
-    return Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm", "NO_COLOR": "1"})
+    return Terminal(
+        io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm", "NO_COLOR": "1"}
+    )
 
 
 def written(shown: Terminal) -> str:
@@ -108,7 +137,9 @@ def without_times(text: str) -> str:
 def test_one_recording_through_each_renderer(kind: str) -> None:
     golden = GOLDEN / f"{kind}.txt"
     shown = without_times(render(kind))
-    assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
+    assert shown == golden.read_text(), (
+        f"{golden} is the promise: change it only with a CHANGELOG line"
+    )
 
 
 def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:

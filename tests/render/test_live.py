@@ -38,14 +38,25 @@ RUNNING = Run("run-1", "wf-1", "running")
 FOREVER = Sleep(600_000)
 # Listed against the order of their work.
 NODES = [Node("Publish"), Node("Check"), Node("Draft"), Node("Ask"), Node("Plan")]
-EDGES = [("Plan", "Draft"), ("Plan", "Ask"), ("Plan", "Check"), ("Draft", "Publish"), ("Check", "Publish")]
+EDGES = [
+    ("Plan", "Draft"),
+    ("Plan", "Ask"),
+    ("Plan", "Check"),
+    ("Draft", "Publish"),
+    ("Check", "Publish"),
+]
 SCRIPT = [
     *node_runs("Plan", seconds=400),
     *node_skipped("Ask"),
-    *alongside([*node_runs("Check", seconds=60)], [Emit("Draft"), Emit("Draft", "first words of the draft")]),
+    *alongside(
+        [*node_runs("Check", seconds=60)],
+        [Emit("Draft"), Emit("Draft", "first words of the draft")],
+    ),
 ]
 WRAP = b"\x1b[?7h"  # at the end of each drawing
-CUTTING = {"XTERM_VERSION": "XTerm(390)"}  # a terminal that cuts lines off when it gets narrower, as pyte does
+CUTTING = {
+    "XTERM_VERSION": "XTerm(390)"
+}  # a terminal that cuts lines off when it gets narrower, as pyte does
 
 
 def lines_of(screen: pyte.Screen) -> list[str]:
@@ -88,7 +99,9 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
     drawn = threading.Semaphore(0)
     workflow = plays(nodes=NODES, edges=EDGES, script=lambda _: paused(drawn))
     with on_terminal([*forked(), "run", workflow], env) as seen:
-        until(lambda: seen.raw.partition("━".encode())[2].count(WRAP) >= 4)  # so that the first bar is not too short
+        until(
+            lambda: seen.raw.partition("━".encode())[2].count(WRAP) >= 4
+        )  # so that the first bar is not too short
         drawn.release()
         seen.wait_for(b"of the draft")
         drawn.release()
@@ -97,10 +110,18 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
         leave(seen)
         seen.wait_for(f"noxcli stop {run_id}\r\n".encode())
         text = bytes(seen.raw).decode()
-    assert re.fullmatch(r"test_nodes\S+  running +\d+\.\ds  ━+─+  60%", headline) is not None, headline
+    assert re.fullmatch(r"test_nodes\S+  running +\d+\.\ds  ━+─+  60%", headline) is not None, (
+        headline
+    )
     marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
     assert [marks[0], *(mark[0] for mark in marks[1:4]), marks[4]] == ["✓", "┌", "│", "└", "·"]
-    assert [re.sub(r"\W+", " ", line).split()[0] for line in nodes] == ["Plan", "Check", "Draft", "Ask", "Publish"]
+    assert [re.sub(r"\W+", " ", line).split()[0] for line in nodes] == [
+        "Plan",
+        "Check",
+        "Draft",
+        "Ask",
+        "Publish",
+    ]
     plan, check, draft = (re.search("[╺━╸]+", line) for line in nodes[:3])
     assert plan
     assert check
@@ -116,7 +137,9 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
 
 
 def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:
-    with on_terminal([*forked(), "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+    with on_terminal(
+        [*forked(), "run", plays(script=[Emit("Write", "hello"), FOREVER])], env
+    ) as seen:
         seen.wait_for(b"hello")
         os.write(seen.end, b"\x03")
         seen.wait_for(b"^C")
@@ -134,7 +157,11 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     edges = [{"source": "Plan", "target": target} for target in ("Check", "Draft", "Ask")]
     names = dict.fromkeys(["Draft", "Ask", "Check", "Plan"])
     definition = {"nodes": [{"id": name} for name in names], "edges": edges}
-    progress = Progress(RUNNING, clock := Turning(), Workflow("wf-1", "W", {name: name for name in names}, definition))
+    progress = Progress(
+        RUNNING,
+        clock := Turning(),
+        Workflow("wf-1", "W", {name: name for name in names}, definition),
+    )
     with Live(terminal, progress) as live:
         for seconds, name, status, text in [
             (1, "Plan", "running", "once upon a time"),
@@ -163,25 +190,44 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
             *last,
         ]
     else:
-        kept = ["  ✓ Plan    2.5s", "┌ ✗ Draft  1m12s no ink left, and no p…", "└ • Check  1m12s", *last]
-    wrapped = [line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)]
+        kept = [
+            "  ✓ Plan    2.5s",
+            "┌ ✗ Draft  1m12s no ink left, and no p…",
+            "└ • Check  1m12s",
+            *last,
+        ]
+    wrapped = [
+        line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)
+    ]
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
 
 def test_a_verdict_breaks_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    terminal = Terminal(io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    terminal = Terminal(
+        io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"}
+    )
     nodes = dict.fromkeys("abcdefghi", "")
-    progress = Progress(RUNNING, Turning(), Workflow("wf-1", "Quarterly report", nodes, {"nodes": []}))
+    progress = Progress(
+        RUNNING, Turning(), Workflow("wf-1", "Quarterly report", nodes, {"nodes": []})
+    )
     details = {"executed_nodes": list(nodes)}
     progress.apply_one(Finished(replace(RUNNING, status="completed", progress_details=details)))
     draw_verdict(terminal, progress, "noxcli fetch-output run-1")
     lines = lines_of(screen_of(err.getvalue().replace("\n", "\r\n").encode(), 30))
-    assert lines == ["Quarterly report completed in", "0.0s; 9 nodes completed", "output:", "noxcli fetch-output run-1"]
+    assert lines == [
+        "Quarterly report completed in",
+        "0.0s; 9 nodes completed",
+        "output:",
+        "noxcli fetch-output run-1",
+    ]
 
 
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
-    nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
+    nodes = [
+        ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20))
+        for n in range(60)
+    ]
     nodes[0].status = "failed"
     assert [node.id for node in worth_keeping(nodes, 60.0, measured=True)] == sorted(
         ["0", *(str(n) for n in range(60) if n % 20 >= 16 and n != 56)], key=int
@@ -195,7 +241,9 @@ def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, p
     took = re.search(r"completed\S* in (\d+\.\d)s", err)
     assert took is not None
     assert float(took[1]) >= 0.3
-    assert "+ Write" not in err.partition("output: noxcli")[0].splitlines()[-1], "nobody saw how long it took"
+    assert "+ Write" not in err.partition("output: noxcli")[0].splitlines()[-1], (
+        "nobody saw how long it took"
+    )
 
 
 @pytest.mark.parametrize("reflows", [True, False])
@@ -203,9 +251,15 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env if reflows else env | CUTTING) as seen:
         seen.wait_for(b"of the draft")
-        seen.process.send_signal(signal.SIGSTOP)  # so that all of `before` was drawn for the size before
+        seen.process.send_signal(
+            signal.SIGSTOP
+        )  # so that all of `before` was drawn for the size before
         os.waitpid(seen.process.pid, os.WUNTRACED)
-        until(lambda: re.search(rb"\x1b\[\d+A$", seen.raw) and not select.select([seen.end], [], [], 0)[0])
+        until(
+            lambda: (
+                re.search(rb"\x1b\[\d+A$", seen.raw) and not select.select([seen.end], [], [], 0)[0]
+            )
+        )
         seen.resize(45, 24)
         before = bytes(seen.raw)
         seen.process.send_signal(signal.SIGCONT)
@@ -219,7 +273,10 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
         screen.resize(24, 45)
     pyte.ByteStream(screen).feed(after[: after.rindex(WRAP)])
     text = "\n".join(lines_of(screen))
-    assert [text.count(name) for name in ("Plan", "Check", "Draft", "Ask", "Publish", "%", "test_a_resize")] == [1] * 7
+    assert [
+        text.count(name)
+        for name in ("Plan", "Check", "Draft", "Ask", "Publish", "%", "test_a_resize")
+    ] == [1] * 7
     assert "started run" in lines_of(screen)[0]
     assert len(lines_of(screen)) == 7 + reflows, "a wrapped line above, and the whole picture"
 
@@ -227,14 +284,18 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
     """Wrap lines that have become too long, as most terminals do; the cursor stays with its text."""
     rows = [line.rstrip() for line in screen.display]
-    pieces = [[row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows]
+    pieces = [
+        [row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows
+    ]
     above = sum(map(len, pieces[: screen.cursor.y]))
     text = "\r\n".join(piece for row in pieces for piece in row).rstrip()
     return screen_of(f"{text}\x1b[{above + 1};1H".encode(), columns, screen.lines)
 
 
 def test_ctrl_z_gives_the_screen_to_the_shell(env: dict[str, str], plays: Any) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+    with on_terminal(
+        [*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env
+    ) as seen:
         seen.wait_for(b"hello")
         seen.process.send_signal(signal.SIGTSTP)
         _, status = os.waitpid(seen.process.pid, os.WUNTRACED)
@@ -259,7 +320,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, str], plays: Any) -> None:
+def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(
+    env: dict[str, str], plays: Any
+) -> None:
     workflow = plays(script=node_runs("Write", ["hello"], seconds=500), output={"A": "the output"})
     seen = watched([sys.executable, "-c", BEHIND, *NOXCLI, "run", workflow], env)
     assert seen.process.returncode == 0
@@ -268,7 +331,9 @@ def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, 
     assert b"\x1b[?7l" not in seen.raw
 
 
-def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str], plays: Any) -> None:
+def test_lines_above_are_whole_and_the_picture_is_below_them(
+    env: dict[str, str], plays: Any
+) -> None:
     text = "Every piece comes once. " * 5
     workflow = plays(
         script=[*node_runs("Write", words(text), seconds=2500)],
@@ -292,13 +357,19 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     progress = Progress(RUNNING, Clock(), Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write"}))
     with Live(terminal, progress) as live:
         speakers = [
-            threading.Thread(target=lambda who=who: list(map(terminal.note, (f"{who} says {n}" for n in range(100)))))
+            threading.Thread(
+                target=lambda who=who: list(
+                    map(terminal.note, (f"{who} says {n}" for n in range(100)))
+                )
+            )
             for who in ("one", "two")
         ]
         for speaker in speakers:
             speaker.start()
         for number in range(200):
-            event = RunEvent("content", {"id": "n2", "status": "running", "content": f"word {number} "})
+            event = RunEvent(
+                "content", {"id": "n2", "status": "running", "content": f"word {number} "}
+            )
             live.show([(event, progress.apply_one(event))])
             live.refresh()
         for speaker in speakers:
@@ -306,14 +377,18 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     assert isinstance(terminal.err, io.StringIO)
     screen = pyte.HistoryScreen(60, 30, history=1000)
     pyte.Stream(screen).feed(terminal.err.getvalue().replace("\n", "\r\n"))
-    past = ["".join(row[column].data for column in range(60)).rstrip() for row in screen.history.top]
+    past = [
+        "".join(row[column].data for column in range(60)).rstrip() for row in screen.history.top
+    ]
     lines = [line for line in [*past, *lines_of(screen)] if line]
     lines = [line for line in lines if not line.startswith("  * Write")]
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
 
 
 def test_an_older_drawing_does_not_come_last() -> None:
-    terminal = Terminal(io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    terminal = Terminal(
+        io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"}
+    )
     began, go_on, states = threading.Event(), threading.Event(), ["older", "newer"]
 
     def how_far(_: float) -> tuple[None, str, str]:
@@ -340,13 +415,19 @@ def test_an_older_drawing_does_not_come_last() -> None:
 def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unicode: bool) -> None:
     line = Capabilities(color=False, unicode=unicode).line(width)
     for place, text in enumerate(texts):
-        _ = line.add_end(text) if place % 3 == 2 else line.add(text, cells=4 if place % 3 == 1 else None)
+        _ = (
+            line.add_end(text)
+            if place % 3 == 2
+            else line.add(text, cells=4 if place % 3 == 1 else None)
+        )
     assert cell_len(str(line)) <= line.cells <= width
     assert not re.search("[\x00-\x1f\x7f-\x9f]", str(line))
     assert unicode or str(line).isascii()
 
 
-@pytest.mark.parametrize(("count", "columns", "rows"), [(60, 80, 24), (60, 40, 10), (500, 80, 24), (500, 40, 10)])
+@pytest.mark.parametrize(
+    ("count", "columns", "rows"), [(60, 80, 24), (60, 40, 10), (500, 80, 24), (500, 40, 10)]
+)
 def test_many_nodes_leave_header_and_footer_and_keep_their_order(
     monkeypatch: pytest.MonkeyPatch, count: int, columns: int, rows: int
 ) -> None:
@@ -360,7 +441,11 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
     workflow = Workflow("wf-1", "Report", {name: name for name in reversed(names)}, definition)
     terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
     progress = Progress(RUNNING, Clock(), workflow)
-    details = {"executed_nodes": names[:30], "running_nodes": names[30:33], "remaining_nodes": names[33:]}
+    details = {
+        "executed_nodes": names[:30],
+        "running_nodes": names[30:33],
+        "remaining_nodes": names[33:],
+    }
     updates: list[Update] = [
         Started(RUNNING),
         RunEvent("state", {"status": "running", "progress_details": details}),
@@ -371,7 +456,9 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         live.show([(update, progress.apply_one(update)) for update in updates])
         live.refresh()
         assert isinstance(terminal.err, io.StringIO)
-        lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
+        lines = lines_of(
+            screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows)
+        )
     assert len(lines) == rows - 2
     assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
     assert re.fullmatch(rf"  not shown: \d+ executed, {count - 33} waiting", lines[-1]), lines
@@ -435,35 +522,54 @@ def test_a_terminal_gets_the_log_or_nothing(
 def test_colours_are_the_users(
     noxcli: Noxcli, plays: Any, more: dict[str, str], argv: list[str], colored: bool
 ) -> None:
-    shown = noxcli("run", plays(script=SCRIPT, output={"A": "x"}), *argv, tty=True, environ=more).err
+    shown = noxcli(
+        "run", plays(script=SCRIPT, output={"A": "x"}), *argv, tty=True, environ=more
+    ).err
     assert bool(re.search(r"\x1b\[[0-9;]*m", shown)) is colored
     assert "\x1b[?7l" in shown, "it is drawn all the same"
 
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
+    workflow = plays(
+        script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback"
+    )
     with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         _, headline, *_, last = drawn_with(seen, b"paused for human input", 120)
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
-    assert re.search(r" paused after \d+\.\ds; 1 node completed, 1 running", "\n".join(shown(seen, 120)))
+    assert re.search(
+        r" paused after \d+\.\ds; 1 node completed, 1 running", "\n".join(shown(seen, 120))
+    )
 
 
-def test_a_narrow_terminal_breaks_no_command(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_breaks_no_command(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     result = noxcli("run", plays(output={"A": "x"}), "--detach", tty=True)
     run_id = result.text.strip()
-    assert result.err.splitlines() == [f"started run {run_id}", "follow it with:", f"noxcli stream {run_id}"]
+    assert result.err.splitlines() == [
+        f"started run {run_id}",
+        "follow it with:",
+        f"noxcli stream {run_id}",
+    ]
 
 
-def test_a_missing_server_is_waited_for_in_one_line(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_is_waited_for_in_one_line(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    result = noxcli("runs", "--retry-for", "1s", tty=True, environ={"NOXUS_BACKEND_URL": "http://127.0.0.1:9"})
+    result = noxcli(
+        "runs", "--retry-for", "1s", tty=True, environ={"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
+    )
     what = "no answer from 127.0.0.1:9: connection refused"
     hint = "start a server there, or the sandbox with: noxcli sandbox --port 9"
     lines = [f"{what}; {hint}; retrying for up to 1s", f"noxcli: {what}", hint]
-    assert (result.code, lines_of(screen_of(result.err.replace("\n", "\r\n").encode(), 200))) == (75, lines)
+    assert (result.code, lines_of(screen_of(result.err.replace("\n", "\r\n").encode(), 200))) == (
+        75,
+        lines,
+    )
 
 
 def test_streamed_text_begins_at_a_word() -> None:

@@ -22,7 +22,9 @@ def running(texts: Sequence[str], node: str = "A") -> list[tuple[str, str, str]]
     return [(node, text, "running") for text in texts]
 
 
-@pytest.mark.parametrize("texts", [WORDS, REPEATED, ["ha "] * 3, ["#", "##"], ["\n", "\n\n", "x"], ["-" * 9] * 4])
+@pytest.mark.parametrize(
+    "texts", [WORDS, REPEATED, ["ha "] * 3, ["#", "##"], ["\n", "\n\n", "x"], ["-" * 9] * 4]
+)
 @pytest.mark.parametrize("is_known", [True, False])
 def test_new_text_is_passed_on_as_it_came(texts: list[str], is_known: bool) -> None:
     text, pieces = written(running(texts), "".join(texts) if is_known else None)
@@ -35,12 +37,21 @@ def test_what_is_certain_is_passed_on_at_once() -> None:
     new, whole = Pieces(), Pieces()
     assert [new.add("A", text, "running") for text in WORDS] == WORDS
     so_far = list(accumulate([*WORDS, "delta"]))
-    assert [whole.add("A", text, "running") for text in so_far] == ["alpha ", "", "beta gamma ", "delta"]
+    assert [whole.add("A", text, "running") for text in so_far] == [
+        "alpha ",
+        "",
+        "beta gamma ",
+        "delta",
+    ]
 
 
 @pytest.mark.parametrize("forms", [accumulate, list])
 def test_one_node_tells_the_form_for_all_in_their_order(forms: type) -> None:
-    sent = [*running(["ha "], "B"), *running(forms(["ha ", "ha "]), "A"), *running(forms(["new text, ", "more"]), "C")]
+    sent = [
+        *running(["ha "], "B"),
+        *running(forms(["ha ", "ha "]), "A"),
+        *running(forms(["new text, ", "more"]), "C"),
+    ]
     assert written(sent)[0] == "ha ha ha new text, more"
 
 
@@ -50,12 +61,20 @@ def test_what_is_held_is_bounded() -> None:
     assert (count, pieces.form) == (MAX_PIECES + 1, Form.NEW)
 
 
-@given(texts=st.lists(st.text("ha #\n-", max_size=12), max_size=12), whole=st.booleans(), known=st.booleans())
+@given(
+    texts=st.lists(st.text("ha #\n-", max_size=12), max_size=12),
+    whole=st.booleans(),
+    known=st.booleans(),
+)
 @example(texts=["h" * 8, "h" * 9], whole=False, known=True)
-def test_what_is_not_as_it_came_is_never_called_so(texts: list[str], whole: bool, known: bool) -> None:
+def test_what_is_not_as_it_came_is_never_called_so(
+    texts: list[str], whole: bool, known: bool
+) -> None:
     """A text that is taken for the other form differs from the output, and is only believed if it equals it."""
     truth = "".join(texts)
-    text, pieces = written(running(list(accumulate(texts)) if whole else texts), truth if known else None)
+    text, pieces = written(
+        running(list(accumulate(texts)) if whole else texts), truth if known else None
+    )
     assert text == truth or pieces.interpreted or pieces.contradictory
     if known and whole:
         assert text == truth

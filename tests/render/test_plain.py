@@ -46,7 +46,9 @@ def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFL
         (["batch", "fixed-inputs", "rows.csv", "--fresh"], "rows.csv uses semicolons"),
     ],
 )
-def test_a_warning_is_never_hidden(noxcli: Noxcli, shown: list[str], argv: list[str], warning: str) -> None:
+def test_a_warning_is_never_hidden(
+    noxcli: Noxcli, shown: list[str], argv: list[str], warning: str
+) -> None:
     Path("rows.csv").write_text("User Question;System Prompt\na;b\n")
     result = noxcli(*argv, *shown)
     told = [warning in line for line in result.err.splitlines() if line.startswith("warning: ")]
@@ -73,7 +75,9 @@ def test_columns_are_aligned() -> None:
 
 def test_a_silent_minute_ends_with_who_is_at_work() -> None:
     quiet: list[tuple[float, list[Update]]] = [(1.0, []) for _ in range(125)]
-    assert log([(0, [Started(RUNNING)]), (1, [node("n1", "running")]), *quiet, (1, [Finished(RUNNING)])]) == [
+    assert log(
+        [(0, [Started(RUNNING)]), (1, [node("n1", "running")]), *quiet, (1, [Finished(RUNNING)])]
+    ) == [
         "run running",
         "  Read           running",
         "run running for 1m01s: 'Read' has been running for 1m00s; waiting: 'Write it down'",
@@ -83,14 +87,22 @@ def test_a_silent_minute_ends_with_who_is_at_work() -> None:
 
 
 def test_streamed_text_is_no_sign_of_life_but_a_line_is() -> None:
-    talk: list[tuple[float, list[Update]]] = [(1.0, [node("n1", "running", "word ")]) for _ in range(59)]
-    lines = log([(0, [node("n1", "running")]), *talk, (0, [node("n1", "completed")]), (1, []), (59, [])])
-    assert [line for line in lines if "for" in line] == ["run running for 1m59s: waiting: 'Write it down'"]
+    talk: list[tuple[float, list[Update]]] = [
+        (1.0, [node("n1", "running", "word ")]) for _ in range(59)
+    ]
+    lines = log(
+        [(0, [node("n1", "running")]), *talk, (0, [node("n1", "completed")]), (1, []), (59, [])]
+    )
+    assert [line for line in lines if "for" in line] == [
+        "run running for 1m59s: waiting: 'Write it down'"
+    ]
 
 
 def test_many_nodes_at_work_are_named_in_part() -> None:
     names = {f"n{number}": f"Step {number}" for number in range(500)}
-    details = RunEvent("state", {"status": "running", "progress_details": {"running_nodes": list(names)[:100]}})
+    details = RunEvent(
+        "state", {"status": "running", "progress_details": {"running_nodes": list(names)[:100]}}
+    )
     last = log([(0, [details]), (60, [])], Workflow("wf-1", "Report", names))[-1]
     assert last.count("has been running") == 10
     assert "; 90 more; waiting: 'Step 100', " in last
@@ -103,13 +115,16 @@ def test_a_node_that_flips_is_told_once() -> None:
     ]
     lines = log([*flips, (0, [Finished(RUNNING)])])
     assert lines[:2] == ["  Read           running", "  Read           completed   0.1s"]
-    assert [line.partition(":")[0] for line in lines[2:-1]] == [f"run running for {n}m00s" for n in (1, 2, 3)]
+    assert [line.partition(":")[0] for line in lines[2:-1]] == [
+        f"run running for {n}m00s" for n in (1, 2, 3)
+    ]
     assert lines[-1] == "run running after 3m20s"
 
 
 def test_a_reconnect_storm_is_told_once() -> None:
     storm: list[tuple[float, list[Update]]] = [
-        (0.5, [Reconnecting(number, 0.01 * number, "the stream broke: reset")]) for number in range(1, 101)
+        (0.5, [Reconnecting(number, 0.01 * number, "the stream broke: reset")])
+        for number in range(1, 101)
     ]
     assert log([*storm, (0, [Finished(RUNNING)])]) == [
         "the stream broke: reset; retrying in 0.0s",

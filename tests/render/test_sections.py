@@ -56,7 +56,9 @@ def test_several_outputs_are_sections_that_fit_the_window(
     assert "".join(shown["Data"]).replace(" ", "") == "[1]"
     assert shown["Count"] == ["9007199254740993"], "in its heading's line"
     assert shown["Empty"] == []
-    assert shown["Report 2"][:3] == ["line 0", "line 1", "line 2"], "so many values leave each the least"
+    assert shown["Report 2"][:3] == ["line 0", "line 1", "line 2"], (
+        "so many values leave each the least"
+    )
     cut, *line = shown["Report 2"][3:]
     assert cut == f"… {len(LONG) - 21:,} more characters:"
     assert len(line) == (2 if columns == 40 else 1)
@@ -65,7 +67,9 @@ def test_several_outputs_are_sections_that_fit_the_window(
 
 
 @pytest.mark.parametrize("asked", [["--format", "text"], ["--json"]])
-def test_an_asked_format_is_json_on_a_terminal_too(env: dict[str, str], plays: Any, asked: list[str]) -> None:
+def test_an_asked_format_is_json_on_a_terminal_too(
+    env: dict[str, str], plays: Any, asked: list[str]
+) -> None:
     lines = read(env, "run", plays(output={"A": "one", "B": "two"}), *asked)
     document = json.loads("".join(lines))
     assert document.get("output", document) == {"A": "one", "B": "two"}
@@ -80,9 +84,13 @@ def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], 
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (50, 20)])
-def test_long_values_share_the_window(env: dict[str, str], plays: Any, columns: int, rows: int) -> None:
+def test_long_values_share_the_window(
+    env: dict[str, str], plays: Any, columns: int, rows: int
+) -> None:
     text = "four-" * 2000
-    lines = read(env, "run", plays(output={"Report": LONG, "Wall": text}), columns=columns, rows=rows)
+    lines = read(
+        env, "run", plays(output={"Report": LONG, "Wall": text}), columns=columns, rows=rows
+    )
     shown = sections(lines)
     each = (rows - 4) // 2 - 4
     assert shown["Report"][:each] == [f"line {number}" for number in range(each)]
@@ -93,12 +101,17 @@ def test_long_values_share_the_window(env: dict[str, str], plays: Any, columns: 
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays: Any, columns: int) -> None:
+def test_rows_end_at_a_word_and_a_long_word_is_whole(
+    env: dict[str, str], plays: Any, columns: int
+) -> None:
     words = [f"word{number}" for number in range(40)]
     address = f"https://example.com/{'x' * 150}"
     text = f"{' '.join(words)}\n  indented\nsee {address} there"
     with on_terminal(
-        [*forked(), "run", plays(output={"A": text, "B": "y"}), "--quiet"], env, columns=columns, rows=50
+        [*forked(), "run", plays(output={"A": text, "B": "y"}), "--quiet"],
+        env,
+        columns=columns,
+        rows=50,
     ) as seen:
         pass
     shown = sections(scrolled(seen, columns, 50))["A"]
@@ -111,18 +124,29 @@ def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays:
 VERBS = ["run", "stream", "fails", "run --format content", "run --json", "run --progress plain"]
 
 
-@pytest.mark.parametrize(("size", "verb"), one_in(3, [(80, 24), (120, 40), (60, 20), (0, 0)], VERBS))
+@pytest.mark.parametrize(
+    ("size", "verb"), one_in(3, [(80, 24), (120, 40), (60, 20), (0, 0)], VERBS)
+)
 def test_how_a_run_has_ended_is_last_on_the_screen(
     env: dict[str, str], plays: Any, size: tuple[int, int], verb: str
 ) -> None:
     columns, rows = size
-    workflow = "fails" if verb == "fails" else plays(output={"Report": LONG, "Wide": "世界" * 4000, "Count": 1})
+    workflow = (
+        "fails"
+        if verb == "fails"
+        else plays(output={"Report": LONG, "Wide": "世界" * 4000, "Count": 1})
+    )
     with on_terminal(
-        [*forked(), "run", workflow, *verb.split()[1:], "--color", "never"], env, columns=columns, rows=rows
+        [*forked(), "run", workflow, *verb.split()[1:], "--color", "never"],
+        env,
+        columns=columns,
+        rows=rows,
     ) as seen:
         pass
     if verb == "stream":
-        seen = watched([*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows)
+        seen = watched(
+            [*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows
+        )
     run_id = re.findall(rb"noxcli \S+ ([0-9a-f-]{36})", seen.raw)[-1].decode()
     screen = pyte.Screen(columns or 80, rows or 24)
     pyte.ByteStream(screen).feed(bytes(seen.raw))

@@ -18,7 +18,10 @@ def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
     """Return all lines of the terminal, including those above the window."""
     screen = pyte.HistoryScreen(columns, rows, history=10_000)
     pyte.ByteStream(screen).feed(bytes(seen.raw))
-    past = ["".join(row[column].data for column in range(columns)).rstrip() for row in screen.history.top]
+    past = [
+        "".join(row[column].data for column in range(columns)).rstrip()
+        for row in screen.history.top
+    ]
     return [line for line in [*past, *(line.rstrip() for line in screen.display)] if line]
 
 
@@ -43,7 +46,11 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
     assert (PICTURE in seen.raw) is drawn
     if pipeline.endswith(("| cat", "tee out")) and not drawn:
         lines = scrolled(seen, 5000)[1:]
-        assert all(json.loads(line) for line in lines) if "ndjson" in pipeline else lines == ["one two"]
+        assert (
+            all(json.loads(line) for line in lines)
+            if "ndjson" in pipeline
+            else lines == ["one two"]
+        )
 
 
 def test_jq_on_the_same_terminal_gets_all_of_it(env: dict[str, str], plays: Any) -> None:
@@ -51,7 +58,11 @@ def test_jq_on_the_same_terminal_gets_all_of_it(env: dict[str, str], plays: Any)
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
     seen = watched(["sh", "-c", f"{FORKED} run {workflow} --format ndjson | jq -c .type"], env)
     lines = scrolled(seen)
-    assert (lines[0][:12], lines[1], lines[-1]) == ("started run ", '"noxcli.started"', '"noxcli.result"')
+    assert (lines[0][:12], lines[1], lines[-1]) == (
+        "started run ",
+        '"noxcli.started"',
+        '"noxcli.result"',
+    )
 
 
 @pytest.mark.parametrize("pipeline", ["--query @", "| cat", "| jq -c"])

@@ -13,13 +13,19 @@ from noxcli.render.text import MAX_MARKS, MAX_SHOWN, ZERO_WIDTH_JOINER, Screen, 
 from tests.research.hostile.corpus import PAYLOADS
 
 # Any character, with the dangerous ones far more often than by chance.
-LETTERS = st.one_of(st.characters(), st.sampled_from("".join(PAYLOADS.values()) + ":#[]\\\r\n\t \x1b\x9b\u0301"))
+LETTERS = st.one_of(
+    st.characters(), st.sampled_from("".join(PAYLOADS.values()) + ":#[]\\\r\n\t \x1b\x9b\u0301")
+)
 TEXTS = st.text(LETTERS, max_size=60)
 COMMAND = re.compile(r"^[^\w!-~\n]*::|##[A-Za-z]{,20}\[", re.MULTILINE)
 
 
 def check(shown: str, own: str = "") -> None:
-    assert not [letter for letter in shown if not letter.isprintable() and letter not in f"{ZERO_WIDTH_JOINER}{own}"]
+    assert not [
+        letter
+        for letter in shown
+        if not letter.isprintable() and letter not in f"{ZERO_WIDTH_JOINER}{own}"
+    ]
     assert not COMMAND.search(shown)
     marks = "".join("m" if category(letter) in {"Mn", "Me"} else "-" for letter in shown)
     assert "m" * (MAX_MARKS + 1) not in marks
@@ -41,10 +47,16 @@ def test_any_text_is_harmless_on_a_screen_however_it_is_cut(text: str, cuts: lis
     assert shown == Screen().feed(data)
 
 
-@given(st.recursive(st.none() | TEXTS, lambda inner: st.dictionaries(TEXTS, inner, max_size=3), max_leaves=5))
+@given(
+    st.recursive(
+        st.none() | TEXTS, lambda inner: st.dictionaries(TEXTS, inner, max_size=3), max_leaves=5
+    )
+)
 def test_a_document_on_a_screen_is_the_same_document(document: object) -> None:
     text = json.dumps(document)
-    assert json.loads(Screen().feed(text.replace("##", "#").encode())) == json.loads(text.replace("##", "#"))
+    assert json.loads(Screen().feed(text.replace("##", "#").encode())) == json.loads(
+        text.replace("##", "#")
+    )
 
 
 @pytest.mark.parametrize(

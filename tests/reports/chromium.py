@@ -32,7 +32,12 @@ class Chromium:
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """Send a command and return its result; events that arrive before it are kept."""
         number = next(self._numbers)
-        message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
+        message = {
+            "id": number,
+            "method": method,
+            "params": params,
+            **({"sessionId": session} if session else {}),
+        }
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self.to, data) :]
@@ -46,7 +51,9 @@ class Chromium:
     def next_message(self) -> dict[str, Any]:
         end = time.monotonic() + PATIENCE
         while b"\0" not in self._left:
-            assert select.select([self.come], [], [], max(0.0, end - time.monotonic()))[0], "Chromium does not answer"
+            assert select.select([self.come], [], [], max(0.0, end - time.monotonic()))[0], (
+                "Chromium does not answer"
+            )
             piece = os.read(self.come, 1 << 20)
             assert piece, "Chromium is gone"
             self._left += piece
@@ -57,7 +64,11 @@ class Chromium:
     def open(self, path: Path, width: int = 1100, height: int = 900, **media: str) -> "Tab":
         """Open a file in its own tab; `media` are features such as `prefers_color_scheme`."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        tab = Tab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"], path.as_uri())
+        tab = Tab(
+            self,
+            self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"],
+            path.as_uri(),
+        )
         for domain in ("Page", "Runtime", "Log", "Network"):
             tab.call(f"{domain}.enable")
         tab.resize(width, height)
@@ -85,7 +96,9 @@ class Tab:
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page."""
-        done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        done = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
@@ -93,7 +106,9 @@ class Tab:
         code = KEYS[key]
         about = {"key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
         text = {"Enter": "\r", " ": " ", "/": "/"}.get(key)
-        self.call("Input.dispatchKeyEvent", type="keyDown", **about, **({"text": text} if text else {}))
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown", **about, **({"text": text} if text else {})
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def write(self, text: str) -> None:
@@ -101,17 +116,27 @@ class Tab:
 
     def resize(self, width: int, height: int) -> None:
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
         )
 
     def media(self, media: str = "", **features: str) -> None:
-        listed = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        listed = [
+            {"name": name.replace("_", "-"), "value": value} for name, value in features.items()
+        ]
         self.call("Emulation.setEmulatedMedia", media=media, features=listed)
 
     def requests(self) -> list[str]:
         """Return what the page requested, including the page itself."""
         self.evaluate("new Promise(done => setTimeout(done, 50))")
-        sent = [event["params"] for event in self.events() if event["method"] == "Network.requestWillBeSent"]
+        sent = [
+            event["params"]
+            for event in self.events()
+            if event["method"] == "Network.requestWillBeSent"
+        ]
         return [one["request"]["url"] for one in sent]
 
     def complaints(self) -> list[Mapping[str, Any]]:

@@ -58,7 +58,10 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
         ("output.Items[1].a == `1`", "2 == 1"),
         ("length(output.Items) > `5`", "3 > 5"),
         ("output.Answer", 'it is "42" but not true'),
-        ("contains(output.Answer, 'x') || !(output.Score == `0.5`)", 'contains("42", "x"), 0.5 == 0.5'),
+        (
+            "contains(output.Answer, 'x') || !(output.Score == `0.5`)",
+            'contains("42", "x"), 0.5 == 0.5',
+        ),
         ("output.Items[?a > `9`] != `[]`", "[] != []"),
         ("output.No && length(output.No) > `1`", "it is null but not true"),
         ("!ok", "it is false"),
@@ -68,10 +71,15 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
 def test_what_does_not_hold_is_told_with_what_was_found(
     noxcli: Noxcli, plays: Any, expression: str, found: str
 ) -> None:
-    result = noxcli("run", plays(output=OUTPUT), "--json", "--quiet", "--no-check", "--assert", expression)
+    result = noxcli(
+        "run", plays(output=OUTPUT), "--json", "--quiet", "--no-check", "--assert", expression
+    )
     run = result.json["run"]["id"]
     assert result.code == 11
-    assert result.err == f"noxcli: run {run} completed, but --assert {expression} does not hold: {found}\n"
+    assert (
+        result.err
+        == f"noxcli: run {run} completed, but --assert {expression} does not hold: {found}\n"
+    )
     (told,) = result.json["assertions"]
     assert (told["holds"], told["message"]) == (False, found)
     assert (result.json["error"]["phase"], result.json["output"]["Answer"]) == ("assert", "42")
@@ -97,21 +105,36 @@ def test_what_does_not_hold_is_told_with_what_was_found(
         ("matches(output.Answer, '(')", "'(' is not a valid regular expression: "),
     ],
 )
-def test_an_expression_that_does_not_fit_does_not_hold(noxcli: Noxcli, plays: Any, expression: str, why: str) -> None:
+def test_an_expression_that_does_not_fit_does_not_hold(
+    noxcli: Noxcli, plays: Any, expression: str, why: str
+) -> None:
     result = noxcli("run", plays(output=OUTPUT), "--no-check", "--assert", expression)
     assert result.code == 11
     assert f"can't be applied: {why}" in result.err
 
 
-EVIL = ["(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){20}$", "(a*)*b", "^(([a-z])+.)+[A-Z]$", "(x+x+)+y|(a?){25}a{25}b"]
+EVIL = [
+    "(a+)+$",
+    "(a|a)*$",
+    "(a|aa)+$",
+    "(.*a){20}$",
+    "(a*)*b",
+    "^(([a-z])+.)+[A-Z]$",
+    "(x+x+)+y|(a?){25}a{25}b",
+]
 
 
-@pytest.mark.parametrize("expression", [*EVIL[:2], *(pytest.param(each, marks=pytest.mark.wide) for each in EVIL[2:])])
+@pytest.mark.parametrize(
+    "expression", [*EVIL[:2], *(pytest.param(each, marks=pytest.mark.wide) for each in EVIL[2:])]
+)
 def test_a_match_that_takes_too_long_is_ended(expression: str) -> None:
     document = {"output": {"A": "a" * 40 + "!"}}
     began = time.monotonic()
     found = check_assertion(parse_assertion(f"!matches(output.A, '{expression}')"), document)
-    assert (found.holds, "matches() took longer than 0.2s" in (found.message or "")) == (False, True)
+    assert (found.holds, "matches() took longer than 0.2s" in (found.message or "")) == (
+        False,
+        True,
+    )
     assert time.monotonic() - began < 5, "of a machine that does other things, too"
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
@@ -120,7 +143,10 @@ def test_a_match_that_takes_too_long_is_ended(expression: str) -> None:
 def test_a_match_has_limits(text: str, expression: str) -> None:
     asked = {"output": {"A": text, "E": expression}}
     found = check_assertion(parse_assertion("matches(output.A, output.E)"), asked)
-    assert (found.holds, "characters, and this one has 1,00" in (found.message or "")) == (False, True)
+    assert (found.holds, "characters, and this one has 1,00" in (found.message or "")) == (
+        False,
+        True,
+    )
 
 
 def test_what_an_assertion_may_name_is_what_a_result_has() -> None:
@@ -132,14 +158,23 @@ def test_what_an_assertion_may_name_is_what_a_result_has() -> None:
     [
         ("`true`", "names nothing of the result, so it checks nothing; name an output"),
         ("row.Question == 'x'", "names nothing of the result"),
-        ("outptu.Answer == 'x'", "names nothing of the result, so it checks nothing; did you mean output?"),
-        ("output.Answer != forbidden", "names 'forbidden', which no result has; a text is 'forbidden', an output is"),
+        (
+            "outptu.Answer == 'x'",
+            "names nothing of the result, so it checks nothing; did you mean output?",
+        ),
+        (
+            "output.Answer != forbidden",
+            "names 'forbidden', which no result has; a text is 'forbidden', an output is",
+        ),
         ("output.Score != false", "names 'false', which no result has; write `false`"),
         ("output.Score != None", "names 'None', which no result has; write `null`"),
         ("contains(output.Answer, Expected)", "names 'Expected', which no result has"),
         ("{a: output.Answer, b: Expected} | a != b", "names 'Expected', which no result has"),
         ("[output.Answer, Expected] | [0] != [1]", "names 'Expected', which no result has"),
-        ("@ | output.Answer != outptu.Other", "names 'outptu', which no result has; did you mean 'output'?"),
+        (
+            "@ | output.Answer != outptu.Other",
+            "names 'outptu', which no result has; did you mean 'output'?",
+        ),
         ("output.Answer != row.Expected", "names 'row', which no result has"),
         ("contains(output.Answer, '')", "contains() finds the empty text in every text"),
         ("ok || matches(output.Answer, '')", "matches() finds the empty text in every text"),
@@ -161,7 +196,9 @@ def test_the_output_is_printed_all_the_same(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.text) == (11, "x\n")
 
 
-@pytest.mark.parametrize("verb", [["stream"], ["fetch-output"], ["wait"], ["wait", "--timeout", "0"]])
+@pytest.mark.parametrize(
+    "verb", [["stream"], ["fetch-output"], ["wait"], ["wait", "--timeout", "0"]]
+)
 def test_runs_of_others_are_judged_too(noxcli: Noxcli, plays: Any, verb: list[str]) -> None:
     run = noxcli.ended(plays(output={"A": "x"}))
     assert noxcli(*verb, run, "--assert", "output.A == 'x'").code == 0
@@ -173,14 +210,24 @@ def test_runs_of_others_are_judged_too(noxcli: Noxcli, plays: Any, verb: list[st
 def test_of_several_runs_each_is_judged(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     workflow = plays(output={"A": "x"})
     runs = [noxcli.start(workflow) for _ in range(2)]
-    found = noxcli("wait", *runs, "--json", "--assert", f"run.id == '{runs[0]}'", "--junit", str(tmp_path / "j.xml"))
+    found = noxcli(
+        "wait",
+        *runs,
+        "--json",
+        "--assert",
+        f"run.id == '{runs[0]}'",
+        "--junit",
+        str(tmp_path / "j.xml"),
+    )
     assert (found.code, [each["exit_code"] for each in found.json["results"]]) == (11, [0, 11])
     (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))
     assert [len(case.result) for case in suite] == [0, 0, 0, 1]
 
 
 def test_a_failed_run_skips_its_assertions(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    result = noxcli("run", plays(status="failed"), "--assert", "ok", "--junit", str(tmp_path / "j.xml"))
+    result = noxcli(
+        "run", plays(status="failed"), "--assert", "ok", "--junit", str(tmp_path / "j.xml")
+    )
     assert result.code == 1
     (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))
     run, check = suite
@@ -191,7 +238,16 @@ def test_a_failed_run_skips_its_assertions(noxcli: Noxcli, plays: Any, tmp_path:
 def test_each_assertion_is_a_case_of_its_own(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     report = tmp_path / "j.xml"
     workflow = plays(output=OUTPUT)
-    noxcli("run", workflow, "--assert", "complete", "--assert", "output.Score > `0.8`", "--junit", str(report))
+    noxcli(
+        "run",
+        workflow,
+        "--assert",
+        "complete",
+        "--assert",
+        "output.Score > `0.8`",
+        "--junit",
+        str(report),
+    )
     (suite,) = JUnitXml.fromfile(str(report))
     assert [case.result for case in suite][:2] == [[], []]
     (failure,) = list(suite)[2].result
@@ -201,7 +257,12 @@ def test_each_assertion_is_a_case_of_its_own(noxcli: Noxcli, plays: Any, tmp_pat
 
 @pytest.mark.parametrize(
     "argv",
-    [["--assert", "output."], ["--assert", "ok", "--detach"], ["--assert", "ok", "--dry-run"], ["--assert", "f()"]],
+    [
+        ["--assert", "output."],
+        ["--assert", "ok", "--detach"],
+        ["--assert", "ok", "--dry-run"],
+        ["--assert", "f()"],
+    ],
 )
 def test_a_mistake_is_refused_before_anything_starts(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, argv: list[str]

@@ -54,7 +54,9 @@ def without_times(text: str) -> str:
     """Remove what differs in every run: ids, tokens, times and durations."""
     known: dict[str, str] = {}
     text = re.sub(
-        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda m: known.setdefault(m[0], f"<id {len(known) + 1}>"), text
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        lambda m: known.setdefault(m[0], f"<id {len(known) + 1}>"),
+        text,
     )
     text = re.sub(r"\b[0-9a-f]{32}\b|noxcli_[0-9a-f]{8,32}", "<token>", text)
     text = re.sub(r"^\d\d:\d\d:\d\d .*", _line_without_times, text, flags=re.MULTILINE)
@@ -69,7 +71,10 @@ def _line_without_times(line: re.Match[str]) -> str:
 
 READ = node_runs("Read", seconds=500)  # long enough to be timed
 SITUATIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "success": ({"script": [*READ, *node_runs("Write", ["Hello"], 500)], "output": {"Answer": "a\n| <b>"}}, ()),
+    "success": (
+        {"script": [*READ, *node_runs("Write", ["Hello"], 500)], "output": {"Answer": "a\n| <b>"}},
+        (),
+    ),
     "failure": ({"script": [*READ, *node_fails("Write", "too long", 500)], "status": "failed"}, ()),
     "timeout": ({"script": FOREVER}, ("--timeout", "2s")),
     "pause": ({"script": [Emit("Approve")], "status": "awaiting_human_feedback"}, ()),
@@ -103,10 +108,15 @@ def test_each_ending_on_github(sandbox: Sandbox, situation: str) -> None:
     assert (told["exit_code"], told["run_id"]) == (str(code), sandbox.runs(situation)[0].id)
     assert page(SUMMARY.read_text())[0] <= TAGS
     left = {"exit code": str(code), "log": log, "dotenv": Path("run.env").read_text()}
-    left |= {"outputs": "\n".join(f"{name}={value}" for name, value in told.items()), "page": SUMMARY.read_text()}
+    left |= {
+        "outputs": "\n".join(f"{name}={value}" for name, value in told.items()),
+        "page": SUMMARY.read_text(),
+    }
     shown = without_times("".join(f"--- {name}\n{text.rstrip()}\n" for name, text in left.items()))
     golden = GOLDEN / f"github-{situation}.txt"
-    assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
+    assert shown == golden.read_text(), (
+        f"{golden} is the promise: change it only with a CHANGELOG line"
+    )
     assert b'"schema":"noxcli.result/1"' in out
     assert out.count(b"\n") == 1
 
@@ -128,7 +138,12 @@ def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, hostile: 
     assert names(result.err) == ["error"]
     assert not {"\x1b", "\r"} & {*result.err}, "GitLab's commands begin with these"
     run = sandbox.runs(WORKFLOW)[-1]
-    assert outputs(OUT) == {"run_id": run.id, "workflow_id": WORKFLOW, "status": "failed", "exit_code": "1"}
+    assert outputs(OUT) == {
+        "run_id": run.id,
+        "workflow_id": WORKFLOW,
+        "status": "failed",
+        "exit_code": "1",
+    }
     told, code, rest = page(SUMMARY.read_text())
     assert told <= TAGS
     assert rest == "noxcli: failed , run " + rest.partition(", run ")[2]
@@ -154,9 +169,17 @@ def test_a_hostile_status_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(faults={"start": [Answer(200, {"id": "r", "status": hostile})]})
     result = noxcli("run", workflow, "--detach", "--quiet", "--dotenv", "d.env", environ=GITHUB)
     assert result.code == 0
-    assert outputs(OUT) == {"run_id": "r", "workflow_id": workflow, "status": hostile, "exit_code": "0"}
+    assert outputs(OUT) == {
+        "run_id": "r",
+        "workflow_id": workflow,
+        "status": hostile,
+        "exit_code": "0",
+    }
     assert names(result.err) == []
-    assert Path("d.env").read_text().splitlines()[2] == "NOXCLI_STATUS=a_status__x_evil_x_::error::x___id_"
+    assert (
+        Path("d.env").read_text().splitlines()[2]
+        == "NOXCLI_STATUS=a_status__x_evil_x_::error::x___id_"
+    )
 
 
 def test_delimiters_are_new_each_time(noxcli: Noxcli, plays: Any) -> None:
@@ -258,7 +281,9 @@ def test_what_did_not_run_to_its_end_is_not_called_completed(
 
 def test_a_page_stays_within_its_size() -> None:
     run = Run("r", "w", "failed", output={"<" * 99: "&" * 9_999})
-    failed = Outcome("w", run, error=Incomplete("&" * 10_000, None, ExitCode.RUN_FAILED)).document(ExitCode.RUN_FAILED)
+    failed = Outcome("w", run, error=Incomplete("&" * 10_000, None, ExitCode.RUN_FAILED)).document(
+        ExitCode.RUN_FAILED
+    )
     runs = [EndedRun(str(number), failed) for number in range(100)]
     text = summary_page(runs, Mask())
     assert len(text) <= MAX_PAGE

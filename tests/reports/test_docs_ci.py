@@ -17,7 +17,9 @@ from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
 
-PAGE = "".join((Path(__file__).parents[2] / "docs" / name).read_text() for name in ("github.md", "gitlab.md"))
+PAGE = "".join(
+    (Path(__file__).parents[2] / "docs" / name).read_text() for name in ("github.md", "gitlab.md")
+)
 GITHUB, GITLAB = (
     block
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -34,10 +36,14 @@ def unhurried() -> Iterator[Sandbox]:
 
 
 def steps(workflow: str = "demo") -> list[dict[str, Any]]:
-    return list(yaml.safe_load(GITHUB.replace("run demo", f"run {workflow}"))["jobs"]["summarise"]["steps"])
+    return list(
+        yaml.safe_load(GITHUB.replace("run demo", f"run {workflow}"))["jobs"]["summarise"]["steps"]
+    )
 
 
-def start(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> "subprocess.Popen[bytes]":
+def start(
+    step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]
+) -> "subprocess.Popen[bytes]":
     """Start a step as GitHub's runner does it: in its own file, with its own files for outputs."""
     Path("script.sh").write_text(step["run"])
     Path("step_outputs").write_text("")
@@ -45,7 +51,11 @@ def start(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> "subp
         name: re.sub(r"\$\{\{ steps\.(\w+\.outputs\.\w+) \}\}", lambda match: told[match[1]], value)
         for name, value in step.get("env", {}).items()
     }
-    files = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "step_outputs", "GITHUB_STEP_SUMMARY": "step_summary"}
+    files = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": "step_outputs",
+        "GITHUB_STEP_SUMMARY": "step_summary",
+    }
     return subprocess.Popen(
         [*RUNNER_SHELL, "script.sh"],
         env=environment(sandbox.url, sandbox.key) | files | env,
@@ -58,20 +68,32 @@ def start(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> "subp
 def run(step: dict[str, Any], sandbox: Sandbox, told: dict[str, str]) -> tuple[int, str]:
     with start(step, sandbox, told) as process:
         log = process.communicate(timeout=HUNG)[0].decode()
-    told |= {f"{step.get('id')}.outputs.{name}": value for name, value in outputs(Path("step_outputs")).items()}
+    told |= {
+        f"{step.get('id')}.outputs.{name}": value
+        for name, value in outputs(Path("step_outputs")).items()
+    }
     return process.returncode, log
 
 
 def test_the_github_job_runs(lively: Sandbox) -> None:
     told: dict[str, str] = {}
     first, use, clean_up = steps()
-    assert (first["id"], [step.get("if") for step in (first, use, clean_up)]) == ("noxus", [None, None, "always()"])
-    for step, shown in ((first, "completed"), (use, "You asked: hello"), (clean_up, "had already ended")):
+    assert (first["id"], [step.get("if") for step in (first, use, clean_up)]) == (
+        "noxus",
+        [None, None, "always()"],
+    )
+    for step, shown in (
+        (first, "completed"),
+        (use, "You asked: hello"),
+        (clean_up, "had already ended"),
+    ):
         code, log = run(step, lively, told)
         assert (code, shown in log) == (0, True), log
     assert told["noxus.outputs.outputs_path"] == "out"
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `.*", PAGE, re.MULTILINE))))
-    assert named == {name.removeprefix("noxus.outputs.") for name in told}, "the page lists the outputs there are"
+    assert named == {name.removeprefix("noxus.outputs.") for name in told}, (
+        "the page lists the outputs there are"
+    )
     assert len(valid(Path("reports/noxcli.xml"))) == 1
     assert "<h3>noxcli: completed</h3>" in Path("step_summary").read_text()
 
@@ -91,7 +113,9 @@ def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard:
     before = len(unhurried.runs("slow"))
     with start(first, unhurried, {}) as process:
         until(lambda: "run_id" in outputs(Path("step_outputs")))
-        assert Path("run.state").exists(), "it is written before the id is told, so that a job can always clean up"
+        assert Path("run.state").exists(), (
+            "it is written before the id is told, so that a job can always clean up"
+        )
         said, _ = ended_by(process, signal.SIGKILL if hard else signal.SIGINT)
     started = unhurried.runs("slow")[before]
     assert outputs(Path("step_outputs"))["run_id"] == started.id
@@ -113,7 +137,10 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
     assert "had already ended" in play("summarise", "after_script")
     passed_on = variables("run.env")
     log = play("use", "script", **passed_on)
-    assert f"run {passed_on['NOXCLI_RUN_ID']} of {passed_on['NOXCLI_WORKFLOW_ID']} ended with 0, completed" in log
+    assert (
+        f"run {passed_on['NOXCLI_RUN_ID']} of {passed_on['NOXCLI_WORKFLOW_ID']} ended with 0, completed"
+        in log
+    )
     assert "You asked: hello" in log
     for kind, file in jobs["summarise"]["artifacts"]["reports"].items():
         assert Path(file).exists(), kind

@@ -45,10 +45,16 @@ def read(path: str | Path) -> PageReader:
 
 def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> None:
     with Sandbox(BUILT_IN, speed=1) as slow:  # in which nodes are timed
-        assert noxcli("run", "fails", "--report", "out/run.html", environ={"NOXUS_BACKEND_URL": slow.url}).code == 1
+        assert (
+            noxcli(
+                "run", "fails", "--report", "out/run.html", environ={"NOXUS_BACKEND_URL": slow.url}
+            ).code
+            == 1
+        )
     page = read("out/run.html")
     assert re.search(
-        r"✗ fails failed after \d\.\d s \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} run failed at 'Summ", page.text
+        r"✗ fails failed after \d\.\d s \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} run failed at 'Summ",
+        page.text,
     )
     assert "failed at 'Summarise': The model refused the text" in page.text
     assert page.text.count("noxcli inspect ") == 1
@@ -76,7 +82,9 @@ def test_the_policy_names_the_hashes_of_style_and_script(noxcli: Noxcli) -> None
 
 
 def test_files_and_assertions_are_on_the_page(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q"), Node("Plan")], script=node_runs("Plan"), output={"A": "x"})
+    workflow = plays(
+        nodes=[input_node("Q"), Node("Plan")], script=node_runs("Plan"), output={"A": "x"}
+    )
     more = ("--output-dir", "out", "--assert", "ok", "--report", "a.html")
     assert noxcli("run", workflow, "Q=<b>hi</b>", *more).code == 0
     page = read("a.html")
@@ -86,7 +94,9 @@ def test_files_and_assertions_are_on_the_page(noxcli: Noxcli, plays: Any) -> Non
 
 
 def test_a_run_of_the_server_has_a_page_without_inputs(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Token"), Node("W")], script=node_fails("W", "no"), status="failed")
+    workflow = plays(
+        nodes=[input_node("Token"), Node("W")], script=node_fails("W", "no"), status="failed"
+    )
     noxcli("run", workflow, "--secret", "Token=TOKEN", environ={"TOKEN": "hunter2-hunter2"})
     result = noxcli("report", "@last")
     assert result.code == 0
@@ -109,9 +119,19 @@ def test_secrets_are_in_no_page_even_where_the_run_repeats_them(noxcli: Noxcli, 
     secret = "hunter2-hunter2"
     script = node_runs("W", [f"said {secret}"])
     workflow = plays(
-        nodes=[input_node("Token"), input_node("Q"), Node("W")], script=script, output={"A": f"<{secret}>"}
+        nodes=[input_node("Token"), input_node("Q"), Node("W")],
+        script=script,
+        output={"A": f"<{secret}>"},
     )
-    argv = ("run", workflow, "--secret", "Token=TOKEN", f"Q=is it {secret}?", "--report", "run.html")
+    argv = (
+        "run",
+        workflow,
+        "--secret",
+        "Token=TOKEN",
+        f"Q=is it {secret}?",
+        "--report",
+        "run.html",
+    )
     result = noxcli(*argv, "--format", "ndjson", environ={"TOKEN": secret})
     page = read("run.html")
     assert secret not in Path("run.html").read_text()
@@ -128,7 +148,10 @@ def show_run(**parts: Any) -> None:
 
 
 def test_a_node_that_may_have_failed_is_not_called_good() -> None:
-    show_run(exit_code=1, nodes=[{"id": "a", "status": "executed", "started_s": None, "duration_s": None}])
+    show_run(
+        exit_code=1,
+        nodes=[{"id": "a", "status": "executed", "started_s": None, "duration_s": None}],
+    )
     assert "Not timed: a (executed)" in read("run.html").text
 
 
@@ -149,7 +172,13 @@ def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
     """The place of everything in a document, itself left out."""
     if above:
         yield above
-    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value[:2])
+        if isinstance(value, list)
+        else ()
+    )
     for key, each in inner:
         yield from places(each, (*above, key))
 
@@ -197,23 +226,43 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
     result = noxcli(*argv)
     assert result.code == 1
     page = read("page/batch.html")
-    assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 2 of 7 rows did not complete" in page.text
-    assert re.search(r"not complete \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
+    assert (
+        "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 2 of 7 rows did not complete"
+        in page.text
+    )
+    assert re.search(
+        r"not complete \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text
+    )
     assert "2 failed at 'W': too long rows 3 5" in page.text, "both for one reason"
     assert f"noxcli {' '.join(argv)} --again failed" in page.text
     assert "id <i>g</i>" in page.text
     assert {"#r3", "#r5", "./../out/000001-id%20a"} <= set(page.links)
-    for text in re.findall(r'<label for="f\w+">([^<]*)</label>', Path("page/batch.html").read_text()):
+    for text in re.findall(
+        r'<label for="f\w+">([^<]*)</label>', Path("page/batch.html").read_text()
+    ):
         assert text in {"All 7", "Completed 5", "Failed 2"}
 
 
-def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_completed_rows_with_a_failed_assertion_fail(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
     summary = tmp_path / "summary.md"
     summary.touch()
     write_rows(*"abc")
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
-    argv = ("batch", workflow, "rows.jsonl", "--assert", "ok && row.Q != 'b'", "--report", "batch.html")
-    assert noxcli(*argv, environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": str(summary)}).code == 11
+    argv = (
+        "batch",
+        workflow,
+        "rows.jsonl",
+        "--assert",
+        "ok && row.Q != 'b'",
+        "--report",
+        "batch.html",
+    )
+    assert (
+        noxcli(*argv, environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": str(summary)}).code
+        == 11
+    )
     page = read("batch.html")
     noxcli("results", "rows.jsonl.batch", "--report", "later.html")
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"
@@ -229,7 +278,8 @@ def test_a_batch_and_its_stored_results_give_the_same_rows(noxcli: Noxcli, rows:
     for page in ("live.html", "merged.html"):
         read(page)
     live, merged = (
-        sorted(re.findall(r'<details id="r.*', Path(page).read_text())) for page in ("live.html", "merged.html")
+        sorted(re.findall(r'<details id="r.*', Path(page).read_text()))
+        for page in ("live.html", "merged.html")
     )
     assert len(live) == 7
     assert live == merged
@@ -259,10 +309,18 @@ def many(count: int, message: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def a_row(number: int, text: str, checks: Sequence[Mapping[str, Any]] = (), **more: Any) -> dict[str, Any]:
+def a_row(
+    number: int, text: str, checks: Sequence[Mapping[str, Any]] = (), **more: Any
+) -> dict[str, Any]:
     """Return a row with a text in all its places; it passed if no checks are given."""
     code, run = (11 if checks else 0), {"id": f"run-{number}", "workflow_name": "qa"}
-    result = {"exit_code": code, "run": run, "output": {"A": f"a {text}"}, "assertions": list(checks), "error": None}
+    result = {
+        "exit_code": code,
+        "run": run,
+        "output": {"A": f"a {text}"},
+        "assertions": list(checks),
+        "error": None,
+    }
     row = {"row": number, "id": f"case-{number}", "result": result, "input": {"Q": f"q {text}"}}
     return {**row, "columns": {"notes": f"n {text}"}, **more}
 
@@ -272,7 +330,9 @@ def written(rows: Sequence[Mapping[str, Any]], mask: Mask | None = None) -> Page
     nothing = {"run": None, "output": None, "error": None}
     about = {"id": None, "input": None, "columns": None}
     lines = [{**about, **row, "result": {**nothing, **row["result"]}} for row in rows]
-    Path("batch.html").write_bytes(b"".join(rows_page(Page(mask or Mask()), BatchAbout("rows.jsonl"), lambda: lines)))
+    Path("batch.html").write_bytes(
+        b"".join(rows_page(Page(mask or Mask()), BatchAbout("rows.jsonl"), lambda: lines))
+    )
     return read("batch.html")
 
 
@@ -304,7 +364,9 @@ def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
     places = [page.text.index(part) for part in told]
     assert places == sorted(places)
     assert "<del>old</del><ins>new</ins>" in Path("batch.html").read_text()
-    assert "2 case-2 q short a short completed Columns notes n short run run-2" in page.text, "nothing is told twice"
+    assert "2 case-2 q short a short completed Columns notes n short run run-2" in page.text, (
+        "nothing is told twice"
+    )
 
 
 def test_repetitions_of_a_row_have_their_own_place() -> None:
@@ -317,12 +379,24 @@ def test_repetitions_of_a_row_have_their_own_place() -> None:
 
 def test_a_long_message_of_a_row_is_below_its_line() -> None:
     failed = {"exit_code": 1, "error": {"message": f"run failed at 'W': {'x' * 400}"}}
-    assert f"run failed at 'W': {'x' * 400} run unknown" in written([{"row": 1, "result": failed}]).text
+    assert (
+        f"run failed at 'W': {'x' * 400} run unknown"
+        in written([{"row": 1, "result": failed}]).text
+    )
 
 
 def test_a_page_has_the_verdict_of_the_gate(noxcli: Noxcli, rows: str) -> None:
     for share, code, sign in (("60%", 0, "✓"), ("90%", 11, "✗")):
-        argv = ("batch", rows, "rows.jsonl", "--min-pass", share, "--fresh", "--report", "batch.html")
+        argv = (
+            "batch",
+            rows,
+            "rows.jsonl",
+            "--min-pass",
+            share,
+            "--fresh",
+            "--report",
+            "batch.html",
+        )
         assert noxcli(*argv).code == code
         shown = read("batch.html").text
         verdict = f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7 rows passed (71.4%; --min-pass {share})"
@@ -346,8 +420,18 @@ def test_rows_that_did_not_pass_are_shown_first() -> None:
 @pytest.mark.wide
 @pytest.mark.parametrize("letter", "x&\U000e0041")
 def test_the_largest_page_stays_below_five_megabytes(letter: str) -> None:
-    checks = [{"name": "--assert ok", "holds": False, "message": letter * 300, "diff": f"A: [-{letter * 900}-]{{+b+}}"}]
-    rows = [a_row(number, letter * 4000, checks if number % 120 == 0 else ()) for number in range(1, 12_001)]
+    checks = [
+        {
+            "name": "--assert ok",
+            "holds": False,
+            "message": letter * 300,
+            "diff": f"A: [-{letter * 900}-]{{+b+}}",
+        }
+    ]
+    rows = [
+        a_row(number, letter * 4000, checks if number % 120 == 0 else ())
+        for number in range(1, 12_001)
+    ]
     page = b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: rows))
     assert 3_000_000 < len(page) < 5_000_000
     if letter == "x":
@@ -365,7 +449,9 @@ def test_the_durations_of_rows_are_summed_up() -> None:
         row["result"]["run"] |= {"created_at": f"{minute}:00Z", "finished_at": f"{minute}:30Z"}
     shown = written(rows).text
     assert " 27 Nov 2026 09:00 UTC · in 59:30 min · rows.jsonl " in shown
-    assert " Durations 910 rows Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown
+    assert (
+        " Durations 910 rows Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -381,7 +467,9 @@ def test_the_durations_of_rows_are_summed_up() -> None:
         (64.4, 7200.0, "0:01:04 h"),
     ],
 )
-def test_durations_of_a_column_have_one_unit(seconds: float, longest: float | None, shown: str) -> None:
+def test_durations_of_a_column_have_one_unit(
+    seconds: float, longest: float | None, shown: str
+) -> None:
     assert show_took(seconds, longest) == shown
 
 
@@ -409,10 +497,21 @@ def hostile_page(noxcli: Noxcli, plays: Any, path: str) -> Result:
     for box, status, text in said:
         script += [Raw("content", {"id": box.id, "status": status})]
         script += [Raw("content", {"id": box.id, "status": "failed", "content": text})]
-    outs = [Node(f"out {n}", "OutputNode", {"label": key}, f"out-{n}") for n, key in enumerate(all_marked("g"))]
+    outs = [
+        Node(f"out {n}", "OutputNode", {"label": key}, f"out-{n}")
+        for n, key in enumerate(all_marked("g"))
+    ]
     output = {f"out {n}": value for n, value in enumerate(all_marked("h"))}
-    reasons = [Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n") for one in all_marked("s")[:5]]
-    workflow = plays(nodes=[*boxes, *outs], script=script, output=output, status="failed", faults={"events": reasons})
+    reasons = [
+        Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n") for one in all_marked("s")[:5]
+    ]
+    workflow = plays(
+        nodes=[*boxes, *outs],
+        script=script,
+        output=output,
+        status="failed",
+        faults={"events": reasons},
+    )
     return noxcli("run", workflow, "--format", "ndjson", "--report", path)
 
 
@@ -420,11 +519,35 @@ def hostile_rows() -> list[dict[str, Any]]:
     """Return rows with the whole corpus in each place that a server or a table fills."""
     rows = []
     fields = zip(*(all_marked(field) for field in "bcdefghijkl"), strict=True)
-    for number, (own, key, value, column, note, out, output, name, message, diff, error) in enumerate(fields, 1):
+    for number, (
+        own,
+        key,
+        value,
+        column,
+        note,
+        out,
+        output,
+        name,
+        message,
+        diff,
+        error,
+    ) in enumerate(fields, 1):
         checks = [
-            {"name": name, "holds": False, "message": message, "diff": f"{diff}: [-{diff}-]{{+{diff} x+}} {diff}"}
+            {
+                "name": name,
+                "holds": False,
+                "message": message,
+                "diff": f"{diff}: [-{diff}-]{{+{diff} x+}} {diff}",
+            }
         ]
-        row = a_row(number, "", checks, id=own, input={key: value, "L": {key: value}}, columns={column: note})
+        row = a_row(
+            number,
+            "",
+            checks,
+            id=own,
+            input={key: value, "L": {key: value}},
+            columns={column: note},
+        )
         row["result"] |= {"output": {out: output, "L": [output]}, "error": {"message": error}}
         failed = a_row(1000 + number, "", id=own, input={}, columns={})
         failed["result"] |= {"exit_code": 1, "output": None, "error": {"message": error}}
@@ -437,21 +560,39 @@ def hostile_comparison(path: str) -> None:
     pairs = []
     for row in hostile_rows():
         after = copy.deepcopy(row)
-        after["result"]["output"] = {key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()}
+        after["result"]["output"] = {
+            key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()
+        }
         pairs.append(RowPair([[row], [after]]))
     side: dict[str, Any] = dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
     side |= dict.fromkeys(("source", "version_name", "table"), PAYLOADS["lf"])
     side |= dict.fromkeys(("workflow_id", "workflow_name"), PAYLOADS["nul"])
     side |= {"rows": 1, "passed": 1, "pass_rate": 1.0, "median_s": 0.5}
-    compared = {"by": "id", "questions": [PAYLOADS["lf"]], "repeat": 1, "pass_each": 1, "constants": []}
+    compared = {
+        "by": "id",
+        "questions": [PAYLOADS["lf"]],
+        "repeat": 1,
+        "pass_each": 1,
+        "constants": [],
+    }
     counts = {str(change): len(pairs) * (change is RowClass.CHANGED) for change in RowClass}
-    totals = {"base": side, "new": side, "classes": counts, "exit_code": 11, "reason": PAYLOADS["lf"]}
+    totals = {
+        "base": side,
+        "new": side,
+        "classes": counts,
+        "exit_code": 11,
+        "reason": PAYLOADS["lf"],
+    }
     totals |= {"compared": compared, "gate": None, "groups": [], "notes": [PAYLOADS["lf"]]}
     Path(path).write_bytes(b"".join(comparison_page(Page(Mask()), totals, pairs)))
 
 
-@pytest.mark.parametrize(("kind", "fields"), [("run", "bf"), ("batch", "bcdefghijkl"), ("comparison", "bcdgh")])
-def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any, kind: str, fields: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("run", "bf"), ("batch", "bcdefghijkl"), ("comparison", "bcdgh")]
+)
+def test_the_whole_corpus_is_text_in_a_page(
+    noxcli: Noxcli, plays: Any, kind: str, fields: str
+) -> None:
     if kind == "run":
         hostile_page(noxcli, plays, "run.html")
     elif kind == "batch":
@@ -460,13 +601,18 @@ def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any, kind: st
         hostile_comparison("comparison.html")
     shown = read(f"{kind}.html").text
     for field in fields:
-        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
+        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {
+            f"{n:03}" for n in range(len(NAMES))
+        }, field
     raw = Path(f"{kind}.html").read_text()
     assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
 
 
 def test_secrets_are_in_no_row_not_even_where_it_is_cut() -> None:
-    secret, checks = "hunter2-hunter2", [{"name": "--assert ok", "holds": False, "message": "hunter2-hunter2"}]
+    secret, checks = (
+        "hunter2-hunter2",
+        [{"name": "--assert ok", "holds": False, "message": "hunter2-hunter2"}],
+    )
     for length in range(100, 125):
         page = written([a_row(1, f"{'x' * length}{secret} {secret}", checks)], Mask([secret]))
         assert "hunt" not in Path("batch.html").read_text()
@@ -474,7 +620,14 @@ def test_secrets_are_in_no_row_not_even_where_it_is_cut() -> None:
 
 
 def test_a_file_of_any_name_is_linked_below_the_page(noxcli: Noxcli, plays: Any) -> None:
-    names = ["javascript:alert(1)", "//evil.example/x", "data:text/html,x", "a b#c?d%e", "..", 'x.html" onclick="y']
+    names = [
+        "javascript:alert(1)",
+        "//evil.example/x",
+        "data:text/html,x",
+        "a b#c?d%e",
+        "..",
+        'x.html" onclick="y',
+    ]
     output = {name: File(name, b"x") for name in names}
     noxcli("run", plays(output=output), "--output-dir", "out", "--report", "run.html")
     page = read("run.html")
@@ -483,7 +636,18 @@ def test_a_file_of_any_name_is_linked_below_the_page(noxcli: Noxcli, plays: Any)
 
 
 def test_a_saved_path_of_any_form_is_no_link_to_elsewhere() -> None:
-    paths = ["https://evil.example/x", "javascript:alert(1)", "/etc/passwd", "\0", "a\nb", "\\\\evil\\x", "//evil/x"]
-    files = [{"pointer": "/a", "file_id": None, "path": path, "bytes": 1, "sha256": "0" * 64} for path in paths]
+    paths = [
+        "https://evil.example/x",
+        "javascript:alert(1)",
+        "/etc/passwd",
+        "\0",
+        "a\nb",
+        "\\\\evil\\x",
+        "//evil/x",
+    ]
+    files = [
+        {"pointer": "/a", "file_id": None, "path": path, "bytes": 1, "sha256": "0" * 64}
+        for path in paths
+    ]
     show_run(files=files, output={"a": {"$file": "javascript:alert(2)"}})
     assert all(not re.match(r"[a-z]+:|/", link) for link in read("run.html").links)

@@ -27,7 +27,10 @@ AXE = ENGINES / "npm/node_modules/axe-core/axe.min.js"
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}
 GROUND = "getComputedStyle(document.body).backgroundColor"
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-TIMES = {"Plan": {"started_s": 0.1, "duration_s": 0.15}, "Write": {"started_s": 0.25, "duration_s": 0.01}}
+TIMES = {
+    "Plan": {"started_s": 0.1, "duration_s": 0.15},
+    "Write": {"started_s": 0.25, "duration_s": 0.01},
+}
 # All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
 REACHABLE = "summary, a[href], button, input:not([type=radio]), input:checked, [tabindex='0']"
 
@@ -52,14 +55,18 @@ def looks_well(browser: Chromium, path: Path) -> Tab:
         tab.evaluate(UNFOLD)
         if AXE.exists():  # it measures contrast, too
             tab.evaluate(AXE.read_text())
-            found = tab.evaluate("axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes[0].html]))")
+            found = tab.evaluate(
+                "axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes[0].html]))"
+            )
             assert found == [], scheme
         else:
             assert os.environ.get("CI") != "true", "axe-core is not installed; .ci/engines does it"
         assert tab.complaints() == []
     phone = browser.open(path, width=360, height=700)
     phone.evaluate(UNFOLD)
-    assert phone.evaluate("document.scrollingElement.scrollWidth") <= 360, "it scrolls in one direction alone"
+    assert phone.evaluate("document.scrollingElement.scrollWidth") <= 360, (
+        "it scrolls in one direction alone"
+    )
     return browser.open(path)
 
 
@@ -80,12 +87,24 @@ def test_the_page_of_a_run(browser: Chromium, noxcli: Noxcli, plays: Any) -> Non
     """One with everything that a run's page can have."""
     script = [*node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
     nodes = [input_node("Q"), Node("Plan"), Node("Write"), Node("Never")]
-    workflow = plays(nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]})
+    workflow = plays(
+        nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]}
+    )
     told = noxcli("run", workflow, "Q=a\nb", "--format", "ndjson").lines
     told[-1]["data"] |= {
         "output": {"Answer": "x" * 3000, "Data": {"a": [1, 2]}, "File": {"$file": "out/f.txt"}},
-        "files": [{"pointer": "/File", "file_id": None, "path": "out/f.txt", "bytes": 1, "sha256": "0" * 64}],
-        "assertions": [{"name": "--assert ok", "holds": False, "message": "x" * 300, "diff": "A: [-a-]{+b+}"}],
+        "files": [
+            {
+                "pointer": "/File",
+                "file_id": None,
+                "path": "out/f.txt",
+                "bytes": 1,
+                "sha256": "0" * 64,
+            }
+        ],
+        "assertions": [
+            {"name": "--assert ok", "holds": False, "message": "x" * 300, "diff": "A: [-a-]{+b+}"}
+        ],
     }
     # On a busy machine the stream is open again too late to measure them.
     for node in told[-1]["data"]["nodes"]:
@@ -98,7 +117,9 @@ def test_the_page_of_a_run(browser: Chromium, noxcli: Noxcli, plays: Any) -> Non
     assert tab.evaluate("document.activeElement.parentElement.open") is False
     tab.press("Enter")
     assert tab.evaluate("document.activeElement.parentElement.open") is True
-    assert tab.evaluate("document.querySelector('.node.bad').open"), "the node that failed is unfolded from the start"
+    assert tab.evaluate("document.querySelector('.node.bad').open"), (
+        "the node that failed is unfolded from the start"
+    )
     folded = "document.querySelectorAll('details:not([open])').length"
     assert tab.evaluate(folded) > 0
     tab.media("print", prefers_color_scheme="dark")
@@ -157,22 +178,55 @@ def test_the_page_of_a_comparison(browser: Chromium, noxcli: Noxcli) -> None:
     """With a row of each class."""
 
     def line(row: int, answer: str, code: int = 0, seconds: float = 1.0) -> dict[str, Any]:
-        run = {"id": f"{answer}{row}", "workflow_id": "w", "status": "completed", "duration_s": seconds}
+        run = {
+            "id": f"{answer}{row}",
+            "workflow_id": "w",
+            "status": "completed",
+            "duration_s": seconds,
+        }
         result = {"exit_code": code, "run": run, "output": {"A": answer}, "error": None}
-        return {"row": row, "id": f"i{row}", "input": {"Q": f"q{row}"}, "columns": {"note": "n"}, "result": result}
+        return {
+            "row": row,
+            "id": f"i{row}",
+            "input": {"Q": f"q{row}"},
+            "columns": {"note": "n"},
+            "result": result,
+        }
 
     sides = {
-        "base": [line(1, "a"), line(2, "a"), line(3, "a", 11), line(4, "a"), line(5, "a"), line(6, "a")],
-        "new": [line(1, "b", 11), line(2, "b"), line(3, "b"), line(4, "a", 0, 9.0), line(6, "a"), line(7, "b")],
+        "base": [
+            line(1, "a"),
+            line(2, "a"),
+            line(3, "a", 11),
+            line(4, "a"),
+            line(5, "a"),
+            line(6, "a"),
+        ],
+        "new": [
+            line(1, "b", 11),
+            line(2, "b"),
+            line(3, "b"),
+            line(4, "a", 0, 9.0),
+            line(6, "a"),
+            line(7, "b"),
+        ],
     }
     for name, lines in sides.items():
         Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
     assert noxcli("compare", "base.jsonl", "new.jsonl", "--report", "comparison.html").code == 11
     tab = looks_well(browser, Path("comparison.html").absolute())
     color = "getComputedStyle(document.querySelector('.pairs>.{}>summary>:nth-child({})')).color"
-    seen = {name: tab.evaluate(color.format(name, 4)) for name in ("broken", "changed", "slower", "fixed")}
-    assert tab.evaluate(color.format("broken", 1)) not in seen.values(), "the color of all other text"
+    seen = {
+        name: tab.evaluate(color.format(name, 4))
+        for name in ("broken", "changed", "slower", "fixed")
+    }
+    assert tab.evaluate(color.format("broken", 1)) not in seen.values(), (
+        "the color of all other text"
+    )
     assert seen["changed"] == seen["slower"]
     assert len(set(seen.values())) == 3
     times = "[...document.querySelectorAll('.pairs>.{}>summary>:nth-child(5)')].map((one) => one.innerText)"
-    assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [["1.00 s → -"], ["- → 1.00 s"]]
+    assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [
+        ["1.00 s → -"],
+        ["- → 1.00 s"],
+    ]

@@ -50,7 +50,11 @@ def valid(path: Path) -> ET.Element:
             assert float(element.attrib["time"]) >= 0
     suite = root[0]
     for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        assert len(suite.findall(f"testcase/{kind}")) == int(suite.attrib[attribute]) == int(root.attrib[attribute])
+        assert (
+            len(suite.findall(f"testcase/{kind}"))
+            == int(suite.attrib[attribute])
+            == int(root.attrib[attribute])
+        )
     assert len(suite) == int(suite.attrib["tests"]) == int(root.attrib["tests"])
     return suite
 
@@ -74,10 +78,15 @@ def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
     ]
     write_junit(path, "nightly", cases, Mask())
     suite = valid(path)
-    totals = [suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")]
+    totals = [
+        suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")
+    ]
     assert totals == ["nightly", "5", "2", "1", "1", "3.750"]
     assert [case.attrib["name"] for case in suite] == ["a", "b", "c", "d", "e"]
-    assert (suite[1][0].attrib, suite[1][0].text) == ({"type": "RUN_FAILED", "message": "it failed"}, "at length")
+    assert (suite[1][0].attrib, suite[1][0].text) == (
+        {"type": "RUN_FAILED", "message": "it failed"},
+        "at length",
+    )
     assert suite.findtext("testcase/system-out") == "said"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -93,7 +102,9 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path, error: type[BaseException] | None) -> None:
+def test_the_old_report_stands_until_the_new_one_is_whole(
+    tmp_path: Path, error: type[BaseException] | None
+) -> None:
     path = tmp_path / "r.xml"
     path.write_text("old")
 
@@ -110,9 +121,13 @@ def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path, error:
 
 
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
-    case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RUN_FAILED", "x" * 100, "y" * 500, "z" * 500)
+    case = Case(
+        "row", "wf", 0.1, CaseVerdict.FAILURE, "RUN_FAILED", "x" * 100, "y" * 500, "z" * 500
+    )
     peak, tries = MOST_MEMORY, 0
-    while peak >= MOST_MEMORY and tries < 3:  # other threads of the test process may take memory meanwhile
+    while (
+        peak >= MOST_MEMORY and tries < 3
+    ):  # other threads of the test process may take memory meanwhile
         tries += 1
         tracemalloc.start()
         write_junit(tmp_path / "r.xml", "x", repeat(case, 300), Mask())
@@ -124,15 +139,20 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
 
 def test_a_run_that_ended_before_it_began_took_no_time(noxcli: Noxcli) -> None:
     times = {"created_at": "2026-01-01T00:00:09Z", "finished_at": "2026-01-01T00:00:04Z"}
-    record = json_answer({"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": "x"}, **times})
+    record = json_answer(
+        {"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": "x"}, **times}
+    )
     assert noxcli.against([record], "wait", "w/r", "--no-stream", "--junit", "r.xml")[0].code == 0
     assert [case.get("time") for case in valid(Path("r.xml"))] == ["0.000"]
 
 
 @pytest.mark.parametrize(
-    ("verb", "named", "workflow"), one_in(2, ["wait", "stream", "fetch-output"], ["id", "@last"], ["qa", "fails"])
+    ("verb", "named", "workflow"),
+    one_in(2, ["wait", "stream", "fetch-output"], ["id", "@last"], ["qa", "fails"]),
 )
-def test_a_case_has_the_workflows_name_however_it_ends(noxcli: Noxcli, verb: str, named: str, workflow: str) -> None:
+def test_a_case_has_the_workflows_name_however_it_ends(
+    noxcli: Noxcli, verb: str, named: str, workflow: str
+) -> None:
     run = noxcli.ended(workflow, *(["Question=x"] if workflow == "qa" else []))
     done = noxcli(verb, run if named == "id" else "@last", "--junit", "r.xml", "--json")
     assert done.json["run"]["workflow_name"] == workflow
@@ -140,8 +160,12 @@ def test_a_case_has_the_workflows_name_however_it_ends(noxcli: Noxcli, verb: str
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_a_case_without_a_name_has_the_workflows_id(noxcli: Noxcli, plays: Any, status: str) -> None:
-    workflow = plays(output={"A": "x"}, status=status, faults={"workflow": [Answer(404, repeat=True)]})
+def test_a_case_without_a_name_has_the_workflows_id(
+    noxcli: Noxcli, plays: Any, status: str
+) -> None:
+    workflow = plays(
+        output={"A": "x"}, status=status, faults={"workflow": [Answer(404, repeat=True)]}
+    )
     run = noxcli("run", workflow, "--no-check", "--detach").text.strip()
     noxcli("wait", run, "--junit", "r.xml")
     assert [case.get("name") for case in valid(Path("r.xml")).iter("testcase")] == [workflow]
@@ -149,7 +173,9 @@ def test_a_case_without_a_name_has_the_workflows_id(noxcli: Noxcli, plays: Any, 
 
 def test_a_saved_version_keeps_the_workflows_name(noxcli: Noxcli) -> None:
     for more in ([], ["--detach"]):
-        document = noxcli("run", "review", "Question=x", "--version-id", "new", "--json", *more).json
+        document = noxcli(
+            "run", "review", "Question=x", "--version-id", "new", "--json", *more
+        ).json
         assert document["run"]["workflow_name"] == "review"
 
 
@@ -160,4 +186,6 @@ def test_cases_of_two_workflows_or_tables_are_apart(noxcli: Noxcli) -> None:
         Path(table).write_text('{"$id": "one", "Question": "x"}\n')
         assert noxcli("batch", workflow, table, "--fresh", "--junit", "r.xml").code == 0
         found += [(case.get("classname"), case.get("name")) for case in valid(Path("r.xml"))]
-    assert found == [(each, "row 1 (one)") for each in ("qa a.jsonl", "review a.jsonl", "qa b.jsonl")]
+    assert found == [
+        (each, "row 1 (one)") for each in ("qa a.jsonl", "review a.jsonl", "qa b.jsonl")
+    ]

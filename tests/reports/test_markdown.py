@@ -34,7 +34,9 @@ def sides(noxcli: Noxcli, plays: Any) -> tuple[str, str]:
     return "base", "new"
 
 
-def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: tuple[str, str]) -> None:
+def test_a_comment_says_what_was_compared_and_what_broke(
+    noxcli: Noxcli, sides: tuple[str, str]
+) -> None:
     ask = ("--assert", "contains(output.Answer, 'good')")
     result = noxcli("compare", *sides, *ask, "--markdown", "c.md", "--report", "c.html")
     assert result.code == 11
@@ -55,12 +57,17 @@ def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: 
     page = Path("c.html").read_text()
     for fact in ("<main>", 'id="r2"', "second", "11: of 3 rows, 1 broken: 2", "workflow test_"):
         assert fact in page, fact
-    runs = [json.loads(line)["result"]["run"]["id"] for line in Path("new/results.jsonl").read_text().splitlines()]
+    runs = [
+        json.loads(line)["result"]["run"]["id"]
+        for line in Path("new/results.jsonl").read_text().splitlines()
+    ]
     assert any(run in page for run in runs)
 
 
 def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
-    result = noxcli("results", sides[1], "--assert", "contains(output.Answer, 'good')", "--markdown", "r.md")
+    result = noxcli(
+        "results", sides[1], "--assert", "contains(output.Answer, 'good')", "--markdown", "r.md"
+    )
     assert result.code == 11
     text = Path("r.md").read_text()
     assert text.startswith("<!-- noxcli results new -->\n")
@@ -77,15 +84,31 @@ def test_rows_that_were_left_out_are_a_note(noxcli: Noxcli, plays: Any, form: st
         "jsonl": "\n".join(map(json.dumps, rows)),
         "json": json.dumps(rows),
     }
-    workflow = plays(nodes=[input_node("Q"), input_node("Q2", default="")], output=lambda inputs: {"A": inputs["Q"]})
+    workflow = plays(
+        nodes=[input_node("Q"), input_node("Q2", default="")],
+        output=lambda inputs: {"A": inputs["Q"]},
+    )
     Path(f"t.{form}").write_text(texts[form])
     for name in ("base", "new"):
-        assert noxcli("batch", workflow, f"t.{form}", "--limit", "2", "--output-dir", name).code == 0
+        assert (
+            noxcli("batch", workflow, f"t.{form}", "--limit", "2", "--output-dir", name).code == 0
+        )
     left_out = f"only 2 of the 6 rows of t.{form}: --limit 2"
     compared = noxcli("compare", "base", "new", "--markdown", "c.md", "--report", "c.html")
     assert f"BASE and NEW have {left_out}\n" in compared.err
     results = noxcli(
-        "results", "new", "--assert", "ok", "--min-pass", "90%", "--by", "Q", "--markdown", "r.md", "--report", "r.html"
+        "results",
+        "new",
+        "--assert",
+        "ok",
+        "--min-pass",
+        "90%",
+        "--by",
+        "Q",
+        "--markdown",
+        "r.md",
+        "--report",
+        "r.html",
     )
     assert f"noxcli: {left_out}\n" in results.err
     for file in ("c.md", "c.html", "r.md", "r.html"):
@@ -99,7 +122,13 @@ def row(number: int, answer: str, code: int = 0) -> dict[str, Any]:
     run = {"id": f"{answer[:3]}{answer[-3:]}{number}", "workflow_id": "w", "status": "completed"}
     error = {"message": f"completed, but {answer[:50]}"} if code else None
     result = {"exit_code": code, "run": run, "output": {"Answer": answer}, "error": error}
-    return {"row": number, "id": f"id{number}", "input": {"Q": f"q{number}"}, "columns": None, "result": result}
+    return {
+        "row": number,
+        "id": f"id{number}",
+        "input": {"Q": f"q{number}"},
+        "columns": None,
+        "result": result,
+    }
 
 
 def compared(noxcli: Noxcli, base: list[dict[str, Any]], new: list[dict[str, Any]]) -> str:
@@ -116,7 +145,9 @@ def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> N
     left = re.search(r"<p>and (\d+) more rows</p>\n\n\Z", text)
     assert left is not None
     assert int(left[1]) + text.count("<b><code>id") == 300
-    assert "(parts of 10,003 characters before, and 10,003 now)" in text, "a cut text says its length"
+    assert "(parts of 10,003 characters before, and 10,003 now)" in text, (
+        "a cut text says its length"
+    )
     whole = compared(noxcli, base[:2], [row(n, f"{'word ' * 2000}new", 11) for n in (1, 2)])
     assert whole.count("word " * 2000) == 4
     assert "parts of" not in whole
@@ -126,12 +157,16 @@ def test_it_lists_ten_rows_with_their_inputs(noxcli: Noxcli) -> None:
     new = [row(n, "other", 11 if n in (20, 30) else 0) for n in range(1, 41)]
     text = compared(noxcli, [row(n, "old") for n in range(1, 41)], new)
     assert "<p><b><code>id20</code></b> <code>q20</code>: " in text
-    assert re.findall(r"<code>changed (\w+) \((\w+)\): Answer: ", text) == [(f"id{n}", f"q{n}") for n in range(1, 9)]
+    assert re.findall(r"<code>changed (\w+) \((\w+)\): Answer: ", text) == [
+        (f"id{n}", f"q{n}") for n in range(1, 9)
+    ]
     assert "<p>and 30 more rows</p>" in text
 
 
 def test_texts_of_a_server_are_text_in_it(noxcli: Noxcli) -> None:
-    hostile = "<script>alert(1)</script> --> @everyone ![x](https://example.com) " + "".join(PAYLOADS.values())
+    hostile = "<script>alert(1)</script> --> @everyone ![x](https://example.com) " + "".join(
+        PAYLOADS.values()
+    )
     text = compared(noxcli, [row(1, f"good {hostile}")], [row(1, f"bad {hostile}", 11)])
     assert "<script>" not in text
     assert text.count("-->") == 1
@@ -148,8 +183,14 @@ OLD = "3 of 3 rows passed"
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        (("compare", "base.jsonl", "new.jsonl"), "no row of new.jsonl has the id of a row of base.jsonl"),
-        (("compare", "base.jsonl", "new.jsonl", "--assert", "length("), "is not a valid JMESPath expression"),
+        (
+            ("compare", "base.jsonl", "new.jsonl"),
+            "no row of new.jsonl has the id of a row of base.jsonl",
+        ),
+        (
+            ("compare", "base.jsonl", "new.jsonl", "--assert", "length("),
+            "is not a valid JMESPath expression",
+        ),
         (("compare", "base.jsonl", "gone.jsonl"), "gone.jsonl is neither a file nor a run id"),
         (("results", "gone"), "can&apos;t read the journal"),
         (("batch", "demo", "gone.jsonl"), "gone.jsonl"),
@@ -196,21 +237,30 @@ def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, ca
             Path(option[2:]).write_bytes(verdict)
         assert noxcli(*argv, *reports, *mistake).code == 2
         for option in options:
-            text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path(option[2:]).read_text())
+            text = re.sub(
+                r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*",
+                "",
+                Path(option[2:]).read_text(),
+            )
             assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
 
 
 def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:
     Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
     assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "base.jsonl").code == 2
-    assert noxcli("compare", "--report", "base.jsonl", "new.jsonl").code == 2  # the report's name was forgotten
+    assert (
+        noxcli("compare", "--report", "base.jsonl", "new.jsonl").code == 2
+    )  # the report's name was forgotten
     assert json.loads(Path("base.jsonl").read_text()) == row(1, "a")
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), one_in(2, ["batch.jsonl", "results.jsonl"], ["--markdown", "--report", "--junit"])
+    ("name", "option"),
+    one_in(2, ["batch.jsonl", "results.jsonl"], ["--markdown", "--report", "--junit"]),
 )
-def test_a_batch_keeps_its_own_files(noxcli: Noxcli, sides: tuple[str, str], name: str, option: str) -> None:
+def test_a_batch_keeps_its_own_files(
+    noxcli: Noxcli, sides: tuple[str, str], name: str, option: str
+) -> None:
     before = Path(f"base/{name}").read_bytes()
     for more in ([], ["--bogus"]):
         result = noxcli("compare", *sides, option, f"base/{name}", *more)

@@ -36,7 +36,10 @@ def words(count: int, of: int) -> str:
     ("old", "new"),
     [
         (words(20_000, 5000), words(20_000, 5000)),
-        ("\n==\n".join(words(750, 103) for _ in range(30)), "\n==\n".join(words(750, 103) for _ in range(30))),
+        (
+            "\n==\n".join(words(750, 103) for _ in range(30)),
+            "\n==\n".join(words(750, 103) for _ in range(30)),
+        ),
         ("\n".join(words(20_000, 110).split()), "\n".join(words(20_000, 110).split())),
         ("!?" * 50_000, "?!" * 50_000),
         ("x" * 100_000, ""),
@@ -54,7 +57,10 @@ def test_long_texts_differ_in_bounded_time(old: str, new: str) -> None:
 def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
     old = f"{'before ' * 20}cat {'between ' * 20}dog{' after' * 20}"
     pieces = word_diff(old, old.replace("cat", "cow").replace("dog", "pig"))
-    assert marked(excerpt(pieces, 8, 200)) == "… before [-cat-]{+cow+} between…between [-dog-]{+pig+} after a…"
+    assert (
+        marked(excerpt(pieces, 8, 200))
+        == "… before [-cat-]{+cow+} between…between [-dog-]{+pig+} after a…"
+    )
     assert marked(excerpt(pieces, 8, 20)) == "… before [-cat-]{+cow+} between…between …"
     assert marked(excerpt([("-", "x" * 1000)], 8, 20)) == "[-xxxxx…xxxxx-]"
 
@@ -63,8 +69,16 @@ def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
     ("old", "new", "shown"),
     [
         ("The river is Tagus.", "The river is Douro.", "…er is [-Tagus-]{+Douro+}."),
-        ("a " * 500 + "cat b" + " c" * 500, "a " * 500 + "cow b" + " c" * 500, "…a a a [-cat-]{+cow+} b c c…"),
-        ("x" * 500 + "y z", "x" * 500 + "w z", f"…xxxxxx[-{'x' * 13}…{'x' * 12}y-]{{+{'x' * 6}…{'x' * 5}w+}} z"),
+        (
+            "a " * 500 + "cat b" + " c" * 500,
+            "a " * 500 + "cow b" + " c" * 500,
+            "…a a a [-cat-]{+cow+} b c c…",
+        ),
+        (
+            "x" * 500 + "y z",
+            "x" * 500 + "w z",
+            f"…xxxxxx[-{'x' * 13}…{'x' * 12}y-]{{+{'x' * 6}…{'x' * 5}w+}} z",
+        ),
         ("one", "one and two", "one{+ and two+}"),
     ],
 )
@@ -79,4 +93,6 @@ def test_a_terminal_gets_lines_below_the_name(monkeypatch: pytest.MonkeyPatch) -
     shown = in_color(terminal, " Answer: ", pieces, 30, 100)
     assert shown == " Answer: one\n │ [-two\\x1b[2J-]\n{+three\n │ four words, no \nmore+}\n"
     full = in_color(terminal, "Answer: ", word_diff("twelve chars and", "twelve chars or"), 30, 100)
-    assert full == "Answer: twelve chars\n[-and-]{+or+}\n", "no blank is wrapped into a line of its own"
+    assert full == "Answer: twelve chars\n[-and-]{+or+}\n", (
+        "no blank is wrapped into a line of its own"
+    )

@@ -50,7 +50,9 @@ def only_case() -> ET.Element:
 
 def run(noxcli: Noxcli, workflow: str, *options: str) -> tuple[Result, ET.Element, dict[str, str]]:
     """Run with both reports; return the files."""
-    result = noxcli("run", workflow, *options, "--junit", "report/r.xml", "--dotenv", "report/run.env", "--json")
+    result = noxcli(
+        "run", workflow, *options, "--junit", "report/r.xml", "--dotenv", "report/run.env", "--json"
+    )
     assert result.json["exit_code"] == result.code
     return result, only_case(), variables("report/run.env")
 
@@ -88,9 +90,16 @@ ENDINGS: list[tuple[str, dict[str, Any], tuple[str, ...], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("scenario", "options", "code", "kind"), [e[1:] for e in ENDINGS], ids=[e[0] for e in ENDINGS])
+@pytest.mark.parametrize(
+    ("scenario", "options", "code", "kind"), [e[1:] for e in ENDINGS], ids=[e[0] for e in ENDINGS]
+)
 def test_every_other_ending_is_told(
-    noxcli: Noxcli, plays: Any, scenario: dict[str, Any], options: tuple[str, ...], code: int, kind: str
+    noxcli: Noxcli,
+    plays: Any,
+    scenario: dict[str, Any],
+    options: tuple[str, ...],
+    code: int,
+    kind: str,
 ) -> None:
     result, case, told = run(noxcli, plays(**scenario), *options)
     verdict = case[0]
@@ -111,7 +120,9 @@ def test_every_other_ending_is_told(
         ("stream x --format nope", "noxcli stream", "invalid value for '--format'"),
     ],
 )
-def test_a_mistaken_command_line_is_told(noxcli: Noxcli, line: str, name: str, message: str) -> None:
+def test_a_mistaken_command_line_is_told(
+    noxcli: Noxcli, line: str, name: str, message: str
+) -> None:
     noxcli.environ |= {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs"}
     result = noxcli(*line.split(), "--junit", "report/r.xml", "--dotenv", "report/run.env")
     case = only_case()
@@ -124,7 +135,10 @@ def test_a_mistaken_command_line_is_told(noxcli: Noxcli, line: str, name: str, m
 
 def test_a_mistaken_command_line_overwrites_no_input(noxcli: Noxcli) -> None:
     Path("key").write_text("the key")
-    assert noxcli("run", "demo", "--timeout", "abc", "--api-key-file", "key", "--junit", "key").code == 2
+    assert (
+        noxcli("run", "demo", "--timeout", "abc", "--api-key-file", "key", "--junit", "key").code
+        == 2
+    )
     assert Path("key").read_text() == "the key"
 
 
@@ -138,7 +152,11 @@ def test_an_unknown_workflow_is_told_by_its_name(noxcli: Noxcli) -> None:
 def test_every_verb_that_waits_reports(noxcli: Noxcli, plays: Any, verb: str) -> None:
     workflow = plays(output={"A": "x"})
     subject = workflow if verb == "run" else noxcli.start(workflow)
-    github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary"}
+    github = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": "outputs",
+        "GITHUB_STEP_SUMMARY": "summary",
+    }
     files = ("--junit", "report/r.xml", "--dotenv", "d.env", "--report", "run.html")
     assert noxcli(verb, subject, *files, environ=github).code == 0
     assert only_case().attrib["classname"] == "noxcli"
@@ -152,12 +170,26 @@ def test_each_of_several_runs_is_a_case_of_its_own(noxcli: Noxcli, plays: Any) -
     good = [noxcli.start(workflow) for _ in range(2)]
     bad = noxcli.start("fails")
     assert (
-        noxcli("wait", *good, UNKNOWN, bad, "--junit", "r.xml", "--dotenv", "d.env", "--report", "four.html").code == 5
+        noxcli(
+            "wait",
+            *good,
+            UNKNOWN,
+            bad,
+            "--junit",
+            "r.xml",
+            "--dotenv",
+            "d.env",
+            "--report",
+            "four.html",
+        ).code
+        == 5
     )
     assert Path("four.html").read_text().count("<article>") == 4
     suite = valid(Path("r.xml"))
     names = [case.attrib["name"] for case in suite]
-    assert (len({*names}), names[3]) == (4, f"fails {bad}"), "two runs of one workflow are two cases"
+    assert (len({*names}), names[3]) == (4, f"fails {bad}"), (
+        "two runs of one workflow are two cases"
+    )
     assert [[child.tag for child in case] for case in suite] == [
         ["system-out"],
         ["system-out"],
@@ -168,7 +200,9 @@ def test_each_of_several_runs_is_a_case_of_its_own(noxcli: Noxcli, plays: Any) -
 
 
 def test_what_ended_the_wait_for_several_is_told_of_each(noxcli: Noxcli) -> None:
-    result = noxcli("wait", "w/a", "w/b", "--junit", "r.xml", "--json", environ={"NOXUS_API_KEY": ""})
+    result = noxcli(
+        "wait", "w/a", "w/b", "--junit", "r.xml", "--json", environ={"NOXUS_API_KEY": ""}
+    )
     assert [(one["ok"], one["exit_code"]) for one in result.json["results"]] == [(False, 4)] * 2
     assert [case[0].attrib["type"] for case in valid(Path("r.xml"))] == ["AUTH"] * 2
 
@@ -187,7 +221,10 @@ def test_a_signal_is_told_and_the_ids_were_there_before(sandbox: Sandbox, plays:
         "NOXCLI_STATUS": early["NOXCLI_STATUS"],
     }
     assert only_case()[0].attrib["type"] == "TERMINATED"
-    assert (variables("d.env")["NOXCLI_STATUS"], variables("d.env")["NOXCLI_EXIT_CODE"]) == ("stopped", "143")
+    assert (variables("d.env")["NOXCLI_STATUS"], variables("d.env")["NOXCLI_EXIT_CODE"]) == (
+        "stopped",
+        "143",
+    )
 
 
 def test_a_reader_that_went_away_is_told(sandbox: Sandbox, plays: Any) -> None:
@@ -202,7 +239,9 @@ def test_a_reader_that_went_away_is_told(sandbox: Sandbox, plays: Any) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 9), ("failed", 1)])
-def test_an_unwritable_report_counts_if_all_else_is_well(noxcli: Noxcli, plays: Any, status: str, code: int) -> None:
+def test_an_unwritable_report_counts_if_all_else_is_well(
+    noxcli: Noxcli, plays: Any, status: str, code: int
+) -> None:
     def vanish(_: dict[str, Any]) -> list[Step]:
         Path("gone").touch()
         return node_runs("W")
@@ -228,7 +267,13 @@ def test_reports_agree_if_a_later_one_fails(noxcli: Noxcli, plays: Any) -> None:
 
 
 def test_a_value_that_would_be_expanded_is_made_plain(tmp_path: Path) -> None:
-    hostile = {"A": "$PATH", "B": "a\nEVIL=1", "C": "`id` $(id) 'x' \"y\" #z", "D": "x" * 9000, "E": None}
+    hostile = {
+        "A": "$PATH",
+        "B": "a\nEVIL=1",
+        "C": "`id` $(id) 'x' \"y\" #z",
+        "D": "x" * 9000,
+        "E": None,
+    }
     write_dotenv(tmp_path / "d.env", hostile, Mask())
     told = variables(tmp_path / "d.env")
     assert told == {"A": "_PATH", "B": "a_EVIL_1", "C": "_id____id___x___y___z", "D": "x" * 200}
@@ -238,10 +283,24 @@ def test_a_secret_is_in_no_report(noxcli: Noxcli, plays: Any) -> None:
     secret = "s3cret-token-1234"
     refusal = Answer(422, {"detail": f"bad {secret}"})
     workflow = plays(faults={"start": [refusal]})
-    options = ("--secret", "a=TOKEN", "--no-check", "--junit", "r.xml", "--dotenv", "d.env", "--json")
+    options = (
+        "--secret",
+        "a=TOKEN",
+        "--no-check",
+        "--junit",
+        "r.xml",
+        "--dotenv",
+        "d.env",
+        "--json",
+    )
     result = noxcli("run", workflow, *options, environ={"TOKEN": secret})
     assert result.code == 2
     assert "bad ***" in Path("r.xml").read_text()
-    for text in (Path("r.xml").read_text(), Path("d.env").read_text(), json.dumps(result.json), result.err):
+    for text in (
+        Path("r.xml").read_text(),
+        Path("d.env").read_text(),
+        json.dumps(result.json),
+        result.err,
+    ):
         assert secret not in text
         assert noxcli.environ["NOXUS_API_KEY"] not in text

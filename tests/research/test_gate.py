@@ -23,7 +23,12 @@ from tests.sample import one_in
 
 AT = "2026-01-01T00:00:00.000+00:00"
 ASKED = ("--assert", "output.Answer == 'right'")
-CODES = {"good": 0, "bad": 0, "failed": 1, "none": 6}  # as the server gave them: the assertion makes the bad one 11
+CODES = {
+    "good": 0,
+    "bad": 0,
+    "failed": 1,
+    "none": 6,
+}  # as the server gave them: the assertion makes the bad one 11
 ANSWERS = ("good", "bad", "failed", "none", "lacking")
 SOURCES = ("directory", "file")
 THRICE = {  # with --repeat 3 --pass-each 2
@@ -47,25 +52,56 @@ def write_directory(name: str, rows: Sequence[Row], repeat: int) -> str:
     """Write a batch as noxcli writes it: its journal and its results."""
     columns: dict[str, Any] = {"kept": [], "constants": {}, "secrets": [], "columns": None}
     header = BatchHeader(
-        "w", None, "http://localhost", "rows.jsonl", "1/1", **columns, rows=len(rows) * repeat, digest="0"
+        "w",
+        None,
+        "http://localhost",
+        "rows.jsonl",
+        "1/1",
+        **columns,
+        rows=len(rows) * repeat,
+        digest="0",
     )
-    command = ["batch", "w", "rows.jsonl", "--output-dir", name, *(["--repeat", "3"] if repeat > 1 else [])]
+    command = [
+        "batch",
+        "w",
+        "rows.jsonl",
+        "--output-dir",
+        name,
+        *(["--repeat", "3"] if repeat > 1 else []),
+    ]
     journal = [{"batch": BATCH_SCHEMA, **asdict(header), "repeat": repeat, "command": command}]
     results = []
     for number, (row, answer, repetition) in enumerate(
-        ((row, answer, place) for row, answers in rows for place, answer in enumerate(answers, 1)), 1
+        ((row, answer, place) for row, answers in rows for place, answer in enumerate(answers, 1)),
+        1,
     ):
         own_id, run = f"{row}#{repetition}" if repeat > 1 else row, f"{name}-{number}"
         about = {"row": number, "id": own_id, "at": AT}
-        ended = {"run_id": run, "status": "failed" if answer == "failed" else "completed", "exit_code": CODES[answer]}
+        ended = {
+            "run_id": run,
+            "status": "failed" if answer == "failed" else "completed",
+            "exit_code": CODES[answer],
+        }
         journal += [
-            {**about, "step": "sent", "row_digest": f"{number:016x}", "input_digest": "", "server_at": None},
+            {
+                **about,
+                "step": "sent",
+                "row_digest": f"{number:016x}",
+                "input_digest": "",
+                "server_at": None,
+            },
             {**about, "step": "started", "run_id": run, "created_at": None},
             {**about, "step": "left" if answer == "none" else "finished", **ended, "message": None},
         ]
         if answer != "none":
             results.append(
-                {"row": number, "id": own_id, "result": result_of(run, answer), "input": {"Q": row}, "columns": {}}
+                {
+                    "row": number,
+                    "id": own_id,
+                    "result": result_of(run, answer),
+                    "input": {"Q": row},
+                    "columns": {},
+                }
             )
     directory = Path(name)
     directory.mkdir(exist_ok=True)
@@ -76,7 +112,14 @@ def write_directory(name: str, rows: Sequence[Row], repeat: int) -> str:
 
 def result_of(run_id: str, answer: str) -> dict[str, Any]:
     failed, output = answer == "failed", {"Answer": "right" if answer == "good" else "wrong"}
-    run = Run(run_id, "w", "failed" if failed else "completed", output=output, created_at=AT, finished_at=AT)
+    run = Run(
+        run_id,
+        "w",
+        "failed" if failed else "completed",
+        output=output,
+        created_at=AT,
+        finished_at=AT,
+    )
     error = Incomplete(f"run {run_id} failed", None, ExitCode.RUN_FAILED) if failed else None
     outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=error)
     outcome.delivered = None if failed else Delivered(output)
@@ -109,7 +152,9 @@ def expected_code(sides: Sequence[tuple[str, str]], *, beside: bool, allow: bool
         if not {base, new} <= answered:
             return 2 if allow else 8  # no pair has an answer on both sides
     if new == "lacking":
-        code = 0 if new_source == "directory" else 8  # removed; or a file, which knows no whole table
+        code = (
+            0 if new_source == "directory" else 8
+        )  # removed; or a file, which knows no whole table
     elif base == "lacking" and base_source == "file":
         code = 8
     else:
@@ -132,11 +177,18 @@ def test_compare_ends_as_the_table_says(
         write_side(name, source, rows_of(answer, beside, repeat), repeat)
         for name, (answer, source) in zip(("base", "new"), sides, strict=True)
     ]
-    options = [*(["--pass-each", "2"] if repeat > 1 and beside | (pair[0] != "lacking") else []), *ASKED]
+    options = [
+        *(["--pass-each", "2"] if repeat > 1 and beside | (pair[0] != "lacking") else []),
+        *ASKED,
+    ]
     result = Noxcli()("compare", *named, *options, *(["--allow-missing"] if allow else []))
     assert result.code == expected_code(sides, beside=beside, allow=allow), result.err
     if result.code == 8:
-        assert "--again failed" in result.err or "--resume" in result.err or "--allow-missing" in result.err
+        assert (
+            "--again failed" in result.err
+            or "--resume" in result.err
+            or "--allow-missing" in result.err
+        )
     if result.code == 2:
         assert "to judge NEW alone: noxcli results" in result.err or "repetition" in result.err
 
@@ -155,7 +207,12 @@ REPETITIONS = [*product(ANSWERS[:4]), *combinations_with_replacement(ANSWERS[:4]
 @pytest.mark.parametrize(("answers", "needed"), one_in(3, REPETITIONS, (1, 2, 3)))
 def test_results_end_as_each_row_does(answers: Sequence[str], needed: int) -> None:
     if needed > len(answers):
-        assert Noxcli()("results", write_directory("one", [("a", answers)], 1), "--pass-each", str(needed)).code == 2
+        assert (
+            Noxcli()(
+                "results", write_directory("one", [("a", answers)], 1), "--pass-each", str(needed)
+            ).code
+            == 2
+        )
         return
     directory = write_directory("one", [("a", answers)], len(answers))
     asked = [*ASKED, *(["--pass-each", str(needed)] if len(answers) > 1 else [])]

@@ -38,7 +38,11 @@ NOT_CROSSED = {
     "unknown_input", "unlabelled_input", "unreadable_bundle", "versions", "web_app", "wrong_type",
 }  # fmt: skip
 SETTINGS: dict[str, Sequence[Any]] = {
-    name: get_args(kind) if get_origin(kind) is Literal else [False, True] if kind is bool else NUMBERS[name]
+    name: get_args(kind)
+    if get_origin(kind) is Literal
+    else [False, True]
+    if kind is bool
+    else NUMBERS[name]
     for name, kind in get_type_hints(Switches).items()
     if name not in NOT_CROSSED
 }
@@ -83,11 +87,15 @@ class Play:
     workflow: str = "w"
     result: Result = field(init=False)
 
-    def serve(self, ending: str = "completed", *, watched: bool = False, cuts: Sequence[Cut] = ()) -> None:
+    def serve(
+        self, ending: str = "completed", *, watched: bool = False, cuts: Sequence[Cut] = ()
+    ) -> None:
         """Serve a workflow whose runs end in that way; `watched` runs do not end before their events are read."""
         nodes = [input_node("Question"), Node("Read"), Node("Write")]
         nodes += [output_node(label) for label in OUTPUT if not label.startswith("twin")]
-        nodes += [Node(f"twin {n}", "OutputNode", {"label": "Twin", "type": "String"}) for n in (1, 2)]
+        nodes += [
+            Node(f"twin {n}", "OutputNode", {"label": "Twin", "type": "String"}) for n in (1, 2)
+        ]
 
         def is_awaited() -> bool:
             seen = any("/events" in request.path for request in self.sandbox.requests)
@@ -106,8 +114,16 @@ class Play:
 
     def start(self, *, to_the_end: bool = True) -> Run:
         """Start a run as another user would, and wait until nothing more will happen to it."""
-        url, headers = f"{self.sandbox.url}/v1/workflows/{self.workflow}/runs", {"X-API-Key": self.sandbox.key}
-        while requests.post(url, json={"input": {"Question": "why"}}, headers=headers, timeout=10).status_code == 429:
+        url, headers = (
+            f"{self.sandbox.url}/v1/workflows/{self.workflow}/runs",
+            {"X-API-Key": self.sandbox.key},
+        )
+        while (
+            requests.post(
+                url, json={"input": {"Question": "why"}}, headers=headers, timeout=10
+            ).status_code
+            == 429
+        ):
             threading.Event().wait(0.1)
         run = self.sandbox.runs(self.workflow)[-1]
         until(lambda: run.over.is_set() or not to_the_end)
@@ -117,8 +133,16 @@ class Play:
         """Call noxcli, which may take a number of requests and seconds."""
         before, clock = len(self.sandbox.requests), HalfQuickClock()
         clock.limited, began = bool(self.switches.rate_limit), clock.monotonic()
-        environ = {"NOXUS_BACKEND_URL": self.sandbox.url, "NOXUS_API_KEY": self.sandbox.key, "TERM": "dumb"}
-        places = {"NOXCLI_STATE_DIR": "state", "NOXCLI_CACHE_DIR": "cache", "NOXCLI_IDLE_TIMEOUT": idle}
+        environ = {
+            "NOXUS_BACKEND_URL": self.sandbox.url,
+            "NOXUS_API_KEY": self.sandbox.key,
+            "TERM": "dumb",
+        }
+        places = {
+            "NOXCLI_STATE_DIR": "state",
+            "NOXCLI_CACHE_DIR": "cache",
+            "NOXCLI_IDLE_TIMEOUT": idle,
+        }
         self.result = Noxcli(environ | places, clock)(*argv)
         asked = self.sandbox.requests[before:]
         assert "Traceback" not in self.result.err
@@ -131,7 +155,9 @@ class Play:
         s = self.switches
         most = 14 + 2 * (s.stale_reads + s.late_output_reads) + 4 * bool(s.retained_events)
         most += 12 * ("silent" in (s.on_stopped, s.on_paused, s.after_end, s.on_ended))
-        most += 10 * (s.on_ended != "replay" or s.closing_event != "none") + 8 * (s.page_size < 10 or s.page_limit < 10)
+        most += 10 * (s.on_ended != "replay" or s.closing_event != "none") + 8 * (
+            s.page_size < 10 or s.page_limit < 10
+        )
         most += 100 if s.stop_seconds else 12 * bool(s.queue_seconds)  # which pass in real time
         return most * (8 if s.rate_limit else 1) * len(self.sandbox.runs(self.workflow))
 
@@ -157,32 +183,51 @@ class Play:
         assert (result.code, len(self.sandbox.runs(self.workflow))) == (code, 1), result.err
         return result
 
-    def check(self, document: Mapping[str, Any], run: Run, status: str, *, delivers: bool = True) -> None:
+    def check(
+        self, document: Mapping[str, Any], run: Run, status: str, *, delivers: bool = True
+    ) -> None:
         """Hold a result document to the run."""
         told = document["run"]
         assert (told["id"], told["status"], told["confirmed"]) == (run.id, status, True)
-        assert [moment(told[name]) for name in ("created_at", "finished_at")] == [run.created_at, run.finished_at]
+        assert [moment(told[name]) for name in ("created_at", "finished_at")] == [
+            run.created_at,
+            run.finished_at,
+        ]
         if status == "failed":
             assert document["output"] in (None, {})
         if status == "completed" and delivers:
             assert document["complete"] is True
-            assert {key: plain(value) for key, value in document["output"].items()} == self.output(run)
+            assert {key: plain(value) for key, value in document["output"].items()} == self.output(
+                run
+            )
 
     def output(self, run: Run) -> dict[str, Any]:
         """The output as noxcli delivers it: truncated texts are whole, everything else is as the server has it."""
         s, found = self.switches, dict[str, Any]()
         for node in run.workflow.graph.outputs:
             value = OUTPUT[node.name]
-            keys = {"label": node.config["label"], "node_id": node.id, "node_id::name": f"{node.id}::output"}
+            keys = {
+                "label": node.config["label"],
+                "node_id": node.id,
+                "node_id::name": f"{node.id}::output",
+            }
             key = keys[s.output_keys]
             if key in found and s.duplicate_labels == "first":
                 continue
             key = f"{key} (2)" if key in found and s.duplicate_labels == "number" else key
-            boxed = isinstance(value, str) and len(value) <= s.preview_limit and s.inline_text == "container"
-            found[key] = {"text": value} if boxed else "a b.csv" if isinstance(value, File) else value
+            boxed = (
+                isinstance(value, str)
+                and len(value) <= s.preview_limit
+                and s.inline_text == "container"
+            )
+            found[key] = (
+                {"text": value} if boxed else "a b.csv" if isinstance(value, File) else value
+            )
         return found
 
-    def check_events(self, run: Run, *, first: int = 0, lossy: bool = False, sure: bool = True) -> None:
+    def check_events(
+        self, run: Run, *, first: int = 0, lossy: bool = False, sure: bool = True
+    ) -> None:
         """Hold events to the server's own: in order, each once, and missing ones with a word, unless it is `lossy`."""
         got, truth = self.result.events, [{"redisId": None, **event} for event in run.events]
         rest, missing, gap = iter(truth), len(truth) - first - len(got), "gap" in self.result.own
@@ -191,16 +236,18 @@ class Play:
         assert missing <= 0 or not sure, f"{missing} events missing"
         excused = missing > 0 or not self.is_announced(run.status) or not sure
         # Without positions, a record that lags behind the last event looks like a stream that broke off.
-        assert not gap or excused or (self.switches.redis_ids != "all" and self.switches.stale_reads)
+        assert (
+            not gap or excused or (self.switches.redis_ids != "all" and self.switches.stale_reads)
+        )
 
     def is_announced(self, ending: str) -> bool:
         """Whether an event ends the run for a client."""
         by, null = self.switches.end_announced_by, self.switches.null_data
         if ending in {"completed", "failed"}:
             return by == "content" or (by == "state" and not null)
-        return {"stopped": self.switches.on_stopped}.get(ending, self.switches.on_paused) == "end" and not (
-            by == "state" and null
-        )
+        return {"stopped": self.switches.on_stopped}.get(
+            ending, self.switches.on_paused
+        ) == "end" and not (by == "state" and null)
 
     def forgets(self) -> bool:
         """Whether a stream may begin later than it was asked to."""
@@ -209,7 +256,9 @@ class Play:
     def check_reason(self, text: str, *, live: bool = False) -> None:
         """The reason of a failure is told if any answer has it, and never another one."""
         s = self.switches
-        kept = s.failure_detail in {"everywhere", "run_logs"} or (s.failure_detail == "data" and s.run_data != "404")
+        kept = s.failure_detail in {"everywhere", "run_logs"} or (
+            s.failure_detail == "data" and s.run_data != "404"
+        )
         replayed = (live or s.on_ended == "replay") and s.node_words != "foreign"
         assert (REASON in text) is (kept or (s.failure_detail == "content" and replayed)), text
         if live:  # it is followed: the node is named if anything says which one it was
@@ -223,7 +272,11 @@ def script(ending: str, is_awaited: Callable[[], bool]) -> Iterator[Step]:
     yield from (Emit("Read"), Emit("Read", status="completed"), Emit("Write"))
     for piece in PIECES:
         yield from (Emit("Write", piece), Sleep(2))
-    failed, status = (REASON, "failed") if ending == "failed" else (None, "completed" if ending == "completed" else "")
+    failed, status = (
+        (REASON, "failed")
+        if ending == "failed"
+        else (None, "completed" if ending == "completed" else "")
+    )
     yield Emit("Write", failed, status=status or "running")
 
 
@@ -263,7 +316,10 @@ def content(play: Play) -> None:
 
 def cut(play: Play) -> None:
     rng = random.Random(repr(play.switches))
-    cuts = [Cut(rng.randint(2, 6), rng.choice(["clean", "torn", "abort"])) for _ in range(rng.randint(1, 4))]
+    cuts = [
+        Cut(rng.randint(2, 6), rng.choice(["clean", "torn", "abort"]))
+        for _ in range(rng.randint(1, 4))
+    ]
     if run := play.run("completed", "--format", "ndjson", cuts=cuts):
         resumes = play.switches.on_ended == "replay" and play.switches.redis_ids == "all"
         play.check_events(run, lossy=play.forgets(), sure=resumes and not play.forgets())
@@ -272,7 +328,10 @@ def cut(play: Play) -> None:
 def polled(play: Play, ending: str) -> None:
     if run := play.run(ending, "--json", "--no-stream"):
         play.check(play.result.json, run, ending)
-        assert not any("/events" in request.path for request in play.sandbox.requests) or ending == "failed"
+        assert (
+            not any("/events" in request.path for request in play.sandbox.requests)
+            or ending == "failed"
+        )
         if ending == "failed":
             play.check_reason(play.result.json["error"]["message"])
 
@@ -282,8 +341,12 @@ def streamed(play: Play, after: int | None = None, cursor: str | None = None) ->
     s = play.switches
     play.serve()
     run = play.start()
-    cursor = cursor or (run.log.cursors[after - 1] if after else None)  # which the user may have from elsewhere
-    result = play.named("stream", run, "--format", "ndjson", *(["--etag", cursor] if cursor else []), *LIMITS)
+    cursor = cursor or (
+        run.log.cursors[after - 1] if after else None
+    )  # which the user may have from elsewhere
+    result = play.named(
+        "stream", run, "--format", "ndjson", *(["--etag", cursor] if cursor else []), *LIMITS
+    )
     play.check(result.lines[-1]["data"], run, "completed")
     oldest = max(0, len(run.events) - s.retained_events) if s.retained_events else 0
     if s.on_ended != "replay":
@@ -292,7 +355,11 @@ def streamed(play: Play, after: int | None = None, cursor: str | None = None) ->
     elif cursor is None or (after is not None and after >= oldest):
         # Nothing shows that the first event is the one that the cursor names.
         again = bool(cursor and s.cursor_inclusive and s.redis_ids == "none")
-        play.check_events(run, first=(after or 0) - again if after else oldest, lossy=cursor is None and oldest > 0)
+        play.check_events(
+            run,
+            first=(after or 0) - again if after else oldest,
+            lossy=cursor is None and oldest > 0,
+        )
     elif s.on_unknown_cursor in {"replay", "accepted"}:
         # A server that silently replays what it has looks like one that accepted the position.
         play.check_events(run, first=oldest, lossy=True)
@@ -347,11 +414,18 @@ def batch(play: Play) -> None:
     lost = bool(play.switches.gateway_refusals)
     result = play.call("batch", play.workflow, "rows.jsonl", "--poll-interval", "50ms", *LIMITS)
     assert result.code == (7 if lost else 0), result.err
-    assert sorted(next(iter(run.input.values())) for run in play.sandbox.runs(play.workflow)) == asked
+    assert (
+        sorted(next(iter(run.input.values())) for run in play.sandbox.runs(play.workflow)) == asked
+    )
     answers = {
-        line["row"]: next(iter(line["result"]["output"].values())) for line in result.lines if line["result"]["ok"]
+        line["row"]: next(iter(line["result"]["output"].values()))
+        for line in result.lines
+        if line["result"]["ok"]
     }
-    texts = {row: answer["text"] if isinstance(answer, dict) else answer for row, answer in answers.items()}
+    texts = {
+        row: answer["text"] if isinstance(answer, dict) else answer
+        for row, answer in answers.items()
+    }
     assert len(texts) == 5 - lost
     assert all(text == f"Answer to: q{row}" for row, text in texts.items())
 
@@ -377,9 +451,16 @@ CELLS: dict[str, Callable[[Play], None]] = {
 
 
 @pytest.mark.parametrize(("row", "settings"), list(enumerate(combinations())), ids=range(ROWS))
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["one", "every"])
+@pytest.mark.parametrize(
+    "every", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["one", "every"]
+)
 def test_what_is_said_is_true_under_any_settings(
-    row: int, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, every: bool
+    row: int,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    every: bool,
 ) -> None:
     """Each combination is played with one of the cells, in the wide run with all."""
     # What a silent stream on this machine may still send; no clock can shorten that.
@@ -391,7 +472,10 @@ def test_what_is_said_is_true_under_any_settings(
         monkeypatch.setattr(f"noxcli.runs.{name}", seconds)
     monkeypatch.setattr("noxcli.runs.failure.QUIET", 1.0)
     for cell in CELLS if every else [list(CELLS)[row % len(CELLS)]]:
-        for attempt in (1, 2):  # a second may be too short for a replay while a busy machine does other things
+        for attempt in (
+            1,
+            2,
+        ):  # a second may be too short for a replay while a busy machine does other things
             (place := tmp_path / f"{cell} {attempt}").mkdir()
             monkeypatch.chdir(place)
             switches = with_overrides(DEFAULTS, settings)

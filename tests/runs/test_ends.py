@@ -41,11 +41,23 @@ def nested(position: str, status: str = "completed", **more: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "other", [nested("5-0"), nested("5-0", "failed"), event({"id": "A", "workflow_status": "failed"}, "5-0")]
+    "other",
+    [
+        nested("5-0"),
+        nested("5-0", "failed"),
+        event({"id": "A", "workflow_status": "failed"}, "5-0"),
+    ],
 )
 @pytest.mark.parametrize("form", ["content", "ndjson", "json"])
-def test_the_end_of_something_else_closes_no_stream(noxcli: Noxcli, other: bytes, form: str) -> None:
-    log = [*(piece(n, f"{n}-0") for n in range(5)), other, *(piece(n, f"{n}-0") for n in range(6, 16)), end("16-0")]
+def test_the_end_of_something_else_closes_no_stream(
+    noxcli: Noxcli, other: bytes, form: str
+) -> None:
+    log = [
+        *(piece(n, f"{n}-0") for n in range(5)),
+        other,
+        *(piece(n, f"{n}-0") for n in range(6, 16)),
+        end("16-0"),
+    ]
     looked, ended = threading.Event(), threading.Event()
 
     def stream(_number: int, peer: socket.socket) -> None:
@@ -79,7 +91,9 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize(("verb", "word"), one_in(3, [START, ("wait", RUN), ("fetch-output", RUN)], ENDS))
+@pytest.mark.parametrize(
+    ("verb", "word"), one_in(3, [START, ("wait", RUN), ("fetch-output", RUN)], ENDS)
+)
 def test_a_word_with_an_end_is_an_end(noxcli: Noxcli, verb: tuple[str, ...], word: str) -> None:
     code, status = ENDS[word]
     done = record(word, output={"A": "x"}, **TIMES)
@@ -119,10 +133,18 @@ def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -
 
 
 @pytest.mark.parametrize("verb", ["wait", "batch"])
-def test_many_runs_end_with_such_words_too(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+def test_many_runs_end_with_such_words_too(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
     monkeypatch.setattr("noxcli.runs.record.UNKNOWN_END", 0.3)
     argv = {
-        "wait": ("wait", f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}", "--poll-interval", "50ms"),
+        "wait": (
+            "wait",
+            f"{WORKFLOW}/{RUN}",
+            f"{WORKFLOW}/{RUN.upper()}",
+            "--poll-interval",
+            "50ms",
+        ),
         "batch": ("batch", WORKFLOW, write_rows("x"), "--no-check", "--poll-interval", "50ms"),
     }[verb]
     result, _ = called(noxcli, *argv, reads=[record("evicted", **TIMES)])
@@ -140,7 +162,9 @@ NO_END: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(("word", "times"), one_in(2, ["cancelled", "evicted"], NO_END))
-def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: dict[str, Any]) -> None:
+def test_a_word_without_an_end_is_still_going(
+    noxcli: Noxcli, word: str, times: dict[str, Any]
+) -> None:
     odd = record(word, **times)
     result, _ = called(noxcli, "wait", RUN, reads=[*[odd] * 30, record("completed")])
     assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n")
@@ -172,11 +196,18 @@ def test_a_dropped_connection_is_called_so(noxcli: Noxcli, rest: bytes, reason: 
     reads = [record("running"), record("completed")]
     result, _ = called(noxcli, *EVENTS, reads=reads, events=broken)
     assert (result.code, result.own) == (0, ["started", "reconnecting", "result"])
-    assert [one["data"]["reason"] for one in result.lines if one["type"] == "noxcli.reconnecting"] == [reason]
+    assert [
+        one["data"]["reason"] for one in result.lines if one["type"] == "noxcli.reconnecting"
+    ] == [reason]
 
 
 def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
-    odd = [b"data:\n\n", b"data: ping\n\n", b"data: [DONE]\n\n", b'data: {"type": "content", "da\n\n']
+    odd = [
+        b"data:\n\n",
+        b"data: ping\n\n",
+        b"data: [DONE]\n\n",
+        b'data: {"type": "content", "da\n\n',
+    ]
     log = [piece(0, "0-0"), *odd, piece(1, "1-0"), end("2-0")]
     with other_side(reads=[record("completed")], events=sends(log)) as (side, environ):
         result = noxcli(*EVENTS, environ=environ)
@@ -184,13 +215,19 @@ def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
     assert (result.code, result.own, side.count("events")) == (0, ["started", "result"], 2)
     kinds = [one["type"] for one in result.events]
     assert [kind for kind in kinds if kind != "unknown"] == ["content"] * 3
-    assert [one["data"] for one in result.events if one["type"] == "unknown"][:3] == ["", "ping", "[DONE]"]
+    assert [one["data"] for one in result.events if one["type"] == "unknown"][:3] == [
+        "",
+        "ping",
+        "[DONE]",
+    ]
     assert (text.code, text.text) == (0, "piece 0 piece 1 ")
 
 
 def numbers(result: Result) -> list[int]:
     """The displayed pieces, by number."""
-    return [int(one["data"]["content"].split()[1]) for one in result.events if "content" in one["data"]]
+    return [
+        int(one["data"]["content"].split()[1]) for one in result.events if "content" in one["data"]
+    ]
 
 
 def label(result: Result) -> str:
@@ -230,12 +267,16 @@ def test_a_pause_that_the_last_event_tells_leaves_no_gap(
     noxcli: Noxcli, plays: Any, reaction: str, closing: str
 ) -> None:
     switches = {"on_paused": reaction, "closing_event": closing}
-    workflow = plays(script=[Emit("Write", "x")], status="awaiting_human_feedback", switches=switches)
+    workflow = plays(
+        script=[Emit("Write", "x")], status="awaiting_human_feedback", switches=switches
+    )
     result = noxcli("run", workflow, "--format", "ndjson")
     assert (result.code, result.own) == (10, ["started", "paused", "result"])
 
 
-def test_an_endless_stream_does_not_hold_the_verdict_back(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_stream_does_not_hold_the_verdict_back(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("noxcli.runs.stream.MAX_REST", 0.3)
     noxcli.clock = Clock()
 
@@ -274,5 +315,7 @@ def test_what_arrives_during_a_read_after_a_silence_is_shown(noxcli: Noxcli) -> 
         sent.wait(HUNG)
         return record("completed")
 
-    result, _ = called(noxcli, *EVENTS, env={"NOXCLI_IDLE_TIMEOUT": "1s"}, reads=reads, events=stream)
+    result, _ = called(
+        noxcli, *EVENTS, env={"NOXCLI_IDLE_TIMEOUT": "1s"}, reads=reads, events=stream
+    )
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")

@@ -53,7 +53,10 @@ def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], le
 
 def test_positions_are_never_ordered() -> None:
     dedup = EventDeduplicator(from_start=True)
-    odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "A"])]
+    odd = [
+        RunEvent("content", {"n": n}, position)
+        for n, position in enumerate(["zebra", "9-9", "10-0", "A"])
+    ]
     assert shown(dedup, [odd[:3], odd[2:]]) == odd
     assert (dedup.cursor, dedup.label) == ("A", Continuity.PROVEN)
 
@@ -92,11 +95,16 @@ def test_a_state_may_be_written_anew_in_a_replay() -> None:
         return [RunEvent("state", {"progress": max(n, progress)}, f"{n}-0") for n in range(5)]
 
     dedup = EventDeduplicator(from_start=True)
-    assert shown(dedup, [states(0)[:3], states(3)[1:], states(9)]) == [*states(0)[:3], *states(3)[3:]]
+    assert shown(dedup, [states(0)[:3], states(3)[1:], states(9)]) == [
+        *states(0)[:3],
+        *states(3)[3:],
+    ]
     assert dedup.label is Continuity.PROVEN
 
 
-def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_shown_long_ago_is_known_when_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 3)
     dedup = EventDeduplicator(from_start=True)
     shown(dedup, [pieces(50)])
@@ -124,9 +132,21 @@ BREAKS = {
     "a replay from the start": (["0 1 2", "0 1 2 3"], "0 1 2 3", Continuity.PROVEN),
     "a new position before a known one": (["0 1 2", "3 1 4"], "0 1 2 ! 3 4", Continuity.BROKEN),
     "on from where the last one went back": (["0 1 2", "0", "2 9"], "0 1 2 9", Continuity.PROVEN),
-    "a new position instead of the awaited one": (["0 1 2", "0 3 9"], "0 1 2 ! 3 9", Continuity.BROKEN),
-    "without a position, instead of the awaited one": (["0 1 2", "1 3."], "0 1 2 ! 3.", Continuity.BROKEN),
-    "a position before that, and two after it": (["0 1. 2 3", "3 4"], "0 1. 2 3 4", Continuity.ASSUMED),
+    "a new position instead of the awaited one": (
+        ["0 1 2", "0 3 9"],
+        "0 1 2 ! 3 9",
+        Continuity.BROKEN,
+    ),
+    "without a position, instead of the awaited one": (
+        ["0 1 2", "1 3."],
+        "0 1 2 ! 3.",
+        Continuity.BROKEN,
+    ),
+    "a position before that, and two after it": (
+        ["0 1. 2 3", "3 4"],
+        "0 1. 2 3 4",
+        Continuity.ASSUMED,
+    ),
 }
 
 
@@ -139,7 +159,9 @@ def told(updates: Iterable[Update]) -> str:
     shorts = []
     for update in updates:
         number = update.data["content"].split()[1] if isinstance(update, RunEvent) else "!"
-        shorts.append(number if not isinstance(update, RunEvent) or update.redis_id else f"{number}.")
+        shorts.append(
+            number if not isinstance(update, RunEvent) or update.redis_id else f"{number}."
+        )
     return " ".join(shorts)
 
 
@@ -182,7 +204,9 @@ def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
 
 
 @given(count=st.integers(1, 30), inclusive=st.booleans(), data=st.data())
-def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool, data: st.DataObject) -> None:
+def test_any_cuts_yield_each_event_once_and_in_order(
+    count: int, inclusive: bool, data: st.DataObject
+) -> None:
     log, dedup, got = pieces(count), EventDeduplicator(from_start=True), list[Update]()
     lengths = data.draw(st.lists(st.integers(0, count), max_size=12))
     for length in [*lengths, count]:

@@ -44,7 +44,15 @@ BROKEN = Unavailable("connection reset")
 CLOSED = StreamClosed("closed")
 COMPLETED = now("completed")
 EVERY_EVENT = Policy(every_event=True)
-ODD: list[Any] = [None, "text", 7, [], {"status": 7}, {"workflow_status": None}, {"workflow_status": 1}]
+ODD: list[Any] = [
+    None,
+    "text",
+    7,
+    [],
+    {"status": 7},
+    {"workflow_status": None},
+    {"workflow_status": 1},
+]
 NO_HINTS = [
     RunEvent("content", {"id": "A", "status": "completed"}, "0-0"),
     state(0),
@@ -141,14 +149,20 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
 
 @pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
 def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
-    for rest in ([(0.0, [piece(2), end(3)])], [(0.1, [piece(2), end(3)])], [(0.1, [piece(2)]), (0.1, [end(3)])]):
+    for rest in (
+        [(0.0, [piece(2), end(3)])],
+        [(0.1, [piece(2), end(3)])],
+        [(0.1, [piece(2)]), (0.1, [end(3)])],
+    ):
         server = FakeServer([[(1, [piece(0), end(1)]), *rest]], [COMPLETED])
         result = followed(server, policy, just_started=True)
         assert result.events == [piece(0), end(1), piece(2), end(3)]
         assert (result.label, len(server.openings)) == (Continuity.PROVEN, 1)
 
 
-@pytest.mark.parametrize("event", [RunEvent("done", {}), RunEvent("unknown", "ping"), RunEvent("state", None, "9-0")])
+@pytest.mark.parametrize(
+    "event", [RunEvent("done", {}), RunEvent("unknown", "ping"), RunEvent("state", None, "9-0")]
+)
 def test_an_event_of_another_kind_behind_the_end_is_no_gap(event: RunEvent) -> None:
     server = FakeServer([[(1, [*pieces(3), end(3)]), (0.1, [event]), (0, CLOSED)]], [COMPLETED])
     result = followed(server, EVERY_EVENT, just_started=True)
@@ -187,9 +201,15 @@ WHOLE: dict[str, tuple[list[Connection], Any, list[RunEvent], Continuity, list[s
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("connections", "record", "events", "label", "cursors"), WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize(
+    ("connections", "record", "events", "label", "cursors"), WHOLE.values(), ids=WHOLE
+)
 def test_where_events_are_the_product_none_is_missing(
-    connections: list[Connection], record: Any, events: list[RunEvent], label: Continuity, cursors: list[str | None]
+    connections: list[Connection],
+    record: Any,
+    events: list[RunEvent],
+    label: Continuity,
+    cursors: list[str | None],
 ) -> None:
     server = FakeServer(connections, record)
     result = followed(server, EVERY_EVENT, just_started=True)
@@ -240,7 +260,10 @@ def test_an_unknown_status_is_still_going() -> None:
     assert result.run.status == "completed"
     assert [polled.run.status for polled in result.of(Polled)] == ["completed"]
     server = FakeServer([[]], [now("reticulating"), now("reticulating"), COMPLETED])
-    assert [polled.run.status for polled in followed(server).of(Polled)] == ["reticulating", "completed"]
+    assert [polled.run.status for polled in followed(server).of(Polled)] == [
+        "reticulating",
+        "completed",
+    ]
 
 
 # Breaking and reconnecting.
@@ -268,7 +291,9 @@ def test_delays_double_until_polling_takes_over(broken: NoxError) -> None:
     ],
     ids=["event", "keep-alive", "nothing", "again", "unknown"],
 )
-def test_only_a_new_event_starts_the_delays_anew(connections: list[list[Any]], delays: list[float]) -> None:
+def test_only_a_new_event_starts_the_delays_anew(
+    connections: list[list[Any]], delays: list[float]
+) -> None:
     each: list[Connection] = [[*((0.0, said) for said in one), (0, BROKEN)] for one in connections]
     assert followed(FakeServer(each, ends_at(6))).delays[: len(delays)] == delays
 
@@ -298,7 +323,12 @@ def test_a_long_retry_after_does_not_hide_an_ended_run() -> None:
 
 @pytest.mark.parametrize(
     "refusal",
-    [StreamUnsupported("no stream"), Unauthorized("key?"), RequestRejected("no"), NotFound("gone", http_status=410)],
+    [
+        StreamUnsupported("no stream"),
+        Unauthorized("key?"),
+        RequestRejected("no"),
+        NotFound("gone", http_status=410),
+    ],
 )
 def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) -> None:
     server = FakeServer([[(0, refusal)]], ends_at(9))
@@ -306,12 +336,15 @@ def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) ->
     assert result.run.status == "completed"
     assert server.reads == [0, 2, 2, 5, 6, 6, 9]
     assert [at for at, _ in server.openings] == [0, 2, 6]
-    assert [(told.attempt, told.delay, "polling" in told.reason) for told in result.of(Reconnecting)] == [(1, 0, True)]
+    assert [
+        (told.attempt, told.delay, "polling" in told.reason) for told in result.of(Reconnecting)
+    ] == [(1, 0, True)]
     assert result.label is Continuity.NONE
 
 
 @pytest.mark.parametrize(
-    "refusal", [StreamUnsupported("no"), Unauthorized("no"), RequestRejected("no"), NotFound("no"), BROKEN]
+    "refusal",
+    [StreamUnsupported("no"), Unauthorized("no"), RequestRejected("no"), NotFound("no"), BROKEN],
 )
 def test_a_stream_refused_after_the_verdict_is_a_gap(refusal: NoxError) -> None:
     result = followed(FakeServer([[(0, refusal)]]), EVERY_EVENT, run=COMPLETED)
@@ -326,8 +359,19 @@ def test_after_many_breaks_the_stream_is_tried_less_often() -> None:
     result = followed(server, Policy(poll_interval=10))
     opened = [at for at, _ in server.openings]
     assert opened[:6] == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
-    assert [later - earlier for earlier, later in pairwise(opened[5:])] == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert len(result.delays) == 6, "what is tried in vain while the run is polled is not told each time"
+    assert [later - earlier for earlier, later in pairwise(opened[5:])] == [
+        2,
+        4,
+        8,
+        16,
+        32,
+        60,
+        60,
+        60,
+    ]
+    assert len(result.delays) == 6, (
+        "what is tried in vain while the run is polled is not told each time"
+    )
 
 
 def test_a_stream_that_is_closed_after_each_event_costs_no_time() -> None:
@@ -342,7 +386,11 @@ def test_no_stream_means_no_stream() -> None:
     server = FakeServer([[(0, [end(0)])]], ends_at(200))
     result = followed(server, Policy(stream=False, every_event=True, poll_interval=50))
     assert (server.openings, server.reads) == ([], [50, 100, 150, 200])
-    assert (result.events, result.label, result.follower.stream.connects) == ([], Continuity.NONE, 0)
+    assert (result.events, result.label, result.follower.stream.connects) == (
+        [],
+        Continuity.NONE,
+        0,
+    )
 
 
 @pytest.mark.parametrize(("asked_for", "told"), [(20, []), (3600, [3600])])
@@ -366,7 +414,9 @@ def test_a_pause_beyond_the_limit_ends_the_wait() -> None:
 def test_polls_that_change_something_are_told() -> None:
     half = now("running", progress=50)
     nodes = now("running", progress=50, progress_details={"running_nodes": ["B"]})
-    result = followed(FakeServer(record=[RUN, half, half, nodes, nodes, COMPLETED]), Policy(stream=False))
+    result = followed(
+        FakeServer(record=[RUN, half, half, nodes, nodes, COMPLETED]), Policy(stream=False)
+    )
     assert [polled.run for polled in result.of(Polled)] == [half, nodes, COMPLETED]
 
 
@@ -390,7 +440,11 @@ def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
         ([*((25.0, [piece(n)]) for n in range(4)), (25, [end(4)])], 125, [3, 9, 21, 49, 125]),
         ([*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])], 50, [59]),
         ([(1, [state(0, "completed")])], 1.5, [1, 1.2, 1.6]),
-        ([(1, [state(0, "completed")]), *every(1, KeepAlive())], 50, [1, 1.2, 1.6, 2.4, 4, 7.2, 13.6, 26.4, 52]),
+        (
+            [(1, [state(0, "completed")]), *every(1, KeepAlive())],
+            50,
+            [1, 1.2, 1.6, 2.4, 4, 7.2, 13.6, 26.4, 52],
+        ),
         *(([(1, [event]), (1, [end(1)])], 2, [2]) for event in NO_HINTS),
     ],
 )
@@ -400,12 +454,16 @@ def test_when_the_record_is_read(connection: Connection, ends: float, reads: lis
     assert result.run.status == "completed"
     assert server.reads == pytest.approx(reads)
     assert (len(server.openings), result.of(Reconnecting)) == (1, [])
-    assert result.events == [one for _, said in connection if isinstance(said, list) for one in said]
+    assert result.events == [
+        one for _, said in connection if isinstance(said, list) for one in said
+    ]
 
 
 def test_during_a_silence_what_the_record_says_is_told() -> None:
     half = now("running", progress=50)
-    server = FakeServer([[(0, pieces(1))]], lambda time: RUN if time < 5 else half if time < 20 else COMPLETED)
+    server = FakeServer(
+        [[(0, pieces(1))]], lambda time: RUN if time < 5 else half if time < 20 else COMPLETED
+    )
     result = followed(server)
     assert [at for at, update in result.said if isinstance(update, Polled)] == [9, 21]
 
@@ -413,7 +471,9 @@ def test_during_a_silence_what_the_record_says_is_told() -> None:
 # Limits.
 
 
-@pytest.mark.parametrize("connection", [[], [*every(0.3, KeepAlive())], [*every(0.4, [state(0)])], [(0, BROKEN)]])
+@pytest.mark.parametrize(
+    "connection", [[], [*every(0.3, KeepAlive())], [*every(0.4, [state(0)])], [(0, BROKEN)]]
+)
 @pytest.mark.parametrize("timeout", [0.2, 5.0, 33.3])
 def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
     server = FakeServer([connection])
@@ -427,7 +487,9 @@ def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
 def test_what_came_with_the_limit_is_shown_and_judged() -> None:
     result = followed(FakeServer([[(5, [piece(0)])]]), timeout=5)
     assert (result.events, type(result.error)) == ([piece(0)], TimedOut)
-    result = followed(FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5, just_started=True)
+    result = followed(
+        FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5, just_started=True
+    )
     assert (result.run.status, result.label) == ("completed", Continuity.PROVEN)
 
 
@@ -441,7 +503,9 @@ def test_a_read_that_hangs_moves_no_limit(policy: Policy) -> None:
 
 def test_the_commands_own_limit_comes_before_lost_contact() -> None:
     server = FakeServer(hang=1000)
-    assert isinstance(followed(server, Policy(stream=False, retry_for=10), timeout=10).error, TimedOut)
+    assert isinstance(
+        followed(server, Policy(stream=False, retry_for=10), timeout=10).error, TimedOut
+    )
 
 
 def test_a_read_that_hangs_is_given_up() -> None:
@@ -472,10 +536,28 @@ def test_a_stall_is_told_with_the_place() -> None:
         ([[(0, pieces(1)), *((1.0, [state(n)]) for n in range(1000))]], [RUN], 10, 10, 12),
         ([[(1, [piece(0)]), *every(1, [RunEvent("unknown", "ping")])]], [RUN], 5, 6, 7),
         ([[(0, pieces(3)), (0, BROKEN)], [(1, pieces(3)), (1, BROKEN)]], [RUN], 20, 20, 21),
-        ([[(1, [piece(0), state(1, **HALF)]), *every(1, KeepAlive())]], [now("running", **HALF)], 3, 4, 4.5),
-        ([[(0, pieces(1)), *every(1, KeepAlive())]], lambda at: now("running", progress=min(at // 6, 1)), 7, 13, 17),
+        (
+            [[(1, [piece(0), state(1, **HALF)]), *every(1, KeepAlive())]],
+            [now("running", **HALF)],
+            3,
+            4,
+            4.5,
+        ),
+        (
+            [[(0, pieces(1)), *every(1, KeepAlive())]],
+            lambda at: now("running", progress=min(at // 6, 1)),
+            7,
+            13,
+            17,
+        ),
     ],
-    ids=["same states", "unknown events", "a replay", "the record repeats the events", "it moved once"],
+    ids=[
+        "same states",
+        "unknown events",
+        "a replay",
+        "the record repeats the events",
+        "it moved once",
+    ],
 )
 def test_what_is_not_new_does_not_put_off_a_stall(
     connections: list[Connection], record: Any, stall: float, earliest: float, latest: float
@@ -490,24 +572,42 @@ def test_what_is_not_new_does_not_put_off_a_stall(
 @pytest.mark.parametrize(
     ("connections", "record"),
     [
-        ([[*((9.0, [piece(n)] if n % 2 else [state(n, progress=n)]) for n in range(9)), (9, [end(9)])]], ends_at(89)),
+        (
+            [
+                [
+                    *((9.0, [piece(n)] if n % 2 else [state(n, progress=n)]) for n in range(9)),
+                    (9, [end(9)]),
+                ]
+            ],
+            ends_at(89),
+        ),
         ([[]], lambda time: now("running", progress=time // 8) if time < 50 else COMPLETED),
     ],
     ids=["events", "the record"],
 )
-def test_what_is_new_puts_off_a_stall(connections: list[Connection], record: Callable[[float], Run]) -> None:
-    assert followed(FakeServer(connections, record), Policy(stall_timeout=10)).run.status == "completed"
+def test_what_is_new_puts_off_a_stall(
+    connections: list[Connection], record: Callable[[float], Run]
+) -> None:
+    assert (
+        followed(FakeServer(connections, record), Policy(stall_timeout=10)).run.status
+        == "completed"
+    )
 
 
 def test_slow_reads_come_often_enough_to_put_off_a_stall() -> None:
     """The last read at the limit has less time than this server takes."""
-    server = FakeServer([[]], lambda time: now("running", progress=time // 2) if time < 30 else COMPLETED, hang=1)
+    server = FakeServer(
+        [[]], lambda time: now("running", progress=time // 2) if time < 30 else COMPLETED, hang=1
+    )
     assert followed(server, Policy(stall_timeout=4)).run.status == "completed"
 
 
 def test_a_run_that_ended_does_not_stall() -> None:
     # Three attempts for the rest take longer than the limit; but that is for runs, and this one is over.
-    server = FakeServer([[(0, pieces(1)), (0.5, BROKEN)], [*every(0.1, KeepAlive(), 15), (0.1, BROKEN)]], [COMPLETED])
+    server = FakeServer(
+        [[(0, pieces(1)), (0.5, BROKEN)], [*every(0.1, KeepAlive(), 15), (0.1, BROKEN)]],
+        [COMPLETED],
+    )
     result = followed(server, Policy(every_event=True, stall_timeout=2))
     assert result.run is COMPLETED
 
@@ -554,7 +654,9 @@ REFUSALS = [
 def assert_denied(result: Followed, refusal: NoxError) -> None:
     assert result.error is not None
     assert (type(result.error), result.error.http_status) == (type(refusal), refusal.http_status)
-    assert (result.error.hint or "").endswith(f"may still be running; continue with: noxcli wait {RUN.id}")
+    assert (result.error.hint or "").endswith(
+        f"may still be running; continue with: noxcli wait {RUN.id}"
+    )
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -585,14 +687,18 @@ BROKEN_OFF = [
 ]
 
 
-@pytest.mark.parametrize("answers", BROKEN_OFF, ids=["read between", "another", "outage", "nine seconds"])
+@pytest.mark.parametrize(
+    "answers", BROKEN_OFF, ids=["read between", "another", "outage", "nine seconds"]
+)
 def test_only_one_refusal_alone_is_believed(answers: list[Any]) -> None:
     rounds = answers * 8 if answers[-1] is not COMPLETED else answers
     server = FakeServer([], [*rounds, COMPLETED])
     assert followed(server, Policy(poll_interval=1.0, stream=False)).run is COMPLETED
 
 
-@pytest.mark.parametrize("connection", [[(1, pieces(2))], [(1, [state(0, "completed")])]], ids=["silence", "hint"])
+@pytest.mark.parametrize(
+    "connection", [[(1, pieces(2))], [(1, [state(0, "completed")])]], ids=["silence", "hint"]
+)
 def test_a_refused_key_ends_the_command_beside_an_open_stream(connection: Connection) -> None:
     refusal = REFUSALS[0]
     server = FakeServer([connection], [refusal])
@@ -602,7 +708,9 @@ def test_a_refused_key_ends_the_command_beside_an_open_stream(connection: Connec
 
 
 def test_a_new_run_may_not_be_found_at_once() -> None:
-    server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else REFUSALS[2])
+    server = FakeServer(
+        [[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else REFUSALS[2]
+    )
     result = followed(server, just_started=True)
     assert result.run is COMPLETED
     assert result.follower.record.confirmed
@@ -627,7 +735,9 @@ def test_a_record_that_lags_for_long_is_read_less_and_less_often() -> None:
     assert max(later - earlier for earlier, later in pairwise(server.reads)) == pytest.approx(30)
 
 
-@pytest.mark.parametrize(("first", "later"), [(pieces(1), CLOSED), (pieces(1), BROKEN), ([], CLOSED)])
+@pytest.mark.parametrize(
+    ("first", "later"), [(pieces(1), CLOSED), (pieces(1), BROKEN), ([], CLOSED)]
+)
 def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any) -> None:
     server = FakeServer([[(1, first), (1, CLOSED)], [(0, later)]], [COMPLETED])
     result = followed(server, EVERY_EVENT)
@@ -650,7 +760,11 @@ def test_a_stop_whose_last_events_there_was_no_time_for_is_a_gap() -> None:
 def test_tries_for_the_rest_are_told_and_spaced() -> None:
     server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [COMPLETED])
     result = followed(server, EVERY_EVENT)
-    assert [(told.attempt, told.delay) for told in result.of(Reconnecting)] == [(1, 0.5), (2, 1), (3, 2)]
+    assert [(told.attempt, told.delay) for told in result.of(Reconnecting)] == [
+        (1, 0.5),
+        (2, 1),
+        (3, 2),
+    ]
     assert [at for at, _ in server.openings] == [0, 2, 2.5, 3.5, 5.5]
 
 
@@ -680,20 +794,41 @@ def test_a_pause_that_is_waited_for_is_told_each_time() -> None:
     def record(time: float) -> Run:
         return paused if time < 20 or 30 <= time < 50 else RUN if time < 60 else COMPLETED
 
-    result = followed(FakeServer(record=record), Policy(stream=False, leave_when_paused=False), run=paused)
+    result = followed(
+        FakeServer(record=record), Policy(stream=False, leave_when_paused=False), run=paused
+    )
     assert result.run is COMPLETED
-    assert [type(update) for _, update in result.said] == [Paused, Polled, Polled, Paused, Polled, Polled, Finished]
+    assert [type(update) for _, update in result.said] == [
+        Paused,
+        Polled,
+        Polled,
+        Paused,
+        Polled,
+        Polled,
+        Finished,
+    ]
 
 
 def test_a_paused_run_goes_on_over_its_stream() -> None:
     paused = now("awaiting_human_feedback")
     server = FakeServer(
-        [[(1, [state(0, "awaiting_human_feedback")]), (9, [state(1, "running")]), (1, [piece(2), end(3)])]],
+        [
+            [
+                (1, [state(0, "awaiting_human_feedback")]),
+                (9, [state(1, "running")]),
+                (1, [piece(2), end(3)]),
+            ]
+        ],
         lambda time: paused if time < 10 else RUN if time < 11 else COMPLETED,
     )
     result = followed(server, Policy(leave_when_paused=False))
     assert result.run is COMPLETED
-    assert result.events == [state(0, "awaiting_human_feedback"), state(1, "running"), piece(2), end(3)]
+    assert result.events == [
+        state(0, "awaiting_human_feedback"),
+        state(1, "running"),
+        piece(2),
+        end(3),
+    ]
     assert len(result.of(Paused)) == 1
 
 

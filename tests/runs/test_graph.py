@@ -26,12 +26,22 @@ def definition(names: str, edges: list[Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("edge", [old, new], ids=["v1", "v2"])
 def test_nodes_come_in_the_order_of_their_work(edge: Any) -> None:
     edges = [edge(*ends) for ends in DIAMOND]
-    assert [*layers_of(definition("dcba", edges)).items()] == [("a", 0), ("c", 1), ("b", 1), ("d", 2)]
+    assert [*layers_of(definition("dcba", edges)).items()] == [
+        ("a", 0),
+        ("c", 1),
+        ("b", 1),
+        ("d", 2),
+    ]
 
 
 def test_a_node_waits_for_the_last_of_those_it_needs() -> None:
     edges = [new("a", "b"), new("b", "c"), new("a", "c"), new("x", "c")]
-    assert [*layers_of(definition("cbax", edges)).items()] == [("a", 0), ("x", 0), ("b", 1), ("c", 2)]
+    assert [*layers_of(definition("cbax", edges)).items()] == [
+        ("a", 0),
+        ("x", 0),
+        ("b", 1),
+        ("c", 2),
+    ]
 
 
 def test_what_is_inside_a_loop_comes_after_the_loop() -> None:
@@ -56,7 +66,13 @@ def test_a_node_without_edges_stands_alone_after_the_others() -> None:
         "edges",
         [new("a", "b"), new("b", "a")],
         [new("a", "a")],
-        [{"id": "e"}, 7, {"from_id": "a", "to_id": "b"}, {"source": ["a"], "target": {}}, new("a", "nobody")],
+        [
+            {"id": "e"},
+            7,
+            {"from_id": "a", "to_id": "b"},
+            {"source": ["a"], "target": {}},
+            new("a", "nobody"),
+        ],
     ],
     ids=["none", "missing", "text", "circle", "itself", "odd"],
 )
@@ -65,4 +81,8 @@ def test_empty_edges_leave_the_order_to_the_definition(edges: Any) -> None:
     assert layers_of(known) == {}
     workflow = Workflow("w", "W", {"c": "C", "a": "A", "b": "B"}, known)
     nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
-    assert [(node.name, node.layer) for node in nodes.values()] == [("C", None), ("A", None), ("B", None)]
+    assert [(node.name, node.layer) for node in nodes.values()] == [
+        ("C", None),
+        ("A", None),
+        ("B", None),
+    ]

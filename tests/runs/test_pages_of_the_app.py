@@ -25,7 +25,9 @@ def test_an_id_is_found(page: str, kind: Literal["run", "workflow"], found: str)
     assert id_on_page(page, kind) == found
 
 
-@pytest.mark.parametrize("text", [f"{APP}/a/{FLOW}/b/{RUN}", APP, f"{FLOW}/{RUN}", "@last", "Weekly summary"])
+@pytest.mark.parametrize(
+    "text", [f"{APP}/a/{FLOW}/b/{RUN}", APP, f"{FLOW}/{RUN}", "@last", "Weekly summary"]
+)
 def test_other_text_stays(text: str) -> None:
     assert id_on_page(text, "run") == text
 

@@ -19,7 +19,10 @@ from tests.runner import commands
 from tests.sample import one_in
 
 READ, WRITE = "5a3cfb7d-0000-4000-8000-00000000000a", "5a3cfb7d-0000-4000-8000-00000000000b"
-NODES = [{"id": READ, "type": "TextNode", "name": "Read"}, {"id": WRITE, "type": "TextNode", "name": "Write"}]
+NODES = [
+    {"id": READ, "type": "TextNode", "name": "Read"},
+    {"id": WRITE, "type": "TextNode", "name": "Write"},
+]
 DEFINITION = {"nodes": NODES, "edges": [{"source": READ, "target": WRITE}]}
 DEFINED = json_answer({"id": WORKFLOW, "name": "W", "definition": DEFINITION})
 WHY = "the model refused: no paper left"
@@ -67,19 +70,33 @@ def failing_events(reason: str | None) -> Streams:
 SOURCES: dict[str, dict[str, Any]] = {
     "events": {"events": failing_events(WHY)},
     "run_logs": {"details": {**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}},
-    "data": {"data": {"nodes": [{"id": READ, "error": None}, {"id": WRITE, "status": "failed", "error": WHY}]}},
+    "data": {
+        "data": {
+            "nodes": [{"id": READ, "error": None}, {"id": WRITE, "status": "failed", "error": WHY}]
+        }
+    },
 }
 SILENT: dict[str, Any] = {"events": lambda _, peer: stay_silent(peer), "data": stay_silent}
 
 
 def failing(
-    noxcli: Noxcli, *argv: str, details: Mapping[str, Any] | None = None, data: Any = None, **parts: Any
+    noxcli: Noxcli,
+    *argv: str,
+    details: Mapping[str, Any] | None = None,
+    data: Any = None,
+    **parts: Any,
 ) -> tuple[Result, OtherSide]:
     """Call noxcli against a server with one failed run, which gives the reason in as many places as a test wants."""
     write_rows({})
-    told = data if callable(data) or isinstance(data, bytes) else json_answer(data, 404 if data is None else 200)
+    told = (
+        data
+        if callable(data) or isinstance(data, bytes)
+        else json_answer(data, 404 if data is None else 200)
+    )
     reads, lookup = [record("failed", progress_details=details or {})], [record("failed")]
-    return called(noxcli, *argv, reads=reads, lookup=lookup, data=told, **{"workflow": DEFINED, **parts})
+    return called(
+        noxcli, *argv, reads=reads, lookup=lookup, data=told, **{"workflow": DEFINED, **parts}
+    )
 
 
 @pytest.mark.parametrize(("verb", "source"), one_in(3, VERBS, SOURCES))
@@ -102,17 +119,28 @@ LOGS = {
     "a list of entries by node": {
         WRITE: [{"level": "info", "message": "starting"}, {"level": "ERROR", "message": WHY}]
     },
-    "lines by node": {READ: ["error: retrying"], WRITE: ["starting", f"Error: {WHY}", "cleaning up"]},
+    "lines by node": {
+        READ: ["error: retrying"],
+        WRITE: ["starting", f"Error: {WHY}", "cleaning up"],
+    },
     "one text by node": {WRITE: f"Error: {WHY}"},
     "lines without a word for errors": {WRITE: ["starting", WHY]},
-    "entries without a level": {WRITE: [{"message": "starting", "timestamp": "1"}, {"message": WHY, "timestamp": "2"}]},
-    "a trace": {WRITE: f'Traceback (most recent call last):\n  File "x.py", line 1, in f\nModelError: {WHY}\n'},
+    "entries without a level": {
+        WRITE: [{"message": "starting", "timestamp": "1"}, {"message": WHY, "timestamp": "2"}]
+    },
+    "a trace": {
+        WRITE: f'Traceback (most recent call last):\n  File "x.py", line 1, in f\nModelError: {WHY}\n'
+    },
 }
 
 
 @pytest.mark.parametrize("shape", LOGS)
 def test_run_logs_of_any_shape(noxcli: Noxcli, shape: str) -> None:
-    details = {**LISTED, "per_node_progress": {WRITE: {"status": "failed"}}, "run_logs": LOGS[shape]}
+    details = {
+        **LISTED,
+        "per_node_progress": {WRITE: {"status": "failed"}},
+        "run_logs": LOGS[shape],
+    }
     result, server = failing(noxcli, "fetch-output", RUN, "--json", details=details)
     message = result.json["error"]["message"]
     assert message.startswith("run failed at 'Write': ")
@@ -123,13 +151,21 @@ def test_run_logs_of_any_shape(noxcli: Noxcli, shape: str) -> None:
 DATA = {
     "a list of nodes": {"nodes": [{"id": WRITE, "name": "Write", "error": WHY}]},
     "nodes by id": {"data": {READ: {"outputs": {}}, WRITE: {"error_message": WHY}}},
-    "a bare list": [{"node_id": READ, "status": "completed"}, {"node_id": WRITE, "status": "failed", "error": WHY}],
-    "an object as error": {"nodes": {WRITE: {"status": "error", "error": {"code": 429, "detail": WHY}}}},
+    "a bare list": [
+        {"node_id": READ, "status": "completed"},
+        {"node_id": WRITE, "status": "failed", "error": WHY},
+    ],
+    "an object as error": {
+        "nodes": {WRITE: {"status": "error", "error": {"code": 429, "detail": WHY}}}
+    },
     "beside an error that was overcome": [
         {"id": READ, "status": "completed", "error": "timed out, tried again"},
         {"id": WRITE, "status": "failed", "error": WHY},
     ],
-    "with an output of that name": [{"id": READ, "outputs": {"error": "none found"}}, {"id": WRITE, "error": WHY}],
+    "with an output of that name": [
+        {"id": READ, "outputs": {"error": "none found"}},
+        {"id": WRITE, "error": WHY},
+    ],
 }
 
 
@@ -142,14 +178,23 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
 
 
 TOLD: dict[str, tuple[dict[str, Any], str]] = {
-    "a part of a node": ({"events": sends([said_by("inner", "failed", 1, content=WHY), END])}, SAID),
-    "without a definition": ({"workflow": answer(403), **SOURCES["events"]}, f"failed at '{WRITE}': {WHY}"),
+    "a part of a node": (
+        {"events": sends([said_by("inner", "failed", 1, content=WHY), END])},
+        SAID,
+    ),
+    "without a definition": (
+        {"workflow": answer(403), **SOURCES["events"]},
+        f"failed at '{WRITE}': {WHY}",
+    ),
     "of the whole run": (
         {"events": sends([event({"status": "failed", "error": "out of credits"}, "1-0", "state")])},
         "run failed: out of credits",
     ),
     "place and reason from two sources": (
-        {"events": failing_events(None), "data": {READ: {"error": "no matter"}, WRITE: {"error": WHY}}},
+        {
+            "events": failing_events(None),
+            "data": {READ: {"error": "no matter"}, WRITE: {"error": WHY}},
+        },
         SAID,
     ),
     "another node's trouble": (
@@ -177,11 +222,15 @@ def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, A
 
 
 def test_events_that_were_seen_are_not_asked_for_again(noxcli: Noxcli) -> None:
-    result, server = failing(noxcli, "run", WORKFLOW, **SOURCES["events"], data=DATA["a list of nodes"])
+    result, server = failing(
+        noxcli, "run", WORKFLOW, **SOURCES["events"], data=DATA["a list of nodes"]
+    )
     assert (result.code, server.count("events"), server.count("data")) == (1, 1, 0)
 
 
-def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, sandbox: Any) -> None:
+def test_a_run_that_completes_costs_no_request_more(
+    noxcli: Noxcli, plays: Any, sandbox: Any
+) -> None:
     run = noxcli.ended(plays(output={"A": "x"}))
     before = len(sandbox.requests)
     assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0
@@ -205,7 +254,9 @@ def gives_data(peer: socket) -> None:
 
 
 @pytest.mark.parametrize("first", [slows_down(429), slows_down(503), reset, hang_up])
-def test_a_source_that_is_busy_or_breaks_is_asked_again(noxcli: Noxcli, first: Callable[[socket], None]) -> None:
+def test_a_source_that_is_busy_or_breaks_is_asked_again(
+    noxcli: Noxcli, first: Callable[[socket], None]
+) -> None:
     turns = iter([first, gives_data])
 
     def take_turn(peer: socket) -> None:
@@ -220,7 +271,11 @@ def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
     deep: Any = WHY
     for _ in range(200):
         deep = [deep]
-    odd = {"executed_nodes": 7, "per_node_progress": [1], "run_logs": {"": [None, 1, True, {}, [[]]], "error": deep}}
+    odd = {
+        "executed_nodes": 7,
+        "per_node_progress": [1],
+        "run_logs": {"": [None, 1, True, {}, [[]]], "error": deep},
+    }
     no_json = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops"
     answers: list[Any] = [[], {"error": True}, {"error": {}}, [None] * 1000, no_json]
     for data in answers:
@@ -229,7 +284,9 @@ def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
 
 
 def test_a_reason_is_one_line_of_limited_length(noxcli: Noxcli) -> None:
-    result, _ = failing(noxcli, "wait", RUN, "--json", data={WRITE: {"error": "no\npaper\x1b[31m " + "x" * 100_000}})
+    result, _ = failing(
+        noxcli, "wait", RUN, "--json", data={WRITE: {"error": "no\npaper\x1b[31m " + "x" * 100_000}}
+    )
     document = result.json
     assert document["error"]["message"].startswith("run failed at 'Write': no paper")
     assert len(document["error"]["message"]) < 400
@@ -242,9 +299,20 @@ def test_a_secret_in_a_reason_is_hidden(noxcli: Noxcli, source: str) -> None:
     secret = "hunter2-hunter2"
     said = f"{'x' * 290} wrong password {secret}"
     told: dict[str, Any] = (
-        {"events": failing_events(said)} if source == "events" else {"data": {WRITE: {"error": said}}}
+        {"events": failing_events(said)}
+        if source == "events"
+        else {"data": {WRITE: {"error": said}}}
     )
-    argv = ("run", WORKFLOW, "--no-check", "--secret", "password=PASSWORD", "--junit", "r.xml", "--json")
+    argv = (
+        "run",
+        WORKFLOW,
+        "--no-check",
+        "--secret",
+        "password=PASSWORD",
+        "--junit",
+        "r.xml",
+        "--json",
+    )
     result, _ = failing(noxcli, *argv, env={"PASSWORD": secret}, **told)
     assert result.code == 1
     assert result.json["nodes"][1]["error"].endswith("wrong password ***")
@@ -267,17 +335,29 @@ def test_reports_name_node_and_reason(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize(
     ("more", "last"), [({}, ("executed", None)), (SOURCES["run_logs"]["details"], ("failed", WHY))]
 )
-def test_nodes_that_only_a_list_names_are_called_executed(noxcli: Noxcli, more: dict[str, Any], last: Any) -> None:
-    result, _ = failing(noxcli, "run", WORKFLOW, "--no-stream", "--json", details={**LISTED, **more})
-    nodes = [(node["name"], node["status"], node["duration_s"], node["error"]) for node in result.json["nodes"]]
+def test_nodes_that_only_a_list_names_are_called_executed(
+    noxcli: Noxcli, more: dict[str, Any], last: Any
+) -> None:
+    result, _ = failing(
+        noxcli, "run", WORKFLOW, "--no-stream", "--json", details={**LISTED, **more}
+    )
+    nodes = [
+        (node["name"], node["status"], node["duration_s"], node["error"])
+        for node in result.json["nodes"]
+    ]
     assert nodes == [("Read", "executed", None, None), ("Write", last[0], None, last[1])]
     assert "completed" not in result.err
 
 
 def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(script=[*node_runs("Read", seconds=300), *node_runs("Write", seconds=300)], output={"A": "x"})
+    workflow = plays(
+        script=[*node_runs("Read", seconds=300), *node_runs("Write", seconds=300)],
+        output={"A": "x"},
+    )
     result = noxcli("run", workflow, "--no-stream", "--poll-interval", "50ms", "--json")
-    assert {(node["status"], node["duration_s"]) for node in result.json["nodes"]} == {("completed", None)}
+    assert {(node["status"], node["duration_s"]) for node in result.json["nodes"]} == {
+        ("completed", None)
+    }
 
 
 def test_events_that_come_after_a_break_measure_no_times() -> None:

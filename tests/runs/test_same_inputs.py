@@ -7,7 +7,11 @@ import pytest
 from noxcli.inputs.definition import InputNode
 from noxcli.runs.start import InputDigests
 
-NODES = [InputNode("a", "Text", "str"), InputNode("b", "Twice", "str"), InputNode("c", "Twice", "str")]
+NODES = [
+    InputNode("a", "Text", "str"),
+    InputNode("b", "Twice", "str"),
+    InputNode("c", "Twice", "str"),
+]
 BY_MEANING = InputDigests(NODES)
 
 

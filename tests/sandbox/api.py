@@ -37,7 +37,9 @@ class Api:
         """Serve a scenario made of these parts; return the workflow's id."""
         return self.sandbox.add(Scenario(name, **parts))
 
-    def start(self, workflow_id: str, inputs: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
+    def start(
+        self, workflow_id: str, inputs: dict[str, Any] | None = None, **body: Any
+    ) -> dict[str, Any]:
         answer = self.post(f"/v1/workflows/{workflow_id}/runs", {"input": inputs or {}, **body})
         assert answer.ok, answer.text
         run: dict[str, Any] = answer.json()
@@ -60,7 +62,9 @@ class Api:
         """Start a run and return its record at the end."""
         return self.finished(self.start(workflow_id, inputs))
 
-    def stream(self, run: dict[str, Any], etag: str | None = None, **options: Any) -> requests.Response:
+    def stream(
+        self, run: dict[str, Any], etag: str | None = None, **options: Any
+    ) -> requests.Response:
         params = {} if etag is None else {"etag": etag}
         return self.get(f"/v1/runs/{run['id']}/events", params=params, stream=True, **options)
 

@@ -19,7 +19,9 @@ from .api import Api
 
 PAGE = Path(__file__).parents[2] / "docs" / "rehearsing.md"
 # The rows of `review` that the page has.
-(ROWS,) = re.findall(r"^(id,Question,expected,notes\n.*?)^END$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+(ROWS,) = re.findall(
+    r"^(id,Question,expected,notes\n.*?)^END$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+)
 QUESTIONS = [row["Question"] for row in csv.DictReader(io.StringIO(ROWS))]
 INPUTS = {
     "demo": {"User Input": "rivers"},
@@ -67,11 +69,16 @@ def test_big_file_is_big(built_in: Api) -> None:
         size = sum(len(piece) for piece in answer.iter_content(1 << 20))
 
     assert size == int(answer.headers["content-length"]) == 50 * 1024 * 1024
-    assert len(built_in.get(f"/v1/file/{output['Transcript']['file']['id']}").content.decode()) == 5_000_000
+    assert (
+        len(built_in.get(f"/v1/file/{output['Transcript']['file']['id']}").content.decode())
+        == 5_000_000
+    )
 
 
 def test_the_versions_of_review_differ_in_some_rows(built_in: Api) -> None:
-    versions = {each["name"]: each["id"] for each in built_in.get("/v1/workflows/review/versions").json()}
+    versions = {
+        each["name"]: each["id"] for each in built_in.get("/v1/workflows/review/versions").json()
+    }
 
     def answers(question: str) -> list[list[str]]:
         """The answers of two runs with each version."""
@@ -84,7 +91,9 @@ def test_the_versions_of_review_differ_in_some_rows(built_in: Api) -> None:
 
     found = {question: answers(question) for question in QUESTIONS}
     differ = {question for question, (base, new) in found.items() if base != new}
-    varies = {question for question, (base, new) in found.items() if len(set(base)) == 2 and base == new}
+    varies = {
+        question for question, (base, new) in found.items() if len(set(base)) == 2 and base == new
+    }
     assert (len(found), len(differ), len(varies)) == (6, 3, 1)
     assert found["Do you ship to Norway?"][0] == ["Yes, we ship to all of Europe."] * 2
 

@@ -29,7 +29,11 @@ def exported(api: Api, workflow_id: str, **query: Any) -> str:
 
 
 def imported(api: Api, bundle: str, mode: str, **query: Any) -> Any:
-    answer = api.post("/v1/workflows/import", {"definition": bundle, "version": "auto"}, params={"mode": mode, **query})
+    answer = api.post(
+        "/v1/workflows/import",
+        {"definition": bundle, "version": "auto"},
+        params={"mode": mode, **query},
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -48,7 +52,9 @@ def test_a_bundle_is_yaml_as_it_is_or_in_base64(api: Api) -> None:
     assert "|-\n" in plain, "a text of several lines is a block"
     assert head["dependencies"] == []
     assert "dependencies" not in exported(api, asked, include_dependencies="false")
-    assert {base64.b64decode(exported(api, asked, version=form)).decode() for form in ("v3", "auto")} == {plain}
+    assert {
+        base64.b64decode(exported(api, asked, version=form)).decode() for form in ("v3", "auto")
+    } == {plain}
     preview = api.get(f"/v1/workflows/{asked}/export/preview").json()
     assert [each["id"] for each in preview["workflows"]] == [asked]
 
@@ -65,7 +71,9 @@ def test_a_version_may_become_the_current_one(api: Api, active: str) -> None:
 
 def test_a_version_is_saved_with_its_own_definition(api: Api) -> None:
     asked = workflow(api)
-    text = json.dumps(api.get(f"/v1/workflows/{asked}").json()["definition"]).replace("Be brief.", "Be long.")
+    text = json.dumps(api.get(f"/v1/workflows/{asked}").json()["definition"]).replace(
+        "Be brief.", "Be long."
+    )
     body = {"name": "second", "description": None, "definition": json.loads(text)}
     saved = api.post(f"/v1/workflows/{asked}/versions", body).json()
 
@@ -86,12 +94,16 @@ def test_a_workflow_from_elsewhere_runs_with_made_up_outputs(api: Api) -> None:
 
     assert answered(api, clone["id"]) == "Answer of an imported workflow"
     answer = api.post(
-        "/v1/workflows/import", {"definition": exported(api, asked).replace(asked, UNKNOWN)}, params={"mode": "replace"}
+        "/v1/workflows/import",
+        {"definition": exported(api, asked).replace(asked, UNKNOWN)},
+        params={"mode": "replace"},
     )
     assert answer.status_code == 404
 
 
-BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+BOMB = "a0: &a0 [x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
 WRONG = [
     "",
     "a: [",
@@ -105,11 +117,16 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("status", "texts"), [("422", WRONG), ("400", WRONG[1:2]), ("500", WRONG[1:2])])
+@pytest.mark.parametrize(
+    ("status", "texts"), [("422", WRONG), ("400", WRONG[1:2]), ("500", WRONG[1:2])]
+)
 def test_a_text_that_is_not_a_bundle_is_rejected(texts: list[str], status: Any) -> None:
     with Sandbox(switches=Switches(unreadable_bundle=status)) as sandbox:
         api = Api(sandbox)
         for text in texts:
             answer = api.post("/v1/workflows/import", {"definition": text})
-            assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (int(status), True), text
+            assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (
+                int(status),
+                True,
+            ), text
         api.session.close()

@@ -41,7 +41,11 @@ def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
 def _started(*arguments: str, program: Sequence[str] = MAIN) -> Iterator[subprocess.Popen[str]]:
     """A sandbox that keeps running; a test that fails ends it and its children."""
     with subprocess.Popen(
-        [*program, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
+        [*program, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        start_new_session=True,
     ) as child:
         try:
             yield child
@@ -62,7 +66,9 @@ def test_a_command_runs_with_address_key_and_path() -> None:
     assert no_proxy.endswith("127.0.0.1,localhost")
 
 
-def test_each_start_has_a_key_of_its_own_unless_one_is_given(noxcli: Noxcli, capfd: pytest.CaptureFixture[str]) -> None:
+def test_each_start_has_a_key_of_its_own_unless_one_is_given(
+    noxcli: Noxcli, capfd: pytest.CaptureFixture[str]
+) -> None:
     def shown(*arguments: str) -> str:
         assert noxcli("sandbox", *arguments).code == 0
         return capfd.readouterr().out
@@ -91,9 +97,15 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str, noxcli: Noxcli) -> 
     ],
 )
 def test_exit_codes(
-    command: list[str], code: int, noxcli: Noxcli, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    code: int,
+    noxcli: Noxcli,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a directory that may not be read would be another reason
+    monkeypatch.setenv(
+        "PATH", "/usr/bin:/bin"
+    )  # a directory that may not be read would be another reason
     assert noxcli("sandbox", "--", *command).code == code
     assert len(capfd.readouterr().err.splitlines()) == (1 if code in (126, 127) else 0)
 
@@ -130,7 +142,9 @@ def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -
 
 @pytest.mark.parametrize("columns", [80, 64])
 def test_on_a_terminal_what_to_paste_is_on_the_screen(columns: int) -> None:
-    with on_terminal([*forked(), "sandbox", "--port", "0"], own_environment(""), columns=columns) as seen:
+    with on_terminal(
+        [*forked(), "sandbox", "--port", "0"], own_environment(""), columns=columns
+    ) as seen:
         seen.wait_for(b"API_KEY=sandbox-")
         seen.wait_for(b"\r\n", after=seen.raw.index(b"API_KEY"))
         screen = pyte.Screen(columns, 24)
@@ -138,15 +152,29 @@ def test_on_a_terminal_what_to_paste_is_on_the_screen(columns: int) -> None:
         os.kill(seen.process.pid, signal.SIGINT)
     lines = [line.rstrip() for line in screen.display if line.strip()]
     assert [line.split()[0] for line in lines[-3:]] == ["#", "export", "export"]
-    told = " ".join(" ".join(line.removeprefix("#").split()) for line in bytes(seen.raw).decode().splitlines()[:-4])
-    assert all(f"{scenario.name} {scenario.description}" in told for scenario in BUILT_IN), "wrapped at words alone"
+    told = " ".join(
+        " ".join(line.removeprefix("#").split())
+        for line in bytes(seen.raw).decode().splitlines()[:-4]
+    )
+    assert all(f"{scenario.name} {scenario.description}" in told for scenario in BUILT_IN), (
+        "wrapped at words alone"
+    )
     assert all(line.startswith("#") for line in lines[:-2])
 
 
 def test_options(noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     scenario = tmp_path / "mine.toml"
     scenario.write_text("[[scenario]]\nname = 'mine'\n")
-    options = ["--scenario", str(scenario), "--speed", "9", "--switch", "keepalive=ping", "--switch", "rate_limit=5"]
+    options = [
+        "--scenario",
+        str(scenario),
+        "--speed",
+        "9",
+        "--switch",
+        "keepalive=ping",
+        "--switch",
+        "rate_limit=5",
+    ]
 
     assert noxcli("sandbox", *options, "--", sys.executable, "-c", ASK.format("mine")).code == 0
     assert capfd.readouterr().out == "200\n"
@@ -161,8 +189,14 @@ def test_options(noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[st
         (["--switch", "page_size=x"], "cannot be 'x'"),
         (["--speed", "0"], "--speed"),
         (["--port", "99999"], "'99999' is not a number from 0 to 65535"),
-        (["--scenario", "no.toml"], "the sandbox can't start: no.toml: no such file or directory\n"),
-        (["--replay", "no.ndjson"], "the sandbox can't start: no.ndjson: no such file or directory\n"),
+        (
+            ["--scenario", "no.toml"],
+            "the sandbox can't start: no.toml: no such file or directory\n",
+        ),
+        (
+            ["--replay", "no.ndjson"],
+            "the sandbox can't start: no.ndjson: no such file or directory\n",
+        ),
         (["--switches", "."], "the sandbox can't start: .: is a directory\n"),
     ],
 )

@@ -17,7 +17,9 @@ def test_the_transcript_of_a_run(api: Api) -> None:
     run = api.start(api.plays(script=WRITES, output={"Answer": "Hello"}))
     events = api.events(run)
 
-    assert [event["type"] for event in events] == ["state"] * 3 + ["content"] * 4 + ["state"] * 2 + ["content"]
+    assert [event["type"] for event in events] == ["state"] * 3 + ["content"] * 4 + [
+        "state"
+    ] * 2 + ["content"]
     assert [event["data"]["status"] for event in events if event["type"] == "state"] == [
         "queued", "running", "running", "running", "completed",
     ]  # fmt: skip
@@ -39,7 +41,9 @@ def test_progress_details_follow_the_nodes(api: Api) -> None:
     script = [*alongside(node_runs("A", seconds=2), node_runs("B", seconds=1)), *node_skipped("C")]
     run = api.start(api.plays(script=script))
     a, b, c = (node.id for node in api.sandbox.runs(run["workflow_id"])[0].workflow.graph.nodes)
-    states = [event["data"]["progress_details"] for event in api.events(run) if event["type"] == "state"]
+    states = [
+        event["data"]["progress_details"] for event in api.events(run) if event["type"] == "state"
+    ]
 
     assert [state["running_nodes"] for state in states] == [[], [], [a], [a, b], [a], [], [], []]
     assert [state["executed_nodes"] for state in states][-3:] == [[a, b]] * 3
@@ -77,7 +81,9 @@ class TestCursor:
         assert api.events(run) == everything[-3:]
         assert api.events(run, etag=cursors(everything)[-3]) == everything[-2:]
         if reaction == "410":
-            assert {api.stream(run, etag=etag).status_code for etag in (trimmed, "1-1", f"9{last}")} == {410}
+            assert {
+                api.stream(run, etag=etag).status_code for etag in (trimmed, "1-1", f"9{last}")
+            } == {410}
         else:
             assert api.events(run, etag=trimmed) == api.events(run, etag="1-1") == everything[-3:]
             assert api.events(run, etag=f"9{last}") == api.events(run, etag="malformed") == []
@@ -132,8 +138,12 @@ class TestFraming:
 
         assert first[0] == f"id: {json.loads(first[2].removeprefix('data: '))['redisId']}"
 
-    @pytest.mark.parametrize(("keepalive", "expected"), [("comment", b": keep-alive"), ("ping", b"event: ping")])
-    def test_keepalives_while_nothing_happens(self, api: Api, keepalive: str, expected: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("keepalive", "expected"), [("comment", b": keep-alive"), ("ping", b"event: ping")]
+    )
+    def test_keepalives_while_nothing_happens(
+        self, api: Api, keepalive: str, expected: bytes
+    ) -> None:
         switches = {"keepalive": keepalive, "keepalive_seconds": 1.0}
         run = api.start(api.plays(script=[Sleep(600_000)], switches=switches))
         with api.stream(run) as answer:

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Answer, Cut, CutBody, Drop, Fault
+from noxcli.sandbox.faults import (
+    BAD_GATEWAY,
+    NO_EVENTS,
+    RATE_LIMITED,
+    Answer,
+    Cut,
+    CutBody,
+    Drop,
+    Fault,
+)
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.steps import node_runs
 
@@ -15,7 +24,9 @@ WRITES = node_runs("Write", ["Hel", "lo"])
 
 
 def test_answers_are_used_up_in_order(api: Api) -> None:
-    workflow = api.plays(faults={"record": [BAD_GATEWAY, RATE_LIMITED, Answer(503)], "events": [NO_EVENTS]})
+    workflow = api.plays(
+        faults={"record": [BAD_GATEWAY, RATE_LIMITED, Answer(503)], "events": [NO_EVENTS]}
+    )
     run = api.start(workflow)
     path = f"/v1/workflows/{workflow}/runs/{run['id']}"
     answers = [api.get(path) for _ in range(4)]
@@ -62,7 +73,9 @@ def test_a_silent_stream_stays_open_while_the_run_completes(api: Api) -> None:
 def test_a_cut_download(api: Api, download: str) -> None:
     faults: dict[str, list[Fault]] = {"file": [CutBody(1000)]}
     record = api.completed(
-        api.plays(output={"F": File("a.bin", b"x" * 5000)}, faults=faults, switches={"download": download})
+        api.plays(
+            output={"F": File("a.bin", b"x" * 5000)}, faults=faults, switches={"download": download}
+        )
     )
     path = f"/v1/file/{record['output']['F']['id']}"
     with pytest.raises(requests.RequestException):

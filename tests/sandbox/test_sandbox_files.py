@@ -18,9 +18,17 @@ def _stored(api: Api, file: File, **switches: Any) -> str:
 
 
 def test_an_upload_without_a_file_is_invalid(api: Api) -> None:
-    assert api.post("/v1/file", files={"other": b"x"}).json()["detail"][0]["loc"] == ["body", "file"]
+    assert api.post("/v1/file", files={"other": b"x"}).json()["detail"][0]["loc"] == [
+        "body",
+        "file",
+    ]
     broken = {"Content-Type": "multipart/form-data"}
-    assert api.session.post(f"{api.sandbox.url}/v1/file", data=b"x", headers=broken, timeout=HUNG).status_code == 400
+    assert (
+        api.session.post(
+            f"{api.sandbox.url}/v1/file", data=b"x", headers=broken, timeout=HUNG
+        ).status_code
+        == 400
+    )
 
 
 def test_a_download_tells_length_type_and_name(api: Api) -> None:

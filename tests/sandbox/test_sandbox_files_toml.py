@@ -57,37 +57,72 @@ def test_texts_are_filled_in_at_any_depth(api: Api, tmp_path: Path) -> None:
     """
     (scenario,) = _load(tmp_path, text)
 
-    assert api.completed(api.sandbox.add(scenario), {"X": 5})["output"] == {"Deep": [{"a": "5!", "n": 1}, "{{Y}}"]}
+    assert api.completed(api.sandbox.add(scenario), {"X": 5})["output"] == {
+        "Deep": [{"a": "5!", "n": 1}, "{{Y}}"]
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("name = ", "not a TOML file"),
-        (f"[[scenario]]\nname = 'x'\noutput = {{ A = {'[' * 600}{']' * 600} }}", "nested deeper than 500 levels"),
+        (
+            f"[[scenario]]\nname = 'x'\noutput = {{ A = {'[' * 600}{']' * 600} }}",
+            "nested deeper than 500 levels",
+        ),
         ("[[scenario]]\nname = " + "[" * 20_000, "nested deeper than 500 levels"),
         ("name = 'x'", "only \\[\\[scenario\\]\\] tables"),
         ("[[scenario]]\ndescription = 'x'", "scenario 1: 'name' is missing; add it"),
-        ("[[scenario]]\nname = 'x'\nscript = 3", r"scenario 1: 'script' cannot be 3; it takes \[VALUE"),
-        ("[[scenario]]\nname = 'x'\noutput = [1]", r"'output' cannot be \[1\]; it takes { KEY = VALUE }"),
+        (
+            "[[scenario]]\nname = 'x'\nscript = 3",
+            r"scenario 1: 'script' cannot be 3; it takes \[VALUE",
+        ),
+        (
+            "[[scenario]]\nname = 'x'\noutput = [1]",
+            r"'output' cannot be \[1\]; it takes { KEY = VALUE }",
+        ),
         (
             "[[scenario]]\nname = 'x'\nnodes = [[1]]\nscript = [{ node = 1 }]",
             "step 1: 'node' cannot be 1; it takes TEXT",
         ),
-        ("[[scenario]]\nname = 'x'\nnotes = 1", "scenario 1: 'notes' is not known here; use description"),
-        ("[[scenario]]\nname = 'x'\nscript = ['a']", r"scenario 1 \(x\), step 1: a table is expected"),
-        ("[[scenario]]\nname = 'x'\nscript = [{ sleep = 'a' }]", "step 1: 'sleep' cannot be 'a'; it takes SECONDS"),
+        (
+            "[[scenario]]\nname = 'x'\nnotes = 1",
+            "scenario 1: 'notes' is not known here; use description",
+        ),
+        (
+            "[[scenario]]\nname = 'x'\nscript = ['a']",
+            r"scenario 1 \(x\), step 1: a table is expected",
+        ),
+        (
+            "[[scenario]]\nname = 'x'\nscript = [{ sleep = 'a' }]",
+            "step 1: 'sleep' cannot be 'a'; it takes SECONDS",
+        ),
         ("[[scenario]]\nname = 'x'\nscript = [{ content = 'a' }]", "step 1: 'node' is missing"),
-        ("[[scenario]]\nname = 'x'\nswitches = { content = 'both' }", "takes delta, cumulative; correct"),
+        (
+            "[[scenario]]\nname = 'x'\nswitches = { content = 'both' }",
+            "takes delta, cumulative; correct",
+        ),
         ("[[scenario]]\nname = 'x'\nswitches = { shape = 1 }", "no switch is called 'shape'"),
-        ("[[scenario]]\nname = 'x'\nfaults = { strat = [] }", "faults: 'strat' is not known here; use data, events"),
-        ("[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'x' }] }", "start fault 1: the kind of fault"),
-        ("[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'answer' }] }", "'status' is missing; add it"),
+        (
+            "[[scenario]]\nname = 'x'\nfaults = { strat = [] }",
+            "faults: 'strat' is not known here; use data, events",
+        ),
+        (
+            "[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'x' }] }",
+            "start fault 1: the kind of fault",
+        ),
+        (
+            "[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'answer' }] }",
+            "'status' is missing; add it",
+        ),
         (
             "[[scenario]]\nname = 'x'\nfaults = { events = [{ fault = 'cut', how = 'odd' }] }",
             "'how' cannot be 'odd'; it takes clean, torn",
         ),
-        ("[[scenario]]\nname = 'x'\noutput = { A = { '$file' = 'a', mode = 1 } }", "output A: 'mode' is not known"),
+        (
+            "[[scenario]]\nname = 'x'\noutput = { A = { '$file' = 'a', mode = 1 } }",
+            "output A: 'mode' is not known",
+        ),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, text: str, complaint: str) -> None:
@@ -114,8 +149,21 @@ RESULT = {
 }
 END = {"id": "n1", "status": "completed", "workflow_status": "completed"}
 LINES: list[dict[str, object]] = [
-    {**AT, "seq": 1, "ts": "2026-01-01T00:00:00.000Z", "run_id": "r", "type": "noxcli.started", "data": {}},
-    {"seq": 2, "ts": "2026-01-01T00:00:00.000Z", "type": "state", "data": {"status": "running"}, "redis_id": "1-0"},
+    {
+        **AT,
+        "seq": 1,
+        "ts": "2026-01-01T00:00:00.000Z",
+        "run_id": "r",
+        "type": "noxcli.started",
+        "data": {},
+    },
+    {
+        "seq": 2,
+        "ts": "2026-01-01T00:00:00.000Z",
+        "type": "state",
+        "data": {"status": "running"},
+        "redis_id": "1-0",
+    },
     {
         "seq": 3,
         "ts": "2026-01-01T00:00:20.000Z",
@@ -142,7 +190,10 @@ def test_a_recorded_run_is_served_again(api: Api, tmp_path: Path) -> None:
     played = api.sandbox.runs(WORKFLOW)[0]
     assert played.finished_at is not None
     assert (played.finished_at - played.created_at).total_seconds() >= 0.2, "it keeps its pace"
-    names = {node["id"]: node["name"] for node in api.get(f"/v1/workflows/{workflow}").json()["definition"]["nodes"]}
+    names = {
+        node["id"]: node["name"]
+        for node in api.get(f"/v1/workflows/{workflow}").json()["definition"]["nodes"]
+    }
     assert (names["n1"], names["n2"]) == ("Write", "n2")
 
 
@@ -155,7 +206,12 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
     ]
     run = api.start(api.sandbox.add(load_replay(_recorded(tmp_path, lines))))
 
-    assert [event["data"]["status"] for event in api.events(run)] == ["queued", "running", "running", "stopped"]
+    assert [event["data"]["status"] for event in api.events(run)] == [
+        "queued",
+        "running",
+        "running",
+        "stopped",
+    ]
     assert api.record(run)["status"] == "stopped"
 
 
@@ -164,10 +220,16 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
     [
         (b"{}", "line 1: not a recorded event"),
         (b"\xff", "not UTF-8"),
-        (b'{"type": "state", "data": ' + b"[" * 600 + b"]" * 600 + b"}", "nested deeper than 500 levels"),
+        (
+            b'{"type": "state", "data": ' + b"[" * 600 + b"]" * 600 + b"}",
+            "nested deeper than 500 levels",
+        ),
         (b'{"type": "state", "data": ' + b"[" * 20_000, "nested deeper than 500 levels"),
         (json.dumps({**AT, "type": "state", "data": {}}).encode(), "the recording is not complete"),
-        (json.dumps({**AT, "type": "state", "data": {}, "ts": "noon"}).encode(), "not a recorded event .*'noon'"),
+        (
+            json.dumps({**AT, "type": "state", "data": {}, "ts": "noon"}).encode(),
+            "not a recorded event .*'noon'",
+        ),
     ],
 )
 def test_a_broken_recording_is_explained(tmp_path: Path, content: bytes, complaint: str) -> None:

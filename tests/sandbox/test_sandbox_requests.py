@@ -50,7 +50,9 @@ class TestRefusals:
             ({"input": {}, "workflow_version_id": "v1"}, ["body", "workflow_version_id"]),
         ],
     )
-    def test_a_bad_body_is_422_and_starts_nothing(self, api: Api, body: Any, loc: list[str]) -> None:
+    def test_a_bad_body_is_422_and_starts_nothing(
+        self, api: Api, body: Any, loc: list[str]
+    ) -> None:
         workflow = api.plays()
         answer = api.post(f"/v1/workflows/{workflow}/runs", body)
 
@@ -64,10 +66,18 @@ class TestRefusals:
         url = f"{api.sandbox.url}/v1/workflows/{api.plays()}/runs"
 
         assert api.session.post(url, timeout=HUNG).json()["detail"][0]["type"] == "missing"
-        assert api.session.post(url, data=b"{", timeout=HUNG).json()["detail"][0]["type"] == "json_invalid"
+        assert (
+            api.session.post(url, data=b"{", timeout=HUNG).json()["detail"][0]["type"]
+            == "json_invalid"
+        )
 
     def test_what_is_not_there_is_404_with_a_text(self, api: Api) -> None:
-        for path in (f"/v1/workflows/{MISSING}", f"/v1/runs/{MISSING}", f"/v1/runs/{MISSING}/events", "/v1/nothing"):
+        for path in (
+            f"/v1/workflows/{MISSING}",
+            f"/v1/runs/{MISSING}",
+            f"/v1/runs/{MISSING}/events",
+            "/v1/nothing",
+        ):
             answer = api.get(path)
             assert (answer.status_code, type(answer.json()["detail"])) == (404, str)
         assert api.delete("/v1/workflows").status_code == 405
@@ -103,7 +113,9 @@ class TestWorkflows:
     def test_the_node_catalogue_knows_every_type_in_use(self, api: Api) -> None:
         api.plays(nodes=[Node("A", "QuantumNode")])
 
-        assert {"InputNode", "OutputNode", "QuantumNode"} <= {node["type"] for node in api.get("/v1/nodes").json()}
+        assert {"InputNode", "OutputNode", "QuantumNode"} <= {
+            node["type"] for node in api.get("/v1/nodes").json()
+        }
 
     def test_a_scenario_is_found_by_id_and_by_name(self, api: Api) -> None:
         workflow = api.plays("by-name")
@@ -129,7 +141,9 @@ def test_a_client_of_an_ending_sandbox_is_cut_off() -> None:
         with suppress(OSError):
             while True:
                 clients.append(socket.create_connection(("127.0.0.1", port), timeout=HUNG))
-                clients[-1].sendall(b"POST /v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")  # no body
+                clients[-1].sendall(
+                    b"POST /v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+                )  # no body
                 time.sleep(0.001)
 
     for _ in range(2):

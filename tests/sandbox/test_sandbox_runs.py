@@ -13,11 +13,20 @@ SLOW = node_runs("Think", seconds=1000)
 
 def test_a_run_is_queued_and_in_the_end_completed(api: Api) -> None:
     run = api.start(api.plays(output={"Answer": "42"}), {"anything": [1, None]})
-    assert (run["status"], run["progress"], run["input"], run["output"]) == ("queued", 0, {"anything": [1, None]}, {})
+    assert (run["status"], run["progress"], run["input"], run["output"]) == (
+        "queued",
+        0,
+        {"anything": [1, None]},
+        {},
+    )
     assert (run["finished_at"], run["created_at"][-1]) == (None, "Z")
 
     record = api.finished(run)
-    assert (record["status"], record["progress"], record["output"]) == ("completed", 100, {"Answer": "42"})
+    assert (record["status"], record["progress"], record["output"]) == (
+        "completed",
+        100,
+        {"Answer": "42"},
+    )
     assert record["finished_at"] >= record["created_at"]
     assert record["progress_details"]["remaining_nodes"] == []
 
@@ -57,7 +66,10 @@ def test_outputs_are_keyed_by_ids_on_demand(api: Api) -> None:
     (node,) = api.sandbox.runs(workflow)[0].workflow.graph.outputs
 
     assert api.record(run, use_output_ids="true")["output"] == {node.id: "x"}
-    assert api.record(run, use_output_ids="maybe")["detail"][0]["loc"] == ["query", "use_output_ids"]
+    assert api.record(run, use_output_ids="maybe")["detail"][0]["loc"] == [
+        "query",
+        "use_output_ids",
+    ]
 
 
 @pytest.mark.parametrize("status", [408, 504, 200])
@@ -77,7 +89,9 @@ def looked_up(api: Api, **switches: Any) -> Any:
     return api.get(f"/v1/runs/{run['id']}")
 
 
-@pytest.mark.parametrize(("switch", "output"), [("null", None), ("empty", {}), ("whole", {"Answer": "yes"})])
+@pytest.mark.parametrize(
+    ("switch", "output"), [("null", None), ("empty", {}), ("whole", {"Answer": "yes"})]
+)
 def test_the_look_up_may_carry_an_output(api: Api, switch: str, output: Any) -> None:
     assert looked_up(api, look_up_output=switch).json()["output"] == output
     assert "output" not in looked_up(api).json()

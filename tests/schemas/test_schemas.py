@@ -35,13 +35,18 @@ def test_without_a_name_they_are_listed(noxcli: Noxcli) -> None:
 
 def test_a_name_that_is_none_is_told_with_the_nearest(noxcli: Noxcli) -> None:
     result = noxcli("schema", "resultt")
-    assert (result.code, result.err) == (2, "noxcli: there is no schema named 'resultt'; did you mean result?\n")
+    assert (result.code, result.err) == (
+        2,
+        "noxcli: there is no schema named 'resultt'; did you mean result?\n",
+    )
 
 
 def test_the_words_of_the_schema_are_those_of_the_code() -> None:
     definitions = schema_named("result")["$defs"]
     assert definitions["error"]["properties"]["phase"]["enum"] == [str(phase) for phase in Phase]
-    assert set(definitions["stream"]["properties"]["continuity"]["enum"]) == {str(label) for label in Continuity}
+    assert set(definitions["stream"]["properties"]["continuity"]["enum"]) == {
+        str(label) for label in Continuity
+    }
     assert max(ExitCode) <= schema_named("result")["properties"]["exit_code"]["maximum"]
 
 
@@ -52,7 +57,14 @@ def a_result(noxcli: Noxcli, workflow: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"ok": "yes"}, {"exit_code": 256}, {"run": {"id": "x"}}, {"stream": None}, {"unheard_of": 1}, {"files": [{}]}],
+    [
+        {"ok": "yes"},
+        {"exit_code": 256},
+        {"run": {"id": "x"}},
+        {"stream": None},
+        {"unheard_of": 1},
+        {"files": [{}]},
+    ],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_wrong_document_does_not_pass(noxcli: Noxcli, plays: Any, wrong: dict[str, Any]) -> None:

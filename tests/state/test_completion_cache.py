@@ -22,7 +22,9 @@ def noted(noxcli: Noxcli, kind: str) -> list[str]:
     """The words of that kind, at any server."""
     names = cache_of(noxcli) / "names"
     lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
-    return [rest for line in lines for head, _, rest in [line.partition("\t")] if head.endswith(kind)]
+    return [
+        rest for line in lines for head, _, rest in [line.partition("\t")] if head.endswith(kind)
+    ]
 
 
 def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli) -> None:
@@ -36,10 +38,16 @@ def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli) -> None:
     assert "a value of mine" not in path.read_text()
 
 
-@pytest.mark.parametrize("argv", [["inputs"], ["run", "--dry-run", "nope=1"]], ids=["inputs", "a run with a typo"])
+@pytest.mark.parametrize(
+    "argv", [["inputs"], ["run", "--dry-run", "nope=1"]], ids=["inputs", "a run with a typo"]
+)
 def test_reading_a_definition_is_enough(noxcli: Noxcli, plays: Any, argv: list[str]) -> None:
     verb, *rest = argv
-    nodes = [input_node("a:b"), input_node("N", type="int"), Node("doc", "FileInputNode", {"label": "Doc"})]
+    nodes = [
+        input_node("a:b"),
+        input_node("N", type="int"),
+        Node("doc", "FileInputNode", {"label": "Doc"}),
+    ]
     workflow = plays(nodes=[*nodes, input_node("-x"), input_node("two\nlines")])
 
     noxcli(verb, workflow, *rest)
@@ -80,7 +88,9 @@ def test_a_name_that_cannot_be_typed_is_its_id(tmp_path: Path, name: str, word: 
 
 
 def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
-    at(tmp_path).save_workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("w\n3", "odd")])
+    at(tmp_path).save_workflows(
+        [Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("w\n3", "odd")]
+    )
 
     assert only(tmp_path).read_text() == "x workflow\tw-1\tw-1\nx workflow\tw-2\tw-2\n"
 
@@ -92,7 +102,9 @@ def test_an_id_that_cannot_be_typed_is_left_out(tmp_path: Path) -> None:
 
 
 def test_it_stays_small(tmp_path: Path) -> None:
-    at(tmp_path).save_workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MAX_WORDS + 10)])
+    at(tmp_path).save_workflows(
+        [Workflow(f"w-{number}", f"name {number}") for number in range(MAX_WORDS + 10)]
+    )
     assert only(tmp_path).read_text().count("\n") == MAX_WORDS
 
     nodes = [InputNode(f"n-{number}", f"Question {number}", "str") for number in range(1000)]
@@ -106,7 +118,13 @@ def test_it_stays_small(tmp_path: Path) -> None:
 def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    result = noxcli("run", "demo", "User Input=x", "--quiet", environ={"NOXCLI_CACHE_DIR": str(tmp_path / "file")})
+    result = noxcli(
+        "run",
+        "demo",
+        "User Input=x",
+        "--quiet",
+        environ={"NOXCLI_CACHE_DIR": str(tmp_path / "file")},
+    )
 
     assert (result.code, result.err) == (0, "")
 
@@ -136,7 +154,9 @@ def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_p
 
 def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
     for number in range(NOTED_RUNS + 10):
-        at(tmp_path).save_run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "demo")
+        at(tmp_path).save_run(
+            Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "demo"
+        )
 
     runs = [line.split("\t")[1] for line in only(tmp_path).read_text().splitlines()]
     assert runs == [f"r-{number}" for number in range(9, NOTED_RUNS + 10)]

@@ -25,7 +25,11 @@ def workflow(noxcli: Noxcli, plays: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "place", "line"),
     [
-        ("noxcli.batch", "batch/batch.jsonl", "batch {workflow} rows.jsonl --output-dir batch --resume"),
+        (
+            "noxcli.batch",
+            "batch/batch.jsonl",
+            "batch {workflow} rows.jsonl --output-dir batch --resume",
+        ),
         ("noxcli.batch", "batch/batch.jsonl", "batch {workflow} rows.jsonl --output-dir batch"),
         ("noxcli.batch", "batch/batch.jsonl", "results batch"),
         ("noxcli.state", "run.state", "stop --state-file run.state"),
@@ -37,30 +41,44 @@ def test_what_a_later_noxcli_wrote_is_refused_and_left_alone(
 ) -> None:
     started = sandbox.runs(workflow)
     path = Path(place.format(run=started[-1].id))
-    later = path.read_text().replace(f"{name}/1", f"{name}/2").replace('"workflow_id"', '"workflow"')
+    later = (
+        path.read_text().replace(f"{name}/1", f"{name}/2").replace('"workflow_id"', '"workflow"')
+    )
     path.write_text(later)  # with other fields, as a later version may have
     done = noxcli(*line.format(workflow=workflow).split())
     assert (done.code, done.out) == (2, b""), done.err
     [told] = done.err.splitlines()
     assert told.startswith("noxcli: a newer noxcli wrote ")
-    assert f"{path}: it has version {name}/2, and this noxcli reads up to {name}/1; upgrade noxcli" in told
+    assert (
+        f"{path}: it has version {name}/2, and this noxcli reads up to {name}/1; upgrade noxcli"
+        in told
+    )
     assert path.read_text() == later
     assert len(sandbox.runs(workflow)) == len(started)
     path.unlink()  # it fits no schema of this version
 
 
-def test_a_run_of_a_later_noxcli_is_found_by_its_id(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_a_run_of_a_later_noxcli_is_found_by_its_id(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     """Only @last needs the file: an id can be looked up on the server."""
     run = sandbox.runs(workflow)[-1].id
-    Path(f"state/{run}.json").write_text(json.dumps({"schema": "noxcli.state/2", "base_url": sandbox.url}))
+    Path(f"state/{run}.json").write_text(
+        json.dumps({"schema": "noxcli.state/2", "base_url": sandbox.url})
+    )
     assert noxcli("wait", run).text == f"{run}\tcompleted\n"
 
 
-def test_a_run_whose_file_is_damaged_is_not_the_last(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+def test_a_run_whose_file_is_damaged_is_not_the_last(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
     last = sandbox.runs(workflow)[-1].id
     earlier = noxcli("wait", "@last").text
     assert earlier.startswith(last)
     path = Path(f"state/{last}.json")
-    for damaged in ('{"base_url": "x"', json.dumps({**json.loads(path.read_text()), "secret_inputs": 7})):
+    for damaged in (
+        '{"base_url": "x"',
+        json.dumps({**json.loads(path.read_text()), "secret_inputs": 7}),
+    ):
         path.write_text(damaged)
         assert noxcli("wait", "@last").code == 5

@@ -19,7 +19,9 @@ from tests.conftest import Noxcli
 from tests.process import HUNG, environment, printed_by, running
 
 
-def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_last_is_the_run_that_was_started_last_at_this_address(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(output=lambda values: {"A": values.get("n", "-")})
     assert noxcli("fetch-output", "@last").code == 5
     for n in "123":
@@ -39,8 +41,17 @@ def test_a_refused_start_is_not_the_last_run(noxcli: Noxcli, plays: Any) -> None
     assert noxcli("wait", "@last").text == f"{last}\tcompleted\n"
 
 
-def test_no_value_and_no_key_is_written_and_nobody_else_can_read(noxcli: Noxcli, plays: Any) -> None:
-    noxcli("run", plays(output={"A": "hush-output"}), "k=hush-input", "--no-check", "--format", "ndjson")
+def test_no_value_and_no_key_is_written_and_nobody_else_can_read(
+    noxcli: Noxcli, plays: Any
+) -> None:
+    noxcli(
+        "run",
+        plays(output={"A": "hush-output"}),
+        "k=hush-input",
+        "--no-check",
+        "--format",
+        "ndjson",
+    )
     files = list(noxcli.state.iterdir())
     assert sorted(path.suffix for path in files) == [".cursor", ".json"]
     for path in files:
@@ -60,13 +71,20 @@ def test_resume_goes_on_where_stdout_was_left(noxcli: Noxcli, plays: Any, sandbo
     assert len(noxcli("stream", "@last", "--format", "ndjson").events) == len(first.events)
 
 
-def test_what_only_a_picture_showed_is_not_counted_as_read(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+def test_what_only_a_picture_showed_is_not_counted_as_read(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
     workflow = plays(script=[Emit("Write", f"{n} ") for n in range(20)], output={"A": "x"})
     noxcli("run", workflow)
-    assert noxcli("stream", "@last", "--resume", "--format", "ndjson").events == sandbox.runs(workflow)[0].events
+    assert (
+        noxcli("stream", "@last", "--resume", "--format", "ndjson").events
+        == sandbox.runs(workflow)[0].events
+    )
 
 
-@pytest.mark.parametrize("seed", [0, 2, 4, *(pytest.param(seed, marks=pytest.mark.wide) for seed in (1, 3, 5))])
+@pytest.mark.parametrize(
+    "seed", [0, 2, 4, *(pytest.param(seed, marks=pytest.mark.wide) for seed in (1, 3, 5))]
+)
 def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, seed: int) -> None:
     """Nothing is lost. Only what was written at the moment of the kill, before its position was, comes again."""
     lines, killed = list[bytes](), threading.Event()
@@ -86,12 +104,23 @@ def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, seed
         process.kill()
         out = b"".join(lines) + process.stdout.read()
     killed.set()
-    with running("stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env) as process:
+    with running(
+        "stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env
+    ) as process:
         rest, err = process.communicate(timeout=HUNG)
     assert process.returncode == 0, err
-    first, second = positions(out[: out.rindex(b"\n")]), positions(rest)  # without a line that it cut off
-    again = next(count for count in range(len(second), -1, -1) if first[len(first) - count :] == second[:count])
-    assert first + second[again:] == [event["redisId"] for event in sandbox.runs(workflow)[0].events]
+    first, second = (
+        positions(out[: out.rindex(b"\n")]),
+        positions(rest),
+    )  # without a line that it cut off
+    again = next(
+        count
+        for count in range(len(second), -1, -1)
+        if first[len(first) - count :] == second[:count]
+    )
+    assert first + second[again:] == [
+        event["redisId"] for event in sandbox.runs(workflow)[0].events
+    ]
     assert again <= 4, "a burst"
 
 
@@ -101,8 +130,12 @@ def positions(out: bytes) -> list[str]:
     return [event["redis_id"] for event in events if not event["type"].startswith("noxcli.")]
 
 
-@pytest.mark.parametrize(("damage", "code"), [("missing", 0), ("file", 2), ("garbage", 5), ("read-only", 5)])
-def test_a_journal_that_is_no_use_fails_nothing(noxcli: Noxcli, plays: Any, damage: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("damage", "code"), [("missing", 0), ("file", 2), ("garbage", 5), ("read-only", 5)]
+)
+def test_a_journal_that_is_no_use_fails_nothing(
+    noxcli: Noxcli, plays: Any, damage: str, code: int
+) -> None:
     state = noxcli.state
     workflow = plays(script=[Emit("Write", "hi")], output={"A": "x"})
     if damage == "file":
@@ -187,8 +220,17 @@ def test_the_last_two_positions_are_kept_whatever_their_length(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("content", "positions"),
-    [('"7-0"', []), ('["7-0"]', ["7-0"]), ('["", 7, "7-0"]', ["7-0"]), ("7", []), ("{", []), ("", [])],
+    [
+        ('"7-0"', []),
+        ('["7-0"]', ["7-0"]),
+        ('["", 7, "7-0"]', ["7-0"]),
+        ("7", []),
+        ("{", []),
+        ("", []),
+    ],
 )
-def test_a_damaged_cursor_counts_as_none(tmp_path: Path, content: str, positions: list[str]) -> None:
+def test_a_damaged_cursor_counts_as_none(
+    tmp_path: Path, content: str, positions: list[str]
+) -> None:
     (tmp_path / "run.cursor").write_text(content.ljust(512))
     assert list(History({"NOXCLI_STATE_DIR": str(tmp_path)}).read_positions("run")) == positions

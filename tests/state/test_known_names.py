@@ -63,7 +63,9 @@ def test_keys_are_those_of_the_workflow_on_the_line(cache: Path, words: list[str
     assert offered(cache, "output", *words, "--raw", "") == ["Answer", "n-9"]
 
 
-@pytest.mark.parametrize("words", [["run"], ["run", "demo"], ["stream", "r-0"], ["run", "other"], ["run", "../w-1"]])
+@pytest.mark.parametrize(
+    "words", [["run"], ["run", "demo"], ["stream", "r-0"], ["run", "other"], ["run", "../w-1"]]
+)
 def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> None:
     started(cache, "r-0", workflow_id="w-2")
     assert offered(cache, "input", *words, "") == offered(cache, "output", *words, "") == []
@@ -75,7 +77,15 @@ def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> 
         ([], {}, "default"),
         (["--base-url", OTHER_URL], {}, "other"),
         ([f"--base-url={OTHER_URL}//"], {"NOXUS_BACKEND_URL": "http://x"}, "other"),
-        ([], {"NOXCLI_BASE_URL": OTHER_URL, "NOXUS_BACKEND_URL": "http://x", "NOXCLI_PROFILE": "mine"}, "other"),
+        (
+            [],
+            {
+                "NOXCLI_BASE_URL": OTHER_URL,
+                "NOXUS_BACKEND_URL": "http://x",
+                "NOXCLI_PROFILE": "mine",
+            },
+            "other",
+        ),
         (["--profile", "mine"], {"NOXUS_BACKEND_URL": OTHER_URL}, "other"),
         (["--profile", "mine"], {}, "mine"),
         ([], {"NOXCLI_PROFILE": "mine"}, "mine"),
@@ -89,11 +99,19 @@ def test_names_are_of_the_server_that_the_command_would_ask(
     known(tmp_path, OTHER_URL).save_workflows([Workflow("w-1", "other")])
     known(tmp_path, profile="mine").save_workflows([Workflow("w-1", "mine")])
 
-    assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == ([server] if server else [])
+    assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == (
+        [server] if server else []
+    )
 
 
-def test_profiles_are_those_of_the_config_file(noxcli: Noxcli, tmp_path: Path, plays: Any, sandbox: Sandbox) -> None:
-    environ = {"NOXCLI_CONFIG": str(tmp_path / "config.toml"), "NOXUS_BACKEND_URL": "", "NOXUS_API_KEY": sandbox.key}
+def test_profiles_are_those_of_the_config_file(
+    noxcli: Noxcli, tmp_path: Path, plays: Any, sandbox: Sandbox
+) -> None:
+    environ = {
+        "NOXCLI_CONFIG": str(tmp_path / "config.toml"),
+        "NOXUS_BACKEND_URL": "",
+        "NOXUS_API_KEY": sandbox.key,
+    }
     Path(environ["NOXCLI_CONFIG"]).write_text(
         f'default_profile = "a"\n[profile.a]\nbase_url = "{sandbox.url}"\n[profile."--b"]\n[profile.c]\nbase_url = 3\n'
     )
@@ -107,10 +125,22 @@ def test_profiles_are_those_of_the_config_file(noxcli: Noxcli, tmp_path: Path, p
 
 def test_a_file_that_noxcli_did_not_write_is_only_words(tmp_path: Path) -> None:
     run = b" run"
-    lines = [b"profile", b"profile\tp", b"no tab", b"", run + b"\tr\x1b[31m\tw", run + b"\t\t", b"\xff\xfe"]
+    lines = [
+        b"profile",
+        b"profile\tp",
+        b"no tab",
+        b"",
+        run + b"\tr\x1b[31m\tw",
+        run + b"\t\t",
+        b"\xff\xfe",
+    ]
     (tmp_path / "names").write_bytes(b"\n".join(lines))
 
-    assert offered(tmp_path, "workflow", "run", "") == offered(tmp_path, "workflow", "run", "--profile", "p", "") == []
+    assert (
+        offered(tmp_path, "workflow", "run", "")
+        == offered(tmp_path, "workflow", "run", "--profile", "p", "")
+        == []
+    )
     assert offered(tmp_path, "profile", "run", "") == ["p"]
     assert offered(tmp_path, "run", "wait", "") == [LAST]
 

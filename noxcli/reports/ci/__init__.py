@@ -34,9 +34,15 @@ class BatchReport:
     @property
     def verdict(self) -> str:
         """The verdict in a word or two."""
-        if self.exit_code == ExitCode.OK and (self.rows or not self.compares):  # a dry run compares none
+        if self.exit_code == ExitCode.OK and (
+            self.rows or not self.compares
+        ):  # a dry run compares none
             return "passed"
-        return "failed" if self.exit_code == ExitCode.NOT_AS_ASSERTED or not self.compares else "not judged"
+        return (
+            "failed"
+            if self.exit_code == ExitCode.NOT_AS_ASSERTED or not self.compares
+            else "not judged"
+        )
 
     @property
     def compares(self) -> bool:

@@ -34,33 +34,53 @@ class GitHub:
         """Report the run's id as soon as it is known."""
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
 
-    def report_end(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> None:
+    def report_end(
+        self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None
+    ) -> None:
         """Report every ending."""
         results = {"exit_code": str(int(exit_code))}
         if len(ended) == 1:
             document = ended[0].document
             if run := document["run"]:
-                results = {"run_id": run["id"], "workflow_id": run["workflow_id"], "status": run["status"], **results}
+                results = {
+                    "run_id": run["id"],
+                    "workflow_id": run["workflow_id"],
+                    "status": run["status"],
+                    **results,
+                }
             if output_dir is not None and document["files"]:
                 results["outputs_path"] = output_dir
             # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
-            whole = document["complete"] and not any(value.is_text for value in find_remote(document["output"]))
+            whole = document["complete"] and not any(
+                value.is_text for value in find_remote(document["output"])
+            )
             output = to_json(document["output"]) if whole else ""
             if output and len(output.encode()) <= MAX_STEP_OUTPUT:
                 results["output"] = output
         self._set_outputs(results)
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask))
-        self._annotate([(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
+        self._annotate(
+            [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]]
+        )
 
     def report_batch(self, ended: BatchReport) -> None:
         """Report how a batch ended, instead of its single runs."""
         classes = {words: count for count, words in ended.became} if ended.compares else {}
-        counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
+        counted = {
+            "rows": ended.rows,
+            "completed": ended.completed,
+            **classes,
+            "exit_code": int(ended.exit_code),
+        }
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask))
         if ended.exit_code:
             messages = () if ended.compares else ended.trouble
-            lines = [ended.reason, *(f"{row.name}: {row.what()}" for row in ended.broken), *messages]
+            lines = [
+                ended.reason,
+                *(f"{row.name}: {row.what()}" for row in ended.broken),
+                *messages,
+            ]
             self._annotate([(f"noxcli {ended.command}", line) for line in lines])
 
     def _annotate(self, notes: Sequence[tuple[str, str]]) -> None:
@@ -75,8 +95,13 @@ class GitHub:
     def _set_outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs; no value can end one, since the delimiter can't be guessed."""
         delimiter = f"noxcli_{os.urandom(16).hex()}"
-        masked = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
-        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in masked.items())
+        masked = {
+            name: value if name == "output" else self._terminal.mask(value)
+            for name, value in values.items()
+        }
+        text = "".join(
+            f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in masked.items()
+        )
         self._append("GITHUB_OUTPUT", text)
 
     def _append(self, variable: str, text: str) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from noxcli.reports.row_pair import RowPair
 
 MAX_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
-EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
+EXCERPT, AROUND = (
+    2000,
+    60,
+)  # characters of a text for which there is no room, and around a change in it
 MAX_BLOCK = 1000  # characters of an output
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
@@ -63,10 +66,19 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     room.add(page.tag("h3", f"noxcli {ended.command} {ended.verdict}: {ended.heading}"))
     room.add(_table(page, ((term, _code(page, text, REASON_WIDTH)) for term, text in facts)))
     if not ended.compares:  # whose heading has the counts
-        room.add(_table(page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")))
-    shown = sum(room.add(*_broken(page, row)) or room.add(*_broken(page, row, EXCERPT)) for row in ended.broken)
+        room.add(
+            _table(
+                page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")
+            )
+        )
+    shown = sum(
+        room.add(*_broken(page, row)) or room.add(*_broken(page, row, EXCERPT))
+        for row in ended.broken
+    )
     shown += sum(room.add(page.tag("p", _code(page, line, REASON_WIDTH))) for line in ended.trouble)
-    return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
+    return room.text + (
+        f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else ""
+    )
 
 
 def _broken(page: Page, row: "RowPair", most: int = MAX_PAGE) -> Iterator[Html]:
@@ -75,7 +87,13 @@ def _broken(page: Page, row: "RowPair", most: int = MAX_PAGE) -> Iterator[Html]:
     In a paragraph, unlike in a `<pre>`, long lines are not cut off.
     """
     inputs = [" ", _code(page, row.first_input)] if row.first_input else []
-    yield page.tag("p", page.tag("b", _code(page, row.name)), *inputs, ": ", _code(page, row.what(), REASON_WIDTH))
+    yield page.tag(
+        "p",
+        page.tag("b", _code(page, row.name)),
+        *inputs,
+        ": ",
+        _code(page, row.what(), REASON_WIDTH),
+    )
     for key, pieces in row.differences():
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
@@ -89,7 +107,9 @@ def _run(page: Page, one: EndedRun) -> Iterator[Html]:
     about = [", run ", _code(page, run["id"]), " ", _status(page, run["status"])] if run else []
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
     yield page.tag("h3", f"noxcli: {one.words}")
-    yield page.tag("p", _code(page, one.name), *about, f"{took}, exit code {one.document['exit_code']}")
+    yield page.tag(
+        "p", _code(page, one.name), *about, f"{took}, exit code {one.document['exit_code']}"
+    )
     if one.reason:
         yield page.tag("p", _code(page, one.reason, REASON_WIDTH))
     if run and run["status"] not in FINAL_STATUSES:
@@ -106,7 +126,11 @@ def _run(page: Page, one: EndedRun) -> Iterator[Html]:
         begun = page.lines(page.begun(text, MAX_BLOCK))
         yield page.tag("p", _code(page, key))
         block = page.tag("pre", page.tag("code", begun, "…" if more else None))
-        yield page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")]) if more else block
+        yield (
+            page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")])
+            if more
+            else block
+        )
 
 
 def _table(page: Page, rows: Iterable[Iterable[Any]], head: Sequence[str] = ()) -> Html:

@@ -85,7 +85,9 @@ class _Count:
             self.reasons.count(row)
 
 
-def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]]) -> Iterator[bytes]:
+def rows_page(
+    page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]]
+) -> Iterator[bytes]:
     """Yield the page; `rows` yields lines of `batch` or `results`, and is called twice.
 
     A row may have a `folder` with its files, as a path.
@@ -93,17 +95,29 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultL
     count = _Count()
     for row in rows():
         count.add(row)
-    rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
-    passes, words = about.verdict or (not count.bad, headline_of(count.codes, count.rows, count.word[:-1]))
+    rules = parts.rules_of_choice(
+        {**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"}
+    )
+    passes, words = about.verdict or (
+        not count.bad,
+        headline_of(count.codes, count.rows, count.word[:-1]),
+    )
     body = _body(page, about, rows, count, "good" if passes else "bad", words)
     return page.whole(f"{count.workflow or about.source} — {words}", body, rules)
 
 
 def _body(
-    page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]], count: _Count, tone: str, verdict: str
+    page: Page,
+    about: BatchAbout,
+    rows: Callable[[], Iterable[ResultLine]],
+    count: _Count,
+    tone: str,
+    verdict: str,
 ) -> Iterator[Html]:
     when = [show_moment(count.began)] if count.began is not None else []
-    if count.began is not None and count.ended is not None:  # from the first start to the last end, by the server
+    if (
+        count.began is not None and count.ended is not None
+    ):  # from the first start to the last end, by the server
         when.append(f"in {show_took((count.ended - count.began).total_seconds())}")
     yield parts.verdict(
         page,
@@ -122,7 +136,9 @@ def _body(
     if took := sorted(count.took):
         yield page.heading("Durations", amount(len(took), "row"))
         at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
-        yield parts.facts(page, ((term, show_took(within(took, share), took[-1])) for term, share in at))
+        yield parts.facts(
+            page, ((term, show_took(within(took, share), took[-1])) for term, share in at)
+        )
     yield page.heading("Details")
     yield parts.facts(page, [("File", about.source), *about.facts])
 
@@ -134,7 +150,9 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     yield page.heading("Reasons", amount(count.bad, "row"))
     lines = []
     for reason in ranked[:MAX_REASONS]:
-        links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows)
+        links = page.joined(
+            page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows
+        )
         more = " …" if reason.count > len(reason.rows) else None
         where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
         shared = page.tag("div", page.bdi(reason.shared, 600), where)

@@ -47,7 +47,10 @@ def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     summary = summary_of(
         page,
         page.joined([place_of(row), " ", page.bdi(row["id"] or "", MAX_ID)]),
-        [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
+        [
+            cell_of(page, inputs, columns.input, width),
+            cell_of(page, outputs, columns.output, width),
+        ],
         status_of(code),
         "" if took is None else show_took(took, columns.longest),
         None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * MAX_ID)),
@@ -55,10 +58,14 @@ def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     within = fair_share((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": row["columns"] or {}, "Outputs": outputs}
     body = page.tag("div", *_unfolded(page, row, named, within)) if within >= MIN_TEXT else None
-    return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")
+    return page.tag(
+        "details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}"
+    )
 
 
-def _unfolded(page: Page, row: ResultLine, named: Mapping[str, Mapping[str, Any]], within: int) -> Iterator[Html]:
+def _unfolded(
+    page: Page, row: ResultLine, named: Mapping[str, Mapping[str, Any]], within: int
+) -> Iterator[Html]:
     """Yield what a row unfolds to, with a limited number of characters of each text."""
     result = row["result"]
     if checks := result.get("assertions"):
@@ -80,19 +87,32 @@ def texts_of(row: ResultLine) -> list[str]:
     named = (row["input"] or {}, row["columns"] or {}, by_name(result["output"]))
     texts = [value for values in named for value in values.values()]
     for each in result.get("assertions", ()):
-        texts += [text for key in ("name", "message", "diff") if (text := each.get(key)) is not None]
+        texts += [
+            text for key in ("name", "message", "diff") if (text := each.get(key)) is not None
+        ]
     return list(map(as_text, [*texts, reason_in(result)]))
 
 
 def head_of(page: Page, words: Iterable[str]) -> Html:
     """Return the line above all rows."""
-    return page.tag("div", *(page.tag("span", page.bdi(each, MAX_ID)) for each in words), class_="head")
+    return page.tag(
+        "div", *(page.tag("span", page.bdi(each, MAX_ID)) for each in words), class_="head"
+    )
 
 
-def summary_of(page: Page, name: Html, cells: Iterable[Html], status: str, took: str, why: Html | None) -> Html:
+def summary_of(
+    page: Page, name: Html, cells: Iterable[Html], status: str, took: str, why: Html | None
+) -> Html:
     """Return the line of a row; `why` is below it."""
     last = page.tag("p", why) if why is not None else None
-    return page.tag("summary", page.tag("b", name), *cells, page.tag("span", status), page.tag("span", took), last)
+    return page.tag(
+        "summary",
+        page.tag("b", name),
+        *cells,
+        page.tag("span", status),
+        page.tag("span", took),
+        last,
+    )
 
 
 def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> Html:

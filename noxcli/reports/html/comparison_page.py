@@ -38,11 +38,17 @@ TONES = {
 }
 
 
-def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[bytes]:
+def comparison_page(
+    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]
+) -> Iterator[bytes]:
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
     headline = worse_headline(totals)
     counts = [*([(headline, "bad")] if headline else [])]
-    counts += [(change.counted(count), TONES[change]) for change in RowClass if (count := totals["classes"][change])]
+    counts += [
+        (change.counted(count), TONES[change])
+        for change in RowClass
+        if (count := totals["classes"][change])
+    ]
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
     title = f"{name} — {', '.join(words for words, _ in counts) or 'no rows'}"
@@ -50,19 +56,36 @@ def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPa
 
 
 def _body(
-    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], name: str, counts: Sequence[tuple[str, str]]
+    page: Page,
+    totals: Mapping[str, Any],
+    pairs: Iterable[RowPair],
+    name: str,
+    counts: Sequence[tuple[str, str]],
 ) -> Iterator[Html]:
-    heading = page.joined(page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts) or "no rows"
+    heading = (
+        page.joined(
+            page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts
+        )
+        or "no rows"
+    )
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
     yield parts.facts(
-        page, [("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"), *compared_facts(totals)]
+        page,
+        [
+            ("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"),
+            *compared_facts(totals),
+        ],
     )
     yield from _rows(page, totals, pairs)
 
 
 def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[Html]:
-    counts = {change: count for change in RowClass if (count := totals["classes"][change]) and change != RowClass.SAME}
+    counts = {
+        change: count
+        for change in RowClass
+        if (count := totals["classes"][change]) and change != RowClass.SAME
+    }
     if not (listed := sum(counts.values())):
         return
     yield page.heading("Rows that differ", f"{listed:,}")
@@ -70,7 +93,9 @@ def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> It
     yield parts.choice(page, [("all", f"All {listed:,}"), *named], "all")
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
     whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"][RowClass.BROKEN]))
-    yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
+    yield Html(
+        f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}'
+    )
     shown, remaining = 0, MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
         row = _pair(page, pair, whole if pair.change is RowClass.BROKEN else most)
@@ -82,7 +107,9 @@ def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> It
     yield Html("</div>")
     if shown < listed:
         verb = "compare" if totals["gate"] is None else "gate"
-        yield page.dim(f"{listed - shown:,} more rows are not on this page; noxcli {verb} lists them all.")
+        yield page.dim(
+            f"{listed - shown:,} more rows are not on this page; noxcli {verb} lists them all."
+        )
 
 
 def _text_of_each(room: int, rows: int) -> int:
@@ -98,23 +125,36 @@ def _pair(page: Page, pair: RowPair, most: int) -> Html:
     summary = summary_of(
         page,
         page.bdi(pair.name, MAX_ID),
-        [cell_of(page, inputs, first, width), page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width)))],
+        [
+            cell_of(page, inputs, first, width),
+            page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width))),
+        ],
         str(pair.change),
         " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
         None if pair.change is RowClass.CHANGED else page.peek(pair.what(), width),
     )
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
-    place = f"r{pair.row}" if pair.base else f"n{pair.row}"  # both sides may have a row of this number
-    return page.tag("details", summary, body, id=place, class_=f"{pair.change} {TONES[pair.change]}")
+    place = (
+        f"r{pair.row}" if pair.base else f"n{pair.row}"
+    )  # both sides may have a row of this number
+    return page.tag(
+        "details", summary, body, id=place, class_=f"{pair.change} {TONES[pair.change]}"
+    )
 
 
 def _unfolded(
-    page: Page, pair: RowPair, inputs: Mapping[str, Any], differences: Sequence[tuple[str, list[Piece]]], most: int
+    page: Page,
+    pair: RowPair,
+    inputs: Mapping[str, Any],
+    differences: Sequence[tuple[str, list[Piece]]],
+    most: int,
 ) -> Iterator[Html]:
     """Yield what a row unfolds to: what differs, inputs and kept columns, each repetition, and the runs."""
     for key, pieces in differences:
         yield _sides(page, key, pieces, most)
-    columns: Mapping[str, Any] = next((line["columns"] for line in (*pair.new, *pair.base) if line.get("columns")), {})
+    columns: Mapping[str, Any] = next(
+        (line["columns"] for line in (*pair.new, *pair.base) if line.get("columns")), {}
+    )
     for title, values in (("Inputs", inputs), ("Columns", columns)):
         if values:
             yield page.tag("h3", title)
@@ -130,17 +170,26 @@ def _unfolded(
                 yield from parts.values(page, by_name(result["output"]), most)
         ids = [str((line["result"]["run"] or {}).get("id") or "unknown") for line in lines]
         if ids:
-            yield page.tag("p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim")
+            yield page.tag(
+                "p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim"
+            )
 
 
 def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     """Return an output as it was, with what was removed, and as it is, with what was added; both whole if they fit."""
     shown, lengths = fitting(pieces, most // 4, most)
-    texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted]) for omitted in ("+", "-"))
+    texts = (
+        parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
+        for omitted in ("+", "-")
+    )
     return page.joined(
         [
             page.tag("h3", page.bdi(key, MIN_TEXT)),
-            page.tag("div", *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts), class_="sides"),
+            page.tag(
+                "div",
+                *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts),
+                class_="sides",
+            ),
             page.dim(f"{lengths.capitalize()}.") if lengths else None,
         ]
     )

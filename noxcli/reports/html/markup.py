@@ -22,7 +22,9 @@ HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
 MAX_TEXT = 200_000  # characters of one output, input or message
 MAX_COMMAND = 600  # characters of the command line in the footer
-MAX_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
+MAX_SEARCHED = (
+    4  # times the shown length is searched for secrets, since their replacements are shorter
+)
 
 
 class Html(str):
@@ -47,11 +49,14 @@ class Page:
     def tag(self, name: str, /, *content: Any, **attributes: Any) -> Html:
         """Return an element. `class_` is `class`, `aria_label` is `aria-label`; None and False are left out."""
         shown = "".join(
-            f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{self.text(value)}"')
+            f" {key.rstrip('_').replace('_', '-')}"
+            + ("" if value is True else f'="{self.text(value)}"')
             for key, value in attributes.items()
             if value is not None and value is not False
         )
-        return Html(f"<{name}{shown}>{self.joined(content)}" + ("" if name == "input" else f"</{name}>"))
+        return Html(
+            f"<{name}{shown}>{self.joined(content)}" + ("" if name == "input" else f"</{name}>")
+        )
 
     def joined(self, content: Iterable[Any]) -> Html:
         """Return everything that is not None side by side."""
@@ -61,7 +66,13 @@ class Page:
         """Return Html as it is, and anything else as one line of limited length."""
         if isinstance(value, Html):
             return value
-        return Html(escape(shorten(visible(self.mask(value if isinstance(value, str) else as_text(value))), width)))
+        return Html(
+            escape(
+                shorten(
+                    visible(self.mask(value if isinstance(value, str) else as_text(value))), width
+                )
+            )
+        )
 
     def bdi(self, value: Any, width: int = LINE_WIDTH) -> Html:
         """Return a line whose direction of writing has no effect on what is around it."""
@@ -75,17 +86,23 @@ class Page:
         """Return the beginning of a text or a JSON value, which may end within a secret."""
         return self.mask.torn(as_text(value)[: MAX_SEARCHED * most])[:most]
 
-    def block(self, value: Any, most: int = MAX_TEXT, draw: Callable[[str], Html] | None = None) -> Html:
+    def block(
+        self, value: Any, most: int = MAX_TEXT, draw: Callable[[str], Html] | None = None
+    ) -> Html:
         """Return the beginning of a text or a JSON value in its own lines, or as `draw` makes them of it."""
         text = as_text(value)
         begun = self.begun(text, most)
         shown = self.tag("pre", self.tag("bdi", (draw or self.lines)(begun)), tabindex=0)
-        more = f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
+        more = (
+            f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
+        )
         return self.joined([shown, more and self.dim(more)])
 
     def lines(self, text: str) -> Html:
         """Return a text in its own lines, which the mask has seen."""
-        return Html("\n".join(escape(visible(line, None), quote=False) for line in text.split("\n")))
+        return Html(
+            "\n".join(escape(visible(line, None), quote=False) for line in text.split("\n"))
+        )
 
     def dim(self, words: str) -> Html:
         """Return a remark."""
@@ -106,7 +123,10 @@ class Page:
 
     def whole(self, title: str, body: Iterable[Html], rules: str = "") -> Iterator[bytes]:
         """Yield the whole page. `rules` are added to its style."""
-        style, script = (HERE / "style.css").read_text("utf-8") + rules, (HERE / "script.js").read_text("utf-8")
+        style, script = (
+            (HERE / "style.css").read_text("utf-8") + rules,
+            (HERE / "script.js").read_text("utf-8"),
+        )
         policy = (
             f"default-src 'none'; style-src {_hash_of(style)}; script-src {_hash_of(script)}; "
             "img-src data:; base-uri 'none'; form-action 'none'"
@@ -123,7 +143,9 @@ class Page:
             yield f"{self.text(part)}\n".encode()
         when = f" on {show_moment(self.at)}" if self.at is not None else ""
         line = self.text(shlex.join(["noxcli", *self.argv]), MAX_COMMAND) if self.argv else None
-        footer = self.tag("footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line))
+        footer = self.tag(
+            "footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line)
+        )
         yield f"</main>\n{footer}\n<script>{script}</script>\n</body>\n</html>\n".encode()
 
 

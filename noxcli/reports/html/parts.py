@@ -22,12 +22,18 @@ MARKED = re.compile(r"(\[-.*?-\]|\{\+.*?\+\})", re.DOTALL)  # as `marked` writes
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
-def verdict(page: Page, tone: str, name: str, words: str | Html, when: Sequence[str], *lines: Html | None) -> Html:
+def verdict(
+    page: Page, tone: str, name: str, words: str | Html, when: Sequence[str], *lines: Html | None
+) -> Html:
     """Return the head of a page: the verdict on what is named, in one line with `when`; below it, why."""
     sign = page.tag("span", SIGNS[tone], class_="sign")
-    heading = page.tag("h1", sign, " ", page.bdi(name, MAX_NAME), " ", page.tag("span", words, class_="words"))
+    heading = page.tag(
+        "h1", sign, " ", page.bdi(name, MAX_NAME), " ", page.tag("span", words, class_="words")
+    )
     small = page.tag("p", page.bdi(" · ".join(when), 4 * MAX_NAME), class_="when") if when else None
-    return page.tag("header", page.tag("div", heading, small, class_="line"), *lines, class_=f"verdict {tone}")
+    return page.tag(
+        "header", page.tag("div", heading, small, class_="line"), *lines, class_=f"verdict {tone}"
+    )
 
 
 def tone_of(code: int) -> str:
@@ -39,7 +45,9 @@ def choice(page: Page, choices: Iterable[tuple[str, str]], first: str) -> Html:
     """Return buttons that choose which rows are shown, by name and words, without a script."""
     buttons: list[Html] = []
     for name, words in choices:
-        buttons.append(page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first))
+        buttons.append(
+            page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first)
+        )
         buttons.append(page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"))
     return page.tag("fieldset", *buttons, class_="filter", aria_label="Show rows by status")
 
@@ -47,7 +55,8 @@ def choice(page: Page, choices: Iterable[tuple[str, str]], first: str) -> Html:
 def rules_of_choice(hidden: Mapping[str, str]) -> str:
     """Return the style for such buttons, by name the selector of the rows that each of them hides."""
     return "".join(
-        f"body:has(#f{name}:checked) .rows>details{others}{{display:none}}" for name, others in hidden.items()
+        f"body:has(#f{name}:checked) .rows>details{others}{{display:none}}"
+        for name, others in hidden.items()
     )
 
 
@@ -62,18 +71,26 @@ def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
 
 def commands(page: Page, lines: Sequence[str]) -> Html:
     """Return command lines to copy."""
-    return page.tag("ul", *(page.tag("li", page.tag("code", line)) for line in lines), class_="commands")
+    return page.tag(
+        "ul", *(page.tag("li", page.tag("code", line)) for line in lines), class_="commands"
+    )
 
 
 def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = MAX_TEXT) -> Html:
     """Return what was asserted, the broken ones first; each text has a limited length."""
     lines: list[Html] = []
     for each in sorted(checks, key=lambda each: bool(each.get("holds"))):
-        tone, message, diff = "good" if each.get("holds") else "bad", each.get("message"), each.get("diff")
+        tone, message, diff = (
+            "good" if each.get("holds") else "bad",
+            each.get("message"),
+            each.get("diff"),
+        )
         name = page.tag("code", page.text(each.get("name"), most))
         more = page.tag("p", page.bdi(message, most)) if message else None
         block = page.block(diff, most, partial(_marked, page)) if diff else None
-        lines.append(page.tag("li", page.tag("b", SIGNS[tone]), " ", name, more, block, class_=tone))
+        lines.append(
+            page.tag("li", page.tag("b", SIGNS[tone]), " ", name, more, block, class_=tone)
+        )
     return page.tag("ul", *lines, class_="checks")
 
 
@@ -86,7 +103,10 @@ def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
 def _marked(page: Page, diff: str) -> Html:
     """Return the text of a word diff with its marks as colors."""
     parts = re.split(MARKED, diff)
-    return mark_pieces(page, ((part[1], part[2:-2]) if re.fullmatch(MARKED, part) else (" ", part) for part in parts))
+    return mark_pieces(
+        page,
+        ((part[1], part[2:-2]) if re.fullmatch(MARKED, part) else (" ", part) for part in parts),
+    )
 
 
 def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterator[Html]:
@@ -96,7 +116,11 @@ def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterat
     plain = {
         key: page.text(value)
         for key, value in some
-        if ((len(value) <= longest and "\n" not in value) if isinstance(value, str) else not isinstance(value, HOLDERS))
+        if (
+            (len(value) <= longest and "\n" not in value)
+            if isinstance(value, str)
+            else not isinstance(value, HOLDERS)
+        )
     }
     if plain:
         yield facts(page, plain.items())
@@ -109,9 +133,20 @@ def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterat
             path = value["$file"]
         remaining -= len(body)
         opened = len(body) < MAX_OPEN and path is None
-        gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, MAX_PEEK)
-        peek, size = page.tag("span", gist, class_="peek"), page.tag("span", _size(value), class_="size")
-        summary = page.tag("summary", page.tag("b", page.bdi(key, MAX_NAME)), peek, size, class_="value")
+        gist = (
+            page.link(path, Path(path).name)
+            if path
+            else None
+            if opened
+            else page.peek(value, MAX_PEEK)
+        )
+        peek, size = (
+            page.tag("span", gist, class_="peek"),
+            page.tag("span", _size(value), class_="size"),
+        )
+        summary = page.tag(
+            "summary", page.tag("b", page.bdi(key, MAX_NAME)), peek, size, class_="value"
+        )
         yield page.tag("details", summary, page.tag("div", body), open=opened)
     if len(named) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(named) - VALUES_ON_A_PAGE} more")
@@ -127,7 +162,11 @@ def _size(value: Any) -> str | None:
 
 def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
     """Yield the written files of a result document, with links, by the place of each in the output."""
-    written = [(each["pointer"], page.link(each["path"], each["path"])) for each in listed if each["path"] is not None]
+    written = [
+        (each["pointer"], page.link(each["path"], each["path"]))
+        for each in listed
+        if each["path"] is not None
+    ]
     if written:
         yield page.heading("Files", len(written))
         yield facts(page, written[:VALUES_ON_A_PAGE])
@@ -143,4 +182,8 @@ def show_took(seconds: float, longest: float | None = None) -> str:
     if most < A_MINUTE:
         return f"{seconds:.{1 if longest is None else 2}f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} min" if most < AN_HOUR else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
+    return (
+        f"{minutes}:{rest:02} min"
+        if most < AN_HOUR
+        else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
+    )

@@ -22,7 +22,9 @@ CONTINUITY = {
 }
 MAX_BARS = 2000  # nodes of a run
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
-Node = Mapping[str, Any]  # of a result document; times are in seconds, None if they were not measured
+Node = Mapping[
+    str, Any
+]  # of a result document; times are in seconds, None if they were not measured
 
 
 def run_page(page: Page, runs: Sequence[EndedRun]) -> Iterator[bytes]:
@@ -36,14 +38,23 @@ def run_page(page: Page, runs: Sequence[EndedRun]) -> Iterator[bytes]:
 def _parts(page: Page, one: EndedRun) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
     created = parse_time(one.run.get("created_at"))
-    when = [show_moment(created) if created else None, f"run {page.mask(run_id)[:8]}" if run_id else None]
+    when = [
+        show_moment(created) if created else None,
+        f"run {page.mask(run_id)[:8]}" if run_id else None,
+    ]
     words, took = one.words, one.run.get("duration_s")
     if took is not None:  # `completed in 6.0 s, assertion failed`
         ended, comma, more = words.partition(",")
-        words = f"{ended} {'in' if ended == 'completed' else 'after'} {show_took(took)}{comma}{more}"
-    yield parts.verdict(page, parts.tone_of(one.code), _name(one), words, list(filter(None, when)), *_why(page, one))
+        words = (
+            f"{ended} {'in' if ended == 'completed' else 'after'} {show_took(took)}{comma}{more}"
+        )
+    yield parts.verdict(
+        page, parts.tone_of(one.code), _name(one), words, list(filter(None, when)), *_why(page, one)
+    )
     if checks := document.get("assertions"):
-        yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
+        yield page.heading(
+            "Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold"
+        )
         yield parts.assertions(page, checks)
     if outputs := by_name(document["output"]):
         yield page.heading("Outputs", "" if document["complete"] else "not complete")
@@ -98,7 +109,9 @@ def _stream(one: EndedRun) -> str | None:
     label = stream["continuity"]
     if label == "none":
         return None
-    words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run is still running"
+    words = (
+        CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run is still running"
+    )
     return f"{amount(stream['connects'], 'connection')}, {words}"
 
 
@@ -119,7 +132,9 @@ def _waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     for node in [node for node in nodes if not _has_line(node)][:MAX_BARS]:
         named.setdefault(str(node["status"]), []).append(_name_of(page, node))
     if named:
-        groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
+        groups = (
+            f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items()
+        )
         yield page.dim(Html(f"Not timed: {'; '.join(groups)}"))
 
 
@@ -135,7 +150,11 @@ def _look(node: Node) -> tuple[str, str]:
 
 def _has_line(node: Node) -> bool:
     """Return whether there is more to say of a node than its status."""
-    return node["duration_s"] is not None or _look(node)[0] in {"bad", "run"} or bool(node.get("error"))
+    return (
+        node["duration_s"] is not None
+        or _look(node)[0] in {"bad", "run"}
+        or bool(node.get("error"))
+    )
 
 
 def _span(node: Node) -> tuple[float, float] | None:
@@ -151,7 +170,13 @@ def _name_of(page: Page, node: Node) -> Html:
 def _axis(page: Page, total: float) -> Html:
     ends = {0.0: "start", 1.0: "end"}
     ticks = [
-        page.tag("text", show_took(at * total, total), x=f"{at:.0%}", y="70%", text_anchor=ends.get(at, "middle"))
+        page.tag(
+            "text",
+            show_took(at * total, total),
+            x=f"{at:.0%}",
+            y="70%",
+            text_anchor=ends.get(at, "middle"),
+        )
         for at in QUARTERS
     ]
     drawn = page.tag("svg", *ticks, class_="bar", aria_hidden="true")
@@ -160,10 +185,19 @@ def _axis(page: Page, total: float) -> Html:
 
 def _line(page: Page, node: Node, total: float) -> Html:
     (tone, sign), status, took = _look(node), str(node["status"]), node["duration_s"]
-    words = None if took is None else show_took(took, total or None), None if tone == "done" else status
+    words = (
+        None if took is None else show_took(took, total or None),
+        None if tone == "done" else status,
+    )
     label = " · ".join(filter(None, words))
-    name = page.tag("span", sign and f"{sign} ", _name_of(page, node), class_="name", title=node.get("id"))
-    bar = _bar(page, node, total, label) if total else page.tag("span", page.bdi(label, 60), class_="state")
+    name = page.tag(
+        "span", sign and f"{sign} ", _name_of(page, node), class_="name", title=node.get("id")
+    )
+    bar = (
+        _bar(page, node, total, label)
+        if total
+        else page.tag("span", page.bdi(label, 60), class_="state")
+    )
     terms = [("Node id", node.get("id")), ("Status", status)]
     for term, seconds in (("Start", node["started_s"]), ("Duration", took)):
         terms.append((term, "not measured" if seconds is None else show_took(seconds)))
@@ -179,11 +213,19 @@ def _line(page: Page, node: Node, total: float) -> Html:
 
 def _bar(page: Page, node: Node, total: float, label: str) -> Html:
     """Return the bar of a node over the quarters of the time, with `label` at its end."""
-    grid = (page.tag("line", class_="grid", x1=f"{at:.0%}", x2=f"{at:.0%}", y1="0", y2="100%") for at in QUARTERS)
+    grid = (
+        page.tag("line", class_="grid", x1=f"{at:.0%}", x2=f"{at:.0%}", y1="0", y2="100%")
+        for at in QUARTERS
+    )
     bar, end = None, "0"
     if (span := _span(node)) is not None:
         end = _share(sum(span), total)
-        place = {"x": _share(span[0], total), "width": _share(span[1], total), "y": "30%", "height": "40%"}
+        place = {
+            "x": _share(span[0], total),
+            "width": _share(span[1], total),
+            "y": "30%",
+            "height": "40%",
+        }
         bar = page.tag("rect", class_="span", **place)
     words = page.tag("text", page.text(label, 60), x=end, y="50%", dx="8", dy="0.35em")
     return page.tag("svg", *grid, bar, words, class_="bar")

@@ -31,7 +31,10 @@ class Leak:
 
 def shown(data: bytes) -> set[tuple[str, str]]:
     """Return which fields showed which payloads: (field, payload)."""
-    return {(field, NAMES[int(number)]) for field, number in OPENED.findall(data.decode("utf-8", "replace"))}
+    return {
+        (field, NAMES[int(number)])
+        for field, number in OPENED.findall(data.decode("utf-8", "replace"))
+    }
 
 
 def leaks(data: bytes, columns: int = 80, form: str = "") -> list[Leak]:
@@ -46,14 +49,20 @@ def _by_byte(data: bytes, form: str) -> Iterator[Leak]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        yield Leak(*_origin(data[: error.start].decode("utf-8", "replace")), f"no UTF-8: {data[error.start]:#x}")
+        yield Leak(
+            *_origin(data[: error.start].decode("utf-8", "replace")),
+            f"no UTF-8: {data[error.start]:#x}",
+        )
         return
     plain = OWN.sub("", text)
     for place, letter in enumerate(plain):
         if not letter.isprintable() and letter not in f"\n\r{form}" and not _joins(plain, place):
             yield Leak(*_origin(plain[:place]), ascii(letter))
     for match in CI_COMMAND.finditer(plain):
-        yield Leak(*_origin(plain[: match.start()]), f"a CI command: {plain[match.start() : match.end() + 20]!r}")
+        yield Leak(
+            *_origin(plain[: match.start()]),
+            f"a CI command: {plain[match.start() : match.end() + 20]!r}",
+        )
     for match in FORGED.finditer(plain) if "\n" not in form else ():
         yield Leak(*_origin(plain[: match.start()]), f"a line of its own: {match[0]!r}")
     for match in UNSEEN.finditer(plain):

@@ -21,7 +21,11 @@ NODES = [
     {"id": "in", "type": "InputNode", "node_config": {"label": "Token", "type": "str"}},
     {"id": "use", "type": "TextGenerationNode", "name": "Use", "node_config": {}},
 ]
-PREVIEW = {"text": "be", "has_preview": True, "file": {"id": FILE, "name": "a.txt", "uri": f"spot://{FILE}"}}
+PREVIEW = {
+    "text": "be",
+    "has_preview": True,
+    "file": {"id": FILE, "name": "a.txt", "uri": f"spot://{FILE}"},
+}
 PIECE = 6  # consecutive characters that must not appear
 
 
@@ -92,7 +96,9 @@ def said(head: str, body: str = "") -> Bend:
 
 def body(status: int, content: str, kind: str = "application/json") -> Bend:
     length = len(content.encode())
-    return said(f"HTTP/1.1 {status} No\r\nContent-Type: {kind}\r\nContent-Length: {length}", content)
+    return said(
+        f"HTTP/1.1 {status} No\r\nContent-Type: {kind}\r\nContent-Length: {length}", content
+    )
 
 
 def detail(status: int, value: Any, **kwargs: Any) -> Bend:
@@ -122,7 +128,9 @@ ANSWERS: dict[str, Bend] = {
     "version": said(f"HTTP/{ONE_LINE} 200 OK"),
     "status": said(f"HTTP/1.1 {ONE_LINE} OK"),
     "reason phrase": said(f"HTTP/1.1 500 {ONE_LINE}"),
-    "headers": said(f"HTTP/1.1 503 No\r\nServer: {ONE_LINE}\r\n{KEY}: {ONE_LINE}\r\n{ONE_LINE}\r\nRetry-After: {KEY}"),
+    "headers": said(
+        f"HTTP/1.1 503 No\r\nServer: {ONE_LINE}\r\n{KEY}: {ONE_LINE}\r\n{ONE_LINE}\r\nRetry-After: {KEY}"
+    ),
     "request id": said(f"HTTP/1.1 422 No\r\nX-Request-Id: {ONE_LINE}"),
     "other request id": said(f"HTTP/1.1 500 No\r\nX-Noxus-Request-Id: {ONE_LINE}"),
     "content type": said(f"{OK}\r\nContent-Type: {ONE_LINE}", REFLECTED),
@@ -136,10 +144,14 @@ ANSWERS: dict[str, Bend] = {
     "redirect to a port": said(f"HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:{KEY}/"),
     "redirect by a scheme": said(f"HTTP/1.1 302 No\r\nLocation: {KEY}://{quote(SECRET)}/"),
     "redirect to anything": said(f"HTTP/1.1 302 No\r\nLocation: http://{ONE_LINE}"),
-    "redirect to a path": said(f"HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:1/{quote(ONE_LINE)}"),
+    "redirect to a path": said(
+        f"HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:1/{quote(ONE_LINE)}"
+    ),
     "json text": detail(422, REFLECTED),
     "json text, not ascii": detail(400, REFLECTED, ensure_ascii=False),
-    "json list": detail(422, [{"loc": ["body", KEY, SECRET], "msg": REFLECTED, "input": SECRET}, {KEY: SECRET}]),
+    "json list": detail(
+        422, [{"loc": ["body", KEY, SECRET], "msg": REFLECTED, "input": SECRET}, {KEY: SECRET}]
+    ),
     "json object": detail(503, {KEY: [SECRET, {"x": f"{KEY} {SECRET}"}]}),
     "json message": body(500, json.dumps({"error": {"message": REFLECTED}})),
     "unauthorized": detail(401, f"key {KEY} is unknown: {REFLECTED}"),
@@ -163,7 +175,9 @@ STREAMS: dict[str, Bend] = {
     "names": events(f"id: {KEY}\nretry: {KEY}\nevent: {KEY}\n{LINES}\n"),
     "comments": events(f": {ONE_LINE}\n{KEY}: {KEY}\n\n"),
     "half a frame": events(f"event: error\n{LINES}"),
-    "broken chunk": said(f"{STREAM}\r\nTransfer-Encoding: chunked", f"4\r\n: x\n\r\n{ONE_LINE}\r\n"),
+    "broken chunk": said(
+        f"{STREAM}\r\nTransfer-Encoding: chunked", f"4\r\n: x\n\r\n{ONE_LINE}\r\n"
+    ),
     "failing node": events(
         event("content", {"id": "use", "status": "failed", "content": REFLECTED})
         + event("state", {"status": "failed", "node_ids_failed": ["use"]})
@@ -195,16 +209,34 @@ class Mirror:
 
     def _proper(self, kind: str, request: Request) -> bytes:
         # The stream is opened again only for a running run, and only then is the reason shown.
-        going = self.kind in {"events", "stop"} and self.bent < 2 and self.reads < 6 and self.status == "completed"
+        going = (
+            self.kind in {"events", "stop"}
+            and self.bent < 2
+            and self.reads < 6
+            and self.status == "completed"
+        )
         self.reads += kind == "record"
         status = "queued" if kind == "start" else "running" if going else self.status
         output, inputs = {"A": PREVIEW}, {"Token": SECRET}
-        record = {"id": RUN, "workflow_id": WORKFLOW, "status": status, "output": output, "input": inputs}
+        record = {
+            "id": RUN,
+            "workflow_id": WORKFLOW,
+            "status": status,
+            "output": output,
+            "input": inputs,
+        }
         flow = {"id": WORKFLOW, "name": "mirror", "definition": {"nodes": NODES, "edges": []}}
         asked_by_id = request.target.rpartition("/")[2] not in {"runs", "workflows"}
-        value: Any = {"runs": [record], "workflows": [flow], "definition": flow, "me": {"name": "x"}}.get(kind, record)
+        value: Any = {
+            "runs": [record],
+            "workflows": [flow],
+            "definition": flow,
+            "me": {"name": "x"},
+        }.get(kind, record)
         if kind == "events":
-            return events(event("state", {"status": self.status, "workflow_status": self.status}))(request)
+            return events(event("state", {"status": self.status, "workflow_status": self.status}))(
+                request
+            )
         if kind == "file":
             return body(200, "begin and end", "text/plain")(request)
         if kind in {"runs", "workflows"} and asked_by_id:

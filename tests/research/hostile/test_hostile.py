@@ -30,10 +30,14 @@ def theatre(sandbox: Sandbox, tmp_path: Path) -> Theatre:
     return Theatre(sandbox, tmp_path)
 
 
-@pytest.mark.parametrize(("turn", "show"), list(enumerate(SHOWS)), ids=[show.__name__ for show in SHOWS])
+@pytest.mark.parametrize(
+    ("turn", "show"), list(enumerate(SHOWS)), ids=[show.__name__ for show in SHOWS]
+)
 @pytest.mark.parametrize("share", [SHARE, pytest.param(WIDE_SHARE, marks=pytest.mark.wide)])
 @pytest.mark.long(7)
-def test_nothing_of_the_corpus_takes_effect(theatre: Theatre, turn: int, show: Show, share: int) -> None:
+def test_nothing_of_the_corpus_takes_effect(
+    theatre: Theatre, turn: int, show: Show, share: int
+) -> None:
     theatre.names = NAMES[turn % share :: share]
     assert_harmless(theatre, show)
 
@@ -42,11 +46,18 @@ def assert_harmless(theatre: Theatre, show: Show) -> None:
     for view in show(theatre):
         assert not leaks(view.data, view.columns, view.form), view.renderer
         seen = shown(view.data)
-        unseen = [(field, name) for field in view.fields for name in theatre.names if (field, name) not in seen]
+        unseen = [
+            (field, name)
+            for field in view.fields
+            for name in theatre.names
+            if (field, name) not in seen
+        ]
         assert not unseen, f"{view.renderer} was to show them"
 
 
-@pytest.mark.parametrize("name", ["sgr", "c1-csi", "title-bel", "bidi-override", "fillers", "cr", "azure", "zalgo"])
+@pytest.mark.parametrize(
+    "name", ["sgr", "c1-csi", "title-bel", "bidi-override", "fillers", "cr", "azure", "zalgo"]
+)
 def test_the_judge_sees_what_is_let_through(name: str) -> None:
     assert leaks(f"{marked('b', name)}\n".encode("utf-8", "surrogatepass"))
 
@@ -71,7 +82,9 @@ def test_on_a_pipe_values_are_the_very_bytes(theatre: Theatre) -> None:
     for argv in ((), ("--json",)):
         _, out, _ = theatre.call("run", keys, *argv, out_tty=False)
         document = json.loads(out)
-        assert (document["output"] if argv else document) == dict(zip(all_marked("g"), all_marked("h"), strict=True))
+        assert (document["output"] if argv else document) == dict(
+            zip(all_marked("g"), all_marked("h"), strict=True)
+        )
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -89,7 +102,9 @@ def test_no_name_tears_the_picture(columns: int) -> None:
         live.refresh()
         picture = [line.rstrip() for line in emulated(said_by(terminal), columns, ROWS).display]
     drawn = [line for line in picture if line]
-    assert OPENED.findall(drawn[0]) or drawn[0].startswith("Qa"), "the header is still the first line"
+    assert OPENED.findall(drawn[0]) or drawn[0].startswith("Qa"), (
+        "the header is still the first line"
+    )
     assert [found[0] for line in drawn[1:] if (found := OPENED.findall(line))] == [
         ("b", f"{number:03}") for number in range(len(NAMES))
     ], "each node has a line of its own"
@@ -97,7 +112,9 @@ def test_no_name_tears_the_picture(columns: int) -> None:
 
 
 def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
-    workflow = theatre.add("long", script=[says(f"n{LONG}", f"s{LONG}"), says("n2", "failed", LONG)], status="failed")
+    workflow = theatre.add(
+        "long", script=[says(f"n{LONG}", f"s{LONG}"), says("n2", "failed", LONG)], status="failed"
+    )
     for tty in (False, True):
         began = time.process_time()
         _, out, err = theatre.call("run", workflow, err_tty=tty)
@@ -111,14 +128,22 @@ def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
 
 
 def test_no_id_is_one_that_a_shell_would_obey(theatre: Theatre) -> None:
-    records = [{"id": text, "workflow_id": "w", "status": "completed"} for text in PAYLOADS.values()]
+    records = [
+        {"id": text, "workflow_id": "w", "status": "completed"} for text in PAYLOADS.values()
+    ]
     with raw_server(*map(json_answer, records)) as server:
         for name in NAMES:
             code, out, err = theatre.call("wait", "w/some-run", "--retry-for", "0", url=server.url)
-            assert (code, out, err) == (6, b"", b"noxcli: the answer is not a run: its id is not a valid one\n"), name
+            assert (code, out, err) == (
+                6,
+                b"",
+                b"noxcli: the answer is not a run: its id is not a valid one\n",
+            ), name
 
 
-def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_is_as_harmless_as_all_else(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("\n".join(all_marked("i")))
 

@@ -34,9 +34,30 @@ from tests.research.hostile.mirror import (
 REPORTS = ("--verbose", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
 POLLS = ("--poll-interval", "0.1")
-START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
+START = (
+    "run",
+    WORKFLOW,
+    "--secret",
+    "Token=TOKEN",
+    "--state-file",
+    "state.json",
+    *POLLS,
+    *FILES,
+    *REPORTS,
+)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
-BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "4", *POLLS, *REPORTS, *FILES[:4])
+BATCH = (
+    "batch",
+    WORKFLOW,
+    *ROWS,
+    "--secret",
+    "Token=TOKEN",
+    "--timeout",
+    "4",
+    *POLLS,
+    *REPORTS,
+    *FILES[:4],
+)
 # A command line, and the kinds of its requests that may be answered in that way.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
@@ -70,7 +91,9 @@ FEW = 36  # the plain run tries each answer on one case in so many,
 SHARE = 12  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]
-DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, the run's output
+DATA = re.compile(
+    r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL
+)  # of the step's outputs, the run's output
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +103,9 @@ def shared_mirror() -> Iterator[Mirror]:
 
 
 @pytest.fixture
-def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Caller:
+def caller(
+    noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Caller:
     """Noxcli, each call in a new directory, below which is everything that it can write to."""
     shared_mirror.status = "completed"
     monkeypatch.setenv("http_proxy", NOWHERE)
@@ -125,13 +150,20 @@ def own_words(out: bytes) -> Iterator[Any]:
         if event in {"noxcli.reconnecting", "noxcli.gap"}:
             yield document["data"]
         result = document["data"] if event == "noxcli.result" else result
-        yield [result.get("error"), result.get("checks"), [node.get("error") for node in result.get("nodes", ())]]
+        yield [
+            result.get("error"),
+            result.get("checks"),
+            [node.get("error") for node in result.get("nodes", ())],
+        ]
 
 
 def written(result: Result) -> Iterator[tuple[str, str]]:
     """Yield everything that the command wrote, by name, except for the server's data."""
     yield "stderr", result.err
-    yield "stdout", "\n".join(json.dumps(said, ensure_ascii=False) for said in own_words(result.out))
+    yield (
+        "stdout",
+        "\n".join(json.dumps(said, ensure_ascii=False) for said in own_words(result.out)),
+    )
     yield from on_disk()
 
 
@@ -150,7 +182,9 @@ def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
         assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
 
 
-WIDE = pytest.mark.parametrize("all_commands", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["few", "all"])
+WIDE = pytest.mark.parametrize(
+    "all_commands", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["few", "all"]
+)
 
 
 @WIDE
@@ -160,7 +194,9 @@ def test_no_answer_gets_them_written_down(
 ) -> None:
     others = [case for case in CASES if case[0] != START]
     more = [*((START, kind) for kind in COMMANDS[START]), *others[turn % SHARE :: SHARE]]
-    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], more if all_commands else CASES[turn % FEW :: FEW])
+    assert_nothing_leaks(
+        caller, shared_mirror, ANSWERS[place], more if all_commands else CASES[turn % FEW :: FEW]
+    )
 
 
 @WIDE
@@ -172,7 +208,9 @@ def test_no_stream_gets_them_written_down(
     assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS if all_commands else few)
 
 
-def assert_nothing_leaks(caller: Caller, shared_mirror: Mirror, bend: Bend, cases: Sequence[Case]) -> None:
+def assert_nothing_leaks(
+    caller: Caller, shared_mirror: Mirror, bend: Bend, cases: Sequence[Case]
+) -> None:
     shared_mirror.bend = bend
     for argv, kind in cases:
         shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = kind, 0, 0
@@ -183,7 +221,9 @@ def assert_nothing_leaks(caller: Caller, shared_mirror: Mirror, bend: Bend, case
 
 
 @pytest.mark.parametrize("place", STREAMS)
-def test_no_stream_gets_them_on_a_terminal(caller: Caller, shared_mirror: Mirror, place: str) -> None:
+def test_no_stream_gets_them_on_a_terminal(
+    caller: Caller, shared_mirror: Mirror, place: str
+) -> None:
     shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = "events", 0, 0
     shared_mirror.bend = STREAMS[place]
     assert_clean(caller(*START, tty=True))
@@ -191,7 +231,9 @@ def test_no_stream_gets_them_on_a_terminal(caller: Caller, shared_mirror: Mirror
 
 @pytest.mark.parametrize("argv", [START, BATCH], ids=["run", "batch"])
 @pytest.mark.parametrize("value", [KEY, SECRET], ids=["key", "secret"])
-def test_no_cut_leaves_a_part_of_them(caller: Caller, shared_mirror: Mirror, argv: tuple[str, ...], value: str) -> None:
+def test_no_cut_leaves_a_part_of_them(
+    caller: Caller, shared_mirror: Mirror, argv: tuple[str, ...], value: str
+) -> None:
     shared_mirror.kind = "start"
     for before in range(300 - len(value) - 1, 302, 3):
         shared_mirror.bend = detail(422, f"{'.' * before}{value} is bad")

@@ -80,13 +80,24 @@ class Theatre:
         code = run_argv(argv, Context(terminal, clock=QuickClock()))
         return code, out.getvalue(), err.getvalue().encode("utf-8", "surrogatepass")
 
-    def add(self, name: str, *, nodes: Sequence[Node] = (), output: Iterable[tuple[str, Any]] = (), **more: Any) -> str:
+    def add(
+        self,
+        name: str,
+        *,
+        nodes: Sequence[Node] = (),
+        output: Iterable[tuple[str, Any]] = (),
+        **more: Any,
+    ) -> str:
         """Add a workflow; its outputs have our own ids, since the sandbox makes ids from names, which must be valid."""
         outputs, values = [], {}
         for n, (key, value) in enumerate(output):
-            outputs.append(Node(f"out {n}", "OutputNode", {"label": key, "type": "String"}, f"out-{n}"))
+            outputs.append(
+                Node(f"out {n}", "OutputNode", {"label": key, "type": "String"}, f"out-{n}")
+            )
             values[f"out {n}"] = value
-        return self.sandbox.add(Scenario(f"hostile {name}", nodes=[*nodes, *outputs], output=values, **more))
+        return self.sandbox.add(
+            Scenario(f"hostile {name}", nodes=[*nodes, *outputs], output=values, **more)
+        )
 
 
 def nodes(theatre: Theatre) -> Iterator[View]:
@@ -102,7 +113,9 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("text, failed", out, "")
     for columns in (40, 80, 200):
         # Every node has its own line, and the last picture before the end shows all texts.
-        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(700)], status="failed")
+        slow = theatre.add(
+            f"nodes {columns}", nodes=boxes, script=[*script, Sleep(700)], status="failed"
+        )
         with size(columns, 3 * len(theatre.names)):
             _, _, err = theatre.call("run", slow, err_tty=True)
         yield View(f"live, {columns} columns", err, "bc", columns)
@@ -118,13 +131,18 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("inspect on a terminal", out, "b", 2000)
     yield View("inspect, what is said beside it", err, "")
     one_by_one = [says("n", "running", letter) for text in theatre.marked("f") for letter in text]
-    _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
+    _, out, _ = theatre.call(
+        "run", theatre.add("letters", script=one_by_one), "--format", "content"
+    )
     yield View("content, letter by letter", out, "f", form="\n\t")
 
 
 def says(node_id: str, status: str, content: str | None = None) -> Raw:
     """Return an event of a node, without the state events, which would list all nodes each time."""
-    return Raw("content", {"id": node_id, "status": status, **({} if content is None else {"content": content})})
+    return Raw(
+        "content",
+        {"id": node_id, "status": status, **({} if content is None else {"content": content})},
+    )
 
 
 def statuses(theatre: Theatre) -> Iterator[View]:
@@ -157,7 +175,10 @@ def reconnects(theatre: Theatre) -> Iterator[View]:
     running = {"id": "n", "status": "running"}
     outs, errs = [], []
     for first in range(0, len(reasons), SAID):
-        cuts = [Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n") for one in reasons[first : first + SAID]]
+        cuts = [
+            Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n")
+            for one in reasons[first : first + SAID]
+        ]
         script = [Raw("content", running, "1-0"), Sleep(10**6)]
         workflow = theatre.add(f"cut {first}", script=script, faults={"events": [*cuts, NO_EVENTS]})
         _, out, err = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "1m")
@@ -180,22 +201,30 @@ def errors(theatre: Theatre) -> Iterator[View]:
     }
     turns: list[Turn] = []
     for name in theatre.names:
-        turns.append(answer(503, json.dumps({"detail": marked("t", name)}).encode(), Retry_After="1"))
+        turns.append(
+            answer(503, json.dumps({"detail": marked("t", name)}).encode(), Retry_After="1")
+        )
         for letter, form in forms.items():
             turns.append(json_with_id(form(marked(letter, name)), marked("l", name)))
         moved = f"Location: https://{marked('u', name)}.example/".encode("utf-8", "replace")
-        turns.append(answer(302).replace(b"Content-Length", one_line(moved) + b"\r\nContent-Length", 1))
+        turns.append(
+            answer(302).replace(b"Content-Length", one_line(moved) + b"\r\nContent-Length", 1)
+        )
     said = []
     with raw_server(*turns) as server:
         for _ in range(len(theatre.names) * (len(forms) + 1)):
-            said.append(theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2])
+            said.append(
+                theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2]
+            )
     yield View("error line, retries, verbose", b"".join(said), "ijkt")
 
 
 def json_with_id(body: Any, request_id: str) -> bytes:
     """Return a 422 whose header has any bytes that are allowed there."""
     head = one_line(b"X-Request-Id: " + request_id.encode("utf-8", "replace"))
-    return answer(422, json.dumps(body).encode()).replace(b"Content-Length", head + b"\r\nContent-Length", 1)
+    return answer(422, json.dumps(body).encode()).replace(
+        b"Content-Length", head + b"\r\nContent-Length", 1
+    )
 
 
 def one_line(header: bytes) -> bytes:
@@ -208,7 +237,9 @@ def answers(theatre: Theatre) -> Iterator[View]:
     for name in theatre.names:
         kind = one_line(marked("w", name).encode("utf-8", "replace"))
         record = json.dumps({"id": "r", "workflow_id": "w", "status": "running"}).encode()
-        stream = answer(200).replace(b"Content-Length", b"Content-Type: " + kind + b"\r\nContent-Length", 1)
+        stream = answer(200).replace(
+            b"Content-Length", b"Content-Type: " + kind + b"\r\nContent-Length", 1
+        )
         final = json.dumps({"id": "r", "workflow_id": "w", "status": "failed"}).encode()
         going = answer(200, record)
         with raw_server(going, answer(404), stream, going, answer(200, final)) as server:
@@ -221,7 +252,10 @@ def starts(theatre: Theatre) -> Iterator[View]:
     said = []
     for name in theatre.names:
         listed = [{"id": "run-1", "workflow_id": "w", "status": marked("q", name), "input": {}}]
-        faults: dict[str, list[Fault]] = {"start": [LostAnswer("drop")], "list": [Answer(200, {"items": listed})]}
+        faults: dict[str, list[Fault]] = {
+            "start": [LostAnswer("drop")],
+            "list": [Answer(200, {"items": listed})],
+        }
         workflow = theatre.add("lost start", faults=faults)
         said.append(theatre.call("run", workflow, "--no-check")[2])
     yield View("error line", b"".join(said), "q")
@@ -230,11 +264,17 @@ def starts(theatre: Theatre) -> Iterator[View]:
 def inputs(theatre: Theatre) -> Iterator[View]:
     """A workflow whose inputs are the corpus."""
     boxes = [
-        Node(f"in {n}", "InputNode", {"label": label, "type": kind, "value": default, "fixed_value": bool(n % 2)}, id_)
+        Node(
+            f"in {n}",
+            "InputNode",
+            {"label": label, "type": kind, "value": default, "fixed_value": bool(n % 2)},
+            id_,
+        )
         for n, (label, kind, default, id_) in enumerate(theatre.named("nopc"))
     ]
     required = [
-        Node(f"need {n}", "InputNode", {"label": label, "type": "str"}) for n, label in enumerate(theatre.marked("n"))
+        Node(f"need {n}", "InputNode", {"label": label, "type": "str"})
+        for n, label in enumerate(theatre.marked("n"))
     ]
     workflow = theatre.add("inputs", nodes=boxes)
     needs = theatre.add("required inputs", nodes=required)
@@ -249,7 +289,9 @@ def inputs(theatre: Theatre) -> Iterator[View]:
     yield View("inputs --json on a terminal", theatre.call("inputs", workflow, "--json")[1], "ncop")
     said = []
     for label in theatre.marked("n"):
-        one = theatre.add("one input", nodes=[Node("in", "InputNode", {"label": label, "type": "int"})])
+        one = theatre.add(
+            "one input", nodes=[Node("in", "InputNode", {"label": label, "type": "int"})]
+        )
         said.append(theatre.call("run", one)[2])
         said.append(theatre.call("run", one, "zzz=1")[2])
     yield View("pre-flight", b"".join(said), "n")
@@ -273,7 +315,11 @@ def outputs(theatre: Theatre) -> Iterator[View]:
         yield View(renderer, out, "h", form="\n\t")
         yield View("plain", err, "")
     text = "\n".join(value for value in theatre.marked("h") if not SURROGATE.search(value))
-    cut = theatre.add("cut output", output=[("A", text)], switches={"preview_limit": 100, "preview_characters": 50})
+    cut = theatre.add(
+        "cut output",
+        output=[("A", text)],
+        switches={"preview_limit": 100, "preview_characters": 50},
+    )
     yield View("text, streamed to a terminal", theatre.call("run", cut)[1], "", form="\n\t")
     said = []
     for key in theatre.marked("g"):
@@ -298,7 +344,9 @@ def files(theatre: Theatre) -> Iterator[View]:
     said = []
     for key, file_id in theatre.named("gx"):
         missing = theatre.add("no file", output=[(key, {"uri": "spot://x", "id": file_id})])
-        said.append(theatre.call("run", missing, "--output-dir", str(theatre.directory / "missing"))[2])
+        said.append(
+            theatre.call("run", missing, "--output-dir", str(theatre.directory / "missing"))[2]
+        )
     yield View("error line", b"".join(said), "g")
 
 
@@ -318,7 +366,11 @@ def alone(theatre: Theatre) -> Iterator[View]:
                     live.refresh()
             drawn[columns] += said_by(terminal)
         terminal = on_terminal()
-        play([[Started(here), waits, gap, Finished(here)]], Progress(here, Turning()), [WarningsOnly(terminal)])
+        play(
+            [[Started(here), waits, gap, Finished(here)]],
+            Progress(here, Turning()),
+            [WarningsOnly(terminal)],
+        )
         quiet += said_by(terminal)
     for columns, data in drawn.items():
         yield View(f"live, {columns} columns", data, "aes", columns)
@@ -331,7 +383,9 @@ def size(columns: int, rows: int) -> AbstractContextManager[Any]:
 
 
 def on_terminal() -> Terminal:
-    return Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm-256color"})
+    return Terminal(
+        io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm-256color"}
+    )
 
 
 def said_by(terminal: Terminal) -> bytes:
@@ -379,17 +433,28 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("results on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
     with patch("noxcli.batch.resume.MISTAKES_KEPT", len(said)):
-        _, out, err = theatre.call("batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other"))
+        _, out, err = theatre.call(
+            "batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other")
+        )
     yield View("batch, mistakes", err, "n")
 
 
 def comparisons(theatre: Theatre) -> Iterator[View]:
     """Rows whose outputs have hostile keys and values in both results that are compared."""
     sides: list[list[str]] = [[], []]
-    for row, (key, value) in enumerate(zip(theatre.marked("g"), theatre.marked("h"), strict=True), 1):
+    for row, (key, value) in enumerate(
+        zip(theatre.marked("g"), theatre.marked("h"), strict=True), 1
+    ):
         for side, output in zip(sides, ({key: "old"}, {key: value}), strict=True):
             result = {"exit_code": 0, "run": None, "error": None, "output": output}
-            line = {"row": row, "id": str(row), "input": {}, "columns": {}, "asked": 1, "result": result}
+            line = {
+                "row": row,
+                "id": str(row),
+                "input": {},
+                "columns": {},
+                "asked": 1,
+                "result": result,
+            }
             side.append(f"{json.dumps(line)}\n")
     paths = [theatre.directory / name for name in ("base.jsonl", "new.jsonl")]
     for path, lines in zip(paths, sides, strict=True):
@@ -407,6 +472,19 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
 
 
 SHOWS = (
-    *(nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches),
+    *(
+        nodes,
+        statuses,
+        reconnects,
+        errors,
+        answers,
+        starts,
+        inputs,
+        outputs,
+        files,
+        alone,
+        downloads,
+        batches,
+    ),
     comparisons,
 )

@@ -19,9 +19,16 @@ JUDGE = Path(__file__).with_name("judge") / "checks.py"
 @pytest.mark.timeout(600)  # the first time, the SDK must be installed
 def test_official_sdk(sdk_python: Path) -> None:
     with Sandbox(BUILT_IN, speed=20) as sandbox:
-        environ = {"PATH": os.defpath, "NOXUS_BACKEND_URL": sandbox.url, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore"}
+        environ = {
+            "PATH": os.defpath,
+            "NOXUS_BACKEND_URL": sandbox.url,
+            "NO_PROXY": "*",
+            "PYTHONWARNINGS": "ignore",
+        }
         command = [sdk_python, JUDGE]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=HUNG, check=False)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=HUNG, check=False
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     verdicts = json.loads(done.stdout)
     assert len(verdicts) > 25

@@ -54,5 +54,9 @@ def test_the_lines_say_so(place: str, sdk_python: Path) -> None:
     (package,) = sdk_python.parents[1].glob("lib/python*/site-packages/noxus_sdk")
     file, _, numbers = place.partition(":")
     first, _, last = numbers.partition("-")
-    lines = (package / file).read_text(encoding="utf-8").splitlines()[int(first) - 1 : int(last or first)]
+    lines = (
+        (package / file)
+        .read_text(encoding="utf-8")
+        .splitlines()[int(first) - 1 : int(last or first)]
+    )
     assert QUOTES[place] in " ".join(line.strip() for line in lines), lines

@@ -58,7 +58,10 @@ def check_workflow_definition_parses() -> None:
     workflow = workflow_named("demo")
     ids = {node.id for node in workflow.nodes}
     expect(len(ids) >= 5 and all(node.inputs and node.outputs for node in workflow.nodes), workflow)
-    expect(workflow.edges and all(edge.from_id.node_id in ids for edge in workflow.edges), workflow.edges)
+    expect(
+        workflow.edges and all(edge.from_id.node_id in ids for edge in workflow.edges),
+        workflow.edges,
+    )
 
 
 def check_an_input_has_three_names() -> None:
@@ -67,7 +70,11 @@ def check_an_input_has_three_names() -> None:
     node = next(node for node in workflow.nodes if node.node_config.get("label") == "User Question")
     for key in (str(node.node_config["label"]), str(node.id), f"{node.id}::input"):
         result = workflow.run(body={key: "How does photosynthesis work?"}).wait()
-        expect(result.output["Answer"] == "Answer to: How does photosynthesis work?", key, result.output)
+        expect(
+            result.output["Answer"] == "Answer to: How does photosynthesis work?",
+            key,
+            result.output,
+        )
 
 
 def check_stream_events_as_they_happen() -> None:
@@ -108,7 +115,9 @@ def check_wait_falls_back_to_polling() -> None:
 
 def check_a_callback_is_accepted() -> None:
     """A start takes an address; the sandbox posts nothing, since no page of the docs says what."""
-    run = workflow_named("qa").run(body={"Question": "?"}, callback_url="https://your-server.com/webhook/noxus")
+    run = workflow_named("qa").run(
+        body={"Question": "?"}, callback_url="https://your-server.com/webhook/noxus"
+    )
     expect(run.wait().status == "completed")
 
 
@@ -129,9 +138,14 @@ def check_fixed_inputs_can_be_overridden() -> None:
 def check_output_types() -> None:
     """Text, structured data, lists, numbers."""
     output = workflow_named("structured").run(body={}).wait().output
-    expect(isinstance(output["Report"], dict) and output["Report"]["title"] == "Quarterly report", output)
+    expect(
+        isinstance(output["Report"], dict) and output["Report"]["title"] == "Quarterly report",
+        output,
+    )
     expect(output["Cities"] == ["Lisboa", "Zürich", "東京"], output["Cities"])
-    expect(output["Score"] == 0.875 and output["Approved"] is True and output["Remark"] is None, output)
+    expect(
+        output["Score"] == 0.875 and output["Approved"] is True and output["Remark"] is None, output
+    )
 
 
 def check_output_only() -> None:
@@ -162,7 +176,10 @@ def check_async_batch() -> None:
         runs = [await workflow.arun(body=input_data) for input_data in inputs]
         return [await run.a_wait() for run in runs]
 
-    inputs = [{"Question": question} for question in ("What is AI?", "How does ML work?", "What is a net?")]
+    inputs = [
+        {"Question": question}
+        for question in ("What is AI?", "How does ML work?", "What is a net?")
+    ]
     results = asyncio.run(process_multiple_inputs(workflow_named("qa"), inputs))
     answers = [result.output["Answer"] for result in results]
     expect(answers == [f"Answer to: {each['Question']}" for each in inputs], answers)
@@ -173,7 +190,9 @@ def check_async_stream() -> None:
     """arun_and_stream() ends with the terminal event."""
 
     async def collect() -> list[Any]:
-        return [event async for event in workflow_named("qa").arun_and_stream(body={"Question": "?"})]
+        return [
+            event async for event in workflow_named("qa").arun_and_stream(body={"Question": "?"})
+        ]
 
     events = asyncio.run(collect())
     expect(events[-1].is_terminal, events)
@@ -241,7 +260,9 @@ def check_file_round_trip() -> None:
     fd = io.BytesIO("Grüße".encode())
     fd.name = "greeting.txt"
     file = client.files.save(fd)
-    expect(file.filename == "greeting.txt" and file.uri == f"spot://{file.id}" and file.size == 7, file)
+    expect(
+        file.filename == "greeting.txt" and file.uri == f"spot://{file.id}" and file.size == 7, file
+    )
     expect(client.files.get(str(file.id)).decode("utf-8") == "Grüße")
 
 
@@ -264,11 +285,18 @@ def check_export_and_import() -> None:
         expect(service.import_(bundle, dry_run=True), bundle)
     expect(not service.list_versions(workflow.id), "a dry run wrote something")
     (clone,) = service.import_(bundles[0])
-    expect(service.get(clone["id"]).run(body={"User Question": "x"}).wait().status == "completed", clone)
+    expect(
+        service.get(clone["id"]).run(body={"User Question": "x"}).wait().status == "completed",
+        clone,
+    )
     (added,) = service.import_(bundles[1], mode="version", activate=True)
     service.import_(bundles[2], mode="replace", version="v4")
     saved = service.save_version(workflow.id, workflow, "saved by the SDK", None)
-    expect({str(each.id) for each in service.list_versions(workflow.id)} == {added["version_id"], str(saved.id)}, added)
+    expect(
+        {str(each.id) for each in service.list_versions(workflow.id)}
+        == {added["version_id"], str(saved.id)},
+        added,
+    )
 
 
 def check_v2_workflow() -> None:
@@ -298,7 +326,10 @@ def check_errors_are_mapped() -> None:
     attempts: list[tuple[type[Exception], Callable[[], object]]] = [
         (UnauthorizedError, lambda: Client(api_key="wrong")),
         (NotFoundError, lambda: client.workflows.get(missing)),
-        (ValidationError, lambda: workflow_named("qa").run(body={"Question": "?"}, callback_url="nonsense")),
+        (
+            ValidationError,
+            lambda: workflow_named("qa").run(body={"Question": "?"}, callback_url="nonsense"),
+        ),
         (ForbiddenError, _run_with_limited_key),
     ]
     for kind, attempt in attempts:
