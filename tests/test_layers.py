@@ -31,6 +31,7 @@ ORDER = [
     {"batchdir"},
     {"checks"},
     {"batch", "compare"},
+    {"gate"},
     {"cli"},
     {"commands"},
     {"app"},

@@ -28,9 +28,24 @@ from noxcli.commands.batch_call import (
 )
 from noxcli.commands.compare_call import ComparisonReport
 from noxcli.commands.gate import Options
-from noxcli.commands.gate_answers import NEW_INPUT, GateAnswers, GateRows, with_own
 from noxcli.compare.comparison import Comparison
-from noxcli.compare.gate_rules import (
+from noxcli.compare.side import GateSide, Side
+from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
+from noxcli.compare.summary import RETRY
+from noxcli.errors import (
+    ExitCode,
+    LostContact,
+    NotAsAsserted,
+    NoxError,
+    Phase,
+    TimedOut,
+    TimedOutBeforeStart,
+    UsageProblem,
+    worst,
+)
+from noxcli.gate.answers import GateAnswers
+from noxcli.gate.rows import NEW_INPUT, GateRows, with_own
+from noxcli.gate.rules import (
     BASE,
     BLOCK,
     MAX_ROUNDS,
@@ -45,20 +60,6 @@ from noxcli.compare.gate_rules import (
     SuspectState,
     default_max_runs,
     min_max_runs,
-)
-from noxcli.compare.side import GateSide, Side
-from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
-from noxcli.compare.summary import RETRY
-from noxcli.errors import (
-    ExitCode,
-    LostContact,
-    NotAsAsserted,
-    NoxError,
-    Phase,
-    TimedOut,
-    TimedOutBeforeStart,
-    UsageProblem,
-    worst,
 )
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import parse_inputs

@@ -1,1 +1,1 @@
-"""Two versions over one table: what chance explains, and what a gate decides."""
+"""Two sides of rows in pairs: what differs, and what chance explains."""

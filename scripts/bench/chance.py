@@ -1,7 +1,7 @@
 """How often a gate is red, by chance and by right, and how many runs it costs, next to what was simulated elsewhere.
 
 Usage: python scripts/bench/chance.py [TRIES [ROWS...]]. TRIES (200) gates of each kind are decided by the rules of
-`noxcli.compare.gate_rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
+`noxcli.gate.rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
 `python scripts/bench/chance.py command [FIRST [TRIES]]` runs `noxcli gate` in four worlds; FIRST (0) is the seed of the
 first of TRIES (40).
 """
@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from noxcli.compare.gate_rules import (
+from noxcli.gate.rules import (
     BASE,
     NEW,
     AnswerKey,

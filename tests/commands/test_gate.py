@@ -18,8 +18,8 @@ from junitparser import JUnitXml
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
-from noxcli.commands.gate_answers import GateAnswers
 from noxcli.compare.significance import loss_seen
+from noxcli.gate.answers import GateAnswers
 from noxcli.models import Run
 from noxcli.rows.columns import Row
 from noxcli.sandbox.faults import Hold, LostAnswer

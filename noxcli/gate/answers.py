@@ -1,17 +1,17 @@
-"""The rows of a gate, and its answers: judged by this call's checks, with the runs that were started for each."""
+"""The answers of a gate: judged by this call's checks, with the runs that were started for each."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batchdir.header import PLACES, SIDES
+from noxcli.batchdir.header import SIDES
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import BatchSummary
-from noxcli.compare.gate_rules import (
+from noxcli.errors import ExitCode
+from noxcli.gate.rules import (
     BASE,
     NEW,
-    PER_ROW,
     ROUNDS,
     SCREEN,
     SUSPECTS,
@@ -21,45 +21,13 @@ from noxcli.compare.gate_rules import (
     StoredAnswer,
     SuspectState,
 )
-from noxcli.errors import ExitCode, UsageProblem
-from noxcli.inputs.parse import Inputs
 from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
-from noxcli.rows.columns import Row
-from noxcli.rows.reader import RowReader
 
-NEW_INPUT = "--new-input"
 TRIES = 2  # in one call, for an answer that has no result
 CLASSES = {
     SuspectState.VARIES: RowClass.VARIES,
     SuspectState.NO_BASE: None,
 }  # other suspects are broken
-
-
-class GateRows(RowReader):
-    """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says."""
-
-    own = Inputs()
-
-    def require_apart(self) -> None:
-        """Raise UsageProblem if a column has an input of NEW's own, once all rows were read."""
-        for name in self.own.values:
-            if name in map(self._columns.named, self.names):
-                raise UsageProblem(
-                    f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one"
-                )
-
-    def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
-        for row in self.rows() if rows is None else rows:
-            sides = (row, replace(row, inputs=with_own(row.inputs, self.own), side=NEW))
-            for place in range(1, PLACES + 1):
-                for side, of_side in enumerate(sides):
-                    number = AnswerKey(row.number, side, place).number
-                    own_id = (
-                        None
-                        if row.id is None
-                        else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
-                    )
-                    yield replace(of_side, number=number, id=own_id, of=row.number)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -161,11 +129,3 @@ class GateAnswers(BatchSummary):
             for each in again
         )
         return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
-
-
-def with_own(inputs: Inputs, own: Inputs) -> Inputs:
-    """Return the inputs with NEW's own in their place."""
-    values = {**inputs.values, **own.values}
-    return Inputs(
-        values, (inputs.texts - own.values.keys()) | own.texts, inputs.secret - own.values.keys()
-    )

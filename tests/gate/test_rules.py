@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noxcli.compare.gate_rules import (
+from noxcli.gate.rules import (
     BASE,
     NEW,
     SCREEN,
