@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_class import RowClass
 from noxcli.cli.context import Context
 from noxcli.cli.options import ComparisonOptions
 from noxcli.cli.session import Session, begin
@@ -34,7 +35,7 @@ from noxcli.reports.comparison_facts import compared_facts, side_figures, worse_
 from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.reports.row_pair import RowClass, RowPair, diffs_of_pairs
+from noxcli.reports.row_pair import RowPair, diffs_of_pairs
 
 MAX_SHOWN, MAX_DIFFS = (
     100,
@@ -70,7 +71,7 @@ class ComparisonReport:
         if not compared.counted["answered"] and not compared.rule.of_gate:  # which names its rows
             what = f"{compared.row_counts}, but no row has an answer on both sides"
         elif (unjudged := compared.counted["unjudged"]) and not allow_missing:
-            named = _name_some(pair for pair in self.comparison.pairs() if pair.verdict.unjudged)
+            named = _name_some(pair for pair in self.comparison.pairs() if pair.unjudged)
             rows, has = (
                 amount(self.comparison.counts.total(), "row"),
                 "has" if unjudged == 1 else "have",
@@ -152,7 +153,7 @@ class ComparisonReport:
             )
             yield Case("NEW as a whole", workflow, None, verdict, "worse", whole, whole)
         for pair in self.comparison.pairs(same=True):
-            lacks = pair.verdict.unjudged and not self.options.allow_missing
+            lacks = pair.unjudged and not self.options.allow_missing
             without = CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
             yield case_of_pair(pair, CaseVerdict.FAILURE if self.fails(pair) else without)
 

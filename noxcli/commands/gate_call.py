@@ -15,6 +15,7 @@ from noxcli.batchdir.header import BatchHeader, constants_of, differences, diges
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_class import RowClass
 from noxcli.cli.ending import resume_hint, to_paste
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import read_whole_workflow, upload_files
@@ -67,7 +68,7 @@ from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
-from noxcli.reports.row_pair import SIDES, RowClass
+from noxcli.reports.row_pair import SIDES
 from noxcli.rows.columns import EXPECT
 from noxcli.rows.selection import Shard
 

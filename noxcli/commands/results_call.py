@@ -9,6 +9,7 @@ import typer
 from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_class import answer_of
 from noxcli.cli.context import Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.options import option_of, read_statuses
@@ -22,7 +23,6 @@ from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import group_facts
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.junit import write_junit
-from noxcli.reports.row_pair import answer_of
 from noxcli.reports.row_table import RowTable
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.rows.columns import EXPECT

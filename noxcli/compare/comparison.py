@@ -10,11 +10,12 @@ from typing import Any
 from noxcli.batchdir.results_file import NUMBER_BITS
 from noxcli.checks.batch_summary import enough_of
 from noxcli.checks.row_checker import RowChecker, without_verdict
+from noxcli.checks.row_class import NOT_HERE, PassRule, RowClass, classified_pair
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.reports.failure_groups import ResultLine
-from noxcli.reports.row_pair import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
+from noxcli.reports.row_pair import Confirmed, RowPair, counted
 from noxcli.rows.columns import EXPECT
 from noxcli.signals import SIGNALS
 
@@ -78,7 +79,7 @@ class Comparison(ExitStack):
                 self.compared.counted[f"left out of {left_out[0]}"] += 1  # by --limit or --only
                 continue
             pair = self._pair(matched)
-            change = pair.change
+            change = RowClass(pair.change)
             self.counts[change] += 1
             self.compared.count(pair, read)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
@@ -100,12 +101,10 @@ class Comparison(ExitStack):
 
     def summary_line(self) -> str:
         """Return the number of rows of each class."""
-        return (
-            ", ".join(
-                change.counted(count) for change in RowClass if (count := self.counts[change])
-            )
-            or "no rows"
-        )
+        classes = [
+            counted(change, self.counts[change]) for change in RowClass if self.counts[change]
+        ]
+        return ", ".join(classes) or "no rows"
 
     def _pair(self, matched: Matched) -> RowPair:
         """Return a pair of rows, of which NEW's judges both."""
@@ -117,7 +116,7 @@ class Comparison(ExitStack):
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         suspect = self._suspects.get((base or new)[0]["row"])
         judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
-        return RowPair(judged, self.compared.rule, self._gaps, other, suspect)
+        return classified_pair(judged, self.compared.rule, self._gaps, other, suspect)
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""

@@ -11,14 +11,15 @@ from typing import Any
 
 from noxcli.batchdir.header import command_to_continue
 from noxcli.batchdir.results_file import DigestIndex
+from noxcli.checks.row_class import PassRule, RowClass, SideVerdict, answer_of
 from noxcli.compare.side import Side
 from noxcli.compare.significance import Interval, chance, chance_of, counts_of, difference
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
-from noxcli.outputs.values import as_text
+from noxcli.outputs.values import HOLDERS, as_text, by_name, find_remote
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
-from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
+from noxcli.reports.row_pair import RowPair
 from noxcli.timing import within
 
 SHARES = {"median_s": 0.5, "p95_s": 0.95}
@@ -33,7 +34,7 @@ class SideTotals:
         self.rows = self.passed = self._answers = self._good = 0
         self._seconds, self._scores = array("d"), array("d")  # of each run
 
-    def count(self, lines: Sequence[ResultLine], answers: Sequence[SideVerdict]) -> None:
+    def count(self, lines: Sequence[ResultLine], answers: Sequence[str]) -> None:
         """Count a row, which the first of its answers classes, and what its lines say; none if the side lacks it."""
         self.rows += bool(answers)
         self.passed += answers[:1] == [SideVerdict.GOOD]
@@ -74,7 +75,7 @@ class Groups:
         row: ResultLine,
         side: str,
         lines: Sequence[ResultLine],
-        answers: Sequence[SideVerdict],
+        answers: Sequence[str],
     ) -> None:
         """Count a side's lines of a row, if there is a column."""
         if self._column is None:
@@ -133,15 +134,15 @@ class ComparisonSummary:
         self.counted["other input"] += pair.other_input is not None
         self.counted["answered"] += both
         self.counted["good"] += both and SideVerdict.GOOD in pair.answers
-        self.counted["still fail"] += pair.verdict.reason == "still fails"
-        self.counted["unjudged"] += pair.verdict.unjudged
+        self.counted["still fail"] += pair.reason == "still fails"
+        self.counted["unjudged"] += pair.unjudged
         self.counted["slower"] += pair.is_slower
-        if pair.change is RowClass.MISSING:
+        if pair.change == RowClass.MISSING:
             self._lacks("new", pair.new)
-        elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
+        elif pair.other_input is None and (base == SideVerdict.NONE or pair.unjudged):
             self._lacks("base", pair.base)
         if both:
-            scores = _scores(pair)
+            scores = _scores(pair, of_gate=self.rule.of_gate)
             if all(scores):
                 self.scores.append((fmean(scores[0]), fmean(scores[1])))
             self.counted["without a score"] += not all(scores)
@@ -149,8 +150,8 @@ class ComparisonSummary:
             self.counted["more often"] += pair.passed[1] > pair.passed[0]
         again = [any(line.get("asked", 1) > 1 for line in lines) for lines in (pair.base, pair.new)]
         self.counted["rerun in BASE"] += again[0] and not self.rule.of_gate
-        self.counted["asked again"] += again[1] and new is SideVerdict.GOOD
-        self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
+        self.counted["asked again"] += again[1] and new == SideVerdict.GOOD
+        self.counted["unread files"] += pair.change == RowClass.CHANGED and _has_unread_files(pair)
         columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
         self.counted["other columns"] += None not in columns and columns[:1] != columns[1:]
 
@@ -350,13 +351,24 @@ def require_comparable(base: Side, new: Side) -> None:
         )
 
 
-def _scores(pair: RowPair) -> list[list[float]]:
+def _scores(pair: RowPair, *, of_gate: bool) -> list[list[float]]:
     """Return the scores of both sides; in a gate those of rounds in which both have one, as its looks read them."""
     scored = [[line for line in lines if line.get("score") is not None] for lines in pair.lines]
-    if pair.rule.of_gate:
+    if of_gate:
         base, new = ({line["place"] for line in lines} for lines in scored)
         scored = [[line for line in lines if line["place"] in base & new] for lines in scored]
     return [[line["score"] for line in lines] for lines in scored]
+
+
+def _has_unread_files(pair: RowPair) -> bool:
+    """True if outputs have files that were not downloaded, so that their content was not compared."""
+    for line in (*pair.base, *pair.new):
+        for value in by_name(line["result"]["output"]).values():
+            if not isinstance(value, HOLDERS):
+                continue
+            if any(not remote.is_text for remote in find_remote(value)):
+                return True
+    return False
 
 
 def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from noxcli.batchdir.header import SIDES
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
 from noxcli.errors import ExitCode
 from noxcli.gate.rules import (
     BASE,
@@ -21,7 +22,7 @@ from noxcli.gate.rules import (
     StoredAnswer,
     SuspectState,
 )
-from noxcli.reports.row_pair import Confirmed, RowClass, SideVerdict, answer_of
+from noxcli.reports.row_pair import Confirmed
 
 TRIES = 2  # in one call, for an answer that has no result
 CLASSES = {

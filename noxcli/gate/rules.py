@@ -10,6 +10,7 @@ from math import fsum
 from typing import Any, NamedTuple, Self
 
 from noxcli.batchdir.header import PLACES
+from noxcli.checks.row_class import SideVerdict
 from noxcli.compare.significance import (
     CONFIRMED,
     ENOUGH_TO_CLEAR,
@@ -23,7 +24,6 @@ from noxcli.compare.significance import (
     needed_lead,
 )
 from noxcli.render.text import amount
-from noxcli.reports.row_pair import SideVerdict
 
 BASE, NEW = SIDES = range(2)
 PER_ROW = len(SIDES) * PLACES

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from noxcli.checks.row_class import SideVerdict
 from noxcli.gate.rules import (
     BASE,
     NEW,
@@ -27,7 +28,6 @@ from noxcli.gate.rules import (
     SuspectState,
     default_max_runs,
 )
-from noxcli.reports.row_pair import SideVerdict
 from noxcli.sandbox.scenario import Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State

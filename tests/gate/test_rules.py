@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noxcli.checks.row_class import SideVerdict
 from noxcli.gate.rules import (
     BASE,
     NEW,
@@ -23,7 +24,6 @@ from noxcli.gate.rules import (
     default_max_runs,
     min_max_runs,
 )
-from noxcli.reports.row_pair import SideVerdict
 
 PASSES, FAILS, NONE = (
     StoredAnswer(SideVerdict.GOOD),

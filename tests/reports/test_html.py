@@ -13,6 +13,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.batchdir.results_file import parse_result_line
+from noxcli.checks.row_class import PassRule, RowClass, classified_pair
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.reports.html.batch_page import BatchAbout, rows_page
@@ -22,7 +23,6 @@ from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.run_page import run_page
 from noxcli.reports.junit import cases_of_row
 from noxcli.reports.result import EndedRun, Outcome
-from noxcli.reports.row_pair import RowClass, RowPair
 from noxcli.reports.text_diff import marked_diffs, word_diff
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.faults import Cut
@@ -563,7 +563,7 @@ def hostile_comparison(path: str) -> None:
         after["result"]["output"] = {
             key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()
         }
-        pairs.append(RowPair([[row], [after]]))
+        pairs.append(classified_pair([[row], [after]], PassRule()))
     side: dict[str, Any] = dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
     side |= dict.fromkeys(("source", "version_name", "table"), PAYLOADS["lf"])
     side |= dict.fromkeys(("workflow_id", "workflow_name"), PAYLOADS["nul"])

@@ -20,21 +20,21 @@ from noxcli.reports.html.batch_row import (
 )
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
-from noxcli.reports.row_pair import RowClass, RowPair
+from noxcli.reports.row_pair import RowPair, counted
 from noxcli.reports.text_diff import Piece, excerpt, fitting
 
 MIN_TEXT, MAX_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
-TONES = {
-    RowClass.BROKEN: "bad",
-    RowClass.CHANGED: "warn",
-    RowClass.SLOWER: "warn",
-    RowClass.FIXED: "good",
-    RowClass.SAME: "good",
-    RowClass.NEW: "run",
-    RowClass.REMOVED: "run",
-    RowClass.MISSING: "idle",
-    RowClass.VARIES: "idle",
+TONES = {  # of each class
+    "broken": "bad",
+    "changed": "warn",
+    "slower": "warn",
+    "fixed": "good",
+    "same": "good",
+    "new": "run",
+    "removed": "run",
+    "missing": "idle",
+    "varies": "idle",
 }
 
 
@@ -43,14 +43,12 @@ def comparison_page(
 ) -> Iterator[bytes]:
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
     headline = worse_headline(totals)
-    counts = [*([(headline, "bad")] if headline else [])]
-    counts += [
-        (change.counted(count), TONES[change])
-        for change in RowClass
-        if (count := totals["classes"][change])
-    ]
+    counts = [(headline, "bad")] if headline else []
+    for change, count in totals["classes"].items():
+        if count:
+            counts.append((counted(change, count), TONES[change]))
     name = f"{totals['base']['source']} → {totals['new']['source']}"
-    rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
+    rules = parts.rules_of_choice({change: f":not(.{change})" for change in totals["classes"]})
     title = f"{name} — {', '.join(words for words, _ in counts) or 'no rows'}"
     return page.whole(title, _body(page, totals, pairs, name, counts), rules)
 
@@ -81,24 +79,22 @@ def _body(
 
 
 def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[Html]:
-    counts = {
-        change: count
-        for change in RowClass
-        if (count := totals["classes"][change]) and change != RowClass.SAME
-    }
-    if not (listed := sum(counts.values())):
+    counts = {change: count for change, count in totals["classes"].items() if count}
+    counts.pop("same", None)
+    listed = sum(counts.values())
+    if not listed:
         return
     yield page.heading("Rows that differ", f"{listed:,}")
-    named = [(str(change), f"{change} {count:,}") for change, count in counts.items()]
+    named = [(change, f"{change} {count:,}") for change, count in counts.items()]
     yield parts.choice(page, [("all", f"All {listed:,}"), *named], "all")
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
-    whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"][RowClass.BROKEN]))
+    whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"]["broken"]))
     yield Html(
         f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}'
     )
     shown, remaining = 0, MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
-        row = _pair(page, pair, whole if pair.change is RowClass.BROKEN else most)
+        row = _pair(page, pair, whole if pair.change == "broken" else most)
         remaining -= len(row.encode())
         if remaining < 0:
             break
@@ -129,9 +125,9 @@ def _pair(page: Page, pair: RowPair, most: int) -> Html:
             cell_of(page, inputs, first, width),
             page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width))),
         ],
-        str(pair.change),
+        pair.change,
         " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
-        None if pair.change is RowClass.CHANGED else page.peek(pair.what(), width),
+        None if pair.change == "changed" else page.peek(pair.what(), width),
     )
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
     place = (
@@ -160,7 +156,7 @@ def _unfolded(
             yield page.tag("h3", title)
             yield from parts.values(page, values, most)
     for name, lines in (("BASE", pair.base), ("NEW", pair.new)):
-        if pair.rule.repeat > 1 or not differences:
+        if pair.repeat > 1 or not differences:
             for number, line in enumerate(lines, 1):
                 result = line["result"]
                 which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
