@@ -191,7 +191,10 @@ def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
-    context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
+    if workflow.startswith("-"):
+        context.outcome.concerns(f"noxcli {verb}")
+    else:
+        context.outcome.concerns(workflow)
     with suppress(NoxError):  # one that a valid command line would have been refused with
         plan_reports(context, options)
     context.reports.keep_other_files()  # it may be results, as in `compare --report base.jsonl new.jsonl`

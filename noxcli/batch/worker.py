@@ -273,10 +273,11 @@ class RowWorker:
 
             workflow = self.workflows[active.row.side]
             with suppress(Exception):  # the verdict needs no reason
-                outcome.progress = explain(
-                    self.api, run, self.deadline, self.mask.torn, workflow=workflow
-                )
-                outcome.error = verdict_of(run, outcome.progress.why)
+                explained = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
+                outcome.watched(explained)
+                verdict = verdict_of(run, explained.why)
+                assert verdict is not None  # it failed
+                outcome.ended(verdict)
         return self.result_of(active.row, outcome, took=took)
 
     def _note_failed_read(
@@ -300,18 +301,18 @@ class RowWorker:
         return self.result_of(active.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
-        outcome.phase = Phase.DELIVER
+        outcome.entered(Phase.DELIVER)
         try:
-            outcome.delivered = self.deliver(row, run)
-            require_whole(outcome.delivered, run)
+            delivered = self.deliver(row, run)
+            outcome.obtained(delivered)
+            require_whole(delivered, run)
         except RequestAborted:
-            outcome.error = OutputNotDelivered(
-                f"the output of run {run.id} was not fetched: the batch was ending"
-            )
+            what = f"the output of run {run.id} was not fetched: the batch was ending"
+            outcome.ended(OutputNotDelivered(what))
         except BaseException as error:  # of this row; the others continue
             trouble = as_nox_error(error)
             odd = trouble is not error and not isinstance(trouble, Bug)
-            outcome.error = OutputNotDelivered(trouble.message, trouble.hint) if odd else trouble
+            outcome.ended(OutputNotDelivered(trouble.message, trouble.hint) if odd else trouble)
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises OutputNotDelivered, and what the API raises."""
@@ -343,7 +344,7 @@ class RowWorker:
     ) -> RowResult:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
-            outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
+            outcome.found(replace(outcome.run, workflow=self.workflows[row.side]))
         finished, error = RowResult.of(row, outcome, self.mask), outcome.error
         finished.times_run += self.reruns.get(row.number, 0)
         finished.fatal_error = (

@@ -67,12 +67,14 @@ def deliver(
     """
     require_completed(noxus, run)
     context = noxus.context
-    context.outcome.phase = Phase.DELIVER
-    run = context.outcome.run = await_output(noxus.api, run, noxus.retries(), workflow)
+    context.outcome.entered(Phase.DELIVER)
+    run = await_output(noxus.api, run, noxus.retries(), workflow)
+    context.outcome.found(run)
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
-    delivered = context.outcome.delivered = _write_output(noxus, run, keys)
+    delivered = _write_output(noxus, run, keys)
+    context.outcome.obtained(delivered)
     require_whole(delivered, run)
     printing = context.printing
     if printing.query is not None and printing.format.is_document and isinstance(run.output, dict):
@@ -135,9 +137,8 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
 
         with prepare_directory(directory) as place:
             watching = partial(task_progress, context.terminal)
-            delivered = context.outcome.delivered = save_output(
-                noxus.api, run, place, noxus.retries(), watching
-            )
+            delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
+            context.outcome.obtained(delivered)
         context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
         if context.printing.format.is_text and not context.printing.format.is_live:
             paths = "".join(f"{file['path']}\n" for file in delivered.files)

@@ -164,7 +164,7 @@ def _print_error(context: Context, error: NoxError) -> None:
     complain(context, error)
     for outcome in context.outcomes:
         if outcome.error is None and (len(context.outcomes) == 1 or not outcome.completed):
-            outcome.error = error
+            outcome.ended(error)
 
 
 def _report_ending(context: Context, code: ExitCode) -> ExitCode:

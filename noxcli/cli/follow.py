@@ -52,7 +52,7 @@ def to_end(
     or --assert that a running run is known not to have, by its own definition or, without a saved version, the current.
     """
     context, outcome = noxus.context, noxus.context.outcome
-    outcome.phase = Phase.FOLLOW
+    outcome.entered(Phase.FOLLOW)
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         return run
     if workflow is None:
@@ -68,7 +68,8 @@ def to_end(
 
             check_outputs(noxus, options.raw or (), workflow)
     progress = progress_of(noxus, run, workflow)
-    outcome.progress = context.followed = progress
+    outcome.watched(progress)
+    context.followed = progress
     writer = context.printing.event_writer(outcome)
     shown = (
         writer,
@@ -111,16 +112,14 @@ def follow_updates(
         just_started=progress.from_start,
         stuck=progress.stuck,
     )
-    outcome.dedup, record = follower.dedup, follower.record
+    outcome.begins_to_follow(follower.dedup)
+    record = follower.record
     try:
         try:
             play(chain([[Started(progress.run)]], follower.updates()), progress, renderers)
         finally:
-            outcome.run, outcome.confirmed, outcome.connects = (
-                record.now,
-                record.confirmed,
-                follower.stream.connects,
-            )
+            connects = follower.stream.connects
+            outcome.followed(record.now, confirmed=record.confirmed, connects=connects)
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return record.now
@@ -157,11 +156,13 @@ def require_completed(noxus: Session, run: Run, seen: Progress | None = None) ->
 
     Raises Incomplete, with the reason of a failure if it can be found, and NotFinished for one that is running.
     """
-    outcome, why = noxus.context.outcome, ""
-    outcome.phase = Phase.RUN
+    outcome = noxus.context.outcome
+    outcome.entered(Phase.RUN)
+    why = ""
     if run.status == "failed":
-        outcome.progress = explain_failure(noxus, run, seen or outcome.progress)
-        why = outcome.progress.why
+        explained = explain_failure(noxus, run, seen or outcome.progress)
+        outcome.watched(explained)
+        why = explained.why
     verdict = verdict_of(run, why)
     if verdict is not None:
         raise verdict

@@ -90,7 +90,8 @@ class Session:
         Raises ConfigProblem, Unauthorized; Interruption with the outcome of the stop.
         """
         with _connect(self.context, self.common) as self.api:
-            self.context.outcome.phase = phase or self.context.outcome.phase
+            if phase is not None:
+                self.context.outcome.entered(phase)
             try:
                 yield self.api
                 self._name_workflows()
@@ -123,19 +124,19 @@ class Session:
                     names[run.workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(
                         run.workflow_id
                     )
-                outcome.run = replace(run, workflow=names[run.workflow_id])
+                outcome.found(replace(run, workflow=names[run.workflow_id]))
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return its outcome, and what remains to do."""
         self.context.resume_command = None
         try:
-            run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
+            run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
             return (
                 f"run {run.id} could not be stopped: {error.message}",
                 f"stop it with: noxcli stop {run.id}",
             )
-        outcome.confirmed = True
+        outcome.read(run)
         still = not_stopped(run)
         ended = (
             f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
@@ -230,11 +231,13 @@ class Session:
         from noxcli.outputs.await_output import read_own_record
 
         outcome = self.context.outcome
-        outcome.may_exist, outcome.phase = True, Phase.FOLLOW
+        outcome.looked_for()
         retries = self.retries(gave_up=LostContact)
-        outcome.run = self.resolve_run(text, retries)
-        outcome.run = read_own_record(self.api, outcome.run, retries)
-        return outcome.run
+        run = self.resolve_run(text, retries)
+        outcome.found(run)
+        run = read_own_record(self.api, run, retries)
+        outcome.found(run)
+        return run
 
     def print_list(
         self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int
@@ -286,7 +289,7 @@ def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = N
         context.clock, options.timeout
     )
     if subject is not None:
-        context.outcome.subject = subject
+        context.outcome.concerns(subject)
     directory = None
     if isinstance(options, DeliverOptions) and options.output_dir:
         is_default = source_of(ctx, "output_dir") == "DEFAULT_MAP"

@@ -241,7 +241,7 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
 
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
-    noxus.context.outcome.phase = Phase.UPLOAD
+    noxus.context.outcome.entered(Phase.UPLOAD)
     context = noxus.context
     return store_files(
         inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources
@@ -263,7 +263,7 @@ def start_once(
     payload = upload_files(noxus, inputs)
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
-    context.outcome.phase = Phase.START
+    context.outcome.entered(Phase.START)
     nodes = None if options.no_check else inputs_of(workflow.definition)
     digests = InputDigests(nodes, inputs.secret)
     request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
@@ -271,11 +271,11 @@ def start_once(
     attempt = StartAttempt(
         noxus.api, request, lambda run_id: history.find_entry(run_id, host) is not None
     )
-    context.outcome.attempt = attempt
+    context.outcome.attempted(attempt)
 
     def note(run: Run) -> None:
         named = replace(run, workflow=run.workflow or workflow) if workflow.name else run
-        context.outcome.run, context.outcome.inputs = named, inputs.shown()
+        context.outcome.started(named, inputs.shown())
         history.begin(
             Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret)
         )
@@ -298,11 +298,8 @@ def _show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: R
     if context.printing.format.is_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
-        context.outcome.request = {
-            "method": "POST",
-            "path": f"/v1/workflows/{workflow.id}/runs",
-            "body": body,
-        }
+        path = f"/v1/workflows/{workflow.id}/runs"
+        context.outcome.would_send({"method": "POST", "path": path, "body": body})
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

@@ -259,8 +259,9 @@ def _read_run(noxus: Session, source: str) -> Source:
         error = verdict_of(run, why)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
-            outcome.run = await_output(noxus.api, run, retries)
-            outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
+            run = await_output(noxus.api, run, retries)
+            outcome.found(run)
+            outcome.obtained(deliver.complete_texts(noxus, run.output))
     document = outcome.document(
         error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask
     )

@@ -29,7 +29,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus.context.resume_command = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)
-        noxus.context.outcome.confirmed = True
+        noxus.context.outcome.read(found)
         if not found.settled:
             if options.wait:
                 found = follow.to_end(noxus, found, options)

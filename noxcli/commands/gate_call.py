@@ -84,7 +84,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         with gate.batch as batch:
             batch.open()
             answers.remember(batch.journaled)
-            context.outcome.may_exist = answers.has_started
+            context.outcome.has_started_runs(answers.has_started)
             with gate.noxus.connect(Phase.PREFLIGHT) as api:
                 pace = api.pace_requests()
                 gate.check()
@@ -223,7 +223,7 @@ class _Gate:
                 batch.journaled.reset_row(number)
         answers.expect(answers.done + len(numbers))
         cause = batch.run(work, output, tick, numbers)
-        self.context.outcome.may_exist = answers.has_started
+        self.context.outcome.has_started_runs(answers.has_started)
         for number in numbers:  # what this call has seen is not followed again
             batch.journaled.reset_row(number)
         if cause is not None:

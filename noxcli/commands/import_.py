@@ -54,15 +54,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
 
         def send(*, dry_run: bool) -> list[Any]:
-            context.outcome.phase = Phase.START
-            context.outcome.attempt = attempt = ImportAttempt(
-                api, request, check_command, dry_run=dry_run
-            )
+            attempt = ImportAttempt(api, request, check_command, dry_run=dry_run)
+            context.outcome.attempted(attempt)
             note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
             return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
         answer, created = send(dry_run=True), []
-        context.outcome.attempt = None  # nothing has happened
+        context.outcome.had_no_effect()
         if options.apply:
             _require_consent(noxus, options, targets)
             answer = send(dry_run=False)

@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.options import RUN_OR_LAST, DocumentOptions, LimitOptions, declared, option
 from noxcli.codec import to_json
-from noxcli.errors import NotFound, NoxError, Phase
+from noxcli.errors import NotFound, NoxError
 from noxcli.masking import HIDDEN
 from noxcli.models import Finished, Run
 from noxcli.outputs.values import as_text, require_whole
@@ -109,7 +109,7 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
     from noxcli.runs.node_data import NodeData, data_by_node
 
     context = noxus.context
-    context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
+    context.outcome.looked_for()
 
     def read(what: str, call: "Callable[[NoxusApi], T]") -> "T | None":
         try:

@@ -47,7 +47,7 @@ JUDGING = (
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
     context: Context = ctx.obj
-    context.outcome.subject = " ".join(options.directories)
+    context.outcome.concerns(" ".join(options.directories))
     plan_reports(context, options)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")

@@ -67,13 +67,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
             try:
                 _stop_one(noxus, text, outcome)
             except NoxError as error:
-                outcome.error = error
                 if isinstance(error, Unavailable) and not error.lasts:
-                    outcome.error = LostContact(
-                        error.message, f"try again with: noxcli stop {text}", **error.facts()
-                    )
+                    hint = f"try again with: noxcli stop {text}"
+                    error = LostContact(error.message, hint, **error.facts())
+                outcome.ended(error)
                 if len(named) > 1:
-                    complain(context, outcome.error)
+                    complain(context, error)
     raise_worst(context.outcomes)
 
 
@@ -88,11 +87,12 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact),
         listed=False,
     )
-    outcome.run, outcome.confirmed = run, True
+    outcome.read(run)
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.word}")
     else:
-        run = outcome.run = stop_run(noxus.api, run, deadline)
+        run = stop_run(noxus.api, run, deadline)
+        outcome.read(run)
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(

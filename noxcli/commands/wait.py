@@ -58,7 +58,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     policy = policy_of(context, options)
     with noxus.connect():
         for outcome in context.outcomes:
-            outcome.subject = noxus.complete_id(outcome.subject, noxus.retries())
+            outcome.concerns(noxus.complete_id(outcome.subject, noxus.retries()))
         if len(runs) == 1:
             wait_for_one(noxus, context.outcome.subject, policy)
         else:

@@ -73,15 +73,15 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     Raises what it ended with; Incomplete, NotFinished and TimedOut if it has not ended.
     """
     context, outcome = noxus.context, noxus.context.outcome
-    run = outcome.run = resolve_and_read(noxus, text, noxus.retries(gave_up=LostContact))
-    outcome.confirmed = True
+    run = resolve_and_read(noxus, text, noxus.retries(gave_up=LostContact))
+    outcome.read(run)
     progress = progress_of(noxus, run, run.workflow)
     try:
         if noxus.deadline.seconds != 0:
             notes = [] if policy.leave_when_paused else [PauseNote(context.terminal)]
             run = follow_updates(noxus, progress, policy, notes)
     except TimedOut:
-        context.printing.print_run_line(outcome.run)
+        context.printing.print_run_line(outcome.run or run)
         raise
     context.printing.print_run_line(run)
     require_completed(noxus, run, progress)
@@ -143,7 +143,8 @@ class ManyRuns:
             self._receive(one, read, last=True)
         for one in self._all:
             if not one.over:
-                one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.outcome.subject}")
+                what = f"noxcli stopped waiting for {one.outcome.subject}"
+                one.outcome.ended(NotFinished(what))
         raise_worst([one.outcome for one in self._all if one.over])
 
     def _poll(self) -> bool:
@@ -186,7 +187,7 @@ class ManyRuns:
             read = api.get_run(known.workflow_id, known.id)
             run = settled_if_unchanged(read, known, self._context.clock.monotonic())
         if run.status == "failed":
-            one.outcome.progress = explain_failure(self._noxus, run)
+            one.outcome.watched(explain_failure(self._noxus, run))
         return run
 
     def _receive(self, one: Waited, read: Result[Run], *, last: bool) -> None:
@@ -215,7 +216,7 @@ class ManyRuns:
                 raise verdict
             require_queries(context.reports.asserts, outcome, context.terminal.mask)
         except NoxError as why:
-            outcome.error = why
+            outcome.ended(why)
         one.over = True
         if outcome.run is not None:
             context.printing.print_run_line(outcome.run)
@@ -232,7 +233,7 @@ class ManyRuns:
                 and not (outcome.run and outcome.run.paused)
             ):
                 note_pause(self._context.terminal, run)
-            outcome.run, outcome.confirmed = run, True
+            outcome.read(run)
             one.failures.got_answer()
             return self._policy.over(run)
         was_sent = not isinstance(error, NoSlotInTime)

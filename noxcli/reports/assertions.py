@@ -118,6 +118,6 @@ def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> N
         return
     document = outcome.document(ExitCode.OK, mask)
     found = [check_assertion(query, document) for query in queries]
-    outcome.assertions = [asdict(each) for each in found]
+    outcome.asserted([asdict(each) for each in found])
     if broken := broken_assertions(found, outcome.run.id if outcome.run is not None else None):
         raise NotAsAsserted(broken)

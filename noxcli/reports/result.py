@@ -22,7 +22,10 @@ RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Outcome:
-    """What is known so far; a command fills it in as it runs, so that every ending can be reported."""
+    """What is known so far, so that every ending can be reported.
+
+    Each step of a command says what it learned with one of the methods below; nothing else writes the fields.
+    """
 
     subject: str = ""  # the run's name on the command line: its workflow, or its id
     run: "Run | None" = None
@@ -40,6 +43,76 @@ class Outcome:
     assertions: list[dict[str, Any]] = field(
         default_factory=list
     )  # what --assert and --expect found
+
+    def concerns(self, subject: str) -> None:
+        """The command line names this."""
+        self.subject = subject
+
+    def entered(self, phase: Phase) -> None:
+        """The command has come this far, for the document of an error."""
+        self.phase = phase
+
+    def looked_for(self) -> None:
+        """The command is about a run that may exist, whether or not it is found."""
+        self.may_exist = True
+        self.phase = Phase.FOLLOW
+
+    def has_started_runs(self, have_started: bool) -> None:
+        """Runs were started for this command, now or by an earlier call, or none were."""
+        self.may_exist = have_started
+
+    def attempted(self, attempt: "Attempt") -> None:
+        """A request with an effect is about to be sent."""
+        self.phase = Phase.START
+        self.attempt = attempt
+
+    def had_no_effect(self) -> None:
+        """The request that was sent has changed nothing, and needs no check."""
+        self.attempt = None
+
+    def started(self, run: "Run", inputs: dict[str, Any]) -> None:
+        """The start was answered with this run; `inputs` are shown, so without secrets."""
+        self.run = run
+        self.inputs = inputs
+
+    def found(self, run: "Run") -> None:
+        """The run is known, or more of it than before; whether its status is confirmed stays as it was."""
+        self.run = run
+
+    def read(self, run: "Run") -> None:
+        """The run's record was read."""
+        self.run = run
+        self.confirmed = True
+
+    def begins_to_follow(self, dedup: "EventDeduplicator") -> None:
+        """The run's events are read from here on."""
+        self.dedup = dedup
+
+    def followed(self, run: "Run", *, confirmed: bool, connects: int) -> None:
+        """This is where following has ended."""
+        self.run = run
+        self.confirmed = confirmed
+        self.connects = connects
+
+    def watched(self, progress: "Progress") -> None:
+        """This is what is known about the run's nodes, and why it failed."""
+        self.progress = progress
+
+    def obtained(self, delivered: "Delivered") -> None:
+        """The output was delivered in this form."""
+        self.delivered = delivered
+
+    def would_send(self, request: dict[str, Any]) -> None:
+        """This is the request that --dry-run shows."""
+        self.request = request
+
+    def asserted(self, found: list[dict[str, Any]]) -> None:
+        """This is what --assert and --expect have found."""
+        self.assertions = found
+
+    def ended(self, error: NoxError) -> None:
+        """The run, or the command, has ended with this error."""
+        self.error = error
 
     @property
     def completed(self) -> bool:
