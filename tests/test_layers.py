@@ -124,6 +124,21 @@ def test_an_import_that_points_up_or_aside_is_found() -> None:
     assert forbidden("__init__", ["json"]) == ["json"]
 
 
+def verb_of(module: str) -> str:
+    """Return the verb of a module in `commands`: the steps of one may be in another module than its options."""
+    return module.rpartition(".")[2].removesuffix("_call").removesuffix("_runs")
+
+
+def test_no_verb_imports_another_verb() -> None:
+    found = []
+    for path in (PACKAGE / "commands").glob("*.py"):
+        for name in imports_of(path):
+            module = ".".join(name.split(".")[:3])
+            if module.startswith("noxcli.commands.") and verb_of(module) != verb_of(path.stem):
+                found.append(f"{path.name} imports {name}")
+    assert found == []
+
+
 def test_every_library_has_its_packages() -> None:
     tops = {name.partition(".")[0] for path in MODULES for name in imports_of(path)}
     # Only type checkers know the last one.

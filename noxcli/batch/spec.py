@@ -28,10 +28,10 @@ class BatchSpec:
     shard: Shard
     directory: Path
     named: bool  # the user named the directory: it may be a link, and gets the rows' files
-    resume_command: str  # the command that continues the batch
     stops: bool  # a signal stops the runs
     max_parallel: int
     poll_interval: float
+    resume_command: str = ""  # the command that continues the batch
     resume: bool = False
     fresh: bool = False
     again: Collection[str] = ()  # which rows are started again

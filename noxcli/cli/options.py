@@ -153,6 +153,9 @@ OUTPUT: str | None = option(
     "--output -o", "FILE", "Write stdout to FILE if the exit code is 0.", None
 )
 JUNIT: str | None = option("--junit", "FILE", "Write JUnit XML.", None)
+PASS_EACH: int | None = option(
+    "--pass-each", "K", "Pass a row if K runs pass. [default: all]", None, min=1
+)
 STATUS: list[str] | None = option(
     "--status", "STATUS", "Print only runs in this status; repeatable.", None
 )
@@ -247,6 +250,60 @@ class LimitOptions(CommonOptions):
 
 
 @declared
+class InputArguments:
+    """The inputs of one run on the command line, or those that all rows of a table have."""
+
+    inputs: list[str] | None = argument(
+        "[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", None
+    )
+    secrets: list[str] | None = option(
+        "--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.", None
+    )
+
+
+@declared
+class TableOptions(InputArguments, LimitOptions):
+    """The rows of a table, and how they are run; times in seconds."""
+
+    workflow: str = WORKFLOW
+    file: str = argument("FILE", "JSON lines, CSV or TSV; - is stdin.")
+    input_format: Literal["jsonl", "csv", "tsv"] | None = option(
+        "--input-format", "FORMAT", "Read FILE as jsonl, csv or tsv. [default: by name]", None
+    )
+    column: list[str] | None = option(
+        "--column",
+        "INPUT=COLUMN",
+        "Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
+        None,
+    )
+    id_column: str | None = option(
+        "--id", "COLUMN", "Name rows by this column. [default: $id]", None
+    )
+    keep: list[str] | None = option(
+        "--keep", "COLUMN", "Keep this column in results; repeatable.", None
+    )
+    max_parallel: int = option(
+        "--max-parallel", "N", "Run up to N rows at a time.", 8, min=1, max=1000
+    )
+    fresh: bool = flag("--fresh", "Move the earlier directory aside, and start over.")
+    row_timeout: float | None = option(
+        "--row-timeout",
+        "DUR",
+        "Give up on a row this long after its start.",
+        None,
+        parser=some_time,
+    )
+    limit: int | None = option(
+        "--limit", "N", "Run only the first N rows of FILE.", None, min=1, rich_help_panel="Rows"
+    )
+    only: str | None = option(
+        "--only", "FILE", "Run only rows whose ids are in FILE, one a line.", None
+    )
+    on_interrupt: DetachOrStop | None = ON_INTERRUPT
+    poll_interval: float = poll_every(5.0)
+
+
+@declared
 class DocumentOptions:
     """A document instead of text, or a part of it."""
 
@@ -264,17 +321,11 @@ class ListOptions(DocumentOptions):
 
 
 @declared
-class InputOptions:
-    """The inputs of one run on the command line, or those that all rows of a batch have, and how they are checked."""
+class InputOptions(InputArguments):
+    """The same, and how the inputs are checked."""
 
-    inputs: list[str] | None = argument(
-        "[INPUT]...", "KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", None
-    )
     whole: str | None = option(
         "--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.", None
-    )
-    secrets: list[str] | None = option(
-        "--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.", None
     )
     dry_run: bool = flag("--dry-run", "Check inputs and print the request; start nothing.")
     no_check: bool = flag("--no-check", "Skip local input validation.")
@@ -322,15 +373,13 @@ class CheckOptions(AssertOptions):
     expect: str | None = option(
         "--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.", None
     )
-    pass_each: int | None = option(
-        "--pass-each", "K", "Pass a row if K runs pass. [default: all]", None, min=1
-    )
 
 
 @declared
 class RowsOptions(CheckOptions):
     """How many rows must pass, and what to print and write of them."""
 
+    pass_each: int | None = PASS_EACH
     min_pass: str | None = option(
         "--min-pass", "N%", "Exit with 11 unless this share of all rows passes.", None
     )

@@ -10,7 +10,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, print_hint
-from noxcli.cli.options import InputOptions, RunOptions, option_of, source_of
+from noxcli.cli.options import InputArguments, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.errors import (
@@ -65,12 +65,12 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
-def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
+def parse_given_inputs(noxus: Session, given: InputArguments, whole: str | None = None) -> Inputs:
     """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     context, secrets = noxus.context, given.secrets or []
     inputs = parse_inputs(
         given.inputs or [],
-        given.whole,
+        whole,
         context.sources,
         secrets=secrets,
         environ=context.terminal.environ,

@@ -1,55 +1,47 @@
 """One call of `noxcli batch`: what it is given, its way through the batch, and the report."""
 
 import shlex
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
 from noxcli.batch.batch import Batch
+from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.resume import RowCounts
-from noxcli.batch.spec import BatchSpec
-from noxcli.batch.worker import ClaimedIds, RowWorker
 from noxcli.batchdir.header import (
     BatchHeader,
     changed_nodes,
     command_to_continue,
-    constants_of,
     digests_of,
     line_with,
 )
 from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
-from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
-from noxcli.cli.options import RETRY_FOLLOWING
+from noxcli.cli.ending import print_hint, to_paste
 from noxcli.cli.session import Session, begin
-from noxcli.cli.start import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
+from noxcli.cli.start import check_outputs, read_workflow_to_run, upload_files
+from noxcli.cli.table import read_rows, read_spec, show_progress, worker_of
 from noxcli.codec import to_json
 from noxcli.commands.batch import Again, Options
 from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.expressions.query import Query
-from noxcli.files import expanded, save
-from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
-from noxcli.inputs.parse import Inputs
+from noxcli.files import save
+from noxcli.inputs.definition import inputs_of
 from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
 from noxcli.render.text import amount
 from noxcli.reports.row_table import RowTable
-from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
-from noxcli.rows.selection import IdFilter, Shard, choose_shard
-from noxcli.runs.start import MAX_SEARCH, InputDigests
+from noxcli.rows.selection import choose_shard
+from noxcli.runs.start import MAX_SEARCH
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.rate_limit import RateLimiter
-
-R = TypeVar("R", bound=RowReader)
+    pass
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -58,7 +50,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
     shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
-    spec = read_spec(noxus, options, read_rows(noxus, options, RowReader, options.repeat), shard)
+    rows = read_rows(noxus, options, RowReader, options.repeat)
+    spec = replace(
+        read_spec(noxus, options, rows, shard, "batch"),
+        resume=options.resume,
+        again=options.again or (),
+        changed=options.allow_changed_input,
+        checked=not options.no_check,
+        max_failures=options.max_failures,
+        resume_command=line_with(context.argv, ["--resume"]),
+    )
     if options.dry_run and Again.RED in spec.again:
         raise UsageProblem(
             "--dry-run can't count what --again red would start", "remove one of them"
@@ -78,14 +79,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
             workflow = _read_definition(noxus, spec.rows, options)
             if spec.rows.is_pipe:
                 batch.at_end(spec.rows.copy_pipe(spec.directory).close)
-            header = header_of(context, workflow, spec)
+            header = header_of(context.terminal, workflow, spec, context.base_url, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
-            validate_checks(context, checker, spec.rows, header, seen)
+            validate_checks(context.terminal, checker, spec.rows, header, seen)
             if options.dry_run:
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(checker)
-            work = row_work(noxus, pace, [workflow], batch)
+            work = worker_of(noxus, pace, [workflow], batch)
             batch.adopt(work)
             batch.count_earlier(checker)
             for name in ("junit", "report"):
@@ -105,61 +106,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
-def read_rows(noxus: Session, options: Options, reader: Callable[..., R], repeat: int) -> R:
-    """Return the rows of the command line, each of them `repeat` times. Raises UsageProblem."""
-    context = noxus.context
-    columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
-    if options.only is not None and options.limit is not None:
-        raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
-    choice = options.limit if options.only is None else IdFilter.read(options.only, context.sources)
-    rows = reader(options.file, options.input_format, columns, context.sources, choice, repeat)
-    rows.share(parse_given_inputs(noxus, options))
-    return rows
-
-
-def read_spec(
-    noxus: Session, options: Options, rows: RowReader, shard: Shard, *, of_gate: bool = False
-) -> BatchSpec:
-    """Return what the command line asks; a gate always continues. Raises UsageProblem."""
-    context = noxus.context
-    return BatchSpec(
-        workflow=options.workflow,
-        rows=rows,
-        common=rows.common,
-        shard=shard,
-        directory=_directory(rows, options, "gate" if of_gate else "batch"),
-        named=options.output_dir is not None,
-        resume=not options.fresh if of_gate else options.resume,
-        fresh=options.fresh,
-        again=options.again or (),
-        changed=options.allow_changed_input,
-        checked=not options.no_check,
-        resume_command=line_with(context.argv, [] if of_gate else ["--resume"]),
-        stops=context.stops_runs(options.on_interrupt),
-        max_parallel=options.max_parallel,
-        max_failures=options.max_failures,
-        row_timeout=options.row_timeout,
-        poll_interval=options.poll_interval,
-        of_gate=of_gate,
-    )
-
-
-def _directory(rows: RowReader, options: Options, kind: str) -> Path:
-    """Return the batch's directory. Raises UsageProblem if none is given, and there is no file to name it after."""
-    if options.output_dir is not None:
-        return Path(options.output_dir)
-    if Path(options.file).is_dir():
-        raise UsageProblem(
-            f"{options.file} is a directory",
-            "name a file with a row for each file in it, such as FILE.csv with a column of paths",
-        )
-    if rows.is_pipe:
-        raise UsageProblem(
-            "rows from a pipe need a directory for the journal", "add --output-dir DIR"
-        )
-    return expanded(f"{options.file}.{kind}")
-
-
 def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workflow:
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
@@ -171,92 +117,6 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
     if not options.no_check:
         check_outputs(noxus, (), workflow)
     return workflow
-
-
-def validate_checks(
-    context: Context, checker: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts
-) -> None:
-    """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
-    own = EXPECT in rows.names
-    if rows.empty:
-        skipped = (
-            f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
-        )
-        context.terminal.warn(f"{rows.name} has {skipped}")
-    if not (checker.has_checks or own):
-        if not seen.rows:
-            context.terminal.warn(f"{rows.name} has no rows")
-        return
-    if not seen.rows:
-        raise UsageProblem(
-            f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the checks"
-        )
-    checker.require_columns(rows.known, rows.renamed)
-    checker.require_answers(header.outputs or (), "the workflow")
-    if checker.expected is not None or checker.columns or own:
-        coverage = checker.coverage()
-        for row in rows.rows():
-            coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
-        coverage.require(
-            context.terminal.warn, header.outputs or (), "the workflow", own=own, is_whole=True
-        )
-
-
-def header_of(context: Context, workflow: Workflow, spec: BatchSpec) -> BatchHeader:
-    """Return what makes the batch this one. Raises UsageProblem for a mistake in the table."""
-    rows = spec.rows
-    sent = rows.sent()
-    if rows.separated_oddly:
-        context.terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
-    definition, nodes = digests_of(workflow.definition) if spec.checked else (None, None)
-    return BatchHeader(
-        workflow.id,
-        workflow.version_id,
-        context.base_url,
-        rows.name,
-        str(spec.shard),
-        constants_of(spec.common),
-        sorted(spec.common.secret),
-        sent,
-        repeat=spec.shard.repeat,
-        limit=rows.limit,
-        only=None if rows.only is None else [],
-        separator=rows.separator,
-        outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
-        command=list(context.argv),
-        definition=definition,
-        nodes=nodes,
-        workflow_name=workflow.name or "",
-        version_name=workflow.version_name,
-    )
-
-
-def row_work(
-    noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow], batch: Batch
-) -> RowWorker:
-    """Return what the batch's threads do for each row; in a directory that is named, its outputs become files."""
-    context, retry_for = noxus.context, noxus.common.retry_for
-    if batch.spec.named:
-        import noxcli.outputs.file_texts  # here and not in several threads, of which one may fail
-        import noxcli.outputs.save  # noqa: F401 - as above
-    return RowWorker(
-        api=noxus.api,
-        pace=pace,
-        clock=context.clock,
-        journal=batch.journal,
-        known=ClaimedIds(batch.journaled.runs),
-        reruns=batch.journaled.reruns,
-        workflows=workflows,
-        digests=[
-            InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows
-        ],
-        mask=context.terminal.mask,
-        retries=replace(noxus.retries(out_of_time=TimedOut), say=lambda _: None),
-        explain_unexpected=partial(explain_unexpected, context),
-        deadline=noxus.deadline,
-        retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
-        place=batch.journal.place if batch.spec.named else None,
-    )
 
 
 def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter:
@@ -295,16 +155,6 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
             f"the workflow has changed while the batch ran ({changed}): each row of this call may have run with either "
             "definition, unless its record names its version"
         )
-
-
-def show_progress(
-    shown: Any, summary: BatchSummary, pace: "RateLimiter", running: int, doubtful: int
-) -> None:
-    """Show how far the batch is, and what slows it down."""
-    note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
-    if pace.silent_for > 1:
-        note = f"no answer for {show_seconds(pace.silent_for)}"
-    shown.update(partial(summary.how_far, running, doubtful, note))
 
 
 def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from noxcli.cli.options import (
+    PASS_EACH,
     ComparisonOptions,
     DocumentOptions,
     LimitOptions,
@@ -38,6 +39,7 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions):
         "BASE", "The results before: a batch's directory, a file of results, or a run."
     )
     new: str = argument("NEW", "The results after, in the same forms.")
+    pass_each: int | None = PASS_EACH
     fail_on: list[FailOn] | None = option(
         "--fail-on",
         "CLASS",

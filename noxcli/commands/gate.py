@@ -4,17 +4,15 @@ from noxcli.cli.options import (
     REQUIRED,
     ComparisonOptions,
     DocumentOptions,
+    TableOptions,
     declared,
-    fixed_at,
     flag,
     option,
 )
-from noxcli.commands import batch
-from noxcli.commands.batch import Again
 
 
 @declared
-class Options(ComparisonOptions, DocumentOptions, batch.Options):
+class Options(ComparisonOptions, DocumentOptions, TableOptions):
     """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
 
     Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are re-run,
@@ -51,14 +49,3 @@ class Options(ComparisonOptions, DocumentOptions, batch.Options):
     dry_run: bool = flag(
         "--dry-run", "Print the least and the most runs that it may start, and start none."
     )
-    resume: bool = fixed_at(False)
-    again: list[Again] | None = fixed_at(None)
-    allow_changed_input: bool = fixed_at(False)
-    max_failures: int | None = fixed_at(None)
-    min_pass: str | None = fixed_at(None)
-    pass_each: int | None = fixed_at(None)
-    repeat: int = fixed_at(1)
-    line_query: str | None = fixed_at(None)
-    shard: str | None = fixed_at(None)
-    no_check: bool = fixed_at(False)
-    version_id: str | None = fixed_at(None)

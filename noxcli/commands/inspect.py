@@ -1,28 +1,21 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from noxcli.cli.options import RUN_OR_LAST, DocumentOptions, LimitOptions, declared, option
 from noxcli.codec import to_json
-from noxcli.errors import NotFound, NoxError
-from noxcli.masking import HIDDEN
-from noxcli.models import Finished, Run
+from noxcli.errors import NotFound
 from noxcli.outputs.values import as_text, require_whole
 from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
 from noxcli.render.text import shorten
 from noxcli.reports.result import Outcome
 
 if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
+    from noxcli.cli.inspect_run import Inside
     from noxcli.cli.session import Session
-    from noxcli.runs.node_data import NodeData
-    from noxcli.runs.progress import Node, Progress
 
-T = TypeVar("T")
 NODE_COLUMNS = Layout(
     ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
     cut=("ERROR", "NODE"),
@@ -54,7 +47,10 @@ class Options(DocumentOptions, LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the nodes of the run. Raises the NoxError that the command ends with."""
-    from noxcli.cli.session import begin  # the help loads none of what reading a run needs
+    from noxcli.cli.inspect_run import (
+        inspect_run,  # the help loads none of what reading a run needs
+    )
+    from noxcli.cli.session import begin
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
@@ -92,73 +88,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """What is known about the nodes of a run. `data` is the server's, unchanged; `inputs` are without known secrets."""
-
-    run: Run
-    progress: "Progress"
-    nodes: list[dict[str, Any]]
-    data: Any
-    inputs: dict[str, Any] | None
-
-
-def inspect_run(noxus: "Session", text: str) -> Inside:
-    """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
-    from noxcli.cli.follow import explain_failure, progress_of  # as above
-    from noxcli.runs.node_data import NodeData, data_by_node
-
-    context = noxus.context
-    context.outcome.looked_for()
-
-    def read(what: str, call: "Callable[[NoxusApi], T]") -> "T | None":
-        try:
-            return noxus.keep_trying(
-                call, lambda error, _: error.concerns_all
-            )  # the table needs neither
-        except NoxError as error:
-            context.terminal.warn(f"{what} can't be read: {error.message}")
-            return None
-
-    run = noxus.read_run(text, noxus.retries())
-    if run.status == "failed":
-        progress = explain_failure(noxus, run)
-    else:
-        workflow = run.workflow if run.workflow and run.workflow.nodes else None
-        workflow = workflow or read(
-            "nodes are shown by their ids, since the workflow",
-            lambda api: api.get_workflow(run.workflow_id),
-        )
-        progress = progress_of(noxus, run, workflow)
-        progress.apply_one(Finished(run))
-    data = read("the run's data", lambda api: api.get_run_data(run.id))
-    entry = context.history.find_entry(run.id, context.base_url)
-    hidden = (entry and entry.secret_inputs) or ()
-    recorded = run.input if isinstance(run.input, dict) else None
-    inputs = recorded and {
-        key: HIDDEN if key in hidden else value for key, value in recorded.items()
-    }
-    known = data_by_node(data, progress.nodes.keys())
-    nodes = [_entry(node, known.get(node.id, NodeData())) for node in progress.nodes.values()]
-    return Inside(run, progress, nodes, data, inputs)
-
-
-def _entry(node: "Node", data: "NodeData") -> dict[str, Any]:
-    """Return what is known about a node."""
-    return {
-        "id": node.id,
-        "name": node.name,
-        "type": data.text("type"),
-        "status": node.status,
-        "started_at": data.started_at,
-        "duration_s": data.duration_s,
-        "error": node.error,
-        "input_bytes": data.bytes_of("inputs"),
-        "output_bytes": data.bytes_of("outputs"),
-    }
-
-
-def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
+def _read_node(noxus: "Session", inside: "Inside", node: str) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     from noxcli.outputs.expand import complete_inline  # loaded only with --node
     from noxcli.runs.resolve import resolve_node

@@ -30,8 +30,8 @@ class Options(LimitOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
-    from noxcli.cli.session import begin  # the help loads none of what a page needs
-    from noxcli.commands.inspect import inspect_run
+    from noxcli.cli.inspect_run import inspect_run  # the help loads none of what a page needs
+    from noxcli.cli.session import begin
     from noxcli.reports.html.run_page import run_page
 
     noxus = begin(ctx, options, subject=options.run)

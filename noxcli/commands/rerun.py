@@ -52,7 +52,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.run)
     start.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    given = start.parse_given_inputs(noxus, options)
+    given = start.parse_given_inputs(noxus, options, options.whole)
     with noxus.connect(Phase.PREFLIGHT):
         earlier = noxus.read_run(options.run, noxus.retries(), listed=False)
         if earlier.runs_only_part:

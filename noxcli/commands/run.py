@@ -34,7 +34,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.workflow)
     start.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    inputs = start.parse_given_inputs(noxus, options)
+    inputs = start.parse_given_inputs(noxus, options, options.whole)
     with noxus.connect(Phase.PREFLIGHT):
         workflow = start.read_workflow_to_run(
             noxus,

@@ -22,7 +22,9 @@ from noxcli.gate.rules import (
     StoredAnswer,
     SuspectState,
 )
+from noxcli.models import word_for
 from noxcli.reports.row_pair import Confirmed
+from noxcli.runs.resolve import SHOWN_CANDIDATES
 
 TRIES = 2  # in one call, for an answer that has no result
 CLASSES = {
@@ -67,9 +69,7 @@ class GateAnswers(BatchSummary):
         if line["result"].get("assertions"):
             self._checked.add(key.row)
         if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
-            found, _, _ = line["result"]["error"]["hint"].partition(
-                "; "
-            )  # what follows is about batches
+            found = _candidates_in(line["result"]["error"])
             start = f"a start of row {key.row} in {line['side'].upper()}"
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
@@ -130,3 +130,14 @@ class GateAnswers(BatchSummary):
             for each in again
         )
         return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
+
+
+def _candidates_in(error: Mapping[str, Any]) -> str:
+    """Return which runs may be those of a start whose outcome is not known."""
+    candidates = error["candidates"]
+    if not candidates:
+        return "no run with its input is listed"
+    named = [f"{each['id']} ({word_for(each['status'])})" for each in candidates[:SHOWN_CANDIDATES]]
+    more = len(candidates) - len(named)
+    others = f" and {more} more" if more else ""
+    return f"runs with the same input: {', '.join(named)}{others}"

@@ -158,7 +158,7 @@ class RowPair:
 
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ, as texts."""
-        base, new = (outputs_of(line) if line is not None else {} for line in self.shown)
+        base, new = (outputs_in(line) if line is not None else {} for line in self.shown)
         found = []
         for key in dict.fromkeys([*base, *new]):
             old = as_text(base[key]) if key in base else ""
@@ -204,7 +204,7 @@ def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     return "".join(shown)
 
 
-def outputs_of(line: ResultLine) -> Mapping[str, Any]:
+def outputs_in(line: ResultLine) -> Mapping[str, Any]:
     """Return the outputs, each in one form of those that the API has for it; files by their digests."""
     outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
     files = line["result"].get("files")
@@ -216,7 +216,7 @@ def outputs_of(line: ResultLine) -> Mapping[str, Any]:
 
 def encoded_outputs(line: ResultLine) -> str:
     """Return the outputs as a text, which differs if they do."""
-    return ENCODER.encode(outputs_of(line))
+    return ENCODER.encode(outputs_in(line))
 
 
 def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, Any]) -> Any:

@@ -461,9 +461,9 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
         path.write_text("".join(lines))
     shown = len(sides[0])
     with (
-        patch("noxcli.commands.compare_call.MAX_SHOWN", shown),
-        patch("noxcli.commands.compare_call.MAX_DIFFS", shown),
-        patch("noxcli.commands.compare_call.MAX_WHAT", 10_000),
+        patch("noxcli.cli.comparison_report.MAX_SHOWN", shown),
+        patch("noxcli.cli.comparison_report.MAX_DIFFS", shown),
+        patch("noxcli.cli.comparison_report.MAX_WHAT", 10_000),
         patch("noxcli.reports.row_pair.MAX_CHANGES", 10_000),
     ):
         _, out, err = theatre.call("compare", *map(str, paths))

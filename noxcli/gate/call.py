@@ -1,0 +1,285 @@
+"""One call of a gate: it compares itself with the calls before, and asks what the rules need until they decide."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from noxcli.batch.batch import Batch
+from noxcli.batch.prepare import header_of, validate_checks
+from noxcli.batch.result_writer import ResultWriter
+from noxcli.batch.spec import FRESH, BatchSpec
+from noxcli.batch.worker import RowWorker
+from noxcli.batchdir.header import BatchHeader, constants_of, differences, digests_of
+from noxcli.batchdir.journal_state import FINISHED
+from noxcli.checks.row_checker import RowChecker
+from noxcli.errors import (
+    ExitCode,
+    Incomplete,
+    Interruption,
+    LostContact,
+    NoxError,
+    TimedOut,
+    TimedOutBeforeStart,
+    UsageProblem,
+    worst,
+)
+from noxcli.gate.answers import GateAnswers
+from noxcli.gate.rows import NEW_INPUT, GateRows, with_own
+from noxcli.gate.rules import (
+    BASE,
+    NEW,
+    PER_ROW,
+    SCREEN,
+    SUSPECTS,
+    AnswerKey,
+    GateRules,
+    GateVerdict,
+    default_max_runs,
+    min_max_runs,
+)
+from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
+from noxcli.models import Workflow
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount, in_prose
+from noxcli.reports.row_pair import SIDES
+from noxcli.rows.columns import EXPECT
+from noxcli.timing import Clock
+
+
+class GateCall:
+    """The steps of one call, in their order: open, check, begin, decide, require_unchanged."""
+
+    def __init__(
+        self,
+        spec: BatchSpec,
+        rows: GateRows,
+        checker: RowChecker,
+        max_runs: int | None,
+        terminal: Terminal,
+        clock: Clock,
+    ) -> None:
+        self.rows = rows
+        self.checker = checker
+        self.answers = GateAnswers()
+        self.batch = Batch(spec, self.answers, terminal, clock)
+        self.workflows: Sequence[Workflow] = ()  # in the versions of both sides
+        self.checks_changed = False  # since the gate began
+        self._max_runs = max_runs
+        self._terminal = terminal
+
+    @property
+    def spec(self) -> BatchSpec:
+        return self.batch.spec
+
+    # Before the first start.
+
+    def open(self) -> None:
+        """Take the directory, and count the runs of earlier calls. Raises as `Batch.open`."""
+        self.batch.open()
+        self.answers.remember(self.batch.journaled)
+
+    def check(self, workflows: Sequence[Workflow], host: str, argv: Sequence[str]) -> None:
+        """Check table, inputs and checks for both versions, and compare them with those of earlier calls.
+
+        Raises UsageProblem, WrongInputs.
+        """
+        rows = self.rows
+        batch = self.batch
+        self.workflows = workflows
+        self._require_two_sides()
+        nodes = [inputs_of(each.definition) or [] for each in workflows]
+        rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
+        if rows.is_pipe:
+            batch.at_end(rows.copy_pipe(self.spec.directory).close)
+        begun = batch.journaled.header
+        header = header_of(self._terminal, workflows[BASE], self.spec, host, argv)
+        seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
+        rows.require_apart()
+        if not self.checker.has_checks and EXPECT not in rows.names:
+            raise UsageProblem(
+                "a gate without a check can't fail", "add --assert, --expect or --score"
+            )
+        for name, workflow in zip(SIDES, workflows, strict=True):
+            outputs = keys_of(outputs_of(workflow.definition) or ())
+            self.checker.require_answers(list(outputs), name)
+        validate_checks(self._terminal, self.checker, rows, header, seen)
+        if begun is not None:
+            _require_same_gate(begun, batch.header, str(self.spec.directory))
+        numbers: Sequence[int] = range(1, seen.rows // PER_ROW + 1)
+        if seen.only is not None:
+            numbers = seen.only
+        self.answers.rules = self._rules_for(numbers)
+
+    def _require_two_sides(self) -> None:
+        """Raise UsageProblem if nothing can differ between BASE and NEW."""
+        base, new = (digests_of(each.definition)[0] for each in self.workflows)
+        common = self.spec.common.values
+        own = self.rows.own.values
+        has_own = any(common.get(name) != value for name, value in own.items())
+        if base == new and not has_own:
+            raise UsageProblem(
+                "BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}"
+            )
+
+    def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
+        """Return what the header says of NEW, and of the checks that the gate began with."""
+        checks = self.checker.identity()
+        first = checks
+        if begun is not None and begun.gate is not None:
+            first = begun.gate["checks"]
+        self.checks_changed = first != checks
+        constants = constants_of(with_own(self.spec.common, self.rows.own))
+        return {**_about(self.workflows[NEW]), "constants": constants, "checks": first}
+
+    def _rules_for(self, numbers: Sequence[int]) -> GateRules:
+        """Return the rules for the rows of these numbers. Raises UsageProblem for too few runs."""
+        most = self._max_runs or default_max_runs(len(numbers))
+        least = min_max_runs(len(numbers))
+        if most < least:
+            raise UsageProblem(
+                f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}"
+            )
+        return GateRules(numbers, most, scored=self.checker.score is not None)
+
+    def plan(self) -> dict[str, int]:
+        """Return how many runs it may start, and has started."""
+        rules = self.answers.rules
+        return {
+            "rows": len(rules.rows),
+            "least_runs": rules.round_runs,
+            "most_runs": rules.max_runs,
+            "started": self.answers.runs.total(),
+        }
+
+    def begin(self) -> None:
+        """Begin the journal. Raises UsageProblem."""
+        self.batch.begin(self.checker)
+
+    def count_earlier(self) -> None:
+        """Judge the answers that earlier calls have."""
+        self.batch.count_earlier(self.checker)
+
+    def share(self, common: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        """Take the inputs that all rows share, and those of NEW's own, with their files stored."""
+        self.rows.share(replace(self.spec.common, values=dict(common)))
+        self.rows.own = replace(self.rows.own, values=dict(own))
+
+    # The loop.
+
+    def decide(
+        self, work: RowWorker, paste: Callable[[str], str], tick: Callable[[int, int], None]
+    ) -> GateVerdict:
+        """Ask what the rules need until they decide. Raises what ends the gate before."""
+        batch = self.batch
+        answers = self.answers
+        output = ResultWriter(
+            batch.header, batch.journal, batch.results, self.checker, answers, _print_none, paste
+        )
+        try:
+            found = answers.decide()
+            while not isinstance(found, GateVerdict):
+                self._terminal.note(_stage(found))
+                self._ask({key.number for key in found}, work, output, tick)
+                found = answers.decide()
+            return found
+        finally:
+            for doubt in answers.unknown_starts:
+                self._terminal.warn(doubt)
+
+    def _ask(
+        self,
+        numbers: Collection[int],
+        work: RowWorker,
+        output: ResultWriter,
+        tick: Callable[[int, int], None],
+    ) -> None:
+        """Get the answers of these numbers. Raises what ends the gate."""
+        batch = self.batch
+        answers = self.answers
+        for number in numbers:
+            if batch.journaled.state(number) == FINISHED:  # without a result
+                batch.journaled.reset_row(number)
+        answers.expect(answers.done + len(numbers))
+        cause = batch.run(work, output, tick, numbers)
+        for number in numbers:  # what this call has seen is not followed again
+            batch.journaled.reset_row(number)
+        if cause is not None:
+            raise self._ending_of(cause)
+
+    def _ending_of(self, cause: NoxError) -> NoxError:
+        """Return what a batch ended with as the ending of a gate, which says how to continue."""
+        hint = f"continue with: {self.spec.resume_command}"
+        if isinstance(cause, Interruption):
+            return Interruption(cause.message, hint, number=cause.number)
+        if isinstance(cause, Incomplete):
+            # The first rows ended alike, or are in doubt: their code tells how.
+            return Incomplete(cause.message, hint, cause.exit_code or worst(self.answers.codes))
+        return type(cause)(cause.message, hint, **cause.facts())
+
+    def as_started(self, error: NoxError) -> NoxError:
+        """Return the error without saying that nothing was started, once a run was."""
+        if error.exit_code != ExitCode.TEMPORARY or not self.answers.has_started:
+            return error
+        kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
+        return kind(error.message, f"continue with: {self.spec.resume_command}")
+
+    def require_unchanged(self, workflows: Sequence[Workflow]) -> None:
+        """Raise UsageProblem if a version has another definition than when the gate began."""
+        header = self.batch.header
+        of_new = {**(header.gate or {}), **_about(workflows[NEW])}
+        now = replace(header, **_about(workflows[BASE]), gate=of_new)
+        _require_same_gate(header, now, str(self.spec.directory))
+
+
+def _print_none(_: str) -> None:
+    """A gate prints no lines."""
+
+
+def _stage(wanted: Sequence[AnswerKey]) -> str:
+    """Say what is asked."""
+    place = max(key.place for key in wanted)
+    rows = amount(len({key.row for key in wanted}), "row")
+    sides = {SIDES[key.side] for key in wanted}
+    where = "both versions" if len(sides) > 1 else sides.pop()
+    if place < SCREEN[0]:
+        return f"round {place}: {rows} in {where}"
+    done = f" ({place - SUSPECTS[0] + 1} of {len(SUSPECTS)})" if place in SUSPECTS else ""
+    return f"{rows} may be broken: re-running {where}{done}"
+
+
+def _about(workflow: Workflow) -> dict[str, Any]:
+    """Return what the header says of a version."""
+    definition, nodes = digests_of(workflow.definition)
+    return {
+        "version_id": workflow.version_id,
+        "version_name": workflow.version_name,
+        "definition": definition,
+        "nodes": nodes,
+    }
+
+
+def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
+    """Return what a gate's header says of one side alone."""
+    own = {}
+    if side == NEW:
+        own = {key: value for key, value in (header.gate or {}).items() if key != "checks"}
+    return replace(header, **own, repeat=1, gate=None)
+
+
+def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:
+    """Raise UsageProblem with what differs from the gate that has begun there."""
+    names: list[str] = []
+    for side, whose in ((BASE, ""), (NEW, "NEW's ")):
+        for each in differences(header_of_side(then, side), header_of_side(now, side)):
+            nodes = f" ({each.now})" if each.what == "definition" else ""
+            if each.what not in names:
+                names.append(f"{whose}{each.what}{nodes}")
+    rows_then = (then.digest, then.rows, then.limit, then.only)
+    rows_now = (now.digest, now.rows, now.limit, now.only)
+    if rows_then != rows_now:
+        names.append("rows")
+    if names:
+        differ = "differs" if len(names) == 1 and names[0] != "rows" else "differ"
+        raise UsageProblem(
+            f"{in_prose(names)} {differ} from the gate that began in {directory}", FRESH
+        )
