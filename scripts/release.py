@@ -45,6 +45,7 @@ LOCKS = {
 BY_A_PERSON = (
     "at the package index: a trusted publisher for .github/workflows/release.yml with the environment 'release'",
     "at the repository: the environment 'release', and who may approve it; private vulnerability reports",
+    "at the repository: Pages, with GitHub Actions as its source, for .github/workflows/docs.yml",
 )
 # Its metadata names its license in other words than the list of SPDX.
 LICENSES = {"sseclient-py": "Apache-2.0"}
@@ -79,8 +80,38 @@ def check(wanted: argparse.Namespace) -> Iterator[str]:
 def prepare(wanted: argparse.Namespace) -> Iterator[str]:
     """Write a version and today's date, the first time also the project's address; regenerate what has the version."""
     today = datetime.now(UTC).date()
-    found = list(write_release(wanted.root, wanted.version, today, wanted.repository, wanted.email))
+    found = list(unready(wanted.root))
+    if not found:
+        found += write_release(wanted.root, wanted.version, today, wanted.repository, wanted.email)
     yield from found or run(sys.executable, "scripts/regenerate.py", cwd=wanted.root)
+
+
+def unready(root: Path) -> Iterator[str]:
+    """Yield why the commit of a release would hold more than the release, or be on no branch that is released."""
+    branch = git(root, "branch", "--show-current")
+    if branch != "main":
+        yield f"this checkout is on {branch or 'no branch'}; run: git switch main"
+    edited = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
+    if edited:
+        names = ", ".join(line[2:].strip() for line in edited[:5])
+        yield f"{len(edited)} edited files, such as {names}; commit them first, or: git stash"
+
+
+def git(root: Path, *words: str) -> str:
+    """Return what git prints about a checkout, and nothing where it fails."""
+    line = ["git", *words]
+    done = subprocess.run(line, cwd=root, check=False, stdout=subprocess.PIPE, text=True)
+    return done.stdout.rstrip("\n")
+
+
+def sums(wanted: argparse.Namespace) -> Iterator[str]:
+    """Write SHA256SUMS of the files that are released, as `sha256sum --check` reads it."""
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+        for file in sorted(wanted.files, key=lambda file: file.name)
+    ]
+    wanted.output.write_text("".join(lines), encoding="utf-8")
+    yield from ()
 
 
 def pin(wanted: argparse.Namespace) -> Iterator[str]:
@@ -198,6 +229,8 @@ def rehearse() -> Iterator[str]:
             *pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file)
         )
         yield from run(str(at / "venv/bin/noxcli"), "--version")
+        released = [*map(Path, packages), file, bill, lock_file]
+        yield from sums(argparse.Namespace(files=released, output=at / "SHA256SUMS"))
     print(f"\nTo release {own_version()}, fill in:")
     for line in (*mistakes(f"v{own_version()}", texts_of(ROOT)), *BY_A_PERSON):
         print(f"- {line}")
@@ -253,6 +286,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.add_argument(
         "-o", "--output", type=Path, default=ROOT / "dist/noxcli.lock", metavar="FILE"
     )
+    verb = verbs.add_parser("sums", help=sums.__doc__)
+    verb.set_defaults(call=sums)
+    verb.add_argument("files", type=Path, nargs="+", metavar="FILE", help="what is released")
+    verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/SHA256SUMS", metavar="FILE")
     verb = verbs.add_parser("sbom", help=sbom.__doc__)
     verb.set_defaults(call=sbom)
     verb.add_argument("pex", type=Path, metavar="PEX", help="what `release.py pex` has built")
@@ -261,7 +298,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     wanted = parser.parse_args(argv)
     if wanted.dry_run == (wanted.call is not None):
-        parser.error("give --dry-run, or one of prepare, check, lock, pex, pin and sbom")
+        parser.error("give --dry-run, or one of prepare, check, lock, pex, pin, sbom and sums")
     found = list(rehearse() if wanted.dry_run else wanted.call(wanted))
     for line in found:
         print(f"release: {line}", file=sys.stderr)

@@ -62,6 +62,22 @@ def section_on(version: str, changelog: str) -> str:
     return ""
 
 
+def unreleased(changelog: str) -> str:
+    """Return what the changelog has under "Unreleased"."""
+    return changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip()
+
+
+def candidates_of(version: str, changelog: str) -> list[str]:
+    """Return the released candidates of a final version, newest first: 1.2.3rc2 and 1.2.3rc1 of 1.2.3."""
+    if not VERSION.fullmatch(version) or Version(version).is_prerelease:
+        return []
+    return [
+        heading[1]
+        for heading in RELEASED.finditer(changelog)
+        if VERSION.fullmatch(heading[1]) and Version(heading[1]).base_version == version
+    ]
+
+
 def notes(texts: Texts, commit: str) -> str:
     """Return what changed in this version, and how a workflow pins the commit, which no file of the commit can name.
 
@@ -114,7 +130,7 @@ def wrong_arguments(
         yield f"{name!r} is not a repository; write OWNER/NAME, without https:// and .git"
     if email is not None and (not ADDRESS.fullmatch(email) or email.endswith(".invalid")):
         yield f"{email!r} is not an address that works; write NAME@HOST"
-    if not texts[CHANGELOG].partition(UNRELEASED)[2].partition("\n## ")[0].strip():
+    if not unreleased(texts[CHANGELOG]) and not candidates_of(version, texts[CHANGELOG]):
         yield "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release"
 
 
@@ -133,10 +149,28 @@ def with_version(texts: Texts, version: str, today: date) -> Texts:
         for file, text in texts.items()
     }
     new[INIT] = texts[INIT].replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
-    new[CHANGELOG] = texts[CHANGELOG].replace(
-        UNRELEASED, f"{UNRELEASED}\n## {version} - {today}\n", 1
-    )
+    new[CHANGELOG] = dated(texts[CHANGELOG], version, today)
     return new
+
+
+def dated(changelog: str, version: str, today: date) -> str:
+    """Return the changelog with a date for what is unreleased.
+
+    The sections on candidates of the version become part of its own: most readers skip candidates.
+    """
+    head, first, *older = re.split(r"^(?=## )", changelog, flags=re.MULTILINE)
+    candidates = candidates_of(version, changelog)
+    news = [first.partition("\n")[2].strip()]
+    kept = []
+    for section in older:
+        heading, _, text = section.partition("\n")
+        if heading.split()[1] in candidates:
+            news.append(text.strip())
+        else:
+            kept.append(section)
+    content = "\n\n".join(filter(None, news))
+    released = f"## {version} - {today}\n\n{content}\n\n"
+    return "".join([head, "## Unreleased\n\n", released, *kept]).rstrip() + "\n"
 
 
 def mistakes(tag: str, texts: Texts) -> Iterator[str]:
@@ -151,7 +185,7 @@ def mistakes(tag: str, texts: Texts) -> Iterator[str]:
     newest = RELEASED.search(changelog)
     if newest and newest[1] != version:
         yield f"{CHANGELOG} has {newest[1]} as the newest version; put {version} first"
-    if changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
+    if unreleased(changelog):
         yield f"{CHANGELOG} has changes under 'Unreleased'; move them to {version}"
     if any(author["email"].endswith(".invalid") for author in project_of(texts)["authors"]):
         yield f"pyproject.toml: the authors' address does not work; {BY_PREPARE}"

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -54,7 +55,19 @@ def ready(tmp_path: Path) -> Path:
         )
     )
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    git(tmp_path, "init", "-q", "-b", "main")
+    commit_all(tmp_path)
     return tmp_path
+
+
+def git(root: Path, *words: str) -> None:
+    who = ["-c", "user.name=noxcli", "-c", "user.email=noxcli@example.com"]
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def commit_all(root: Path) -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Change")
 
 
 def unname(root: Path) -> None:
@@ -152,6 +165,7 @@ def test_an_odd_release_is_refused_and_nothing_written(
     ready: Path, capsys: pytest.CaptureFixture[str], version: str, more: list[str], told: str
 ) -> None:
     change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    commit_all(ready)
     before = contents(ready)
     assert release.main(["prepare", "--root", str(ready), version, *more]) == 1
     assert told in capsys.readouterr().err
@@ -164,6 +178,7 @@ def test_a_refused_release_can_be_prepared_again(
     """Without a name, nothing is written; with it, all is."""
     unname(ready)
     change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    commit_all(ready)
     before, today = contents(ready), date(2030, 2, 1)
     assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
     assert "give `release.py prepare` --repository and --email" in capsys.readouterr().err
@@ -183,6 +198,75 @@ def test_without_news_nothing_is_written(ready: Path, capsys: pytest.CaptureFixt
         in capsys.readouterr().err
     )
     assert contents(ready) == before
+
+
+def spoil_a_page(root: Path) -> None:
+    change("docs/gitlab.md", "acme/noxcli", "acme/other")(root)
+
+
+def leave_main(root: Path) -> None:
+    git(root, "switch", "-qc", "topic")
+
+
+def detach(root: Path) -> None:
+    git(root, "checkout", "-q", "--detach")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (spoil_a_page, "1 edited files, such as docs/gitlab.md; commit them first, or: git stash"),
+        (leave_main, "this checkout is on topic; run: git switch main"),
+        (detach, "this checkout is on no branch; run: git switch main"),
+    ],
+)
+def test_a_release_starts_from_what_main_has(
+    ready: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], None], told: str
+) -> None:
+    change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    commit_all(ready)
+    spoil(ready)
+    before = contents(ready)
+    assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
+    assert capsys.readouterr().err == f"release: {told}\n"
+    assert contents(ready) == before
+
+
+@pytest.mark.parametrize("more", ["", "\n- A mend.\n"])
+def test_a_candidate_becomes_final_with_its_notes(ready: Path, more: str) -> None:
+    change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    write("1.3.0rc1", ready)
+    write("1.3.0rc2", ready, news="\n- Still more.\n")
+    write("1.3.0", ready, news=more)
+    assert list(release_text.mistakes("v1.3.0", release_text.texts_of(ready))) == []
+    told = release_text.notes(release_text.texts_of(ready), "89abcdef" * 5)
+    lines = [*more.split("\n")[1:-1], "- Still more.", "- More.", "## As an action"]
+    assert told.startswith("\n\n".join(lines))
+    changelog = (ready / "CHANGELOG.md").read_text()
+    assert "rc" not in changelog
+    assert changelog.endswith("\n## 1.2.3 - 2030-01-31\n" + CHANGELOG.partition("2030-01-31\n")[2])
+
+
+def write(version: str, root: Path, news: str = "") -> None:
+    change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}{news}")(root)
+    assert not list(release_text.write_release(root, version, date(2030, 2, 1), None, None))
+
+
+def test_notes_name_no_other_version() -> None:
+    text = release_text.unreleased((ROOT / "CHANGELOG.md").read_text())
+    assert not re.findall(r"\b\d+\.\d+\.\d+\b", text)
+
+
+def test_sums_are_what_sha256sum_checks(tmp_path: Path) -> None:
+    names = ["noxcli", "a wheel.whl"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    files = [str(tmp_path / name) for name in names]
+    assert release.main(["sums", *files, "-o", str(tmp_path / "SHA256SUMS")]) == 0
+    checked = subprocess.run(
+        ["sha256sum", "--check", "SHA256SUMS"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (checked.returncode, checked.stdout) == (0, "a wheel.whl: OK\nnoxcli: OK\n")
 
 
 def test_a_first_version_is_not_lower_than_the_written_one(ready: Path) -> None:
@@ -206,4 +290,5 @@ def test_links_in_notes_are_absolute(ready: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    files = [path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return {str(path): path.read_bytes() for path in files}

@@ -19,7 +19,7 @@ BLOCKS = re.findall(r"```release\n(.*?)```", PAGE, re.DOTALL)
 ADDRESS = "--repository umbrella-labs/nox_cli.v2 --email team@umbrella.example.org"
 # A checkout of a release has its own version in CHANGELOG.md, and no news.
 RELEASED = f"\n## {__version__} - " in (ROOT / "CHANGELOG.md").read_text()
-FIRST, NEXT = ("98.0.1" if RELEASED else __version__), "99.1.0"
+FIRST, CANDIDATE, NEXT = ("98.0.1" if RELEASED else __version__), "99.1.0rc1", "99.1.0"
 # What reads a version, a date or an address.
 TOUCHED = [
     "tests/release",
@@ -64,8 +64,8 @@ def git(where: Path, *words: str) -> str:
 
 
 def walk(clone: Path, tested: str) -> None:
-    """Follow the page to a tag, with this version and then with the next one; `tested` stands for its tests."""
-    for version in (FIRST, NEXT):
+    """Follow the page to a tag: this version, a candidate, and the final one; `tested` stands for its tests."""
+    for version in (FIRST, CANDIDATE, NEXT):
         first = ADDRESS if "OWNER/" in (clone / "pyproject.toml").read_text() else ""
         for block in BLOCKS:
             lines = block.replace(".venv/bin/pytest\n", f"{tested}\n").replace(
@@ -79,8 +79,9 @@ def walk(clone: Path, tested: str) -> None:
         run(f".venv/bin/python scripts/release.py check v{version}", clone)
         tagged = git(clone, "ls-remote", "origin", f"v{version}").split()[0]
         assert git(clone, "rev-parse", "origin/main").strip() == tagged
-        add_news(clone)
-        git(clone, "commit", "-qam", "Change more")
+        if version != CANDIDATE:
+            add_news(clone)
+            git(clone, "commit", "-qam", "Change more")
 
 
 def add_news(clone: Path) -> None:
@@ -106,7 +107,9 @@ def run(lines: str, clone: Path) -> str:
 
 @pytest.mark.wide
 @pytest.mark.long(200)
-@pytest.mark.timeout(1200)  # it installs the clone, tests it twice, and builds all that is released
+@pytest.mark.timeout(
+    1200
+)  # it installs the clone, tests it three times, and builds all that is released
 def test_all_stays_green_up_to_the_files_of_a_release(clone: Path) -> None:
     """Wheel, source archive, single file and bill of materials are what `--dry-run` builds and tries."""
     run(f"{SETUPS[1]} tests/test_codec.py", clone)

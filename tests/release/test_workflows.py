@@ -26,7 +26,7 @@ SPEC, COMPONENT = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_
 [JOB] = COMPONENT.values()
 RELEASE = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
 PINNED = re.compile(r"pip install (-q )?((--require-hashes )?-r [\w/-]+\.(lock|txt)|--no-deps .*)")
-HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
+HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*((a|b|rc)\d+)?")
 
 
 def clean(*argv: str | Path) -> str:
@@ -181,7 +181,7 @@ def test_no_script_escapes_shellcheck() -> None:
 def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
     """Nothing is published that was not tested and signed first, and only single jobs may do more than read."""
     jobs = RELEASE["jobs"]
-    order = ["test", "build", "attest", "publish", "announce"]
+    order = ["check", "test", "build", "attest", "publish", "announce"]
     assert [*jobs] == order
     assert [jobs[name].get("needs") for name in order] == [None, *order[:-1]]
     rights = {
@@ -189,11 +189,13 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
         for name in order
     }
     assert rights == {
-        "test": set(), "build": set(), "attest": {"id-token", "attestations"}, "publish": {"id-token"},
+        "check": set(), "test": set(), "build": set(), "attest": {"id-token", "attestations"}, "publish": {"id-token"},
         "announce": {"contents"},
     }  # fmt: skip
     assert RELEASE["permissions"] == {}
-    lines = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
+    lines = [
+        step["run"] for name in ("check", "build") for step in jobs[name]["steps"] if "run" in step
+    ]
     for script in re.findall(r"scripts/\w+\.py", "\n".join(lines)):
         assert (ROOT / script).is_file()
     assert 'release.py check "$GITHUB_REF_NAME"' in "".join(lines)
