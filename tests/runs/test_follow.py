@@ -845,3 +845,98 @@ def test_events_of_unknown_kinds_do_not_hide_an_ended_run() -> None:
     server = FakeServer([[(1, [piece(0)]), *every(1, [RunEvent("unknown", "ping")])]], ends_at(20))
     assert followed(server).run.status == "completed"
     assert server.clock.time <= 25
+
+
+# What follows a connection: each row is one meaning of the facts about it.
+
+PAUSED = now("awaiting_human_feedback")
+BUSY = Unavailable("busy", retry_after=7)
+LONG_BUSY = Unavailable("busy", retry_after=3600)
+NO_STREAM = StreamUnsupported("no stream")
+NAMELESS = [piece(0, position=False)]
+PAUSE = [state(0, "awaiting_human_feedback")]
+NEXT: dict[str, tuple[list[Connection], Any, list[float], list[tuple[str, int, float]]]] = {
+    # connections, record: when the stream is opened, and what is told
+    "broken without an event": ([[(0, BROKEN)], []], RUN, [0, 0.5], [("again", 1, 0.5)]),
+    "broken after an event": ([[(0, pieces(1)), (0, BROKEN)], []], RUN, [0, 0], [("again", 1, 0)]),
+    "closed after an event": ([[(0, pieces(1)), (0, CLOSED)], []], RUN, [0, 0], [("again", 1, 0)]),
+    "busy without an event": ([[(0, BUSY)], []], RUN, [0, 7], [("again", 1, 7)]),
+    "busy after an event": ([[(0, pieces(1)), (0, BUSY)], []], RUN, [0, 7], [("again", 1, 7)]),
+    "busy for long": ([[(0, LONG_BUSY)], []], RUN, [0, 60], [("again", 1, 60)]),
+    "refused": ([[(0, NO_STREAM)], []], RUN, [0, 2], [("polling", 1, 0)]),
+    "refused after an event": (
+        [[(0, pieces(1)), (0, NO_STREAM)], []], RUN, [0, 2], [("polling", 1, 0)],
+    ),
+    "refused twice": ([*[[(0, NO_STREAM)]] * 2, []], RUN, [0, 2, 6], [("polling", 1, 0)]),
+    "refused, an event, refused": (
+        [*[[(0, NO_STREAM)]] * 3, [(0, pieces(1)), (0, BROKEN)], [(0, NO_STREAM)], []],
+        RUN, [0, 2, 6, 14, 14, 16], [("polling", 1, 0), ("again", 1, 0), ("polling", 1, 0)],
+    ),
+    "without a position": ([[(0, NAMELESS), (0, BROKEN)]], RUN, [0], [("gap", 0, 0)]),
+    "refused in a pause": ([[(0, NO_STREAM)], []], PAUSED, [0, 2], []),
+    "broken in a pause": ([[(0, BROKEN)], []], PAUSED, [0, 2], []),
+    "broken twice in a pause": ([*[[(0, BROKEN)]] * 2, []], PAUSED, [0, 2, 6], []),
+    "broken after an event in a pause": (
+        [[(0, pieces(1)), (0, BROKEN)], []], PAUSED, [0, 0], [("again", 1, 0)],
+    ),
+    "closed after the event of the pause": ([[(0, PAUSE), (0, CLOSED)], []], PAUSED, [0, 0], []),
+    "closed after an end that the record lacks": (
+        [[(0, [end(0)]), (0, CLOSED)], []], RUN, [0, 3.0], [],
+    ),
+    "without a position after such an end": (
+        [[(0, [*NAMELESS, end(0)]), (0, CLOSED)]], RUN, [0], [("gap", 0, 0)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("no_jitter")
+@pytest.mark.parametrize(("connections", "record", "opened", "told"), NEXT.values(), ids=NEXT)
+def test_what_follows_the_end_of_a_connection(
+    connections: list[Connection],
+    record: Run,
+    opened: list[float],
+    told: list[tuple[str, int, float]],
+) -> None:
+    server = FakeServer(connections, lambda _: record)
+    policy = Policy(leave_when_paused=False, idle_timeout=1000)
+    result = followed(server, policy, run=record, timeout=opened[-1] + 8)
+    assert isinstance(result.error, TimedOut)
+    assert [at for at, _ in server.openings] == pytest.approx(opened)
+    said = []
+    for update in result.of(Reconnecting) + result.of(Gap):
+        if isinstance(update, Gap):
+            said.append(("gap", 0, 0.0))
+        else:
+            kind = "polling" if "polling" in update.reason else "again"
+            said.append((kind, update.attempt, update.delay))
+    assert said == told
+
+
+def test_a_silent_run_is_read_soon_after_each_new_connection() -> None:
+    silent = [*every(1, KeepAlive(), 40), (0, BROKEN)]
+    server = FakeServer([silent, [*every(1, KeepAlive())]], ends_at(41))
+    assert followed(server).run.status == "completed"
+    assert server.clock.time <= 45
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_breaks_far_apart_do_not_end_the_search_for_the_rest() -> None:
+    broken: Connection = [(0, BROKEN)]
+    rest: list[Connection] = [
+        *[broken] * 3,
+        [(0, [piece(1)]), (0, BROKEN)],
+        *[broken] * 3,
+        [(0, [end(2)])],
+    ]
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], *rest], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert (result.events, result.of(Gap)) == ([*pieces(2), end(2)], [])
+
+
+@pytest.mark.parametrize("late", [state(1, "running"), state(1, "queued"), piece(1)])
+def test_an_event_after_the_verdict_changes_nothing(late: RunEvent) -> None:
+    server = FakeServer([[(0, [end(0)]), (0.1, [late])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == [end(0), late]
+    record = result.follower.record
+    assert (record.now, record.confirmed) == (COMPLETED, True)
