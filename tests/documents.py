@@ -53,7 +53,8 @@ def _name_of(document: Any) -> str | None:
     title = document.get("schema")
     if isinstance(title, str) and title.startswith("noxcli."):
         name = title.removeprefix("noxcli.").partition("/")[0]
-        return name if name in schema_names() else None
+        assert name in schema_names(), f"noxcli/schemas has no {name}.json"
+        return name
     keys = document.keys()
     if keys >= {"seq", "ts", "type", "redis_id"}:
         return "event"

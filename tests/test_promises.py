@@ -1,4 +1,4 @@
-"""A new format, field or column has to reach several places: these tests name the one that was forgotten."""
+"""A new verb, format, status, field or column has to reach several places: these tests name the one that was forgotten."""
 
 import json
 import re
@@ -7,14 +7,30 @@ from typing import Any
 
 import pytest
 
+from noxcli.app import VERBS, verb_named
 from noxcli.batchdir.results_file import RUN_KINDS
+from noxcli.cli.ending import PASTED
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AROUND
 from noxcli.sandbox.steps import Emit
-from noxcli.schemas import schema_named
-from tests.conftest import Noxcli
+from noxcli.schemas import schema_named, schema_names
+from tests.cli.test_bare import LINES
+from tests.conftest import Noxcli, write_rows
+from tests.docs.test_pages import command_lines
+from tests.rawserver import json_answer
+from tests.research.hostile import views
 
 ROOT = Path(__file__).parents[1]
+GUIDE = [
+    path for path in (ROOT / "docs").glob("*.md") if path.stem not in {"architecture", "fidelity"}
+]
+# Verbs that show nothing that a server said.
+OF_THIS_MACHINE = {"completion", "help", "sandbox", "schema"}
+# Verbs that hints name by their whole line, which has the server's options already, or that need what the user has to add.
+NAMED_WHOLE = {"run", "rerun", "batch", "gate", "import", "export", "report", "doctor", "compare"}
+# The tests that call each verb.
+OF_ALL_VERBS = {"test_bare.py", "test_promises.py"}
+A_WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-000000000001"
 # What a run that says `hel` and `lo`, and has the output `x`, prints in each format.
 PRINTS = {
     Format.TEXT: "x\n",
@@ -22,6 +38,8 @@ PRINTS = {
     Format.JSON: r'\{"schema":"noxcli\.result/1".*\}\n',
     Format.NDJSON: r'(\{"seq":.*\}\n)+',
 }
+# What `--json` means beside each format: it is the format, it replaces it, or it contradicts it.
+BESIDE_JSON = {Format.TEXT: 0, Format.JSON: 0, Format.CONTENT: 2, Format.NDJSON: 2}
 # Fields of a stored run that are read as they are; those that are computed with are checked first (RUN_KINDS).
 AS_THEY_ARE = {"status", "progress", "confirmed"}
 # Fields of a run that its page leaves out, or shows in another form.
@@ -32,6 +50,72 @@ def page(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_lists_its_exit_codes(noxcli: Noxcli, verb: str) -> None:
+    listed = noxcli(verb, "--help").text.partition("Exit codes:\n")[2]
+    assert re.match(r" +\d+ ", listed), "the codes of its Options"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_in_the_guide(verb: str) -> None:
+    shown = [line[0] for path in GUIDE for line in command_lines(path.read_text(encoding="utf-8"))]
+    assert verb in shown, "a command line in a page of docs"
+
+
+def test_a_verb_is_called_in_bare_surroundings() -> None:
+    assert {line.split()[0] for line in LINES.values()} == VERBS.keys(), (
+        "tests/cli/test_bare.py:LINES"
+    )
+
+
+def test_a_verb_is_called_with_hostile_answers() -> None:
+    called = set(
+        re.findall(r'call\(\s*"([a-z-]+)"', Path(views.__file__).read_text(encoding="utf-8"))
+    )
+    assert called | OF_THIS_MACHINE == VERBS.keys(), (
+        "tests/research/hostile/views.py, or the set above"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_in_a_hint_reaches_the_same_server(verb: str) -> None:
+    if verb_named(verb).calls_server:
+        keeps = re.search(PASTED, f"noxcli {verb} x") is not None
+        assert keeps != (verb in NAMED_WHOLE), "cli/ending.py:PASTED, or the set above"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [verb for verb in VERBS if any("--json" in each.opts for each in verb_named(verb).params)],
+)
+def test_a_document_of_a_verb_has_a_schema(noxcli: Noxcli, verb: str) -> None:
+    write_rows({"User Input": "x"})
+    line = LINES[verb].replace("RUN", noxcli.ended("demo", "User Input=x")).replace("'", "")
+    done = noxcli(*re.split(r" (?!Input=)", line), "--json")
+    if "$schema" not in done.json:  # as `noxcli inputs` prints one
+        named = done.json["schema"].removeprefix("noxcli.").partition("/")[0]
+        assert named in schema_names(), "a schema in noxcli/schemas"
+
+
+def test_a_verb_has_tests_of_its_own() -> None:
+    paths = [each for each in (ROOT / "tests").rglob("test_*.py") if each.name not in OF_ALL_VERBS]
+    tests = "".join(path.read_text(encoding="utf-8") for path in paths)
+    untested = [verb for verb in VERBS if not re.search(rf'[(\[]\s*"{verb}"', tests)]
+    assert untested == [], "a module in tests/commands"
+
+
+@pytest.mark.parametrize("status", [status for status in range(400, 432) if status != 408])
+def test_a_status_after_which_a_start_is_repeated_is_documented(
+    noxcli: Noxcli, status: int
+) -> None:
+    refusal = json_answer({"detail": "no"}, status, Retry_After="1")
+    started = json_answer({"id": "r", "workflow_id": A_WORKFLOW, "status": "queued"})
+    _, server = noxcli.against([refusal, started], "run", A_WORKFLOW, "--no-check", "--detach")
+    starts = sum(request.method == "POST" for request in server.requests)
+    documented = f"| {status} | tries again" in page("docs/start-once.md")
+    assert (starts > 1) == documented, "the table in docs/start-once.md"
+
+
 @pytest.mark.parametrize("form", Format)
 def test_a_format_is_documented_and_printed(noxcli: Noxcli, plays: Any, form: Format) -> None:
     assert f"| `--format {form}`" in page("docs/output.md"), "the table in docs/output.md"
@@ -40,6 +124,10 @@ def test_a_format_is_documented_and_printed(noxcli: Noxcli, plays: Any, form: Fo
     workflow = plays(script=[Emit("W", "hel"), Emit("W", "lo")], output={"A": "x"})
     done = noxcli("run", workflow, "--format", form)
     assert (done.code, re.fullmatch(PRINTS[form], done.text) is not None) == (0, True), done.text
+    assert form in BESIDE_JSON, "what it means beside --json, above"
+    both = noxcli("run", workflow, "--format", form, "--json")
+    assert both.code == BESIDE_JSON[form], both.err
+    assert both.json["schema"] == "noxcli.result/1"
 
 
 @pytest.mark.parametrize("field", schema_named("result")["$defs"]["run"]["properties"])

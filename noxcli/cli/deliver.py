@@ -140,7 +140,7 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
             context.outcome.obtained(delivered)
         context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
-        if context.printing.format.is_text and not context.printing.format.is_live:
+        if context.printing.format.is_final_text:
             paths = "".join(f"{file['path']}\n" for file in delivered.files)
             context.terminal.write(paths.encode("utf-8", "surrogateescape"))
         return delivered

@@ -25,7 +25,7 @@ def present(context: Context, options: Printed) -> None:
     """
     form, terminal = options.form, context.terminal
     # A --query that nothing contradicts also wants a document.
-    queried = options.query is not None and form.is_text and not form.is_live and not options.raw
+    queried = options.query is not None and form.is_final_text and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
     # The log of a CI system is read later, and line by line.
@@ -35,11 +35,11 @@ def present(context: Context, options: Printed) -> None:
     terminal.color = options.color
     if options.output is not None and options.output != STDOUT:
         context.printing.write_to(Path(options.output))
-    if options.as_json and form.is_live:
+    if options.as_json and not form.fits_json:
         raise UsageProblem(
             f"--json and --format {form} contradict each other", "remove one of them"
         )
-    if options.raw and not (context.printing.format.is_text and not form.is_live):
+    if options.raw and not context.printing.format.is_final_text:
         raise UsageProblem(
             "--raw prints outputs and nothing else",
             f"drop --raw or --format {context.printing.format}",

@@ -32,6 +32,16 @@ class Format(StrEnum):
         return self is Format.JSON
 
     @property
+    def is_final_text(self) -> bool:
+        """True if stdout is written once, for reading, after the run has ended."""
+        return self is Format.TEXT
+
+    @property
+    def fits_json(self) -> bool:
+        """True if `--json` may be given as well; any other format contradicts it."""
+        return self in {Format.TEXT, Format.JSON}
+
+    @property
     def is_live(self) -> bool:
         """True if stdout is written while the run runs, by an EventWriter."""
         return self in {Format.CONTENT, Format.NDJSON}

@@ -13,7 +13,7 @@ from tests.process import HUNG
 
 pytestmark = pytest.mark.wide
 FILES = "--output-dir out --state-file s.json --junit j.xml --report r.html"
-VERBS = {
+LINES = {
     "run": "run demo 'User Input=x'",
     "run from stdin": "run demo 'User Input=@-'",
     "run with an upload": "run big-file Document@-",
@@ -52,12 +52,12 @@ def no_file_grows() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LINES)
 def test_bare_surroundings_are_no_bug(
     noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, verb: str
 ) -> None:
     rows = write_rows({"User Input": "x"})
-    line = VERBS[verb].replace("RUN", noxcli.start("demo", "User Input=x"))
+    line = LINES[verb].replace("RUN", noxcli.start("demo", "User Input=x"))
     env = {
         "NOXUS_BACKEND_URL": sandbox.url,
         "NOXUS_API_KEY": sandbox.key,

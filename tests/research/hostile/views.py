@@ -16,6 +16,7 @@ from noxcli.app import run_argv
 from noxcli.cli.context import Context
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.filenames import UNPRINTABLE
+from noxcli.render import Format
 from noxcli.render.live import Live
 from noxcli.render.live_region import Bar
 from noxcli.render.log import WarningsOnly
@@ -23,18 +24,18 @@ from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
-from noxcli.sandbox.scenario import File, Node, Scenario
+from noxcli.sandbox.scenario import File, Node, Scenario, Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from tests.conftest import QuickClock, Screen, Turning
-from tests.rawserver import Turn, answer, raw_server
+from tests.rawserver import Turn, answer, json_answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
 
 # Each field has a letter:
 # (a) workflow name, (b) node name, (c) node id, (d) node status, (e) run status, (f) streamed text, (g) output key,
 # (h) output value, (i, j, k) an error as a text, a list, an object, (l) request id, (m) file name, (n) input label,
 # (o) input type, (p) input default, (q) a candidate's status, (r) cursor, (s) reason of a reconnect, (t) of a retry,
-# (u) place of a redirect, (w) content type, (x) id of a file, (y) an input that is sent.
+# (u) place of a redirect, (v) name of a version, (w) content type, (x) id of a file, (y) an input that is sent.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -306,7 +307,7 @@ def outputs(theatre: Theatre) -> Iterator[View]:
     """Outputs under hostile keys, of hostile texts, on a terminal in every format."""
     several = theatre.add("several outputs", output=theatre.named("gh"))
     yield View("sections on a terminal", theatre.call("run", several)[1], "gh", form="\n")
-    for form in ("text", "json", "ndjson"):
+    for form in (each for each in Format if each is not Format.CONTENT):  # which has no output
         yield View(f"{form} on a terminal", theatre.call("run", several, "--format", form)[1], "gh")
     whole = "\n".join(theatre.marked("h"))
     one = theatre.add("one output", output=[("A", whole)])
@@ -471,20 +472,98 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
     yield View("compare, summary", err, "")
 
 
+def lists(theatre: Theatre) -> Iterator[View]:
+    """Lists on a terminal, whose entries have hostile names and statuses."""
+    named = [
+        {"id": f"w-{n}", "name": name, "created_at": None}
+        for n, name in enumerate(theatre.marked("a"))
+    ]
+    saved = [Version(name, id=f"v-{n}") for n, name in enumerate(theatre.marked("v"))]
+    workflow = theatre.add("versions", versions=saved)
+    runs = [
+        {"id": f"run-{n}", "workflow": {"id": "w", "name": name}, "status": status}
+        for n, (name, status) in enumerate(theatre.named("ae"))
+    ]
+    every = ("--limit", "99")
+    with size(2000, 200):
+        with raw_server(json_answer({"items": named})) as server:
+            _, out, _ = theatre.call("workflows", *every, url=server.url)
+        yield View("workflows", out, "a", 2000)
+        _, out, _ = theatre.call("versions", workflow, *every)
+        yield View("versions", out, "v", 2000)
+        with raw_server(json_answer({"items": runs})) as server:
+            _, out, _ = theatre.call("runs", *every, url=server.url)
+        yield View("runs", out, "ae", 2000)
+
+
+def again(theatre: Theatre) -> Iterator[View]:
+    """What other verbs show of a run that has ended, on a terminal, and of the workflow itself."""
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(theatre.marked("b"))]
+    workflow = theatre.add("again", nodes=boxes, output=theatre.named("gh"))
+    theatre.call("run", workflow, "--quiet")
+    yield View("rerun", theatre.call("rerun", "@last")[1], "gh", form="\n")
+    yield View("fetch-output", theatre.call("fetch-output", "@last")[1], "gh", form="\n")
+    page = str(theatre.directory / "page.html")
+    _, out, err = theatre.call("report", "@last", "-o", page)
+    yield View("report, what is said beside it", out + err, "")
+    yield View("export", theatre.call("export", workflow)[1], "b", form="\n")
+    bundle = theatre.directory / "bundle.nx"
+    bundle.write_bytes(theatre.call("export", workflow, out_tty=False)[1])
+    _, out, err = theatre.call("import", str(bundle), "--mode", "clone")
+    yield View("import", out + err, "", form="\t")
+
+
+def owners(theatre: Theatre) -> Iterator[View]:
+    """Keys whose owners have hostile names."""
+    said = []
+    for name in theatre.marked("a"):
+        with raw_server(json_answer({"name": name}), json_answer({"items": []})) as server:
+            said.append(theatre.call("doctor", url=server.url, out_tty=False)[1])
+    yield View("doctor", b"".join(said), "a", form="\t")
+
+
+def gates(theatre: Theatre) -> Iterator[View]:
+    """Rows of which the new version gives hostile answers."""
+    values = theatre.marked("h")
+
+    def nodes_of(version: str) -> list[Node]:
+        return [input_node("Q"), input_node("P", default=version), output_node("A")]
+
+    def answers(given: dict[str, Any]) -> dict[str, Any]:
+        return {"A": values[int(given["Q"])] if given["P"] == "new" else "fine"}
+
+    workflow = theatre.sandbox.add(
+        Scenario(
+            "hostile gate",
+            nodes=nodes_of("base"),
+            output=answers,
+            versions=[Version(name, "", nodes_of(name)) for name in ("base", "new")],
+        )
+    )
+    rows = theatre.directory / "gate.jsonl"
+    rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(values))))
+    sides = ("--base", "base", "--new", "new", "--assert", "output.A == 'fine'")
+    _, out, err = theatre.call("gate", workflow, str(rows), *sides)
+    yield View("gate", out, "")
+    yield View("gate, summary", err, "")
+
+
 SHOWS = (
-    *(
-        nodes,
-        statuses,
-        reconnects,
-        errors,
-        answers,
-        starts,
-        inputs,
-        outputs,
-        files,
-        alone,
-        downloads,
-        batches,
-    ),
+    nodes,
+    statuses,
+    reconnects,
+    errors,
+    answers,
+    starts,
+    inputs,
+    outputs,
+    files,
+    alone,
+    downloads,
+    batches,
     comparisons,
+    lists,
+    again,
+    owners,
+    gates,
 )
