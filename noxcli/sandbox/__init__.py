@@ -1,10 +1,10 @@
-"""The sandbox: a simulation of the Noxus HTTP API on this machine, to try, test and rehearse pipelines.
+"""A simulation of the Noxus HTTP API on this machine, to try, test and rehearse pipelines.
 
-It shares no code with the client. Both implement the wire format on their own, so that a wrong field name on one side
-cannot agree with itself on the other.
+It shares no code with the client. Both implement the wire format on their own, so that a wrong
+field name on one side cannot agree with itself on the other.
 
-This module imports neither Starlette nor uvicorn: a caller can first ask `missing_packages()`, and then import
-`noxcli.sandbox.server` or `noxcli.sandbox.command`.
+This module imports neither Starlette nor uvicorn: a caller can first ask `missing_packages()`, and
+then import `noxcli.sandbox.server` or `noxcli.sandbox.command`.
 """
 
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""The checks of every request before its endpoint: the key, its permission, the rate limit, and faults."""
+"""The checks of every request before its endpoint: key, permission, rate limit, faults."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -27,12 +27,15 @@ def guarded(
 
     async def guard(given: Request) -> Response:
         request = ApiRequest(given.scope, given.receive)
-        workspace, limit = request.workspace, request.app.state.limit
+        workspace = request.workspace
         if not open_to_all:
             authenticate(request, running=running)
+        limit: RateLimit = request.app.state.limit
         limit.check(workspace.switches, kind)
         owner = request.owner
-        fault = workspace.faults.take(kind) or (owner.faults.take(kind) if owner else None)
+        fault = workspace.faults.take(kind)
+        if fault is None and owner is not None:
+            fault = owner.faults.take(kind)
         return await _through(fault, endpoint, request)
 
     return guard
@@ -53,8 +56,9 @@ class RateLimit:
     """A limit of requests per second, for the whole server."""
 
     def __init__(self) -> None:
-        self._served: deque[float] = deque()
-        self._left, self._since = 0.0, 0.0  # of a window, or in a bucket
+        self._served: deque[float] = deque()  # moments of the last second
+        self._left = 0.0  # requests, of this window or in the bucket
+        self._since = 0.0
 
     def check(self, switches: Switches, kind: str) -> None:
         """Count a request, or reject it with 429."""
@@ -65,11 +69,17 @@ class RateLimit:
         while self._served and self._served[0] <= now - 1:
             self._served.popleft()
         if switches.rate_limit_window == "bucket":
-            self._left, self._since = min(rate, self._left + (now - self._since) * rate), now
+            refilled = self._left + (now - self._since) * rate
+            self._left = min(rate, refilled)
+            self._since = now
         elif now >= self._since + 1:
-            self._left, self._since = rate, now
-        sliding = switches.rate_limit_window == "sliding"
-        if len(self._served) >= rate if sliding else self._left < 1:
+            self._left = rate
+            self._since = now
+        if switches.rate_limit_window == "sliding":
+            is_full = len(self._served) >= rate
+        else:
+            is_full = self._left < 1
+        if is_full:
             raise HTTPException(429, "Rate limit exceeded", _retry_after(switches))
         self._served.append(now)
         self._left -= 1
@@ -89,7 +99,9 @@ def _retry_after(switches: Switches) -> dict[str, str]:
 async def _through(fault: Fault | None, endpoint: Endpoint, request: ApiRequest) -> Response:
     match fault:
         case Answer():
-            body = {"detail": HTTPStatus(fault.status).phrase} if fault.body is None else fault.body
+            body = fault.body
+            if body is None:
+                body = {"detail": HTTPStatus(fault.status).phrase}
             return answer(fault.status, body, fault.headers)
         case Drop():
             return Dropped()
@@ -97,7 +109,9 @@ async def _through(fault: Fault | None, endpoint: Endpoint, request: ApiRequest)
             await request.workspace.pause(fault.seconds)
         case LostAnswer():
             await endpoint(request)
-            return Dropped() if fault.how == "drop" else Silence()
+            if fault.how == "drop":
+                return Dropped()
+            return Silence()
         case _:
             request.fault = fault
     return await endpoint(request)

@@ -1,4 +1,4 @@
-"""Answers in the style of FastAPI, and those that no ordinary response gives: none at all, or a body that breaks."""
+"""Answers in the style of FastAPI, and such as no ordinary response is: none, a broken body."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -25,7 +25,9 @@ def answer(status: int, body: Any, headers: Mapping[str, str] | None) -> Respons
     """JSON, or HTML for a text; for None, no body at all."""
     if body is None:
         return Response(status_code=status, headers=headers)
-    return (HTMLResponse if isinstance(body, str) else Json)(body, status, headers)
+    if isinstance(body, str):
+        return HTMLResponse(body, status, headers)
+    return Json(body, status, headers)
 
 
 class Invalid(HTTPException):
@@ -38,29 +40,27 @@ class Invalid(HTTPException):
 
 def error_body(status: int, detail: Any, switches: Switches) -> Any:
     """What an error says: an object for JSON, a text for HTML, None for nothing at all."""
-    told = (
-        detail
-        if isinstance(detail, str)
-        else ", ".join(f"{_place(each)}: {each['msg']}" for each in detail)
-    )
+    if isinstance(detail, str):
+        told = detail
+        problems: Any = [{"loc": [], "msg": detail, "type": "error"}]
+    else:
+        told = ", ".join(f"{_place(each)}: {each['msg']}" for each in detail)
+        problems = detail
     match switches.error_body:
         case "list":
-            return {
-                "detail": [{"loc": [], "msg": detail, "type": "error"}]
-                if isinstance(detail, str)
-                else detail
-            }
+            return {"detail": problems}
         case "message" | "error":
             return {switches.error_body: told}
         case "html":
-            return f"<html><head><title>{status} {HTTPStatus(status).phrase}</title></head><body>{told}</body></html>"
+            title = f"{status} {HTTPStatus(status).phrase}"
+            return f"<html><head><title>{title}</title></head><body>{told}</body></html>"
         case "empty":
             return None
     return {"detail": detail}
 
 
 def _place(problem: Mapping[str, Any]) -> str:
-    return ".".join(map(str, problem["loc"]))
+    return ".".join([str(part) for part in problem["loc"]])
 
 
 class Break(Exception):

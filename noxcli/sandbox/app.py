@@ -1,4 +1,4 @@
-"""The API as one ASGI application: its paths, the endpoints of workflows and of the key, and the form of errors."""
+"""The API as one ASGI application: its paths, endpoints of workflows and of the key, errors."""
 
 from collections.abc import Collection
 from typing import Any
@@ -30,7 +30,9 @@ async def read_workflow(request: ApiRequest) -> Response:
 async def list_workflows(request: ApiRequest) -> Response:
     """GET /v1/workflows, of one type where the query names one"""
     wanted = request.query_params.get("type", "flow")
-    workflows = list(request.workspace.workflows.values()) if wanted == "flow" else []
+    workflows: list[Workflow] = []
+    if wanted == "flow":
+        workflows = list(request.workspace.workflows.values())
     some, envelope = request.page(workflows)
     return Json({"items": [_record(workflow) for workflow in some], **envelope})
 
@@ -54,9 +56,11 @@ async def list_nodes(request: ApiRequest) -> Response:
 
 async def read_key(request: ApiRequest) -> Response:
     """GET /v1/admin/me; `value` is masked, as a key is shown only once"""
-    limited = request.headers.get("x-api-key") == request.workspace.limited_key
-    permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
-    name = "sandbox, not allowed to run flows" if limited else "sandbox"
+    name = "sandbox"
+    permissions = list(_PERMISSIONS)
+    if request.headers.get("x-api-key") == request.workspace.limited_key:
+        name = "sandbox, not allowed to run flows"
+        permissions.remove("flows_run")
     key = {
         "id": GROUP_ID,
         "name": name,
@@ -68,8 +72,10 @@ async def read_key(request: ApiRequest) -> Response:
 
 
 def _record(workflow: Workflow) -> dict[str, object]:
-    last = workflow.runs[-1].created_at if workflow.runs else None
-    return workflow_record(workflow, records.stamp(last, workflow.switches.timestamps))
+    last_run_at = None
+    if workflow.runs:
+        last_run_at = records.stamp(workflow.runs[-1].created_at, workflow.switches.timestamps)
+    return workflow_record(workflow, last_run_at)
 
 
 ROUTES = [

@@ -1,6 +1,6 @@
 """The workflows of every sandbox: everyday ones here, hostile ones in `builtin_failures`."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from noxcli.sandbox.builtin_failures import TROUBLE
@@ -23,7 +23,7 @@ _PARAGRAPH = (
 
 
 def essay(subject: str, characters: int) -> str:
-    """A long text in several scripts, the same for the same subject, of at least that many characters."""
+    """A long text in several scripts, the same for the same subject, at least that long."""
     title = f"# On {subject}\n\n"
     count = characters // len(_PARAGRAPH) + 1
     return title + "".join(f"{number}. {_PARAGRAPH}" for number in range(1, count + 1))
@@ -33,7 +33,8 @@ def _answer(inputs: dict[str, Any]) -> str:
     return (
         f"You asked: {inputs['User Input']}\n"
         f"This {inputs['Analysis Type']} answer comes from the sandbox on your own machine; "
-        "no model was asked and nothing was charged. Point noxcli at the real API when you are ready."
+        "no model was asked and nothing was charged. "
+        "Point noxcli at the real API when you are ready."
     )
 
 
@@ -98,7 +99,7 @@ QUESTIONS = Scenario(
 _HABIT = "step by step"  # a prompt that says so gets the answers of `new`
 _PLAIN_PROMPT = "Answer the customer in one sentence."
 _HABIT_PROMPT = f"Think {_HABIT}. {_PLAIN_PROMPT}"
-# The answers to each question, in turn: without the habit, and with it.
+# The answers to each question, in turn: by the plain prompt, and by the one with the habit.
 _REPLIES = {
     "When do you open?": (["We open at 9."], ["We open at 9 on weekdays, and at 10 on Saturdays."]),
     "How long can I return a parcel?": (["You have 14 days."], ["You have 30 days."]),
@@ -119,14 +120,19 @@ def _is_new(inputs: dict[str, Any]) -> bool:
 
 def _reply(inputs: dict[str, Any]) -> str:
     question = str(inputs["Question"])
-    answers = _REPLIES.get(question, ([f"We will look into it: {question}"],) * 2)[_is_new(inputs)]
+    if question not in _REPLIES:
+        return f"We will look into it: {question}"
+    plain, with_habit = _REPLIES[question]
+    answers = with_habit if _is_new(inputs) else plain
     turn: int = inputs["$turn"]
     return answers[(turn - 1) % len(answers)]
 
 
 def _review_script(inputs: dict[str, Any]) -> list[Step]:
-    slow = inputs["Question"] == _SLOW_QUESTION and _is_new(inputs)
-    return node_runs("Write", words(_reply(inputs), 2), seconds=3.0 if slow else 0.4)
+    seconds = 0.4
+    if inputs["Question"] == _SLOW_QUESTION and _is_new(inputs):
+        seconds = 3.0
+    return node_runs("Write", words(_reply(inputs), 2), seconds=seconds)
 
 
 def _review_nodes(prompt: str) -> list[Node]:
@@ -140,7 +146,8 @@ def _review_nodes(prompt: str) -> list[Node]:
 
 REVIEW = Scenario(
     "review",
-    "Answers customers; its saved versions `base` and `new` differ in their prompt, and in some answers.",
+    "Answers customers; its saved versions `base` and `new` differ in their prompt, "
+    "and in some answers.",
     nodes=_review_nodes(_PLAIN_PROMPT),
     script=_review_script,
     output=lambda inputs: {"Answer": _reply(inputs)},
@@ -235,20 +242,23 @@ def _draft(inputs: dict[str, Any]) -> str:
 
 def _many_nodes() -> Scenario:
     """Ten layers of six nodes; the nodes of a layer run together, then the next layer."""
-    layers = [[f"Step {layer}.{place}" for place in range(1, 7)] for layer in range(1, 11)]
+    layers: list[list[str]] = []
+    nodes: list[Node] = []
     script: list[Step] = []
-    for layer in layers:
-        script += alongside(
-            *(node_runs(name, seconds=0.1 * place) for place, name in enumerate(layer, 1))
-        )
-    pairs = pairwise([*layers, ["Answer"]])
+    for layer in range(1, 11):
+        names = [f"Step {layer}.{place}" for place in range(1, 7)]
+        layers.append(names)
+        nodes += [Node(name) for name in names]
+        timelines = [node_runs(name, seconds=0.1 * place) for place, name in enumerate(names, 1)]
+        script += alongside(*timelines)
+    edges: list[tuple[str, str]] = []
+    for before, after in pairwise([*layers, ["Answer"]]):
+        edges += product(before, after)
     return Scenario(
         "many-nodes",
         "Sixty nodes, six at a time (about 6 s).",
-        nodes=[Node(name) for layer in layers for name in layer] + [output_node("Answer")],
-        edges=[
-            (source, target) for before, after in pairs for source in before for target in after
-        ],
+        nodes=[*nodes, output_node("Answer")],
+        edges=edges,
         script=script,
         output={"Answer": "sixty nodes ran"},
     )

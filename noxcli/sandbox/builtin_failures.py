@@ -2,9 +2,13 @@
 
 from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Cut
 from noxcli.sandbox.scenario import File, Node, Scenario, output_node
-from noxcli.sandbox.steps import Emit, node_fails, node_runs, words
+from noxcli.sandbox.steps import Emit, Step, node_fails, node_runs, words
 
-_TEXT = "Every piece of this text arrives once, in order, however often the line breaks on its way to you."
+_TEXT = (
+    "Every piece of this text arrives once, in order, "
+    "however often the line breaks on its way to you."
+)
+_TICKS = [f"tick {second} " for second in range(1, 61)]
 
 FAILS = Scenario(
     "fails",
@@ -48,8 +52,8 @@ PAUSES = Scenario(
 SLOW = Scenario(
     "slow",
     "Streams one word a second for a minute.",
-    script=node_runs("Think", [f"tick {second} " for second in range(1, 61)], seconds=60.0),
-    output={"Answer": "".join(f"tick {second} " for second in range(1, 61)).rstrip()},
+    script=node_runs("Think", _TICKS, seconds=60.0),
+    output={"Answer": "".join(_TICKS).rstrip()},
 )
 
 CUT = Scenario(
@@ -136,17 +140,18 @@ _ODD_LABELS = [
     "x" * 300,
 ]
 
+
+def _speaks(name: str) -> list[Step]:
+    return node_runs(name, [f"said by {name}\n"], seconds=0.2)
+
+
 ODD_NAMES = Scenario(
     "odd-names",
     "Labels that are dangerous in file names, terminals and logs.",
     script=[
-        step
-        for name in (
-            "\x1b[2J\x1b[31mnode",
-            "[link=https://example.com]node[/link]",
-            "node\rhidden\u202eedon",
-        )
-        for step in node_runs(name, [f"said by {name}\n"], seconds=0.2)
+        *_speaks("\x1b[2J\x1b[31mnode"),
+        *_speaks("[link=https://example.com]node[/link]"),
+        *_speaks("node\rhidden\u202eedon"),
     ],
     output={label: f"value of {label!r}" for label in _ODD_LABELS},
 )

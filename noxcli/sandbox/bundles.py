@@ -1,7 +1,7 @@
-"""The endpoints that export and import workflows, and save versions of them; and the text of a bundle.
+"""The endpoints that export and import workflows, and save versions; the text of a bundle.
 
-noxus-sdk 0.6.0, resources/_exports.py: `v4` is YAML of several documents, `v3` and `auto` are in base64. What is in
-them is a guess: no source shows one.
+noxus-sdk 0.6.0, resources/_exports.py: `v4` is YAML of several documents, `v3` and `auto` are in
+base64. What is in them is a guess: no source shows one.
 """
 
 import base64
@@ -39,15 +39,16 @@ async def export(request: ApiRequest) -> Response:
     """POST /v1/workflows/{workflow_id}/export: the bundle itself"""
     workflow = request.workflow
     form = request.choice("version", _FORMS)
-    head = {
+    head: dict[str, Any] = {
         "version": "v4",
         "set_active_on_import": request.flag("set_active_on_import"),
-        **({"dependencies": []} if request.flag("include_dependencies", "true") else {}),
     }
-    body = definition(workflow.scenario, workflow.graph_of(request.query_params.get("version_id")))
-    return Response(
-        write_bundle(form, head, workflow.scenario, body), media_type="application/octet-stream"
-    )
+    if request.flag("include_dependencies", "true"):
+        head["dependencies"] = []
+    graph = workflow.graph_of(request.query_params.get("version_id"))
+    body = definition(workflow.scenario, graph)
+    bundle = write_bundle(form, head, workflow.scenario, body)
+    return Response(bundle, media_type="application/octet-stream")
 
 
 async def preview(request: ApiRequest) -> Response:
@@ -69,20 +70,22 @@ async def save_version(request: ApiRequest) -> Response:
     workflow = request.workflow
     body = await request.content("name")
     try:
-        version = _version(
-            str(body["name"]), body.get("description"), parts_of(body.get("definition"))
-        )
+        parts = parts_of(body.get("definition"))
     except ValueError as error:
         raise Invalid(["body", "definition"], str(error), "value_error") from None
+    version = _version(str(body["name"]), body.get("description"), parts)
     workflow.save(version)
-    return Json(next(record for record in version_records(workflow) if record["id"] == version.id))
+    saved = [record for record in version_records(workflow) if record["id"] == version.id]
+    return Json(saved[0])
 
 
 async def import_(request: ApiRequest) -> Response:
     """POST /v1/workflows/import"""
-    workspace, body = request.workspace, await request.content("definition")
+    workspace = request.workspace
+    body = await request.content("definition")
     mode = request.choice("mode", tuple(_MODES))
-    activate, dry = request.flag("activate"), request.flag("dry_run")
+    activate = request.flag("activate")
+    dry_run = request.flag("dry_run")
     try:
         head, records = read_bundle(str(body["definition"]), body.get("version", "auto"))
         parts = [parts_of(record.get("definition")) for record in records]
@@ -90,12 +93,13 @@ async def import_(request: ApiRequest) -> Response:
         raise HTTPException(int(workspace.switches.unreadable_bundle), str(error)) from None
     if workspace.switches.import_refusal != "none":
         raise HTTPException(int(workspace.switches.import_refusal), "The bundle is not accepted")
-    activate = activate or head.get("set_active_on_import") is True
-    done = [
-        _imported(workspace, mode, record, each, activate=activate, writes=not dry)
-        for record, each in zip(records, parts, strict=True)
-    ]
-    return Json([_answer(each, workspace.switches.import_answer) for each in done])
+    if head.get("set_active_on_import") is True:
+        activate = True
+    answers = []
+    for record, each in zip(records, parts, strict=True):
+        done = _imported(workspace, mode, record, each, activate=activate, writes=not dry_run)
+        answers.append(_answer(done, workspace.switches.import_answer))
+    return Json(answers)
 
 
 def _imported(
@@ -107,18 +111,23 @@ def _imported(
     activate: bool,
     writes: bool,
 ) -> dict[str, Any]:
-    """Import one workflow of a bundle, if that `writes`; says what was or would be done. 404 for a missing target."""
+    """Import one workflow of a bundle, if that `writes`; says what was or would be done.
+
+    404 for a missing target.
+    """
     original = workspace.workflows.get(str(record.get("id")).lower())
-    target, version_id = original, None
+    target = original
+    version_id = None
     if mode == "clone":
-        target = _cloned(workspace, record, original, parts) if writes else None
+        target = None
+        if writes:
+            target = _cloned(workspace, record, original, parts)
     elif original is None:
         raise HTTPException(404, f"Workflow not found: {record.get('id')}")
     elif writes:
         if mode == "version":
-            version_id = original.save(
-                _version(f"import {len(original.versions) + 1}", None, parts)
-            )
+            name = f"import {len(original.versions) + 1}"
+            version_id = original.save(_version(name, None, parts))
         if mode == "replace" or activate:
             original.become(*parts)
     return {
@@ -139,15 +148,17 @@ def _cloned(
     while name in taken:
         name += " (copy)"
     nodes, edges = parts
-    # Without one, it answers with a text for each output.
-    output = {
-        node.name: f"{node.label} of an imported workflow" for node in nodes if node.is_output
-    }
-    unknown = Scenario(name, str(record.get("description") or ""), output=output)
-    known = replace(original.scenario, name=name, versions=()) if original else unknown
-    form: Literal["v1", "v2"] = "v2" if record["definition"].get("flow_version") == "v2" else "v1"
+    if original is not None:
+        course = replace(original.scenario, name=name, versions=())
+    else:
+        outputs = [node for node in nodes if node.is_output]
+        texts = {node.name: f"{node.label} of an imported workflow" for node in outputs}
+        course = Scenario(name, str(record.get("description") or ""), output=texts)
+    form: Literal["v1", "v2"] = "v1"
+    if record["definition"].get("flow_version") == "v2":
+        form = "v2"
     scenario = replace(
-        known, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form
+        course, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form
     )
     return workspace.workflow(workspace.add(scenario))
 
@@ -169,15 +180,14 @@ def _answer(told: dict[str, Any], form: str) -> dict[str, Any]:
 
 
 class _Representer(SafeRepresenter):
-    """Writes texts of several lines as blocks, so that a diff shows the changed line, and no aliases."""
+    """Writes no aliases, and texts of several lines as blocks: a diff shows the changed line."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is theirs
         return True
 
     def represent_str(self, data: str) -> Any:
-        return self.represent_scalar(
-            "tag:yaml.org,2002:str", data, style="|" if "\n" in data else None
-        )
+        style = "|" if "\n" in data else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
 _Representer.add_representer(str, _Representer.represent_str)
@@ -186,15 +196,20 @@ _Representer.add_representer(str, _Representer.represent_str)
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
-    yaml.default_flow_style, yaml.explicit_start, yaml.width = False, True, _MAX_LINE
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # its type is that of its default
+    yaml.default_flow_style = False
+    yaml.explicit_start = True
+    yaml.width = _MAX_LINE
+    # Its declared type is that of its default, None.
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     return yaml
 
 
 def _documents(text: str) -> list[Any]:
-    """The documents of a text without aliases: ten lines of them can mean more than fits into memory."""
-    if any(isinstance(event, AliasEvent) for event in _yaml().parse(text)):
-        raise ValueError("an alias")
+    """The documents of a text that has no aliases."""
+    for event in _yaml().parse(text):
+        # Ten lines of aliases can mean more than fits into memory.
+        if isinstance(event, AliasEvent):
+            raise ValueError("an alias")
     return list(_yaml().load_all(text))
 
 
@@ -210,9 +225,12 @@ def write_bundle(
         "definition": definition,
     }
     documents = [{"kind": "bundle", **head}, workflow]
-    written = BytesIO()
-    _yaml().dump_all(documents, written)
-    return written.getvalue() if form == "v4" else base64.b64encode(written.getvalue())
+    file = BytesIO()
+    _yaml().dump_all(documents, file)
+    text = file.getvalue()
+    if form == "v4":
+        return text
+    return base64.b64encode(text)
 
 
 def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -225,24 +243,29 @@ def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, An
         documents = decoded(json.dumps(documents, default=str))  # YAML has dates, JSON has none
     except (YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None
-    heads = [each for each in documents if isinstance(each, dict) and each.get("kind") == "bundle"]
-    workflows = [
-        each for each in documents if isinstance(each, dict) and each.get("kind") == "workflow"
-    ]
+    heads = []
+    workflows = []
+    for document in documents:
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if kind == "bundle":
+            heads.append(document)
+        elif kind == "workflow":
+            workflows.append(document)
     if len(heads) != 1 or not workflows:
         raise ValueError("The bundle has no workflow")
     return heads[0], workflows
 
 
 def parts_of(definition: Any) -> Parts:
-    """The nodes of a definition, and its edges as pairs of their ids; ValueError for anything else."""
-    nodes, edges = (
-        definition.get(key) if isinstance(definition, dict) else None for key in ("nodes", "edges")
-    )
-    if not isinstance(nodes, list) or not isinstance(edges or [], list):
+    """The nodes of a definition, and its edges as pairs of ids; ValueError for anything else."""
+    if not isinstance(definition, dict):
+        raise ValueError("The definition has no nodes")
+    nodes = definition.get("nodes")
+    edges = definition.get("edges") or []
+    if not isinstance(nodes, list) or not isinstance(edges, list):
         raise ValueError("The definition has no nodes")
     try:
-        return [_node(each) for each in nodes], [_edge(each) for each in edges or []]
+        return [_node(each) for each in nodes], [_edge(each) for each in edges]
     except (KeyError, TypeError, AttributeError):
         raise ValueError("A node or an edge of the definition is incomplete") from None
 

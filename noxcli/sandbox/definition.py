@@ -1,6 +1,7 @@
-"""Workflow records and the node catalog, in the shapes that the Noxus docs and noxus-sdk 0.6.0 read.
+"""Workflow records and the node catalog, in the shapes of the Noxus docs and noxus-sdk 0.6.0.
 
-Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and workflows/workflow_v2.py.
+Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and
+workflows/workflow_v2.py.
 """
 
 import hashlib
@@ -44,11 +45,14 @@ def workflow_record(workflow: Workflow, last_run_at: str | None) -> dict[str, An
 
 def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
     """Nodes and edges in the version that the scenario names."""
-    node, edge = (_node_v2, _edge_v2) if scenario.flow_version == "v2" else (_node_v1, _edge_v1)
+    if scenario.flow_version == "v2":
+        write_node, write_edge = _node_v2, _edge_v2
+    else:
+        write_node, write_edge = _node_v1, _edge_v1
     return {
         "flow_version": scenario.flow_version,
-        "nodes": [node(each, place) for place, each in enumerate(graph.nodes)],
-        "edges": [edge(source, target) for source, target in graph.edges],
+        "nodes": [write_node(node, place) for place, node in enumerate(graph.nodes)],
+        "edges": [write_edge(source, target) for source, target in graph.edges],
     }
 
 

@@ -1,4 +1,4 @@
-"""What every request passes first: its record, the door that is closed to web pages, and the form of paths."""
+"""What every request passes first: its record, the refusal of web pages, the form of paths."""
 
 import re
 import time
@@ -17,16 +17,20 @@ BELOW = "/api/backend"
 _WEB_APP = (
     "<!doctype html><html><head><title>Noxus</title></head><body><div id='app'></div></body></html>"
 )
-# Any port: a relay or a forwarded port on this machine has its own. A page whose own name points here by DNS still
-# sends that name.
+# Any port: a relay or a forwarded port on this machine has its own. A page whose own name points
+# here by DNS still sends that name.
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 class PathFilter:
-    """Answers what must not reach the API, which the switches put below another path, or before a slash at its end."""
+    """Answers what must not reach the API.
+
+    The switches may put the API below another path, or require a slash at the end of each path.
+    """
 
     def __init__(self, app: ASGIApp, switches: Switches) -> None:
-        self._app, self._switches = app, switches
+        self._app = app
+        self._switches = switches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -87,10 +91,8 @@ class RequestLog:
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 received.status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", uuid.uuid4().hex.encode()),
-                ]
+                request_id = (b"x-request-id", uuid.uuid4().hex.encode())
+                message["headers"] = [*message["headers"], request_id]
             await send(message)
 
         await self._app(scope, receive, send_noted)
@@ -99,10 +101,13 @@ class RequestLog:
 def _path(scope: Scope) -> str:
     query = scope["query_string"].decode("latin-1")
     path: str = scope["raw_path"].decode("latin-1")
-    return f"{path}?{query}" if query else path
+    if query:
+        return f"{path}?{query}"
+    return path
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-    }
+    headers = {}
+    for name, value in scope["headers"]:
+        headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+    return headers

@@ -13,28 +13,34 @@ from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
 
-_CHUNK = 512  # events that are sent as one piece, so that a long log neither fills memory nor blocks the loop
+# Events that are sent as one piece, so that a long log neither fills memory nor blocks the loop.
+_CHUNK = 512
 
 Frame = Callable[[EventLog, int], bytes]
 
 
 async def events(request: ApiRequest) -> Response:
     """All events of a run from the cursor on, then new ones."""
-    run, fault = request.run, request.fault
-    late = run.over.is_set()
-    if late and run.switches.on_ended == "404":
-        raise HTTPException(404, "No event stream for this run")
-    if late and run.switches.on_ended in ("close", "silent"):
-        fault = Cut(0, "clean" if run.switches.on_ended == "close" else "silent")
+    run = request.run
+    cut = request.fault if isinstance(request.fault, Cut) else None
+    if run.over.is_set():
+        match run.switches.on_ended:
+            case "404":
+                raise HTTPException(404, "No event stream for this run")
+            case "close":
+                cut = Cut(0, "clean")
+            case "silent":
+                cut = Cut(0, "silent")
     try:
         start = _start(run, request.query_params.get("etag"))
     except ValueError:  # as an error of Redis shows once the answer has begun
-        start, fault = 0, Cut(0, "clean")
-    pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
+        start = 0
+        cut = Cut(0, "clean")
+    pace = math.inf
+    if run.switches.keepalive != "none":
+        pace = run.switches.keepalive_seconds / request.workspace.speed
     return StreamingResponse(
-        _frames(
-            run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed
-        ),
+        _frames(run, start, cut, pace),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
@@ -42,19 +48,23 @@ async def events(request: ApiRequest) -> Response:
 
 def _start(run: Run, cursor: str | None) -> int:
     """The position in the log where a stream begins."""
-    kept = run.switches.retained_events
-    oldest = max(0, len(run.log) - kept) if kept else 0
-    place = run.log.place(cursor) if cursor else None
-    if cursor and (place is None or place < oldest):
+    oldest = 0
+    if run.switches.retained_events:
+        oldest = max(0, len(run.log) - run.switches.retained_events)
+    if not cursor:
+        if run.switches.stream_start == "new" and not run.over.is_set():
+            return len(run.log)
+        return oldest
+    place = run.log.place(cursor)
+    if place is None or place < oldest:
         if run.switches.on_unknown_cursor == "accepted":
             return max(oldest, run.log.after(cursor))
         if run.switches.on_unknown_cursor != "replay":
             raise HTTPException(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
         return oldest
-    if place is None:
-        from_now = run.switches.stream_start == "new" and not run.over.is_set()
-        return len(run.log) if from_now else oldest
-    return place if run.switches.cursor_inclusive else place + 1
+    if run.switches.cursor_inclusive:
+        return place
+    return place + 1
 
 
 async def _frames(
@@ -63,7 +73,9 @@ async def _frames(
     """The body of one connection: frames, keep-alives, and its end, regular or cut."""
     switches = run.switches
     frame = _framing(switches)
-    last = math.inf if cut is None else position + cut.after
+    last = math.inf
+    if cut is not None:
+        last = position + cut.after
     step = 1 if switches.chunk_per_event else _CHUNK
     while position < last:
         stop = int(min(len(run.log), position + step, last))
@@ -77,7 +89,7 @@ async def _frames(
             return
         else:
             before = len(run.log)
-            await run.log.growth(None if math.isinf(pace) else pace)
+            await run.log.growth(pace)
             if len(run.log) == before and not run.closed:
                 yield _keepalive(switches)
     if cut is not None:
@@ -90,23 +102,27 @@ async def _broken(
 ) -> AsyncGenerator[bytes, None]:
     if cut.parting:
         yield cut.parting.encode()
-    while cut.how == "torn" and position == len(run.log) and run.stream == "open":
-        await run.log.growth(None)
-    if cut.how == "torn":
-        whole = frame(run.log, min(position, len(run.log) - 1))
-        yield whole[: len(whole) // 2]
-    elif cut.how == "abort":
-        raise Break
-    while cut.how == "silent":
-        await run.log.growth(None if math.isinf(pace) else pace)
-        if run.switches.keepalive != "none":
-            yield _keepalive(run.switches)
+    match cut.how:
+        case "torn":
+            while position == len(run.log) and run.stream == "open":
+                await run.log.growth(math.inf)
+            whole = frame(run.log, min(position, len(run.log) - 1))
+            yield whole[: len(whole) // 2]
+        case "abort":
+            raise Break
+        case "silent":
+            while True:
+                await run.log.growth(pace)
+                if run.switches.keepalive != "none":
+                    yield _keepalive(run.switches)
 
 
 def _framing(switches: Switches) -> Frame:
     def frame(log: EventLog, at: int) -> bytes:
-        line = b"id: %s\n" % log.cursors[at].encode() if switches.id_lines else b""
-        return line + b"event: message\ndata: " + log.payloads[at] + b"\n\n"
+        lines = b"event: message\ndata: " + log.payloads[at] + b"\n\n"
+        if switches.id_lines:
+            return b"id: " + log.cursors[at].encode() + b"\n" + lines
+        return lines
 
     return frame
 
@@ -116,4 +132,6 @@ def _named(name: str) -> bytes:
 
 
 def _keepalive(switches: Switches) -> bytes:
-    return _named("ping") if switches.keepalive == "ping" else b": keep-alive\n\n"
+    if switches.keepalive == "ping":
+        return _named("ping")
+    return b": keep-alive\n\n"

@@ -33,7 +33,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Fault):
-    """Another answer instead of the real one: HTML from a text, JSON from anything else, unless its headers differ."""
+    """Another answer instead of the real one: HTML from a text, JSON from anything else."""
 
     status: int
     body: Any = None
@@ -42,7 +42,10 @@ class Answer(Fault):
 
 @dataclass(frozen=True, slots=True)
 class LostAnswer(Fault):
-    """The request takes effect, but its answer is lost: the connection drops (`drop`) or stays open (`hold`)."""
+    """The request takes effect, but its answer is lost.
+
+    The connection drops (`drop`) or stays open (`hold`).
+    """
 
     how: Literal["drop", "hold"] = "drop"
 
@@ -63,8 +66,9 @@ class Drop(Fault):
 class Cut(Fault):
     """An event stream breaks after some events of its own connection.
 
-    `clean` ends it as if it were complete, `torn` in the middle of a frame, `abort` without the last chunk. `silent`
-    keeps it open without events, with the keep-alives of the switches. `parting` is sent as it is before that.
+    `clean` ends it as if it were complete, `torn` in the middle of a frame, `abort` without the
+    last chunk. `silent` keeps it open without events, with the keep-alives of the switches.
+    `parting` is sent as it is before that.
     """
 
     after: int = 0
@@ -74,7 +78,7 @@ class Cut(Fault):
 
 @dataclass(frozen=True, slots=True)
 class CutBody(Fault):
-    """A download breaks after this many bytes of its own connection, although its announced length is larger."""
+    """A download breaks after this many bytes of its own connection, below its announced length."""
 
     after_bytes: int
 
@@ -102,4 +106,6 @@ class FaultQueue:
         left = self._left.get(kind)
         if not left:
             return None
-        return left[0] if left[0].repeat else left.popleft()
+        if left[0].repeat:
+            return left[0]
+        return left.popleft()

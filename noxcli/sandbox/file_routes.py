@@ -40,13 +40,13 @@ async def upload(request: ApiRequest) -> Response:
 
 async def download(request: ApiRequest) -> Response:
     """GET /v1/file/{file_id}"""
-    file, switches = request.file, request.switches
-    if switches.download == "redirect":
-        # For clients, the same server under its other name is another origin.
-        other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
-        address = f"http://{other}:{request.url.port}/storage/{file.id}?signature={_SIGNATURE}"
-        return RedirectResponse(address, 307)
-    return _body(request)
+    file = request.file  # 404 first
+    if request.switches.download != "redirect":
+        return _body(request)
+    # For clients, the same server under its other name is another origin.
+    other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
+    address = f"http://{other}:{request.url.port}/storage/{file.id}?signature={_SIGNATURE}"
+    return RedirectResponse(address, 307)
 
 
 async def storage(request: ApiRequest) -> Response:
@@ -57,7 +57,9 @@ async def storage(request: ApiRequest) -> Response:
 
 
 def _body(request: ApiRequest) -> Response:
-    file, switches, wanted = request.file, request.switches, request.headers.get("range")
+    file = request.file
+    switches = request.switches
+    wanted = request.headers.get("range")
     if wanted and switches.ranges == "refused":
         raise HTTPException(403, "Range requests are not allowed")
     headers = {
@@ -65,7 +67,9 @@ def _body(request: ApiRequest) -> Response:
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.content.name, safe='')}",
         "etag": f'"{file.id}"',
     }
-    start, stop, status = 0, file.size, 200
+    start = 0
+    stop = file.size
+    status = 200
     if switches.ranges == "honoured":
         headers["accept-ranges"] = "bytes"
         if wanted and request.headers.get("if-range", headers["etag"]) == headers["etag"]:
@@ -74,27 +78,37 @@ def _body(request: ApiRequest) -> Response:
             headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
     if switches.download != "chunked":
         headers["content-length"] = str(stop - start)
-    cut = request.fault.after_bytes if isinstance(request.fault, CutBody) else None
-    return StreamingResponse(_pieces(file, start, stop, cut), status, headers)
+    cut_after = None
+    if isinstance(request.fault, CutBody):
+        cut_after = request.fault.after_bytes
+    return StreamingResponse(_pieces(file, start, stop, cut_after), status, headers)
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
     """One byte range as start and stop; 416 for a range outside the file."""
     match = _RANGE.fullmatch(text)
-    first, last = match.groups() if match else ("", "")
-    start = int(first) if first else size - min(size, int(last or 0))
-    stop = min(size, int(last) + 1) if first and last else size
+    first = match[1] if match else ""
+    last = match[2] if match else ""
+    stop = size
+    if first:
+        start = int(first)
+        if last:
+            stop = min(size, int(last) + 1)
+    else:  # the last so many bytes
+        start = size - min(size, int(last or 0))
     if start >= stop:
         raise HTTPException(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
     return start, stop
 
 
 async def _pieces(
-    file: StoredFile, start: int, stop: int, cut: int | None
+    file: StoredFile, start: int, stop: int, cut_after: int | None
 ) -> AsyncGenerator[bytes, None]:
-    end = stop if cut is None else min(stop, start + cut)
+    end = stop
+    if cut_after is not None:
+        end = min(stop, start + cut_after)
     for piece in file.pieces(start, end):
         yield piece
         await asyncio.sleep(0)  # where the client is gone, sending never waits
-    if cut is not None and end < stop:
+    if end < stop:
         raise Break

@@ -1,4 +1,4 @@
-"""Stored files: uploads, full texts of previews, and files that are generated while they are sent."""
+"""Stored files: uploads, full texts of previews, files that are generated while they are sent."""
 
 import uuid
 from collections.abc import Iterator
@@ -21,7 +21,9 @@ class StoredFile:
     @property
     def size(self) -> int:
         """Its length in bytes."""
-        return len(self.content.content) if self.content.size is None else self.content.size
+        if self.content.size is None:
+            return len(self.content.content)
+        return self.content.size
 
     @property
     def held(self) -> int:

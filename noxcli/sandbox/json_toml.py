@@ -1,12 +1,12 @@
-"""JSON and TOML as the sandbox reads and writes them: nested to a limit, in any text, with values of known types."""
+"""JSON and TOML as the sandbox reads and writes them: any text, limited depth, known types."""
 
 import json
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 MAX_DEPTH = 500  # levels
+_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -21,7 +21,7 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError if it is not JSON, or nested too deep to be written again in a record."""
+    """The value of a JSON text; ValueError if it is not JSON, or too deep to be written again."""
     try:
         value = json.loads(text)
     except RecursionError:
@@ -34,11 +34,15 @@ def check_depth(value: Any) -> None:
     """ValueError for a value that is nested too deep."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [
-            below for each in level if isinstance(each, dict | list) for below in _children(each)
-        ]
-        if not level:
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        if not below:
             return
+        level = below
     raise ValueError(_TOO_DEEP)
 
 
@@ -55,10 +59,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def typed(what: str, value: Any, hint: Any) -> Any:
-    """The value of a field in its type, from TOML or from a command line; ValueError says what the field takes."""
+    """The value of a field in its type, from TOML or from a command line.
+
+    ValueError says what the field takes.
+    """
     try:
         if get_origin(hint) is Literal:
-            return {str(choice): choice for choice in get_args(hint)}[str(value)]
+            choices = {str(choice): choice for choice in get_args(hint)}
+            return choices[str(value)]
         if hint is bool:
             return {"true": True, "false": False}[str(value).lower()]
         if hint in (int, float):
@@ -82,10 +90,3 @@ def accepted(hint: Any) -> list[str]:
         list: ["[VALUE, ...]"],
     }
     return names.get(hint, ["{ KEY = VALUE }"])
-
-
-_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
-
-
-def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value

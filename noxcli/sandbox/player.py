@@ -44,12 +44,15 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
 
 
 def _script(run: Run) -> Iterable[Step]:
-    scenario, graph = run.course, run.graph
-    if callable(scenario.script):
-        return scenario.script(run.known)
-    if scenario.script is None:
-        return [step for node in graph.work for step in node_runs(node.name)]
-    return scenario.script
+    script = run.course.script
+    if callable(script):
+        return script(run.known)
+    if script is not None:
+        return script
+    steps: list[Step] = []
+    for node in run.graph.work:
+        steps += node_runs(node.name)
+    return steps
 
 
 def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
@@ -57,7 +60,8 @@ def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
         case Emit():
             _emit(run, step)
         case State(status):
-            run.status = status or run.status
+            if status:
+                run.status = status
             run.emit_state()
         case Raw(type, data, cursor):
             _follow(run, data, store)
@@ -69,9 +73,10 @@ def _emit(run: Run, step: Emit) -> None:
     changed = run.progress.note(node_id, step.status)
     content = step.content
     if step.status == "failed":
-        run.failure = (node_id, str(content or ""))
+        reason = str(content or "")
+        run.failure = (node_id, reason)
         if run.says("run_logs"):
-            run.progress.log(node_id, str(content or ""))
+            run.progress.log(node_id, reason)
         if not run.says("content"):
             content = None
     if changed and step.status not in DONE:
@@ -82,19 +87,23 @@ def _emit(run: Run, step: Emit) -> None:
 
 
 def _follow(run: Run, data: Any, store: Store) -> None:
-    """Update the record for a raw event, and make it final before an event that announces the end."""
+    """Update the record for a raw event; make it final before an event that announces the end."""
     if not isinstance(data, dict):
         return
-    if isinstance(data.get("id"), str) and isinstance(data.get("status"), str):
-        run.progress.note(data["id"], data["status"])
-    elif isinstance(data.get("status"), str):
-        run.told_status = data["status"]
-        run.status = run.status if data["status"] in TERMINAL else data["status"]
+    status = data.get("status")
+    if isinstance(status, str):
+        if isinstance(data.get("id"), str):
+            run.progress.note(data["id"], status)
+        else:
+            run.told_status = status
+            if status not in TERMINAL:
+                run.status = status
     ending = data.get("workflow_status")
     if isinstance(ending, str) and not run.ended:
         if ending == "completed":
             _publish(run, store)
-        run.status, run.finished_at = ending, run.now()
+        run.status = ending
+        run.finished_at = run.now()
 
 
 def _finish(run: Run, store: Store) -> None:
@@ -109,10 +118,10 @@ def _finish(run: Run, store: Store) -> None:
 
 def _publish(run: Run, store: Store) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
-    outputs = {node.id for node in run.graph.outputs}
     output = run.course.output
-    run.output = published(
-        output(run.known) if callable(output) else output, run.graph, store, run.switches
-    )
+    if callable(output):
+        output = output(run.known)
+    run.output = published(output, run.graph, store, run.switches)
+    outputs = {node.id for node in run.graph.outputs}
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

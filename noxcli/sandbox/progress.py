@@ -1,4 +1,4 @@
-"""The progress of a run, node by node: `progress_details`, the percentage, and the words for a status."""
+"""The progress of a run, node by node: `progress_details`, the percentage, words for a status."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -68,39 +68,52 @@ class Progress:
         return [node_id for node_id in self._order if self.statuses.get(node_id) not in DONE]
 
     def details(self, switches: Switches) -> dict[str, Any]:
-        """The `progress_details` object. The values under per_node_progress and run_logs are a guess."""
-        executed = (
-            ("completed", "failed") if switches.failed_nodes == "executed" else ("completed",)
-        )
-
-        def having(*wanted: str) -> list[str]:
-            return [node_id for node_id in self._order if self.statuses.get(node_id) in wanted]
-
+        """The `progress_details` object; what is in per_node_progress and run_logs is a guess."""
+        executed: list[str] = []
+        remaining: list[str] = []
+        running: list[str] = []
+        skipped: list[str] = []
+        for node_id in self._order:
+            match self.statuses.get(node_id):
+                case None:
+                    remaining.append(node_id)
+                case "completed":
+                    executed.append(node_id)
+                case "failed":
+                    if switches.failed_nodes == "executed":
+                        executed.append(node_id)
+                case "skipped":
+                    skipped.append(node_id)
+                case _:
+                    running.append(node_id)
         return {
-            "executed_nodes": having(*executed),
-            "remaining_nodes": [node_id for node_id in self._order if node_id not in self.statuses],
-            "running_nodes": [
-                node_id
-                for node_id in self._order
-                if self.statuses.get(node_id, "completed") not in DONE
-            ],
-            "skipped_nodes": having("skipped"),
+            "executed_nodes": executed,
+            "remaining_nodes": remaining,
+            "running_nodes": running,
+            "skipped_nodes": skipped,
             "error_handler_nodes": [],
-            "per_node_progress": {
-                node_id: {"name": self._names[node_id], "status": node_word(status, switches)}
-                for node_id, status in self.statuses.items()
-                if switches.node_progress == "status"
-            },
+            "per_node_progress": self._per_node(switches),
             "per_edge_progress": {},
             "subflow_executions": {},
-            "run_logs": {
-                node_id: [
-                    f"ERROR {each['message']}" if switches.run_logs == "lines" else each
-                    for each in entries
-                ]
-                for node_id, entries in self.logs.items()
-            },
+            "run_logs": self._run_logs(switches),
         }
+
+    def _per_node(self, switches: Switches) -> dict[str, Any]:
+        if switches.node_progress == "none":
+            return {}
+        nodes = {}
+        for node_id, status in self.statuses.items():
+            word = node_word(status, switches)
+            nodes[node_id] = {"name": self._names[node_id], "status": word}
+        return nodes
+
+    def _run_logs(self, switches: Switches) -> dict[str, list[Any]]:
+        logs: dict[str, list[Any]] = {}
+        for node_id, entries in self.logs.items():
+            logs[node_id] = list(entries)
+            if switches.run_logs == "lines":
+                logs[node_id] = [f"ERROR {entry['message']}" for entry in entries]
+        return logs
 
 
 def node_word(status: str, switches: Switches) -> str:

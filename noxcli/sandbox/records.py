@@ -14,7 +14,12 @@ def stamp(moment: datetime | None, form: str) -> str | None:
     if moment is None:
         return None
     text = moment.isoformat(timespec="microseconds")
-    return {"z": text.replace("+00:00", "Z"), "naive": text.removesuffix("+00:00")}.get(form, text)
+    match form:
+        case "z":
+            return text.replace("+00:00", "Z")
+        case "naive":
+            return text.removesuffix("+00:00")
+    return text
 
 
 def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
@@ -57,8 +62,10 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
         record |= {"status": "running", "progress": 99, "output": early, "finished_at": None}
     elif run.status == "completed" and run.late_output_reads > 0:
         run.late_output_reads -= 1
-        record |= {"output": _early(run)}
-    return {key: record[key] for key in ("id", "output", "status")} if output_only else record
+        record["output"] = _early(run)
+    if output_only:
+        return {key: record[key] for key in ("id", "output", "status")}
+    return record
 
 
 def without_io(run: Run) -> dict[str, Any]:
@@ -66,10 +73,13 @@ def without_io(run: Run) -> dict[str, Any]:
     record = full(run)
     for key in ("progress_details", "single_node_id"):
         del record[key]
-    if run.switches.look_up_output != "whole":
-        del record["output"]
-    if run.switches.look_up_output in ("null", "empty"):
-        record["output"] = None if run.switches.look_up_output == "null" else {}
+    match run.switches.look_up_output:
+        case "absent":
+            del record["output"]
+        case "null":
+            record["output"] = None
+        case "empty":
+            record["output"] = {}
     return {
         **record,
         "definitions": None,
@@ -81,7 +91,9 @@ def without_io(run: Run) -> dict[str, Any]:
 def data(run: Run) -> dict[str, Any]:
     """Inputs, outputs and errors per node. The shape is a guess: no source shows one."""
     entries = {node.id: node_io(run, node.id) for node in run.graph.nodes}
-    nodes = entries if run.switches.run_data == "by_id" else list(entries.values())
+    nodes: Any = entries
+    if run.switches.run_data != "by_id":
+        nodes = list(entries.values())
     return {"run_id": run.id, "status": run_word(run.status, run.switches), "nodes": nodes}
 
 
@@ -89,9 +101,11 @@ def node_io(run: Run, node_id: str) -> dict[str, Any]:
     """The inputs and outputs of a node. The shape is a guess."""
     node = next(node for node in run.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
-    error = (
-        run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
-    )
+    error = None
+    if run.failure is not None and run.says("data"):
+        failed_node, reason = run.failure
+        if failed_node == node_id:
+            error = reason
     return {
         "id": node.id,
         "name": node.name,
@@ -105,8 +119,9 @@ def node_io(run: Run, node_id: str) -> dict[str, Any]:
 
 
 def _times(run: Run, node_id: str) -> dict[str, Any]:
-    began, ended = (times.get(node_id) for times in (run.progress.began, run.progress.ended))
+    began = run.progress.began.get(node_id)
     if began is None or not run.switches.node_times:
         return {}
+    ended = run.progress.ended.get(node_id)
     form = run.switches.timestamps
     return {"iteration": 1, "started_at": stamp(began, form), "finished_at": stamp(ended, form)}

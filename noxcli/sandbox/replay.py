@@ -1,7 +1,8 @@
 """A run recorded as NDJSON, served again at its own pace.
 
-Each line is an object with `seq`, `ts`, `run_id`, `type`, `data`, `redis_id` and `is_terminal`. Lines with a type that
-begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`, has the output and the verdict.
+Each line is an object with `seq`, `ts`, `run_id`, `type`, `data`, `redis_id` and `is_terminal`.
+Lines with a type that begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`,
+has the output and the verdict.
 """
 
 from collections.abc import Sequence
@@ -31,9 +32,9 @@ def load_replays(paths: Sequence[Path]) -> list[Scenario]:
         replay = load_replay(path)
         if replay.name in replays:
             raise ValueError(f"two recordings are named {replay.name!r}; rename {path}")
-        replays[replay.name] = (
-            replace(replay, workflow_id="") if replay.workflow_id in ids else replay
-        )
+        if replay.workflow_id in ids:
+            replay = replace(replay, workflow_id="")
+        replays[replay.name] = replay
         ids.add(replay.workflow_id)
     return list(replays.values())
 
@@ -47,19 +48,22 @@ def load_replay(path: Path | str) -> Scenario:
         raise ValueError(
             f"{path}: not UTF-8: {error}; record the run with --format ndjson"
         ) from None
-    lines = [
-        _line(f"{path}: line {number}", text)
-        for number, text in enumerate(texts, 1)
-        if text.strip()
-    ]
-    results = [line.event.data for line in lines if line.event.type == _RESULT]
-    if not results or not isinstance(results[-1], dict):
+    lines: list[_Line] = []
+    result: Any = None
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        line = _line(f"{path}: line {number}", text)
+        if not line.event.type.startswith("noxcli."):
+            lines.append(line)
+        elif line.event.type == _RESULT:
+            result = line.event.data
+    if not isinstance(result, dict):
         raise ValueError(
             f"{path}: no {_RESULT} line: the recording is not complete; record the run again"
         )
-    result = results[-1]
-    run, output = result.get("run") or {}, result.get("output")
-    lines = [line for line in lines if not line.event.type.startswith("noxcli.")]
+    run = result.get("run") or {}
+    output = result.get("output")
     return Scenario(
         path.stem,
         f"A recorded run, {len(lines)} events.",
@@ -95,17 +99,14 @@ def _script(lines: Sequence[_Line]) -> list[Step]:
 
 def _nodes(result: dict[str, Any], lines: Sequence[_Line]) -> list[Node]:
     """The nodes that the recording knows by name, and those that only its events mention."""
-    named = {
-        node["id"]: str(node.get("name") or node["id"])
-        for node in result.get("nodes") or []
-        if isinstance(node, dict) and isinstance(node.get("id"), str)
-    }
+    names: dict[str, str] = {}
+    for node in result.get("nodes") or []:
+        if isinstance(node, dict) and isinstance(node.get("id"), str):
+            names[node["id"]] = str(node.get("name") or node["id"])
     for line in lines:
         data = line.event.data
-        if (
-            line.event.type == "content"
-            and isinstance(data, dict)
-            and isinstance(data.get("id"), str)
-        ):
-            named.setdefault(data["id"], data["id"])
-    return [Node(name, id=node_id) for node_id, name in named.items()]
+        if line.event.type != "content" or not isinstance(data, dict):
+            continue
+        if isinstance(data.get("id"), str):
+            names.setdefault(data["id"], data["id"])
+    return [Node(name, id=node_id) for node_id, name in names.items()]

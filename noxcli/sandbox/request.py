@@ -1,4 +1,4 @@
-"""A request to the API: what it is about, and its query and JSON body, checked as FastAPI checks them."""
+"""A request to the API: what it is about, and its query and body, checked as FastAPI does it."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workflow import Workflow
 from noxcli.sandbox.workspace import Workspace
 
-_TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
+_TRUE = ("true", "1", "on", "yes")
+_FALSE = ("false", "0", "off", "no")
 
 
 class ApiRequest(Request):
@@ -38,7 +39,9 @@ class ApiRequest(Request):
     @property
     def run(self) -> Run:
         """The run in the path, which has to be one of the workflow if that is also there."""
-        workflow = self.workflow if "workflow_id" in self.path_params else None
+        workflow = None
+        if "workflow_id" in self.path_params:
+            workflow = self.workflow
         return self.workspace.run(self.path_params["run_id"], workflow)
 
     @property
@@ -68,21 +71,22 @@ class ApiRequest(Request):
     def flag(self, name: str, default: str = "false") -> bool:
         """A boolean of the query."""
         text = self.query_params.get(name, default).lower()
-        if text not in _TRUE + _FALSE:
-            raise Invalid(
-                ["query", name],
-                "Input should be a valid boolean, unable to interpret input",
-                "bool_parsing",
-            )
-        return text in _TRUE
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+        raise Invalid(
+            ["query", name],
+            "Input should be a valid boolean, unable to interpret input",
+            "bool_parsing",
+        )
 
     def choice(self, name: str, words: Sequence[str]) -> str:
         """One of these words of the query; the first if it is missing."""
         text = self.query_params.get(name, words[0])
         if text not in words:
-            raise Invalid(
-                ["query", name], f"Input should be {', '.join(map(repr, words))}", "literal_error"
-            )
+            listed = ", ".join([repr(word) for word in words])
+            raise Invalid(["query", name], f"Input should be {listed}", "literal_error")
         return text
 
     def number(self, name: str, default: int, most: int | None = None) -> int:
@@ -110,10 +114,8 @@ class ApiRequest(Request):
         The parameter is called `size`; `page_size`, which SDK 0.6.0 sends as well, has no effect.
         """
         most = self.switches.page_limit
-        at, size = (
-            self.number("page", 1),
-            self.number("size", min(self.switches.page_size, most), most),
-        )
+        at = self.number("page", 1)
+        size = self.number("size", min(self.switches.page_size, most), most)
         envelope = {
             "total": len(items),
             "page": at,

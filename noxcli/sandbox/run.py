@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from contextlib import suppress
@@ -29,7 +30,8 @@ class EventLog:
 
     def append(self, type: str, data: Any, cursor: str | None = None) -> None:
         """Add an event and wake the streams that wait for one."""
-        cursor = cursor or self._next_cursor()
+        if not cursor:
+            cursor = self._next_cursor()
         envelope = {"type": type, "data": data}
         if self._redis_ids == "all" or (self._redis_ids == "some" and len(self) % 2 == 0):
             envelope["redisId"] = cursor
@@ -39,30 +41,37 @@ class EventLog:
 
     def place(self, cursor: str) -> int | None:
         """The position of the event with that cursor, if known."""
-        return self.cursors.index(cursor) if cursor in self.cursors else None
+        if cursor not in self.cursors:
+            return None
+        return self.cursors.index(cursor)
 
     def after(self, cursor: str) -> int:
-        """The position after a cursor by order, as Redis finds it; a malformed one is a ValueError."""
+        """The position after a cursor by order, as Redis finds it; ValueError if malformed."""
         wanted = _numbers(cursor)
-        return next(
-            (at for at, each in enumerate(self.cursors) if _numbers(each) > wanted), len(self)
-        )
+        for at, each in enumerate(self.cursors):
+            if _numbers(each) > wanted:
+                return at
+        return len(self)
 
     def wake(self) -> None:
         """Wake waiting streams: something other than the events changed."""
         self._grown.set()
 
-    async def growth(self, timeout: float | None) -> None:
+    async def growth(self, timeout: float) -> None:
         """Wait for a change, or for the timeout. Call it only after reading everything."""
         self._grown.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._grown.wait(), timeout)
+            await asyncio.wait_for(self._grown.wait(), None if math.isinf(timeout) else timeout)
 
     def _next_cursor(self) -> str:
         now = time.time_ns() // 1_000_000
-        last, number = self._last
-        self._last = (now, 0) if now > last else (last, number + 1)
-        return f"{self._last[0]}-{self._last[1]}"
+        moment, number = self._last
+        if now > moment:
+            self._last = (now, 0)
+        else:
+            self._last = (moment, number + 1)
+        moment, number = self._last
+        return f"{moment}-{number}"
 
 
 def _numbers(cursor: str) -> list[int]:
@@ -152,14 +161,16 @@ class Run:
         data: dict[str, Any] = {"id": node_id, "status": node_word(status, self.switches)}
         if content is not None:
             if self.switches.content == "cumulative" and isinstance(content, str):
-                content = self._said[node_id] = self._said.get(node_id, "") + content
+                content = self._said.get(node_id, "") + content
+                self._said[node_id] = content
             data["content"] = content
         self.log.append("content", {**data, **more})
 
     def end_with(self, status: str) -> None:
         """Set the run's last status, notify the streams, and wake all waiters.
 
-        The record is final before the event that says so: a client that then reads it must get the final state.
+        The record is final before the event that says so: a client that then reads it must get the
+        final state.
         """
         self.status = status
         if self.ended:
@@ -179,13 +190,15 @@ class Run:
         self.log.wake()
 
     def _at_end(self) -> tuple[bool, str]:
-        """Whether its status is announced as the end of the stream, and what the stream does then."""
+        """Whether its status is announced as the end of the stream, and how the stream reacts."""
         switches = self.switches
         if self.status in ("completed", "failed"):
             return switches.end_announced_by != "none", switches.after_end
-        reaction = {"stopped": switches.on_stopped, PAUSED: switches.on_paused}.get(
-            self.status, "silent"
-        )
+        reaction = "silent"
+        if self.status == "stopped":
+            reaction = switches.on_stopped
+        elif self.status == PAUSED:
+            reaction = switches.on_paused
         return reaction == "end", reaction
 
     def _announce(self, status: str) -> None:
@@ -194,8 +207,11 @@ class Run:
             self.emit_state(workflow_status=run_word(status, self.switches))
             return
         nodes = self.graph.outputs or self.graph.nodes
-        node_id = nodes[-1].id if nodes else self.workflow.scenario.id
         if status == "failed" and self.failure:
             node_id = self.failure[0]
+        elif nodes:
+            node_id = nodes[-1].id
+        else:
+            node_id = self.workflow.scenario.id
         node_status = self.progress.statuses.get(node_id, status)
         self.emit_content(node_id, node_status, workflow_status=run_word(status, self.switches))

@@ -13,7 +13,8 @@ from noxcli.sandbox.run import Run
 
 async def start(request: ApiRequest) -> Response:
     """POST /v1/workflows/{workflow_id}/runs"""
-    run, workflow = await request.start(), request.workflow
+    run = await request.start()
+    workflow = request.workflow
     if workflow.refusals_left > 0:
         workflow.refusals_left -= 1
         text = "upstream connect error or disconnect/reset before headers"
@@ -22,8 +23,9 @@ async def start(request: ApiRequest) -> Response:
 
 
 async def sync(request: ApiRequest) -> Response:
-    """POST /v1/workflows/{workflow_id}/runs/sync: blocks until the end, or until the server's limit."""
-    output_only, use_ids = request.flag("output_only"), request.flag("use_output_ids")
+    """POST /v1/workflows/{workflow_id}/runs/sync: blocks until the end or the server's limit."""
+    output_only = request.flag("output_only")
+    use_ids = request.flag("use_output_ids")
     run = await request.start()
     over = asyncio.create_task(run.over.wait())
     limit = asyncio.create_task(request.workspace.pause(run.switches.sync_limit_seconds))
@@ -37,7 +39,8 @@ async def sync(request: ApiRequest) -> Response:
 
 async def read(request: ApiRequest) -> Response:
     """GET /v1/workflows/{workflow_id}/runs/{run_id}: the record behind every verdict."""
-    output_only, use_ids = request.flag("output_only"), request.flag("use_output_ids")
+    output_only = request.flag("output_only")
+    use_ids = request.flag("use_output_ids")
     return Json(records.read(request.run, output_only=output_only, use_ids=use_ids))
 
 
@@ -80,16 +83,21 @@ async def data(request: ApiRequest) -> Response:
 
 
 async def node_io(request: ApiRequest) -> Response:
-    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first; here, there is no second"""
-    run, node_id = request.run, request.path_params["node_id"]
+    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first"""
+    run = request.run
+    node_id = request.path_params["node_id"]
     if run.switches.node_io == "404" or node_id not in [node.id for node in run.graph.nodes]:
         raise HTTPException(404, "Node not found")
+    # No node of the sandbox runs twice.
     if request.query_params.get("it", "1") not in ("0", "1"):
         raise HTTPException(404, "Iteration not found")
     entry = records.node_io(run, node_id)
-    bare = {key: entry[key] for key in ("inputs", "outputs")}
-    return Json(bare if run.switches.node_io == "bare" else entry)
+    if run.switches.node_io == "bare":
+        entry = {"inputs": entry["inputs"], "outputs": entry["outputs"]}
+    return Json(entry)
 
 
 def _listed(request: ApiRequest, runs: list[Run]) -> list[Run]:
-    return runs[::-1] if request.switches.list_order == "newest" else runs
+    if request.switches.list_order == "newest":
+        return runs[::-1]
+    return runs

@@ -12,7 +12,9 @@ from noxcli.sandbox.steps import Script
 CREATED_AT = "2026-01-01T09:00:00Z"
 NAMESPACE = uuid.UUID("6a1f4a0e-57b1-5c0c-9a53-6e6f78636c69")
 
-INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
+INPUT = "InputNode"
+OUTPUT = "OutputNode"
+WORK = "TextGenerationNode"
 
 
 @lru_cache(maxsize=4096)
@@ -23,7 +25,7 @@ def id_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One box on the canvas. Scripts and outputs refer to it by `name`; a label in `config` is what users see."""
+    """One box on the canvas. Scripts and outputs use its `name`; users see a label in `config`."""
 
     name: str
     type: str = WORK
@@ -49,16 +51,15 @@ class Node:
 def input_node(label: str, *, type: str = "str", default: Any = None) -> Node:
     """An input; required unless it has a default."""
     config = {"label": label, "type": type, "fixed_value": False}
-    return Node(
-        f"input {label}", INPUT, config if default is None else {**config, "value": default}
-    )
+    if default is not None:
+        config["value"] = default
+    return Node(f"input {label}", INPUT, config)
 
 
 def fixed_input(label: str, value: Any, *, type: str = "str") -> Node:
     """An input that the workflow fills itself; a caller may still override it."""
-    return Node(
-        f"input {label}", INPUT, {"label": label, "type": type, "fixed_value": True, "value": value}
-    )
+    config = {"label": label, "type": type, "fixed_value": True, "value": value}
+    return Node(f"input {label}", INPUT, config)
 
 
 def output_node(label: str, *, type: str = "String") -> Node:
@@ -68,7 +69,7 @@ def output_node(label: str, *, type: str = "String") -> Node:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as an output value. With `size`, `content` is repeated up to it, and generated while it is sent."""
+    """A file as an output value. With `size`, `content` is repeated up to it while it is sent."""
 
     name: str
     content: bytes = b""
@@ -78,7 +79,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A saved version of a workflow: its own nodes and edges, or, without nodes, those of the current one."""
+    """A saved version of a workflow: its own nodes and edges; without nodes, the current ones."""
 
     name: str
     description: str | None = None
@@ -96,12 +97,13 @@ Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 class Scenario:
     """A workflow, the course of its runs, and their faults.
 
-    `script` and `output` may be functions of the run's inputs by label; its `$turn` counts the runs of a version with
-    the same input, from 1. `output` maps names of output nodes to values; nodes that script or output mention need not
-    be listed in `nodes`. Without a script, every node simply runs.
-    `status` is the last status of a run, which may be any word; a failed run has no output.
-    `faults` are used up in order, one per request of that kind, unless they repeat. `switches` override the
-    server's for this workflow. `course` gives each run its own scenario, by its version and input.
+    `script` and `output` may be functions of the run's inputs by label; its `$turn` counts the
+    runs of a version with the same input, from 1. `output` maps names of output nodes to values;
+    nodes that script or output mention need not be listed in `nodes`. Without a script, every node
+    simply runs. `status` is the last status of a run, which may be any word; a failed run has no
+    output. `faults` are used up in order, one per request of that kind, unless they repeat.
+    `switches` override the server's for this workflow. `course` gives each run its own scenario,
+    by its version and input.
     """
 
     name: str

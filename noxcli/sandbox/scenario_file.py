@@ -21,14 +21,29 @@ FAULTS: dict[str, type[faults.Fault]] = {
 }
 # The keys of each table, with the types of their values.
 SCENARIO = {
-    "name": str, "description": str, "status": str, "inputs": list, "nodes": list, "script": list, "output": dict,
-    "faults": dict, "switches": dict, "flow_version": Literal["v1", "v2"],
-}  # fmt: skip
+    "name": str,
+    "description": str,
+    "status": str,
+    "inputs": list,
+    "nodes": list,
+    "script": list,
+    "output": dict,
+    "faults": dict,
+    "switches": dict,
+    "flow_version": Literal["v1", "v2"],
+}
 INPUT = {"label": str, "type": str, "default": Any, "fixed": Any}
 STEP = {
-    "node": str, "content": Any, "status": str, "pieces": list, "seconds": float, "sleep": float, "state": str,
-    "type": str, "data": Any,
-}  # fmt: skip
+    "node": str,
+    "content": Any,
+    "status": str,
+    "pieces": list,
+    "seconds": float,
+    "sleep": float,
+    "state": str,
+    "type": str,
+    "data": Any,
+}
 FILE = {"$file": str, "text": str, "content_type": str, "size": int}
 
 
@@ -49,36 +64,38 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
 def _scenario(place: str, table: Any) -> Scenario:
     given = _checked(place, table, SCENARIO, "name")
     place = f"{place} ({given['name']})"
-    script = enumerate(given.get("script", []), 1)
-    steps = [step for at, each in script for step in _steps(f"{place}, step {at}", each)]
-    output = {
-        label: _value(f"{place}, output {label}", value)
-        for label, value in given.get("output", {}).items()
-    }
-    mentioned = [step.node for step in steps if isinstance(step, Emit)]
-    nodes = [
-        _input(f"{place}, input {at}", each) for at, each in enumerate(given.get("inputs", []), 1)
-    ]
+    steps: list[Step] = []
+    for at, each in enumerate(given.get("script", []), 1):
+        steps += _steps(f"{place}, step {at}", each)
+    output = {}
+    for label, value in given.get("output", {}).items():
+        output[label] = _value(f"{place}, output {label}", value)
+    inputs = []
+    for at, each in enumerate(given.get("inputs", []), 1):
+        inputs.append(_input(f"{place}, input {at}", each))
     switches = given.get("switches", {})
     try:
         with_overrides(Switches(), switches)
     except ValueError as error:
         raise ValueError(f"{place}: switches: {error}; correct or remove that line") from None
+
+    def filled_script(inputs: Mapping[str, Any]) -> list[Step]:
+        return [_filled(step, inputs) for step in steps]
+
+    def filled_output(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {label: _filled(value, inputs) for label, value in output.items()}
+
+    names = [str(name) for name in given.get("nodes", [])]
+    names += [step.node for step in steps if isinstance(step, Emit)]
+    work = [Node(name) for name in dict.fromkeys(names) if name not in output]
+    outputs = [output_node(label) for label in output]
     return Scenario(
         given["name"],
         given.get("description", ""),
-        nodes=[
-            *nodes,
-            *(
-                Node(name)
-                for name in dict.fromkeys(map(str, [*given.get("nodes", []), *mentioned]))
-                if name not in output
-            ),
-            *(output_node(label) for label in output),
-        ],
-        script=(lambda inputs: [_filled(step, inputs) for step in steps]) if steps else None,
+        nodes=[*inputs, *work, *outputs],
+        script=filled_script if steps else None,
         status=given.get("status", "completed"),
-        output=lambda inputs: {label: _filled(value, inputs) for label, value in output.items()},
+        output=filled_output,
         faults=_fault_lists(place, given.get("faults", {})),
         switches=switches,
         flow_version=given.get("flow_version", "v1"),
@@ -87,7 +104,8 @@ def _scenario(place: str, table: Any) -> Scenario:
 
 def _input(place: str, table: Any) -> Node:
     given = _checked(place, table, INPUT, "label")
-    label, type = given["label"], given.get("type", "str")
+    label = given["label"]
+    type = given.get("type", "str")
     if "fixed" in given:
         return fixed_input(label, given["fixed"], type=type)
     return input_node(label, type=type, default=given.get("default"))
@@ -117,41 +135,43 @@ def _value(place: str, value: Any) -> Any:
             return given["$repeat"] * given["times"]
         case {"$file": _}:
             given = _checked(place, value, FILE)
+            content = given.get("text", "").encode()
             content_type = given.get("content_type", "application/octet-stream")
-            return File(
-                given["$file"], given.get("text", "").encode(), content_type, given.get("size")
-            )
+            return File(given["$file"], content, content_type, given.get("size"))
         case dict():
             return {key: _value(place, each) for key, each in value.items()}
     return value
 
 
 def _fault_lists(place: str, table: Any) -> dict[str, list[faults.Fault]]:
-    return {
-        kind: [_fault(f"{place}, {kind} fault {at}", each) for at, each in enumerate(some, 1)]
-        for kind, some in _checked(
-            f"{place}, faults", table, dict.fromkeys(faults.KINDS, list)
-        ).items()
-    }
+    given = _checked(f"{place}, faults", table, dict.fromkeys(faults.KINDS, list))
+    lists: dict[str, list[faults.Fault]] = {}
+    for kind, tables in given.items():
+        lists[kind] = []
+        for at, each in enumerate(tables, 1):
+            lists[kind].append(_fault(f"{place}, {kind} fault {at}", each))
+    return lists
 
 
 def _fault(place: str, table: Any) -> faults.Fault:
-    kind = FAULTS.get(str(table.get("fault")) if isinstance(table, dict) else "")
+    name = str(table.get("fault")) if isinstance(table, dict) else ""
+    kind = FAULTS.get(name)
     if kind is None:
         raise ValueError(
-            f"{place}: the kind of fault is missing or unknown; set fault to one of {', '.join(FAULTS)}"
+            f"{place}: the kind of fault is missing or unknown; "
+            f"set fault to one of {', '.join(FAULTS)}"
         )
-    required = [
-        each.name
-        for each in fields(kind)
-        if each.default is MISSING and each.default_factory is MISSING
-    ]
+    required = []
+    for each in fields(kind):
+        if each.default is MISSING and each.default_factory is MISSING:
+            required.append(each.name)
     given = _checked(place, table, {"fault": str, **get_type_hints(kind)}, *required)
-    return kind(**{key: value for key, value in given.items() if key != "fault"})
+    del given["fault"]
+    return kind(**given)
 
 
 def _checked(place: str, table: Any, types: Mapping[str, Any], *required: str) -> dict[str, Any]:
-    """The table with its values in these types; ValueError for another type, and for unknown or missing keys."""
+    """The table with its values in these types; ValueError for another type or set of keys."""
     if not isinstance(table, dict):
         raise ValueError(
             f"{place}: a table is expected, not {table!r}; write it as {{ key = value }}"

@@ -41,7 +41,8 @@ class Sandbox:
         port: int = 0,
     ) -> None:
         self._workspace = Workspace(key=key, speed=speed, switches=switches, faults=faults)
-        self.key, self.limited_key = key, self._workspace.limited_key
+        self.key = key
+        self.limited_key = self._workspace.limited_key
         self.scenarios = list(scenarios)
         for scenario in self.scenarios:
             self._workspace.add(scenario)
@@ -74,7 +75,7 @@ class Sandbox:
 
     @property
     def other_url(self) -> str:
-        """The same server as another origin: where downloads are redirected to, if the switches say so."""
+        """The same server as another origin: where the switches may redirect downloads to."""
         return f"http://localhost:{self._port}"
 
     @property
@@ -135,7 +136,8 @@ class Sandbox:
 
 def listening(port: int) -> socket.socket:
     """A socket that listens on loopback; 0 is any free port."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named: without it every answer takes 40 ms.
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, every answer
+    # takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 
@@ -9,7 +10,8 @@ from typing import Any
 class Emit:
     """A `content` event: a node changes its status, or streams text.
 
-    A change of status is followed (or, when the node starts, preceded) by the matching `state` event.
+    A change of status is followed (or, when the node starts, preceded) by the matching `state`
+    event.
     """
 
     node: str
@@ -78,7 +80,7 @@ def alongside(*timelines: Sequence[Step]) -> list[Step]:
                 timed.append((at, step))
     steps: list[Step] = []
     now = 0.0
-    for at, step in sorted(timed, key=lambda each: each[0]):
+    for at, step in sorted(timed, key=itemgetter(0)):
         if at > now:
             steps.append(Sleep(at - now))
             now = at
@@ -89,5 +91,7 @@ def alongside(*timelines: Sequence[Step]) -> list[Step]:
 def words(text: str, count: int = 1) -> list[str]:
     """A text split into pieces of some words each, without loss, as a model streams it."""
     parts = text.split(" ")
-    spaced = [part + " " for part in parts[:-1]] + parts[-1:]
+    last = parts.pop()
+    spaced = [f"{part} " for part in parts]
+    spaced.append(last)
     return ["".join(spaced[at : at + count]) for at in range(0, len(spaced), count)]

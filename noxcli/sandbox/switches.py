@@ -1,6 +1,7 @@
 """Every behavior of the API that no source settles, as a switch.
 
-The defaults are what the Noxus docs state or suggest; Noxus SDK 0.6.0 works against them unmodified.
+The defaults are what the Noxus docs state or suggest; Noxus SDK 0.6.0 works against them
+unmodified.
 """
 
 import ast
@@ -20,16 +21,18 @@ Reaction = Literal["close", "end", "silent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """How the sandbox decides what is unknown. One set for the server, with overrides per scenario."""
+    """How the sandbox decides what is unknown: one set for the server, overrides per scenario."""
 
     # Errors
     key_refusal: Literal["401", "403"] = "401"
     """The answer to a wrong or missing key."""
     error_body: Literal["detail", "list", "message", "error", "empty", "html"] = "detail"
-    """The body of an error: `detail` as text or always as a list, `message` or `error`, nothing, or a web page."""
+    """The body of an error: `detail` as text or always as a list, `message` or `error`, nothing, or
+    a web page."""
 
     web_app: Literal["none", "200", "404"] = "none"
-    """Whether the API is below `/api/backend`, and each other address is a web page with that status."""
+    """Whether the API is below `/api/backend`, and each other address is a web page with that
+    status."""
     trailing_slash: bool = False
     """Whether a path without a slash at its end is answered with a 307 to one that has it."""
 
@@ -51,12 +54,15 @@ class Switches:
     cursor_inclusive: bool = False
     """Whether the event that the cursor names is repeated."""
     on_unknown_cursor: Literal["replay", "accepted", "404", "410", "422"] = "replay"
-    """The answer to a cursor that the server does not know: all that it has, an error, or, as Redis does it without a
-    word, what comes after it by order: of a trimmed one the oldest event left, of a later one nothing."""
+    """The answer to a cursor that the server does not know: all that it has, an error, or, as Redis
+    does it without a word, what comes after it by order: of a trimmed one the oldest event left, of
+    a later one nothing."""
     retained_events: int = 0
-    """How many of the newest events can be replayed; 0 keeps all. Older cursors count as unknown."""
+    """How many of the newest events can be replayed; 0 keeps all. Older cursors count as
+    unknown."""
     stream_start: Literal["first", "new"] = "first"
-    """Where the stream of a running run starts without a cursor: with its first event, or with the next one."""
+    """Where the stream of a running run starts without a cursor: with its first event, or with the
+    next one."""
     redis_ids: Literal["all", "some", "none"] = "all"
     """Which events have a cursor."""
 
@@ -75,7 +81,8 @@ class Switches:
     content: Literal["delta", "cumulative"] = "delta"
     """Whether a `content` event has the next piece of a text, or all of it so far."""
     node_words: Literal["plain", "upper", "synonym", "foreign"] = "plain"
-    """The words for a node's status: `running`, in capitals, `started`, or words that no client can know."""
+    """The words for a node's status: `running`, in capitals, `started`, or words that no client can
+    know."""
     null_data: bool = False
     """Whether `state` events have `"data": null`."""
 
@@ -83,7 +90,8 @@ class Switches:
     create_status: int = 200
     """The status of the answer to a start."""
     gateway_refusals: int = 0
-    """How many starts of a workflow take effect, but get an error, as from a gateway that had forwarded them."""
+    """How many starts of a workflow take effect, but get an error, as from a gateway that had
+    forwarded them."""
     gateway_status: Literal[502, 503] = 503
     """The status of that error."""
     early_output: Literal["empty", "null"] = "empty"
@@ -97,7 +105,8 @@ class Switches:
     look_up_output: Literal["absent", "null", "empty", "whole"] = "absent"
     """The output in that answer."""
     run_words: Literal["plain", "synonym", "foreign"] = "plain"
-    """The words for a run's end: `completed`, synonyms such as `success`, or words that no client can know."""
+    """The words for a run's end: `completed`, synonyms such as `success`, or words that no client
+    can know."""
     record_inputs: Literal["as_given", "label", "node_id", "node_id::name"] = "as_given"
     """The keys of the inputs in a record."""
     failed_nodes: Literal["executed", "left_out"] = "executed"
@@ -123,7 +132,8 @@ class Switches:
 
     # Export and import
     import_answer: Literal["record", "ids", "nested", "empty"] = "record"
-    """What the answer to an import says of each workflow: what was done, its id, both one level deeper, or nothing."""
+    """What the answer to an import says of each workflow: what was done, its id, both one level
+    deeper, or nothing."""
     import_refusal: Literal["none", "403", "409", "422"] = "none"
     """The answer to a bundle that can be read."""
     unreadable_bundle: Literal["422", "400", "500"] = "422"
@@ -145,10 +155,12 @@ class Switches:
     wrong_type: Literal["accept", "422"] = "accept"
     """The answer to an input of another type."""
     fixed_input: Literal["overridden", "kept", "422"] = "overridden"
-    """What a value for a fixed input does: it replaces the fixed one, it has no effect, or the start gets a 422."""
+    """What a value for a fixed input does: it replaces the fixed one, it has no effect, or the
+    start gets a 422."""
     # `Input 1` is in samples of the docs.
     unlabelled_input: Literal["name", "numbered", "input"] = "name"
-    """What an input without a label is called, apart from its node's id: `numbered` is `Input 1`."""
+    """What an input without a label is called, apart from its node's id: `numbered` is
+    `Input 1`."""
 
     # Outputs
     output_keys: Literal["label", "node_id", "node_id::name"] = "label"
@@ -201,13 +213,10 @@ def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches
             raise ValueError(
                 f"no switch is called {name!r}; there are: {', '.join(sorted(_TYPES))}"
             )
-    return replace(
-        switches,
-        **{
-            name: typed(f"switch {name!r}", value, _TYPES[name])
-            for name, value in overrides.items()
-        },
-    )
+    changed = {}
+    for name, value in overrides.items():
+        changed[name] = typed(f"switch {name!r}", value, _TYPES[name])
+    return replace(switches, **changed)
 
 
 def choices(name: str) -> list[str]:
@@ -217,18 +226,24 @@ def choices(name: str) -> list[str]:
 
 def meanings() -> dict[str, str]:
     """What each switch decides: the text below its field, which only the source has."""
-    body: list[Any] = ast.parse(inspect.getsource(Switches)).body[0].body  # type: ignore[attr-defined]
-    declared = ((each, text) for each, text in pairwise(body) if isinstance(each, ast.AnnAssign))
-    return {ast.unparse(each.target): ast.literal_eval(text.value) for each, text in declared}
+    (declared,) = ast.parse(inspect.getsource(Switches)).body
+    assert isinstance(declared, ast.ClassDef)
+    texts = {}
+    for each, below in pairwise(declared.body):
+        if isinstance(each, ast.AnnAssign):
+            assert isinstance(below, ast.Expr)
+            texts[ast.unparse(each.target)] = ast.literal_eval(below.value)
+    return texts
 
 
 def load_switches(path: Path | str) -> dict[str, Any]:
-    """The switches that a TOML file sets, by name; ValueError says where the file is wrong and how to fix it."""
+    """The switches that a TOML file sets; ValueError says where the file is wrong."""
     path = Path(path)
     document = read_toml(path)
     if document.get("format") != SWITCHES_FORMAT:
         raise ValueError(
-            f'{path}: not a switches file of this version; begin it with format = "{SWITCHES_FORMAT}"'
+            f"{path}: not a switches file of this version; "
+            f'begin it with format = "{SWITCHES_FORMAT}"'
         )
     table = document.pop("switches", {})
     if len(document) > 1 or not isinstance(table, dict):

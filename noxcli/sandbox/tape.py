@@ -1,7 +1,8 @@
-"""A tape: the stored answers of a batch, served by their input, for pipelines that have neither key nor server.
+"""A tape: the stored answers of a batch, served by input, for pipelines without key or server.
 
-Each line is an object with `row`, `input` and `result`, as `noxcli batch` and `noxcli results` print it, and as a
-batch keeps it in its directory in `results.jsonl`, next to a journal whose first line names the version.
+Each line is an object with `row`, `input` and `result`, as `noxcli batch` and `noxcli results`
+print it, and as a batch keeps it in its directory in `results.jsonl`, next to a journal whose first
+line names the version.
 """
 
 import difflib
@@ -17,7 +18,8 @@ from noxcli.sandbox.json_toml import decoded, encoded
 from noxcli.sandbox.scenario import File, Node, Scenario, Version, input_node, output_node
 from noxcli.sandbox.steps import node_fails, node_runs
 
-JOURNAL, RESULTS = "batch.jsonl", "results.jsonl"
+JOURNAL = "batch.jsonl"
+RESULTS = "results.jsonl"
 OPTION = "--version-id"
 ENDINGS = ("completed", "failed")  # the others say nothing about the workflow's answer
 ANY_VERSION = "any version"
@@ -40,7 +42,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Tape:
-    """The answers of one workflow, by version and input: those of its repetitions, each to be served once."""
+    """The answers of one workflow, by version and input, each to be served once.
+
+    An input has several answers if its row had repetitions.
+    """
 
     name: str = ""  # of the workflow
     versions: dict[str, str] = field(default_factory=dict)  # names, by id
@@ -53,11 +58,13 @@ class Tape:
         self.answers.setdefault((version_id, encoded_input(answer.input)), []).append(answer)
 
     def take(self, version_id: str | None, given: dict[str, Any]) -> Answer:
-        """Return the next answer to this input. Raises Invalid (422) if there is none, or no further one."""
-        key = self._version(version_id), encoded_input(given)
+        """Return the next answer to this input. Raises Invalid (422) if there is no further one."""
+        version = self._version(version_id)
+        key = (version, encoded_input(given))
         answers = self.answers.get(key)
         if answers is None:
-            raise _refusal(f"this input is not on the tape; {self._nearest(*key)}")
+            nearest = self._nearest(version, encoded_input(given))
+            raise _refusal(f"this input is not on the tape; {nearest}")
         turn = self._turns[key]
         if turn == len(answers):
             raise _refusal(f"the tape has no further answer to this input; it had {turn}")
@@ -65,51 +72,63 @@ class Tape:
         return answers[turn]
 
     def _version(self, version_id: str | None) -> str:
-        for version in (version_id, ANY_VERSION):
-            if version is not None and version in self.versions:
-                return version
+        if version_id is not None and version_id in self.versions:
+            return version_id
+        if ANY_VERSION in self.versions:
+            return ANY_VERSION
         if version_id is None and len(self.versions) == 1:
             return next(iter(self.versions))
-        raise _refusal(
-            f"the tape has answers of {', '.join(sorted(self.versions))}; name one of these versions"
-        )
+        known = ", ".join(sorted(self.versions))
+        raise _refusal(f"the tape has answers of {known}; name one of these versions")
 
-    def _nearest(self, version: str, key: bytes) -> str:
-        rows = {
-            given.decode(): each[0].row
-            for (of, given), each in self.answers.items()
-            if of == version
-        }
-        near = difflib.get_close_matches(key.decode(), rows, 1, 0.0)[0]
-        shown = near if len(near) <= MAX_SHOWN else f"{near[:MAX_SHOWN]}… ({len(near)} characters)"
-        return f"the nearest is row {rows[near]}: {shown}"
+    def _nearest(self, wanted_version: str, wanted: bytes) -> str:
+        rows: dict[str, int] = {}
+        for (version, given), answers in self.answers.items():
+            if version == wanted_version:
+                rows[given.decode()] = answers[0].row
+        (near,) = difflib.get_close_matches(wanted.decode(), rows, n=1, cutoff=0.0)
+        row = rows[near]
+        if len(near) > MAX_SHOWN:
+            near = f"{near[:MAX_SHOWN]}… ({len(near)} characters)"
+        return f"the nearest is row {row}: {near}"
 
 
 def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
-    """Return a scenario for each workflow on these tapes. Raises ValueError for a file that is not a tape, OSError."""
-    tapes = dict[str, Tape]()  # by the workflow's id
+    """Return a scenario for each workflow on these tapes.
+
+    Raises ValueError for a file that is not a tape, and OSError.
+    """
+    tapes: dict[str, Tape] = {}  # by the workflow's id
     for path in paths:
-        version, found = _version_of(path), False
-        for place, line in _lines(path / RESULTS if path.is_dir() else path):
-            try:
-                answer = _answer(line, path)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise ValueError(
-                    f"{place}: not a row of a batch ({error!r}); {WHAT_TO_GIVE}"
-                ) from None
-            if answer is not None:
-                found, run = True, line["result"]["run"]
-                workflow_id = str(run.get("workflow_id") or "").lower()
-                tape = tapes.setdefault(workflow_id, Tape())
-                tape.add(*version, answer)
-                tape.name = tape.name or str(run.get("workflow_name") or path.stem)
-        if not found:
+        if not _load(path, tapes):
             raise ValueError(f"{path}: no row has an answer; run the batch first")
     return [_scenario(workflow_id, tape) for workflow_id, tape in tapes.items()]
 
 
+def _load(path: Path, tapes: dict[str, Tape]) -> bool:
+    """Add the answers of one file or directory; returns whether there was one."""
+    version_id, version = _version_of(path)
+    results = path / RESULTS if path.is_dir() else path
+    found = False
+    for place, line in _lines(results):
+        try:
+            answer = _answer(line, path)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{place}: not a row of a batch ({error!r}); {WHAT_TO_GIVE}") from None
+        if answer is None:
+            continue
+        found = True
+        run = line["result"]["run"]
+        workflow_id = str(run.get("workflow_id") or "").lower()
+        tape = tapes.setdefault(workflow_id, Tape())
+        tape.add(version_id, version, answer)
+        if not tape.name:
+            tape.name = str(run.get("workflow_name") or path.stem)
+    return found
+
+
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the lines in the order of rows and repetitions; of several for one of these, the last one counts."""
+    """Yield the lines in the order of rows and repetitions; of several for one, the last counts."""
     lines: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
         for number, text in enumerate(file, 1):
@@ -121,7 +140,8 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 lines[int(line["row"]), int(line.get("repetition") or 0)] = place, line
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise ValueError(f"{place}: not a row of a batch; {WHAT_TO_GIVE}") from None
-    yield from (lines[key] for key in sorted(lines))
+    for key in sorted(lines):
+        yield lines[key]
 
 
 def _version_of(path: Path) -> tuple[str, str]:
@@ -139,43 +159,55 @@ def _version_of(path: Path) -> tuple[str, str]:
             version_id = str(header.get("version_id") or ANY_VERSION)
         except (ValueError, TypeError, AttributeError):
             raise ValueError(f"{journal}: line 1: not the header of a batch") from None
-    words = [
-        word
-        for each in command
-        for word in (each.split("=", 1) if each.startswith(f"{OPTION}=") else [each])
-    ]
-    return version_id, words[words.index(OPTION) + 1] if OPTION in words[:-1] else version_id
+    words: list[str] = []
+    for each in command:
+        if each.startswith(f"{OPTION}="):
+            words += each.split("=", 1)
+        else:
+            words.append(each)
+    if OPTION in words[:-1]:
+        return version_id, words[words.index(OPTION) + 1]
+    return version_id, version_id
 
 
 def _answer(line: dict[str, Any], tape: Path) -> Answer | None:
-    """Return what a row's run ended with; None if it says nothing of the workflow. Raises KeyError, TypeError."""
-    result, given = line["result"], line["input"]
+    """Return what a row's run ended with; None if it says nothing of the workflow.
+
+    Raises KeyError, TypeError and AttributeError for a line of another form.
+    """
+    result = line["result"]
+    given = line["input"]
     run = result.get("run") or {}
     if run.get("status") not in ENDINGS:
         return None
     if not isinstance(given, dict):
         raise TypeError("its `input` is not an object")
-    completed = run["status"] == "completed"
-    output = result.get("output") if completed else {}
-    if completed and (not isinstance(output, dict) or not result.get("complete")):
-        return None
-    digests = {
-        each["path"]: each.get("sha256") for each in result.get("files") or () if each.get("path")
-    }
-    reason = str((result.get("error") or {}).get("message") or "failed")
+    output: dict[str, Any] = {}
+    if run["status"] == "completed":
+        if not isinstance(result.get("output"), dict) or not result.get("complete"):
+            return None
+        output = result["output"]
+    digests = {}
+    for file in result.get("files") or ():
+        if file.get("path"):
+            digests[file["path"]] = file.get("sha256")
+    error = result.get("error") or {}
+    reason = str(error.get("message") or "failed")
     values = {key: _value(value, digests, tape) for key, value in output.items()}
     return Answer(line["row"], given, run["status"], values, reason)
 
 
 def _value(value: Any, digests: dict[str, Any], tape: Path) -> Any:
-    """Return an output's value; one that was saved as a file is read again. Raises ValueError if it is another file."""
+    """Return an output's value; one that was saved as a file is read again.
+
+    Raises ValueError if it is another file by now.
+    """
     if not (isinstance(value, dict) and set(value) == {"$file"}):
         return value
     saved = str(value["$file"])
-    for path in (
-        Path(saved),
-        (tape if tape.is_dir() else tape.parent) / Path(saved).parent.name / Path(saved).name,
-    ):
+    directory = tape if tape.is_dir() else tape.parent
+    moved_along = directory / Path(saved).parent.name / Path(saved).name
+    for path in (Path(saved), moved_along):
         if path.is_file():
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == digests.get(saved):
@@ -186,18 +218,23 @@ def _value(value: Any, digests: dict[str, Any], tape: Path) -> Any:
 
 
 def _scenario(workflow_id: str, tape: Tape) -> Scenario:
-    answers = [each for group in tape.answers.values() for each in group]
-    outputs = dict.fromkeys(key for answer in answers for key in answer.output)
+    answers: list[Answer] = []
+    for group in tape.answers.values():
+        answers += group
+    outputs: dict[str, Node] = {}
+    for answer in answers:
+        for label in answer.output:
+            outputs[label] = output_node(label)
+    versions = []
+    for version_id, name in tape.versions.items():
+        if version_id != ANY_VERSION:
+            versions.append(Version(name, "Recorded by a batch.", id=version_id))
     plain = Scenario(
         tape.name,
         f"The stored answers of a batch, {len(answers)} runs.",
-        nodes=[*_inputs(answers), Node(STEP), *map(output_node, outputs)],
+        nodes=[*_inputs(answers), Node(STEP), *outputs.values()],
         workflow_id=workflow_id,
-        versions=[
-            Version(name, "Recorded by a batch.", id=version_id)
-            for version_id, name in tape.versions.items()
-            if version_id != ANY_VERSION
-        ],
+        versions=versions,
     )
 
     def course(version_id: str | None, given: dict[str, Any]) -> Scenario:
@@ -210,21 +247,17 @@ def _scenario(workflow_id: str, tape: Tape) -> Scenario:
 
 
 def _inputs(answers: Sequence[Answer]) -> list[Node]:
-    """Inputs with the types of their values; one that some rows lack has a default, so that it is not required."""
-    keys = dict.fromkeys(key for answer in answers for key in answer.input)
+    """Inputs with the types of their values; one that some rows lack is not required."""
+    values: dict[str, list[Any]] = {}
+    for answer in answers:
+        for key, value in answer.input.items():
+            values.setdefault(key, []).append(value)
     nodes = []
-    for key in keys:
-        types = {
-            TYPES.get(type(answer.input[key]), "any") for answer in answers if key in answer.input
-        }
-        required = all(key in answer.input for answer in answers)
-        nodes.append(
-            input_node(
-                key,
-                type=types.pop() if len(types) == 1 else "any",
-                default=None if required else "",
-            )
-        )
+    for key, some in values.items():
+        types = {TYPES.get(type(value), "any") for value in some}
+        only_type = types.pop() if len(types) == 1 else "any"
+        default = None if len(some) == len(answers) else ""
+        nodes.append(input_node(key, type=only_type, default=default))
     return nodes
 
 

@@ -1,4 +1,4 @@
-"""The inputs of a run, from any form of their keys, and its outputs in the API's form: previews, files, keys."""
+"""The inputs of a run, from any form of their keys, and its outputs in the API's form."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
-    """The inputs by label, from any of the three key forms, completed with the workflow's own values."""
+    """The inputs by label, from any of the three key forms, with the workflow's own values."""
     values = _by_label(given, graph, switches)
     for node in graph.inputs:
         if node.label in values:
@@ -29,9 +29,8 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[st
         if "value" in node.config:
             values[node.label] = node.config["value"]
         elif switches.missing_input == "422":
-            raise Invalid(
-                ["body", "input", node.label], f"Missing required input: {node.label}", "missing"
-            )
+            place = ["body", "input", node.label]
+            raise Invalid(place, f"Missing required input: {node.label}", "missing")
     return values
 
 
@@ -40,13 +39,15 @@ def _by_label(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[s
     values: dict[str, Any] = {}
     for key, value in given.items():
         node = _meant(key, graph, switches)
-        if node is None and switches.unknown_input == "422":
-            raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
-        if node is not None:
-            _check(key, value, node, switches)
-            if node.config.get("fixed_value") and switches.fixed_input == "kept":
-                continue
-        values[node.label if node else key] = value
+        if node is None:
+            if switches.unknown_input == "422":
+                raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
+            values[key] = value
+            continue
+        _check(key, value, node, switches)
+        if node.config.get("fixed_value") and switches.fixed_input == "kept":
+            continue
+        values[node.label] = value
     return values
 
 
@@ -63,12 +64,14 @@ def keyed_input(given: dict[str, Any], graph: Graph, switches: Switches) -> dict
     form = switches.record_inputs
     if form == "as_given":
         return given
-    keys = {
-        node.id: {"label": node.label, "node_id": node.id}.get(form, f"{node.id}::input")
-        for node in graph.inputs
-    }
-    nodes = {key: node for key in given if (node := _meant(key, graph, switches)) is not None}
-    return {keys[nodes[key].id] if key in nodes else key: value for key, value in given.items()}
+    record = {}
+    for key, value in given.items():
+        node = _meant(key, graph, switches)
+        if node is None:
+            record[key] = value
+        else:
+            record[_key(node, form, "input")] = value
+    return record
 
 
 def _meant(key: str, graph: Graph, switches: Switches) -> Node | None:
@@ -108,18 +111,35 @@ def published(
 
 
 def keyed(pairs: list[tuple[Node, Any]], form: str, duplicates: str) -> dict[str, Any]:
-    """The output object under labels, node ids or `id::name`, with a rule for labels that two nodes share."""
+    """The output object under labels, node ids or `id::name`.
+
+    `duplicates` is the rule for labels that two nodes share.
+    """
     output: dict[str, Any] = {}
     for node, value in pairs:
-        key = {"label": node.label, "node_id": node.id}.get(form, f"{node.id}::output")
+        key = _key(node, form, "output")
         if key in output and duplicates == "first":
             continue
         if key in output and duplicates == "number":
-            key = next(
-                name for n in range(2, len(pairs) + 2) if (name := f"{key} ({n})") not in output
-            )
+            key = _numbered(key, output)
         output[key] = value
     return output
+
+
+def _key(node: Node, form: str, connector: str) -> str:
+    match form:
+        case "label":
+            return node.label
+        case "node_id":
+            return node.id
+    return f"{node.id}::{connector}"
+
+
+def _numbered(key: str, output: Mapping[str, Any]) -> str:
+    number = 2
+    while f"{key} ({number})" in output:
+        number += 1
+    return f"{key} ({number})"
 
 
 def _shaped(value: Any, name: str, store: Store, switches: Switches, depth: int) -> Any:
@@ -128,15 +148,15 @@ def _shaped(value: Any, name: str, store: Store, switches: Switches, depth: int)
     if isinstance(value, str):
         return _text(value, name, store, switches, depth)
     if isinstance(value, Mapping):
-        return {
-            key: _shaped(item, f"{name}.{key}", store, switches, depth + 1)
-            for key, item in value.items()
-        }
+        shaped = {}
+        for key, item in value.items():
+            shaped[key] = _shaped(item, f"{name}.{key}", store, switches, depth + 1)
+        return shaped
     if isinstance(value, list | tuple):
-        return [
-            _shaped(item, f"{name}.{at}", store, switches, depth + 1)
-            for at, item in enumerate(value)
-        ]
+        items = []
+        for at, item in enumerate(value):
+            items.append(_shaped(item, f"{name}.{at}", store, switches, depth + 1))
+        return items
     return value
 
 
@@ -144,9 +164,8 @@ def _text(text: str, name: str, store: Store, switches: Switches, depth: int) ->
     """The limit of texts counts characters, not bytes, and so does the truncation."""
     if len(text) > switches.preview_limit:
         left = min(switches.preview_characters, switches.preview_limit)
-        file = File(
-            f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8"
-        )
+        content = text.encode("utf-8", "surrogatepass")
+        file = File(f"{name}.txt", content, "text/plain; charset=utf-8")
         return {"has_preview": True, "text": text[:left], "file": dict(store(file))}
     if switches.inline_text == "container" and depth == 0:
         return {"text": text}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -19,25 +19,30 @@ from noxcli.sandbox.switches import Switches, with_overrides
 
 
 class Graph:
-    """A workflow's nodes in workflow order, including those that only its script or output mentions."""
+    """A workflow's nodes in order, including those that only its script or output mentions."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.nodes: list[Node] = []
         names: Counter[str] = Counter()  # a step and an output may share one
         workflow_id = scenario.id
         for node in [*scenario.nodes, *_implied(scenario)]:
-            name = f"{workflow_id}/{node.name}/{names[node.name]}/{node.type}"
-            self.nodes.append(node if node.id else replace(node, id=id_of(name)))
+            if not node.id:
+                name = f"{workflow_id}/{node.name}/{names[node.name]}/{node.type}"
+                node = replace(node, id=id_of(name))
+            self.nodes.append(node)
             names[node.name] += 1
         self.inputs = [node for node in self.nodes if node.is_input]
         self.outputs = [node for node in self.nodes if node.is_output]
         self.work = [node for node in self.nodes if not node.is_input and not node.is_output]
-        self._by_name = {key: node for node in reversed(self.nodes) for key in (node.id, node.name)}
+        self._by_name: dict[str, Node] = {}
+        for node in reversed(self.nodes):  # the first of a name counts
+            self._by_name[node.id] = node
+            self._by_name[node.name] = node
         self._outputs_by_name = {node.name: node for node in reversed(self.outputs)}
         self.edges = self._edges(scenario)
 
     def node(self, name: str) -> Node:
-        """The node of that name or id; an unknown name becomes a node, so that odd scripts still run."""
+        """The node of that name or id; an unknown name becomes one, so that odd scripts run."""
         return self._by_name.get(name) or Node(name, id=name)
 
     def output(self, name: str) -> Node:
@@ -48,7 +53,7 @@ class Graph:
         if scenario.edges is not None:
             return [(self.node(source), self.node(target)) for source, target in scenario.edges]
         if not self.work:
-            return [(source, target) for source in self.inputs for target in self.outputs]
+            return list(product(self.inputs, self.outputs))
         steps = pairwise(self.work)
         entry = [(source, self.work[0]) for source in self.inputs]
         leave = [(self.work[-1], target) for target in self.outputs]
@@ -58,15 +63,17 @@ class Graph:
 def _implied(scenario: Scenario) -> list[Node]:
     """Nodes that the script or the output mentions and the list does not."""
     known = {node.name for node in scenario.nodes}
-    outputs = {node.name for node in scenario.nodes if node.is_output}
-    written = scenario.output if isinstance(scenario.output, Mapping) else {}
-    implied = {name: output_node(name) for name in written if name not in outputs}
-    steps = {
-        name: Node(name)
-        for name in _emitting(scenario)
-        if name not in known and name not in implied
-    }
-    return [*steps.values(), *implied.values()]
+    known_outputs = {node.name for node in scenario.nodes if node.is_output}
+    outputs: dict[str, Node] = {}
+    if isinstance(scenario.output, Mapping):
+        for name in scenario.output:
+            if name not in known_outputs:
+                outputs[name] = output_node(name)
+    steps: dict[str, Node] = {}
+    for name in _emitting(scenario):
+        if name not in known and name not in outputs:
+            steps[name] = Node(name)
+    return [*steps.values(), *outputs.values()]
 
 
 def _emitting(scenario: Scenario) -> list[str]:
@@ -100,10 +107,8 @@ class Workflow:
         """Keep a version; returns its id."""
         version_id = version.id or id_of(f"{self.scenario.id}/version/{version.name}")
         own = version if version.nodes else self.scenario
-        self.versions[version_id] = (
-            version,
-            Graph(replace(self.scenario, nodes=own.nodes, edges=own.edges)),
-        )
+        scenario = replace(self.scenario, nodes=own.nodes, edges=own.edges)
+        self.versions[version_id] = (version, Graph(scenario))
         return version_id
 
     def become(self, nodes: Sequence[Node], edges: Sequence[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""The state of one sandbox: workflows, runs, files, remaining faults, and a record of every request."""
+"""The state of one sandbox: workflows, runs, files, remaining faults, every request."""
 
 import asyncio
 import math
@@ -58,7 +58,10 @@ class Workspace:
 
     async def pause(self, seconds: float) -> None:
         """Wait, at the sandbox's speed."""
-        await asyncio.sleep(0 if math.isinf(self.speed) else seconds / self.speed)
+        delay = 0.0
+        if not math.isinf(self.speed):
+            delay = seconds / self.speed
+        await asyncio.sleep(delay)
 
     def add(self, scenario: Scenario) -> str:
         """Serve a scenario; one of the same id is replaced."""
@@ -68,22 +71,22 @@ class Workspace:
     def workflow(self, key: str) -> Workflow:
         """A workflow by id, or by the bare name of its scenario."""
         found = self.workflows.get(key.lower())
-        if found is None:
-            found = next(
-                (each for each in list(self.workflows.values()) if each.scenario.name == key), None
-            )
-        if found is None:
-            check_uuid(key, ["path", "workflow_id"])
-            raise HTTPException(404, "Workflow not found")
-        return found
+        if found is not None:
+            return found
+        # A copy: tests add workflows from another thread.
+        for workflow in list(self.workflows.values()):
+            if workflow.scenario.name == key:
+                return workflow
+        check_uuid(key, ["path", "workflow_id"])
+        raise HTTPException(404, "Workflow not found")
 
     def run(self, run_id: str, workflow: Workflow | None = None) -> Run:
         """A run by id, of a certain workflow if one is named."""
         check_uuid(run_id, ["path", "run_id"])
         run = self.runs.get(run_id.lower())
-        if run is None or (
-            workflow is not None and run.workflow.scenario.id != workflow.scenario.id
-        ):
+        if run is None:
+            raise HTTPException(404, "Run not found")
+        if workflow is not None and run.workflow.scenario.id != workflow.scenario.id:
             raise HTTPException(404, "Run not found")
         return run
 
@@ -105,24 +108,27 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
-        if (url := body.get("callback_url")) is not None and not re.match(
-            r"https?://[^/\s]", str(url)
-        ):
-            # Nothing is posted to it, since no source says what.
+        url = body.get("callback_url")
+        # Nothing is posted to it, since no source says what.
+        if url is not None and not re.match(r"https?://[^/\s]", str(url)):
             raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")
         version_id = body.get("workflow_version_id")
         if version_id is not None:
             check_uuid(version_id, ["body", "workflow_version_id"])
         graph = workflow.graph_of(version_id)
         values = resolved(body["input"], graph, workflow.switches)
-        scenario, course = workflow.scenario, workflow.scenario.course
-        scenario = scenario if course is None else course(version_id, body["input"])
+        scenario = workflow.scenario
+        if scenario.course is not None:
+            scenario = scenario.course(version_id, body["input"])
         self._make_room()
         run = Run(workflow, graph, body, values, scenario)
         self.runs[run.id] = run
         workflow.runs.append(run)
-        player = play(run, self.pause, lambda file: self.keep(file, workflow.scenario.id).value())
-        run.task = asyncio.create_task(player)
+
+        def store(file: File) -> dict[str, Any]:
+            return self.keep(file, workflow.scenario.id).value()
+
+        run.task = asyncio.create_task(play(run, self.pause, store))
         return run
 
     async def stop(self, run: Run) -> None:
@@ -157,7 +163,8 @@ class Workspace:
 
     async def close(self) -> None:
         """End all players."""
-        tasks = [*(run.task for run in self.runs.values() if run.task), *self._background]
+        tasks = [run.task for run in self.runs.values() if run.task is not None]
+        tasks += self._background
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -167,9 +174,10 @@ class Workspace:
 
     def node_types(self) -> set[str]:
         """The types of all nodes that the workflows use."""
-        return {
-            node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes
-        }
+        types: set[str] = set()
+        for workflow in list(self.workflows.values()):
+            types.update(node.type for node in workflow.graph.nodes)
+        return types
 
     async def _stop_after(self, run: Run, seconds: float) -> None:
         await self.pause(seconds)
@@ -188,4 +196,4 @@ def check_uuid(text: Any, loc: Iterable[str]) -> None:
     try:
         uuid.UUID(str(text))
     except ValueError:
-        raise Invalid([*loc], "Input should be a valid UUID", "uuid_parsing") from None
+        raise Invalid(list(loc), "Input should be a valid UUID", "uuid_parsing") from None
