@@ -77,6 +77,25 @@ def test_rows_that_are_not_good_are_asked_again(
     )
 
 
+def test_a_result_that_was_replaced_is_never_shown_again(
+    noxcli: Noxcli, sandbox: Sandbox, moody: str
+) -> None:
+    """A kill between a line and its row's end leaves the earlier line in the file."""
+    file, results = write_rows("b"), Path("rows.jsonl.batch/results.jsonl")
+    batch = ("batch", moody, file, *ASKED, "--max-parallel", "1")
+    assert noxcli(*batch).code == 11
+    earlier = results.read_text()
+    write_rows("b", "a")
+    assert noxcli(*batch, "--again", "red").code == 0
+    assert sorted(stored()) == ["a", "b"]
+    assert len(results.read_text().splitlines()) == 2, "each row has one line"
+    results.write_text(earlier + results.read_text())
+    shown = noxcli("results", "rows.jsonl.batch", *ASKED)
+    assert (shown.code, len(shown.lines)) == (0, 2), shown.err
+    results.write_text(results.read_text() + earlier)
+    assert noxcli("results", "rows.jsonl.batch", *ASKED).code == 0
+
+
 def test_all_repetitions_of_a_row_are_asked_again(
     noxcli: Noxcli, sandbox: Sandbox, moody: str
 ) -> None:

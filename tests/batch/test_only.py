@@ -46,6 +46,12 @@ def test_only_rows_with_these_ids_run(noxcli: Noxcli, sandbox: Sandbox, workflow
     assert (whole.code, asked(sandbox, workflow)) == (0, Counter(ROWS)), whole.err
 
 
+def test_ids_may_be_written_on_windows(noxcli: Noxcli, workflow: str) -> None:
+    Path("ids.txt").write_bytes(b"\xef\xbb\xbfid-b\r\nid-e\r\n")
+    few = noxcli("batch", workflow, rows(), "--only", "ids.txt")
+    assert (few.code, sorted(line["id"] for line in few.lines)) == (0, ["id-b", "id-e"]), few.err
+
+
 def test_ids_that_results_print_select_rows_of_a_shard(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str
 ) -> None:

@@ -332,3 +332,11 @@ def test_texts_that_differ_late_show_where(noxcli: Noxcli, plays: Any) -> None:
         '/A is …ry of the European Union, but Malta." and not …ry of the European Union, but Cyprus."'
         in result.err
     )
+
+
+def test_rows_that_fail_a_check_alike_do_not_end_a_batch(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
+    file = write_rows(*["same"] * 25)
+    result = noxcli("batch", workflow, file, "--assert", "output.A == 'other'")
+    assert (result.code, len(sandbox.runs(workflow))) == (11, 25), result.err
