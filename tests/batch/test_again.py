@@ -77,9 +77,7 @@ def test_rows_that_are_not_good_are_asked_again(
     )
 
 
-def test_a_result_that_was_replaced_is_never_shown_again(
-    noxcli: Noxcli, sandbox: Sandbox, moody: str
-) -> None:
+def test_a_result_that_was_replaced_is_never_shown_again(noxcli: Noxcli, moody: str) -> None:
     """A kill between a line and its row's end leaves the earlier line in the file."""
     file, results = write_rows("b"), Path("rows.jsonl.batch/results.jsonl")
     batch = ("batch", moody, file, *ASKED, "--max-parallel", "1")
