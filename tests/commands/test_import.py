@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,13 @@ def test_only_one_new_id_is_what_was_created(
 ) -> None:
     found = ImportRequest("", mode, activate=False).created_in(said, {OLD: "asked"})
     assert [each["id"] for each in found] == created
+
+
+@pytest.mark.parametrize("write", [str.lower, str.upper])
+def test_a_workflow_in_the_bundle_is_a_target_in_any_case(write: Callable[[str], str]) -> None:
+    for listed in (OLD, OLD.upper()):
+        request = ImportRequest(f'{{"id": "{write(OLD)}"}}', "replace", activate=False)
+        assert request.targets({listed: "asked", OTHER: "other"}) == {listed: "asked"}
 
 
 def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
+from tests.otherside import RUN, called, record
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 SECRET = "tok-9f8e7d6c5b4a"
@@ -267,6 +268,18 @@ def test_a_truncated_input_is_sent_whole_or_not_at_all(noxcli: Noxcli, file: byt
             ).code
             == 0
         )
+
+
+def test_inputs_that_only_the_list_of_runs_has_are_kept(noxcli: Noxcli) -> None:
+    parts: dict[str, Any] = {
+        "lookup": [record("completed", input={"Q": "x"})],
+        "reads": [record("completed")],
+    }
+    shown, _ = called(noxcli, "rerun", RUN, "--no-check", "--dry-run", **parts)
+    assert (shown.code, json.loads(shown.out)["input"]) == (0, {"Q": "***"}), shown.err
+    parts["reads"] = [record("completed", input={"Q": "y", "R": "z"})]
+    shown, _ = called(noxcli, "rerun", RUN, "--no-check", "--dry-run", **parts)
+    assert json.loads(shown.out)["input"] == {"Q": "***", "R": "***"}
 
 
 def test_the_records_version_is_used_by_default(

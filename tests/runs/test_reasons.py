@@ -197,6 +197,19 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
         },
         SAID,
     ),
+    "a reason that only a part of the node has": (
+        {
+            "events": failing_events(None),
+            "details": {
+                **LISTED,
+                "per_node_progress": {
+                    WRITE: {"status": "failed"},
+                    "inner": {"status": "failed", "error": WHY},
+                },
+            },
+        },
+        SAID,
+    ),
     "another node's trouble": (
         {"events": failing_events(None), "data": {READ: {"error": "no matter"}}},
         "run failed at 'Write'; details: noxcli inspect",

@@ -19,7 +19,7 @@ from tests.otherside import (
     record,
     sends,
 )
-from tests.rawserver import answer
+from tests.rawserver import answer, json_answer
 from tests.sample import one_in
 
 START = ("run", WORKFLOW, "--no-check", "Q=x")
@@ -286,3 +286,11 @@ def test_a_stop_is_confirmed_by_this_runs_record(noxcli: Noxcli) -> None:
     assert (result.code, result.text, side.count("record")) == (0, f"{RUN}\tstopped\n", 4)
     result, _ = called(noxcli, "stop", RUN, "--timeout", "30s", reads=[record("stopped", OTHER)])
     assert (result.code, result.text) == (6, "")
+
+
+def test_refusals_now_and_then_do_not_end_a_stop(noxcli: Noxcli) -> None:
+    lagging = [record("running"), json_answer({"detail": "not found"}, 404)]
+    reads = [*lagging * 30, record("stopped")]
+    result, side = called(noxcli, "stop", RUN, "--timeout", "60s", reads=reads)
+    assert (result.code, result.text) == (0, f"{RUN}\tstopped\n"), result.err
+    assert side.count("record") == len(reads)
