@@ -4,6 +4,7 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Unavailable
@@ -30,13 +31,24 @@ if TYPE_CHECKING:
 Burst = Sequence[Update]
 
 READ_LIMIT = 30.0  # for one read of the record
-MAX_DELAY = 60.0  # of a stream's Retry-After, since the record must still be read; of reads, longer ones are shown
+# Of a stream's Retry-After, since the record must still be read; of reads, longer ones are shown.
+MAX_DELAY = 60.0
 FIRST_READ = 3.0  # without an event until the record is read; twice as long each time
 READ_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
 MAX_STALE = 2.0  # the same if the stream closed then, until it is opened again
 BREAKS_BEFORE_POLLING = 5  # consecutive, without one event between them
 # Polling before noxcli retries the stream, twice as long after each attempt without events.
-STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
+STREAM_AGAIN_AFTER = 2.0
+STREAM_AGAIN_AT_LAST = 60.0
+
+
+class State(Enum):
+    """What the follower does next, once the wait before it is over."""
+
+    LISTEN = auto()  # to a connection, which is opened if there is none
+    DECIDE = auto()  # what follows a connection that has ended, by a new read of the record
+    POLL = auto()  # read the record, until the stream is tried again
+    POLL_ONLY = auto()  # read the record, since there is no stream to try again
 
 
 @value_class(frozen=True, slots=True)
@@ -44,9 +56,8 @@ class Policy:
     """How to follow. Seconds throughout."""
 
     stream: bool = True
-    every_event: bool = (
-        False  # True: the events are the product, so missing ones are fetched after the verdict
-    )
+    # True: the events are the product, so missing ones are fetched after the verdict.
+    every_event: bool = False
     leave_when_paused: bool = True
     poll_interval: float = 2.0
     idle_timeout: float = 30.0
@@ -62,8 +73,8 @@ class Policy:
 class Follower:
     """Follows one run; call `updates()` once.
 
-    It listens to a connection, or polls where there is no stream, until the record says that the run is over; then it
-    passes on the remaining events.
+    It listens to a connection, or polls where there is no stream, until the record says that the
+    run is over; then it passes on the remaining events. `_next_state` has all transitions.
     """
 
     def __init__(  # noqa: PLR0913 - what to follow, how, and where a run begins: each by name
@@ -81,8 +92,11 @@ class Follower:
 
         `stuck` describes what is running when nothing changes.
         """
-        self._policy, self._deadline, self._stuck = policy, deadline, stuck
-        self._clock = clock = deadline.clock
+        clock = deadline.clock
+        self._policy = policy
+        self._deadline = deadline
+        self._stuck = stuck
+        self._clock = clock
         self.record = Record(source, run, clock, policy.over, just_started=just_started)
         self.dedup = EventDeduplicator(positions, from_start=just_started)
         self.stream = RunStream(source, run.id, self.dedup)
@@ -90,12 +104,13 @@ class Follower:
         self._stall = Deadline(clock, policy.stall_timeout)
         self._failures = FailureTracker(clock, policy.retry_for)
         self._unasked = Deadline(clock, 0.0)  # until then, the server wants no reads
-        # What to do next, once the wait before it is over.
-        self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
-        self._wait = Deadline(clock, 0.0)
+        self._state = State.LISTEN if policy.stream else State.POLL_ONLY
+        self._wait = Deadline(clock, 0.0)  # before what the state says is done
         # When to read the record although the stream is open.
-        # At least twice within the limit for a stall: only what changes between two reads is progress.
-        self._max_read_after = min(policy.idle_timeout, (policy.stall_timeout or float("inf")) / 2)
+        self._max_read_after = policy.idle_timeout
+        if policy.stall_timeout:
+            # At least twice within that limit: only what changes between two reads is progress.
+            self._max_read_after = min(policy.idle_timeout, policy.stall_timeout / 2)
         self._read_after = min(FIRST_READ, self._max_read_after)
         self._next_read = Deadline(clock, self._read_after)
         # Without a stream.
@@ -106,21 +121,22 @@ class Follower:
     def updates(self) -> Iterator[Burst]:
         """Yield each event once and in order, then exactly one `Finished`.
 
-        Raises TimedOut at a limit; LostContact if nothing answered for `retry_for`; Unauthorized and NotFound if the
-        server answers a read of the record so.
+        Raises TimedOut at a limit; LostContact if nothing answered for `retry_for`; Unauthorized
+        and NotFound if the server answers a read of the record so.
         """
         try:
             yield self.record.pause_begins() if self.record.was_read else []
-            if not self._policy.stream:
+            if self._state is State.POLL_ONLY:
                 self._wait_for_poll()
             while not self._over():
                 try:
-                    yield self._next() if self._wait.passed else self._sleep()
+                    yield self._step() if self._wait.passed else self._sleep()
                 except AskedToWait:
                     raise
                 except TimedOut:
                     yield self._read_once_more()
-                    if not self._over() and (self._stall.passed or self._deadline.passed):
+                    is_late = self._stall.passed or self._deadline.passed
+                    if is_late and not self._over():
                         raise
             every_event = self._policy.every_event and self._policy.stream
             yield from TrailingEvents(
@@ -130,23 +146,110 @@ class Follower:
             self.stream.close()
         yield [Finished(self.record.run)]
 
+    # States.
+
+    def _step(self) -> Burst:
+        """Do what the state says, and go to the state that follows."""
+        before = self._state
+        if before is State.LISTEN:
+            updates = self._listen()
+            self._state = self._next_state()
+            return updates
+        if before is State.DECIDE:
+            self.stream.close()
+        updates = self._read()
+        if self._over():
+            return updates
+        self._state = self._next_state()
+        if before is State.DECIDE:
+            updates += self._leave_connection()
+        elif self._state is not State.LISTEN:
+            self._wait_for_poll()
+        return updates
+
+    def _next_state(self) -> State:
+        """Return the state that follows once what this one says is done."""
+        if self._state is State.LISTEN:
+            return State.LISTEN if self.stream.is_open else State.DECIDE
+        if self._state is State.POLL:
+            return State.LISTEN if self._poll_until.passed else State.POLL
+        if self._state is State.POLL_ONLY:
+            return State.POLL_ONLY
+        # A connection has ended.
+        if self.record.is_at_an_end and self._read_after < MAX_STALE:
+            return State.DECIDE  # the record may lag behind the announced end
+        if not self.dedup.can_resume:
+            return State.POLL_ONLY
+        if self.stream.is_refused:
+            return State.POLL
+        if self.dedup.fresh:
+            return State.LISTEN
+        if self.record.run.paused or self._breaks.in_a_row >= BREAKS_BEFORE_POLLING:
+            return State.POLL
+        return State.LISTEN
+
+    def _leave_connection(self) -> list[Update]:
+        """Set the wait before the state that follows a connection; return what the user is told."""
+        if self._state is State.DECIDE:
+            self._wait.restart(self._read_after)
+            self._read_after *= 2
+            return []
+        if self._state is State.POLL_ONLY:
+            self._poll_until = Deadline(self._clock, None)
+            self._wait_for_poll()
+            return [self.stream.abandon()]
+        if self.dedup.fresh:
+            self._breaks.answered()
+            self._stream_again = STREAM_AGAIN_AFTER
+        if self._state is State.POLL:
+            return self._begin_polling()
+        return self._begin_reconnecting()
+
+    def _begin_polling(self) -> list[Update]:
+        is_first_time = self._stream_again == STREAM_AGAIN_AFTER
+        self._poll_until = Deadline(self._clock, self._stream_again)
+        self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)
+        self._wait_for_poll()
+        if not is_first_time or self.record.run.paused:
+            return []
+        return [self._reconnecting(0.0, f"{self.stream.why()}; polling")]
+
+    def _begin_reconnecting(self) -> list[Update]:
+        delay = self.stream.requested_delay
+        if not self.dedup.fresh:
+            self._breaks.failed()
+            delay = self._breaks.delay(delay)
+        delay = min(delay, MAX_DELAY)
+        self._wait.restart(delay)
+        if self.record.is_announced:
+            return []  # it was closed for a pause, or after an end: nothing broke
+        return [self._reconnecting(delay, self.stream.why())]
+
+    def _reconnecting(self, delay: float, why: str) -> Reconnecting:
+        return Reconnecting(max(1, self._breaks.in_a_row), delay, why, self.stream.was_open)
+
     # Limits.
 
     def _check_limits(self) -> None:
         """Raise TimedOut if the time is up; the run continues."""
-        run, hint = self.record.now, f"continue with: noxcli wait {self.record.run.id}"
+        run = self.record.now
+        hint = f"continue with: noxcli wait {self.record.run.id}"
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)
         if self._stall.passed:
-            still = (
-                f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"
-            )
+            limit = show_seconds(self._stall.seconds or 0)
+            what = f"run {run.id} has made no progress for {limit}"
             where = self._stuck()
-            raise TimedOut(f"{still}: {where}" if where else still, hint)
+            if where:
+                what = f"{what}: {where}"
+            raise TimedOut(what, hint)
 
     def _read_once_more(self) -> Burst:
-        """Show what has arrived by the limit, and read the run although its time is up; an error changes nothing."""
+        """Show what has arrived by the limit, and read the run although its time is up.
+
+        An error of the read changes nothing.
+        """
         updates = self._receive(0) if self.stream.is_open else []
         try:
             updates += self.record.read(LAST_READ)
@@ -173,57 +276,50 @@ class Follower:
         self._check_limits()
         if not self._unasked.passed:
             return []
+        most = min(READ_LIMIT, self._failures.for_an_attempt)
+        within = min(self._deadline.remaining(most), self._stall.remaining(most))
         try:
-            most = min(READ_LIMIT, self._failures.for_an_attempt)
-            updates = self.record.read(
-                min(self._deadline.remaining(most), self._stall.remaining(most))
-            )
+            updates = self.record.read(within)
         except (Unavailable, RequestRejected, NotAccessible) as error:
             is_lost = self._failures.is_lost(error)
             self._check_limits()
             if is_lost:
                 raise lost_contact(error, self.record.run.id) from error
-            self._unasked.restart(asked := require_time(error, self.record.run.id, self._deadline))
-            return [Reconnecting(1, asked, error.message, lost=False)] if asked > MAX_DELAY else []
+            asked_for = require_time(error, self.record.run.id, self._deadline)
+            self._unasked.restart(asked_for)
+            if asked_for <= MAX_DELAY:
+                return []
+            return [Reconnecting(1, asked_for, error.message, lost=False)]
         self._failures.got_answer()
         if self.record.moved:
             self._stall.restart()
         return updates
 
-    def _poll(self) -> Burst:
-        """Read the record; then the stream is tried again if it is time to."""
-        updates = self._read()
-        if self._poll_until.passed:
-            self._next = self._listen
-        else:
-            self._wait_for_poll()
-        return updates
-
     def _wait_for_poll(self) -> None:
         asked_for = self._unasked.remaining()
         interval = max(self._policy.poll_interval, asked_for)
-        self._wait.restart(interval if asked_for else self._poll_until.remaining(interval))
+        if not asked_for:
+            interval = self._poll_until.remaining(interval)
+        self._wait.restart(interval)
 
     # The stream.
 
-    def _listen(self) -> Burst:
-        """Pass on what a connection brings; read the record if an event hints at the end, or none comes."""
+    def _listen(self) -> list[Update]:
+        """Pass on what a connection brings; read the record after a hint at the end, or in silence."""
         stream = self.stream
         if not stream.is_open:
             stream.open()
             self._read_after = min(self._read_after, FIRST_READ)
             self._next_read.restart(self._read_after)
-        if self._next_read.passed or self._is_silent():
-            updates = self._read()
-            self._read_after = min(2 * self._read_after, self._max_read_after)
-            self._next_read.restart(self._read_after)
-            if self._is_silent() and not self._over():  # else what is in transit is drained
-                stream.give_up(f"the stream was silent for {show_seconds(stream.silent_for())}")
-        else:
+        if not self._next_read.passed and not self._is_silent():
             self._check_limits()
-            updates = self._receive(self._at_most(self._next_read))
-        if not stream.is_open:
-            self._next = self._reconnect
+            return self._receive(self._at_most(self._next_read))
+        updates = self._read()
+        self._read_after = min(2 * self._read_after, self._max_read_after)
+        self._next_read.restart(self._read_after)
+        # Of a run that is over, what is in transit is still drained.
+        if self._is_silent() and not self._over():
+            stream.give_up(f"the stream was silent for {show_seconds(stream.silent_for())}")
         return updates
 
     def _is_silent(self) -> bool:
@@ -238,55 +334,9 @@ class Follower:
         events = events_of_a_run(updates)
         if self.record.apply_events(events):
             self._stall.restart()
-        if any(map(may_be_the_end, events)):
+        if any(may_be_the_end(event) for event in events):
             self._read_after = READ_AT_END / 2
             self._next_read.restart(0.0)
         elif events:
             self._next_read.restart(self._read_after)
         return updates
-
-    def _reconnect(self) -> Burst:
-        """Read the record, and say why the stream ended and when it is opened again, or that the run is polled."""
-        self.stream.close()
-        updates = self._read()
-        if self._over():
-            return updates
-        if (
-            self.record.is_at_an_end and self._read_after < MAX_STALE
-        ):  # the record may lag behind it
-            self._wait.restart(self._read_after)
-            self._read_after *= 2
-            return updates
-        if not self.dedup.can_resume:
-            self._next = self._poll
-            self._wait_for_poll()
-            return [*updates, self.stream.abandon()]
-        came, paused = self.dedup.fresh > 0, self.record.run.paused
-        if came:
-            self._breaks.answered()
-            self._stream_again = STREAM_AGAIN_AFTER
-        if self.stream.is_refused or (
-            not came and (paused or self._breaks.in_a_row >= BREAKS_BEFORE_POLLING)
-        ):
-            self._next, self._poll_until = self._poll, Deadline(self._clock, self._stream_again)
-            self._wait_for_poll()
-            if self._stream_again == STREAM_AGAIN_AFTER and not paused:
-                updates.append(self._reconnecting(0.0, f"{self.stream.why()}; polling"))
-            self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)
-            return updates
-        if not came:
-            self._breaks.failed()
-        delay = (
-            self.stream.requested_delay if came else self._breaks.delay(self.stream.requested_delay)
-        )
-        delay = min(delay, MAX_DELAY)
-        self._next = self._listen
-        self._wait.restart(delay)
-        if (
-            not self.record.is_announced
-        ):  # otherwise it was closed for a pause, or after an end: nothing broke
-            updates.append(self._reconnecting(delay, self.stream.why()))
-        return updates
-
-    def _reconnecting(self, delay: float, why: str) -> Reconnecting:
-        return Reconnecting(max(1, self._breaks.in_a_row), delay, why, self.stream.was_open)

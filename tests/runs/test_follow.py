@@ -873,6 +873,10 @@ NEXT: dict[str, tuple[list[Connection], Any, list[float], list[tuple[str, int, f
         RUN, [0, 2, 6, 14, 14, 16], [("polling", 1, 0), ("again", 1, 0), ("polling", 1, 0)],
     ),
     "without a position": ([[(0, NAMELESS), (0, BROKEN)]], RUN, [0], [("gap", 0, 0)]),
+    "refused, without a position": (
+        [[(0, NO_STREAM)], [(0, NAMELESS), (0, BROKEN)]],
+        RUN, [0, 2], [("polling", 1, 0), ("gap", 0, 0)],
+    ),
     "refused in a pause": ([[(0, NO_STREAM)], []], PAUSED, [0, 2], []),
     "broken in a pause": ([[(0, BROKEN)], []], PAUSED, [0, 2], []),
     "broken twice in a pause": ([*[[(0, BROKEN)]] * 2, []], PAUSED, [0, 2, 6], []),
