@@ -56,7 +56,7 @@ VERBS = {
     ),
     "compare": (
         "Many rows",
-        "Compare two batches or runs row by row, and exit with 11 if a row broke.",
+        "Compare two batches row by row, and exit with 11 if a row broke.",
     ),
     "gate": (
         "Many rows",
@@ -197,7 +197,7 @@ def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
         context.outcome.concerns(workflow)
     with suppress(NoxError):  # one that a valid command line would have been refused with
         plan_reports(context, options)
-    context.reports.keep_other_files()  # it may be results, as in `compare --report base.jsonl new.jsonl`
+    context.reports.keep_other_files()  # it may be a table, as in `batch --report rows.jsonl demo`
 
 
 def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:

@@ -1,11 +1,8 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
-from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -31,11 +28,9 @@ NONE = type(None)
 LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     "row": (int,),
     "id": (str, NONE),
-    "repetition": (int, NONE),
     "result": (dict,),
     **dict.fromkeys(("input", "columns"), (dict, NONE)),
 }
-LINE_KEYS = LINE_KINDS.keys() - {"repetition"}
 RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
     "exit_code": (int,),
     "run": (dict, NONE),
@@ -49,8 +44,6 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
 MAX_RUN = 1e12  # seconds
-MAX_REPETITIONS = 1000  # of a row
-NUMBER_BITS = 48  # of a row's number, or of its place in a file
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
@@ -109,26 +102,30 @@ def row_folder(number: int, row_id: str | None) -> str:
 
 
 class DigestIndex:
-    """Digests with a number each, sixteen bytes for a pair; of several pairs with one digest, the largest counts."""
+    """Digests with a number each; of several with one digest, which come in their order, the last one counts."""
 
     def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
-        ordered = sorted(digest << NUMBER_BITS | number for digest, number in pairs)
-        self.digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
-        self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
+        self._numbers: dict[int, int] = {}
+        self._repeated: list[tuple[int, int]] = []
+        for digest, number in pairs:
+            if digest in self._numbers:
+                self._repeated.append((self._numbers[digest], number))
+            self._numbers[digest] = number
 
     def __contains__(self, digest: int) -> bool:
-        return self.find(digest) is not None
+        return digest in self._numbers
 
     def find(self, digest: int) -> int | None:
         """Return the digest's last number, None if it has none."""
-        place = bisect_right(self.digests, digest) - 1
-        return self._numbers[place] if place >= 0 and self.digests[place] == digest else None
+        return self._numbers.get(digest)
 
-    def repeated(self) -> Iterator[tuple[int, int]]:
-        """Yield each number that is followed by another one of the same digest, with the next one."""
-        for place, (one, other) in enumerate(pairwise(self.digests)):
-            if one == other:
-                yield self._numbers[place], self._numbers[place + 1]
+    @property
+    def digests(self) -> KeysView[int]:
+        return self._numbers.keys()
+
+    def repeated(self) -> list[tuple[int, int]]:
+        """Return each number that is followed by another one of the same digest, with the next one."""
+        return self._repeated
 
 
 def key_of(number: int, own_id: int) -> int:
@@ -157,7 +154,7 @@ class ResultsFile:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
-        self._doubled = any(self.places.repeated())
+        self._doubled = bool(self.places.repeated())
 
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
@@ -165,9 +162,8 @@ class ResultsFile:
         self._lines.close()
         try:
             if self._doubled:
-                replaced = {
-                    begin for begin, _ in ResultsReader(self._place.path).index().repeated()
-                }
+                places = ResultsReader(self._place.path).index()
+                replaced = {begin for begin, _ in places.repeated()}
                 with self._place.replacing(RESULTS_NAME) as new:
                     new.writelines(
                         raw
@@ -252,7 +248,11 @@ def run_of(line: Mapping[str, Any] | None) -> str | None:
 
 def parse_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one."""
-    if not isinstance(value, dict) or not value.keys() >= LINE_KEYS or not _has(value, LINE_KINDS):
+    if (
+        not isinstance(value, dict)
+        or not value.keys() >= LINE_KINDS.keys()
+        or not _has(value, LINE_KINDS)
+    ):
         return None
     if not _has(result := value["result"], RESULT_KINDS) or "output" not in result:
         return None
@@ -260,11 +260,7 @@ def parse_result_line(value: Any) -> dict[str, Any] | None:
     sound = run is None or (_has(run, RUN_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN)
     sound = sound and (error is None or _has(error, ERROR_KINDS))
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    sound = (
-        sound
-        and 0 < value["row"] <= MAX_ROWS
-        and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
-    )
+    sound = sound and 0 < value["row"] <= MAX_ROWS
     return value if sound and result["exit_code"] in CODES else None
 
 

@@ -184,18 +184,6 @@ class RowChecker:
         yield from (check_assertion(query, document) for query in self.queries)
 
 
-def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a printed line as the server gave it, without the assertions of the call that printed it."""
-    result = line["result"]
-    if result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
-        result = {**result, "ok": True, "exit_code": int(ExitCode.OK), "error": None}
-    return (
-        {**line, "result": {**result, "assertions": []}}
-        if result.get("assertions")
-        else {**line, "result": result}
-    )
-
-
 def compared(
     name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any, mask: Mask
 ) -> Assertion:

@@ -14,7 +14,6 @@ from noxcli.reports.row_pair import Confirmed, RowPair, encoded_outputs
 # A slower row takes this many times as long, and this many seconds longer.
 SLOWER_BY = 1.25
 SLOWER_SECONDS = 1.0
-NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 
 
 class RowClass(StrEnum):
@@ -58,7 +57,7 @@ class PassRule:
 
     def answer(self, codes: Sequence[int]) -> SideVerdict:
         """Return what the codes of a row's lines say: nothing while those without an answer could still decide."""
-        if len(codes) < self.repeat or ExitCode.NOT_FINISHED in codes:
+        if ExitCode.NOT_FINISHED in codes:
             return SideVerdict.NONE
         found = [ANSWERS.get(code, SideVerdict.NONE) for code in codes]
         good = found.count(SideVerdict.GOOD)
@@ -80,27 +79,17 @@ class Classification(NamedTuple):
 
 
 class PairSide:
-    """What one side has of a row: a line for each repetition, or a gap that says why there is none.
+    """What one side has of a row: a line for each repetition; without lines, its table lacks the row."""
 
-    Without lines and gap, its whole table lacks the row.
-    """
-
-    def __init__(self, lines: Sequence[ResultLine], gap: str | None, rule: PassRule) -> None:
+    def __init__(self, lines: Sequence[ResultLine], rule: PassRule) -> None:
         self.lines = lines
-        self._gap = gap
-        self._repeat = rule.repeat
-        if lines or gap is not None:
+        self.answer = SideVerdict.ABSENT
+        if lines:
             self.answer = rule.answer([line["result"]["exit_code"] for line in lines])
-        else:
-            self.answer = SideVerdict.ABSENT
         self.seconds = _median_seconds(lines)
 
     def why_none(self) -> str:
         """Return why there is nothing to judge."""
-        if not self.lines:
-            return self._gap or ""
-        if len(self.lines) < self._repeat:
-            return f"{len(self.lines)} of {self._repeat} repetitions"
         results = [line["result"] for line in self.lines if answer_of(line) is SideVerdict.NONE]
         return brief_reason_in(results[0]) or ExitCode(results[0]["exit_code"]).words
 
@@ -123,7 +112,6 @@ def answer_of(line: ResultLine) -> SideVerdict:
 def classified_pair(
     lines: Sequence[Sequence[ResultLine]],
     rule: PassRule,
-    gaps: Sequence[str | None] = (None, None),
     other_input: str | None = None,
     confirmed: Confirmed | None = None,
 ) -> RowPair:
@@ -132,10 +120,7 @@ def classified_pair(
     `other_input` names an input that differs, so that the two answers are not to one question. `confirmed` is of a row
     that seemed broken in a gate.
     """
-    base, new = (
-        PairSide(of_side[: rule.repeat], gap, rule)
-        for of_side, gap in zip(lines, gaps, strict=True)
-    )
+    base, new = (PairSide(of_side[: rule.repeat], rule) for of_side in lines)
     is_slower = other_input is None and _is_slower(base.seconds, new.seconds)
     if confirmed is not None and confirmed.change is not None:
         found = Classification(RowClass(confirmed.change))
@@ -175,9 +160,8 @@ def _classify(
     if base.answer is SideVerdict.ABSENT:
         return Classification(RowClass.NEW, "not in BASE")
     if base.answer is SideVerdict.NONE:
-        why = base.why_none()
-        unjudged = rule.of_gate or not is_good or why == NOT_HERE
-        return Classification(RowClass.NEW, f"no answer in BASE ({why})", unjudged)
+        unjudged = rule.of_gate or not is_good
+        return Classification(RowClass.NEW, f"no answer in BASE ({base.why_none()})", unjudged)
     if base.answer is SideVerdict.FAILED and new.answer is SideVerdict.BAD:
         return Classification(RowClass.NEW, "no answer in BASE (failed)", unjudged=True)
     if base.answer is SideVerdict.FAILED and not is_good:

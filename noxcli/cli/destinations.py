@@ -11,7 +11,7 @@ from noxcli.reports.writer import HEADS, Reports, ci_system
 
 STDOUT = "-"
 # The files that verbs read, and those that they write: the fields of their options.
-READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
+READ_ARGUMENTS, READ_OPTIONS = ("file",), ("expect", "api_key_file")
 WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
 FORMATS = frozenset(
     {"json", "yaml", "jsonl", "csv", "table", "text", "wide"}

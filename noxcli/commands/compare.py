@@ -1,4 +1,4 @@
-"""`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
+"""`noxcli compare`: what changed between two batches, row by row, as a gate for CI."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from noxcli.cli.options import (
     PASS_EACH,
     ComparisonOptions,
     DocumentOptions,
-    LimitOptions,
+    ShownOptions,
     argument,
     declared,
     option,
@@ -18,13 +18,13 @@ FailOn = StrEnum(
 
 
 @declared
-class Options(ComparisonOptions, DocumentOptions, LimitOptions):
-    """Compare two batches or runs row by row, and exit with 11 if a row broke.
+class Options(ComparisonOptions, DocumentOptions, ShownOptions):
+    """Compare two batches row by row, and exit with 11 if a row broke.
 
     A broken row passes in BASE, and does not in NEW.
 
     Rows are paired by their ids, or else by their inputs. Those that differ are listed: broken, changed, slower, fixed,
-    new, missing, and those that vary, since their own repetitions differ. Stored results need no server.
+    new, missing, and those that vary, since their own repetitions differ.
 
     Examples:
         noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl
@@ -35,10 +35,8 @@ class Options(ComparisonOptions, DocumentOptions, LimitOptions):
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
     """
 
-    base: str = argument(
-        "BASE", "The results before: a batch's directory, a file of results, or a run."
-    )
-    new: str = argument("NEW", "The results after, in the same forms.")
+    base: str = argument("BASE", "The results before: the directory of a batch.")
+    new: str = argument("NEW", "The results after: the directory of another batch.")
     pass_each: int | None = PASS_EACH
     fail_on: list[FailOn] | None = option(
         "--fail-on",

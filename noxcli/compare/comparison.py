@@ -1,16 +1,14 @@
 """Two sides, row by row: which rows are a pair, judged by NEW's row, counted, and read again where it is shown."""
 
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import Any
 
-from noxcli.batchdir.results_file import NUMBER_BITS
 from noxcli.checks.batch_summary import enough_of
-from noxcli.checks.row_checker import RowChecker, without_verdict
-from noxcli.checks.row_class import NOT_HERE, PassRule, RowClass, classified_pair
+from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_class import PassRule, RowClass, classified_pair
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable
 from noxcli.errors import NoxError, UsageProblem
@@ -20,9 +18,8 @@ from noxcli.rows.columns import EXPECT
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
-CHANGES = list(RowClass)
+RowKey = str | int
 Matched = tuple[int | None, int | None]  # a row of BASE, and one of NEW
-NO_ROW = -1  # a side that has no row
 
 
 class Comparison(ExitStack):
@@ -45,54 +42,51 @@ class Comparison(ExitStack):
         """
         super().__init__()
         require_comparable(base, new)
-        self.base, self.new, self._checker = base, new, checker
-        differ = differing_constants(base, new)
-        rule = PassRule(base.repeat, enough_of(base.repeat, each), of_gate=suspects is not None)
-        have_ids = base.has_ids and new.has_ids  # some rows of each
-        by = "row" if rule.of_gate else "id" if have_ids else "input"
-        self.compared = ComparisonSummary(
-            base, new, rule, checker.check_names(own=new.expects), by, differ, Groups(checker.by)
-        )
-        self.counts: Counter[RowClass] = Counter()
+        self.base = base
+        self.new = new
+        self._checker = checker
         self._suspects = suspects or {}
-        self.keeps_verdicts = (
-            not self.compared.checks and base.asserted == new.asserted
-        )  # those that were printed
-        self._gaps = [
-            None if side.source.header else NOT_HERE for side in (base, new)
-        ]  # a table has all rows
+        rule = PassRule(base.repeat, enough_of(base.repeat, each), of_gate=suspects is not None)
+        by = "input"
+        if rule.of_gate:
+            by = "row"
+        elif base.has_ids and new.has_ids:  # of some rows
+            by = "id"
+        checks = checker.check_names(own=new.expects)
+        differ = differing_constants(base, new)
+        self.compared = ComparisonSummary(base, new, rule, checks, by, differ, Groups(checker.by))
         self._reads = [self.enter_context(side.source.open_to_read()) for side in (base, new)]
-        self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
-        self._ranks = array(
-            "Q"
-        )  # of each pair: the place of its class, above the number of its row
+        self._matched: dict[RowClass, list[Matched]] = {change: [] for change in RowClass}
         self._classify_all()
+        self.compared.require_other_runs()
+        self.counts = Counter({change: len(rows) for change, rows in self._matched.items()})
 
     def _classify_all(self) -> None:
         read = [*self._checker.columns, EXPECT]
         for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
-            pair_of = zip((self.base, self.new), matched, strict=True)
-            if left_out := [
-                side.name for side, row in pair_of if row is None and side.source.is_limited
-            ]:
-                self.compared.counted[f"left out of {left_out[0]}"] += 1  # by --limit or --only
+            limited = self._limited_side(matched)
+            if limited is not None:
+                self.compared.counted[f"left out of {limited.name}"] += 1
                 continue
             pair = self._pair(matched)
-            change = RowClass(pair.change)
-            self.counts[change] += 1
             self.compared.count(pair, read)
-            self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
-            self._rows.extend(NO_ROW if row is None else row for row in matched)
-        self._order = array("Q", sorted(range(len(self._ranks)), key=self._ranks.__getitem__))
+            self._matched[RowClass(pair.change)].append(matched)
+        for rows in self._matched.values():
+            rows.sort(key=_place)
+
+    def _limited_side(self, matched: Matched) -> Side | None:
+        """Return the side that may lack the row because of --limit or --only."""
+        for side, row in zip((self.base, self.new), matched, strict=True):
+            if row is None and side.source.is_limited:
+                return side
+        return None
 
     def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
-        """Return the pairs that differ, the worst first; and then those that are the `same`, if requested."""
-        return map(self._at, self._order[: None if same else self.listed])
-
-    def _at(self, place: int) -> RowPair:
-        base, new = self._rows[2 * place : 2 * place + 2]
-        return self._pair((None if base == NO_ROW else base, None if new == NO_ROW else new))
+        """Yield the pairs that differ, the worst first; and then those that are the `same`, if requested."""
+        for change, rows in self._matched.items():
+            if same or change is not RowClass.SAME:
+                yield from map(self._pair, rows)
 
     @property
     def listed(self) -> int:
@@ -108,15 +102,22 @@ class Comparison(ExitStack):
 
     def _pair(self, matched: Matched) -> RowPair:
         """Return a pair of rows, of which NEW's judges both."""
-        sides = zip((self.base, self.new), self._reads, matched, strict=True)
-        base, new = ([] if row is None else side.read_row(row, read) for side, read, row in sides)
-        if not self.keeps_verdicts:
-            base, new = (list(map(without_verdict, lines)) for lines in (base, new))
+        base = self._read(self.base, matched[0])
+        new = self._read(self.new, matched[1])
         other = _other_input(base, new, self.compared.constants) if base and new else None
-        table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
+        table = new[0] if new else None
+        for line in new:
+            if line["columns"] is not None:
+                table = line
+                break
         suspect = self._suspects.get((base or new)[0]["row"])
         judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
-        return classified_pair(judged, self.compared.rule, self._gaps, other, suspect)
+        return classified_pair(judged, self.compared.rule, other, suspect)
+
+    def _read(self, side: Side, row: int | None) -> list[ResultLine]:
+        if row is None:
+            return []
+        return side.read_row(row, self._reads[0 if side is self.base else 1])
 
     def totals(self, ending: NoxError | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows, and with `more`."""
@@ -139,20 +140,31 @@ class Comparison(ExitStack):
         }
 
 
+def _place(matched: Matched) -> int:
+    """Return the number of a pair's row, in BASE if it is there."""
+    base, new = matched
+    return base or new or 0
+
+
 def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[str]) -> str | None:
     """Return the first input that differs, None if none does or it is not known."""
-    before, after = (
-        next((line["input"] for line in lines if line["input"] is not None), None)
-        for lines in (base, new)
-    )
-    if before is None or after is None or before == after:
+    before = _inputs_in(base)
+    after = _inputs_in(new)
+    if before is None or after is None:
         return None
-    keys = [
-        key
-        for key in {**after, **before}
-        if key not in constants and before.get(key) != after.get(key)
-    ]
-    return keys[0] if keys else None
+    for key in {**after, **before}:
+        if key not in constants and before.get(key) != after.get(key):
+            return key
+    return None
+
+
+def _inputs_in(lines: list[ResultLine]) -> Mapping[str, Any] | None:
+    """Return the inputs of a row, None if no line knows them."""
+    for line in lines:
+        if line["input"] is not None:
+            given: Mapping[str, Any] = line["input"]
+            return given
+    return None
 
 
 def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[Matched]:
@@ -162,44 +174,73 @@ def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[
     paired with one of those. Raises UsageProblem for an id of several rows of a side.
     """
     if by == "row":  # of one table
-        yield from ((row, row) for row in range(base.rows))
+        for row in base.row_numbers():
+            yield row, row
         return
-    sides, by_id = (base, new), by == "id"
-    keys: list[int] = []  # of each row: what pairs it, above its side, above its number there
-    for at, side in enumerate(sides):
-        shared = side.constants()
-        without = sum(shared.get(name, 0) for name in differ)
-        found = (side.key(row, without, by_id=by_id) for row in range(side.rows))
-        keys.extend((key << 1 | at) << NUMBER_BITS | row for row, key in enumerate(found))
-    keys.sort()
-    alone: list[list[int]] = [[], []]
-    unnamed: list[list[int]] = [[], []]
-    for key, group in groupby(keys, lambda each: each >> NUMBER_BITS + 1):
+    by_id = by == "id"
+    if by_id:
+        _require_own_ids(base)
+        _require_own_ids(new)
+    waiting, unnamed_in_base = _rows_by_key(base, differ, by_id=by_id)
+    alone_in_new: list[int] = []
+    unnamed_in_new: list[int] = []
+    for row in new.row_numbers():
+        key = _key_of(new, row, differ, by_id=by_id)
+        partners = waiting.get(key)
+        if key is None:
+            unnamed_in_new.append(row)
+        elif partners is None:
+            alone_in_new.append(row)
+        elif isinstance(partners, int):
+            del waiting[key]
+            yield partners, row
+        else:
+            yield partners.pop(0), row
+            if not partners:
+                del waiting[key]
+    alone_in_base: list[int] = []
+    for rows in waiting.values():
+        alone_in_base += [rows] if isinstance(rows, int) else rows
+    alone_in_base.sort()
+    many = len(alone_in_base)
+    few = len(alone_in_new)
+    yield from zip_longest(alone_in_base, unnamed_in_new[:many])
+    yield from zip_longest(unnamed_in_base[:few], alone_in_new)
+    yield from zip_longest(unnamed_in_base[few:], unnamed_in_new[many:])
+
+
+def _require_own_ids(side: Side) -> None:
+    """Raise UsageProblem for an id of several rows."""
+    ids = Counter(filter(None, map(side.id_of, side.row_numbers())))
+    for own_id, rows in ids.items():
+        if rows > 1:
+            raise UsageProblem(
+                f"{side.name} {side.named} has {rows} rows with the id {own_id!r}", "keep one"
+            )
+
+
+def _rows_by_key(
+    side: Side, without: list[str], *, by_id: bool
+) -> tuple[dict[RowKey | None, int | list[int]], list[int]]:
+    """Return the rows of a side by what pairs them, several of one key in a list, and those that have nothing of it."""
+    found: dict[RowKey | None, int | list[int]] = {}
+    unnamed: list[int] = []
+    for row in side.row_numbers():
         SIGNALS.check()
-        rows: list[list[int]] = [[], []]
-        for each in group:
-            rows[each >> NUMBER_BITS & 1].append(each & (1 << NUMBER_BITS) - 1)
-        if not key:
-            unnamed = rows
-            continue
-        for side, several in zip(sides, rows, strict=True):
-            if by_id and len(several) > 1 and side.has_id(several[0]):
-                _refuse_id(side, several)
-        for one, other in zip_longest(*rows):
-            if one is not None and other is not None:
-                yield one, other
-            else:
-                alone[one is None].append(other if one is None else one)
-    yield from zip_longest(sorted(alone[0]), unnamed[1][: len(alone[0])])
-    yield from (
-        (one, other) for other, one in zip_longest(sorted(alone[1]), unnamed[0][: len(alone[1])])
-    )
-    yield from zip_longest(unnamed[0][len(alone[1]) :], unnamed[1][len(alone[0]) :])
+        key = _key_of(side, row, without, by_id=by_id)
+        known = found.get(key)
+        if key is None:
+            unnamed.append(row)
+        elif known is None:
+            found[key] = row  # a list for each would take twice the memory
+        elif isinstance(known, int):
+            found[key] = [known, row]
+        else:
+            known.append(row)
+    return found, unnamed
 
 
-def _refuse_id(side: Side, rows: list[int]) -> None:
-    with side.source.open_to_read() as read:
-        own_id = next(line["id"] for line in side.read_row(rows[0], read) if line["id"] is not None)
-    raise UsageProblem(
-        f"{side.name} {side.named} has {len(rows)} rows with the id {own_id!r}", "keep one"
-    )
+def _key_of(side: Side, row: int, without: list[str], *, by_id: bool) -> RowKey | None:
+    """Return what pairs a row: its id, or the digest of its inputs; None of a row that was never started."""
+    own_id = side.id_of(row) if by_id else None
+    return side.inputs_of_row(row, without) if own_id is None else own_id

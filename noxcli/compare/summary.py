@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 from noxcli.batchdir.header import command_to_continue
-from noxcli.batchdir.results_file import DigestIndex
 from noxcli.checks.row_class import PassRule, RowClass, SideVerdict, answer_of
 from noxcli.compare.side import Side
 from noxcli.compare.significance import Interval, chance, chance_of, counts_of, difference
@@ -19,7 +18,7 @@ from noxcli.outputs.values import HOLDERS, as_text, by_name, find_remote
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
-from noxcli.reports.row_pair import RowPair
+from noxcli.reports.row_pair import RowPair, run_ids_of
 from noxcli.timing import within
 
 SHARES = {"median_s": 0.5, "p95_s": 0.95}
@@ -32,7 +31,8 @@ class SideTotals:
 
     def __init__(self) -> None:
         self.rows = self.passed = self._answers = self._good = 0
-        self._seconds, self._scores = array("d"), array("d")  # of each run
+        self._seconds = array("d")  # of each run
+        self._scores = array("d")
 
     def count(self, lines: Sequence[ResultLine], answers: Sequence[str]) -> None:
         """Count a row, which the first of its answers classes, and what its lines say; none if the side lacks it."""
@@ -153,7 +153,26 @@ class ComparisonSummary:
         self.counted["asked again"] += again[1] and new == SideVerdict.GOOD
         self.counted["unread files"] += pair.change == RowClass.CHANGED and _has_unread_files(pair)
         columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
+        self._count_runs(pair)
         self.counted["other columns"] += None not in columns and columns[:1] != columns[1:]
+
+    def _count_runs(self, pair: RowPair) -> None:
+        """Count the runs of NEW, and those that BASE does not have."""
+        of_base, of_new = (run_ids_of(lines) for lines in (pair.base, pair.new))
+        for run_id in of_new:
+            if run_id is None:
+                continue
+            self.counted["runs"] += 1
+            if run_id not in of_base:
+                self.counted["other runs"] += 1
+
+    def require_other_runs(self) -> None:
+        """Raise UsageProblem if NEW has runs, and only those of BASE."""
+        if self.counted["runs"] and not self.counted["other runs"]:
+            raise UsageProblem(
+                f"NEW {self.new.named} has no run that BASE {self.base.named} lacks, so nothing can differ",
+                "compare another batch",
+            )
 
     def _lacks(self, name: str, lines: Sequence[ResultLine]) -> None:
         """Count the lines of a side that are no answer to judge, by code."""
@@ -168,9 +187,9 @@ class ComparisonSummary:
             return f"{RETRY}, or add --allow-missing"
         ways = []
         for side in (self.base, self.new):
-            codes, header = self.lacking[side.name.lower()], side.source.header
+            codes, header = self.lacking[side.name.lower()], side.header
             left = sum(count for code, count in codes.items() if code not in HAD_RUN)
-            if header is None or not codes:
+            if not codes:
                 continue
             if command := command_to_continue(
                 header.command, codes, left, outdated=side.source.is_outdated
@@ -278,10 +297,7 @@ class ComparisonSummary:
         if means := self._means():
             yield means
         sides = (self.base, self.new)
-        parts = [
-            header.omitted_rows(side.rows) if (header := side.source.header) else ""
-            for side in sides
-        ]
+        parts = [side.header.omitted_rows(side.rows) for side in sides]
         if parts[0] and parts[0] == parts[1]:
             yield f"BASE and NEW have {parts[0]}"
         else:
@@ -306,15 +322,15 @@ class ComparisonSummary:
         }
 
     def side_document(self, side: Side) -> dict[str, Any]:
-        header = side.source.header
+        header = side.header
         return {
             "source": side.named,
             "kind": side.source.kind,
-            "workflow_id": side.workflow_id,
-            "workflow_name": side.workflow_name or (header and header.workflow_name) or None,
-            "version_id": None if header is None else header.version_id,
-            "version_name": (header and header.version_name) or None,
-            "table": None if header is None else header.source,
+            "workflow_id": header.workflow_id,
+            "workflow_name": side.workflow_name,
+            "version_id": header.version_id,
+            "version_name": header.version_name or None,
+            "table": header.source,
             "began_at": side.began_at and side.began_at.isoformat(),
             "ended_at": side.ended_at and side.ended_at.isoformat(),
             **self.totals[side.name.lower()].document(),
@@ -334,21 +350,14 @@ NOTES = {
 
 def require_comparable(base: Side, new: Side) -> None:
     """Raise UsageProblem for sides that have nothing to do with each other, or are the same."""
-    shards = [side.source.header.shard if side.source.header else "1/1" for side in (base, new)]
-    if shards[0] != shards[1]:
-        hint = "join the shards of each side first: noxcli results s1 s2 > base.jsonl"
+    if base.header.shard != new.header.shard:
         raise UsageProblem(
-            f"BASE is shard {shards[0]} of a batch, and NEW is shard {shards[1]}", hint
+            f"BASE is shard {base.header.shard} of a batch, and NEW is shard {new.header.shard}",
+            "compare the same shard of both batches",
         )
     if base.repeat != new.repeat:
         counts = f"BASE has {amount(base.repeat, 'repetition')} of each row, and NEW {new.repeat}"
         raise UsageProblem(counts, "run both with the same --repeat")
-    known = DigestIndex((digest, 0) for digest in base.runs)
-    if new.runs and all(known.find(digest) is not None for digest in new.runs):
-        raise UsageProblem(
-            f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ",
-            "compare another batch",
-        )
 
 
 def _scores(pair: RowPair, *, of_gate: bool) -> list[list[float]]:

@@ -1,6 +1,6 @@
 """What a gate has found, as text and in its part of the document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from noxcli.gate.rules import (
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
+from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import SIDES
 
 
@@ -124,14 +125,14 @@ def sides_of(
     joined = MergedBatch.read([directory])
     for side, name in enumerate(SIDES):
         of_side = header_of_side(header, side)
-        numbers: list[int] = []
+        numbers = {}
         for row in answers.rules.rows:
-            numbers += [key.number for key in answers.counting(row, side, verdict)]
+            numbers[row] = [key.number for key in answers.counting(row, side, verdict)]
         named = of_side.version_name or of_side.version_id or ""
         if name == "NEW" and own.values:
             named += f" with {in_prose(list(own.values))}"
         yield Side(name, named, GateSide(joined, numbers, of_side), _see_none)
 
 
-def _see_none(_: Mapping[str, Any]) -> None:
+def _see_none(_: ResultLine) -> None:
     """A gate validates its checks before it starts."""

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from noxcli.errors import COMPLETED, ExitCode, OutputNotDelivered
 from noxcli.outputs.values import replaced
 
 MAX_TEXTS = 256 * 1024 * 1024  # bytes of all texts of an output; others stay files
@@ -40,24 +39,6 @@ def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[En
         else:
             texts[keys] = text
     return (replaced(output, texts) if texts else output), wrong
-
-
-def read_whole_line(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of results with whole texts; one whose texts can't be read has no answer that can be judged."""
-    result = line["result"]
-    files = result.get("files")
-    if not files or result["exit_code"] not in COMPLETED or not isinstance(files, list):
-        return line
-    output, wrong = read_whole_output(result["output"], files)
-    result = {**result, "output": output}
-    if wrong:
-        run = (result["run"] or {}).get("id")
-        what = f"the text of {wrong[0]['pointer']} is not in {wrong[0]['path']} as it was written"
-        error = OutputNotDelivered(
-            what, f"noxcli fetch-output {run} has it; or compare the directory of its batch"
-        )
-        result |= {"ok": False, "exit_code": int(ExitCode.UNDELIVERED), "error": error.document()}
-    return {**line, "result": result}
 
 
 def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:

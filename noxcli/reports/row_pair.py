@@ -183,7 +183,7 @@ class RowPair:
             "slower": self.is_slower,
             "seconds": dict(zip(sides, self.seconds, strict=True)),
             "codes": dict(zip(sides, self.codes, strict=True)),
-            "runs": {name: _run_ids(lines) for name, lines in sides.items()},
+            "runs": {name: run_ids_of(lines) for name, lines in sides.items()},
         }
 
 
@@ -244,5 +244,5 @@ def _codes_of(lines: Sequence[ResultLine]) -> list[int]:
     return [line["result"]["exit_code"] for line in lines]
 
 
-def _run_ids(lines: Sequence[ResultLine]) -> list[str | None]:
+def run_ids_of(lines: Sequence[ResultLine]) -> list[str | None]:
     return [(line["result"]["run"] or {}).get("id") for line in lines]

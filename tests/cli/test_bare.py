@@ -33,7 +33,7 @@ LINES = {
     "batch": "batch demo rows.jsonl --report r.html --junit j.xml",
     "batch of a pipe": "batch demo - --output-dir out",
     "results": "results out",
-    "compare": "compare RUN RUN --report r.html",
+    "compare": "compare out out --report r.html",
     "gate": "gate demo rows.jsonl --base a --new b --assert output",
     "export": "export demo -o e.yaml",
     "import": "import rows.jsonl --mode clone",

@@ -21,6 +21,7 @@ from tests.engines.farm import ENGINES
 from tests.rawserver import answer, raw_server
 from tests.reports.chromium import Chromium, Tab, chromium
 from tests.reports.test_html import many
+from tests.sides import stored
 
 pytestmark = pytest.mark.engine("chromium")
 AXE = ENGINES / "npm/node_modules/axe-core/axe.min.js"
@@ -197,23 +198,25 @@ def test_the_page_of_a_comparison(browser: Chromium, noxcli: Noxcli) -> None:
         "base": [
             line(1, "a"),
             line(2, "a"),
-            line(3, "a", 11),
+            line(3, "bad"),
             line(4, "a"),
             line(5, "a"),
             line(6, "a"),
         ],
         "new": [
-            line(1, "b", 11),
+            line(1, "bad"),
             line(2, "b"),
             line(3, "b"),
-            line(4, "a", 0, 9.0),
+            line(4, "a", seconds=9.0),
+            line(5, "a", 6),
             line(6, "a"),
             line(7, "b"),
         ],
     }
+    ask = ("--assert", "output.A != 'bad'")
     for name, lines in sides.items():
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--report", "comparison.html").code == 11
+        stored(name, lines)
+    assert noxcli("compare", "base", "new", *ask, "--report", "comparison.html").code == 11
     tab = looks_well(browser, Path("comparison.html").absolute())
     color = "getComputedStyle(document.querySelector('.pairs>.{}>summary>:nth-child({})')).color"
     seen = {

@@ -13,6 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 from tests.research.hostile.corpus import PAYLOADS
 from tests.sample import one_in
+from tests.sides import stored
 
 MOST = 60_000  # characters
 
@@ -118,10 +119,9 @@ def test_rows_that_were_left_out_are_a_note(noxcli: Noxcli, plays: Any, form: st
         assert file[0] == "c" or "1 of 1 row passed (100.0%)" in text
 
 
-def row(number: int, answer: str, code: int = 0) -> dict[str, Any]:
-    run = {"id": f"{answer[:3]}{answer[-3:]}{number}", "workflow_id": "w", "status": "completed"}
-    error = {"message": f"completed, but {answer[:50]}"} if code else None
-    result = {"exit_code": code, "run": run, "output": {"Answer": answer}, "error": error}
+def row(number: int, answer: str) -> dict[str, Any]:
+    run = {"id": f"r{number}", "workflow_id": "w", "status": "completed"}
+    result = {"exit_code": 0, "run": run, "output": {"Answer": answer}, "error": None}
     return {
         "row": number,
         "id": f"id{number}",
@@ -132,15 +132,15 @@ def row(number: int, answer: str, code: int = 0) -> dict[str, Any]:
 
 
 def compared(noxcli: Noxcli, base: list[dict[str, Any]], new: list[dict[str, Any]]) -> str:
-    for name, lines in (("base.jsonl", base), ("new.jsonl", new)):
-        Path(name).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "c.md").code in (0, 11)
+    ask = ("--assert", "!(ends_with(output.Answer, 'new') || starts_with(output.Answer, 'bad'))")
+    sides = stored("base", base), stored("new", new)
+    assert noxcli("compare", *sides, *ask, "--markdown", "c.md").code in (0, 11)
     return Path("c.md").read_text()
 
 
 def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> None:
     base = [row(n, f"{'word ' * 2000}old") for n in range(1, 301)]
-    text = compared(noxcli, base, [row(n, f"{'word ' * 2000}new", 11) for n in range(1, 301)])
+    text = compared(noxcli, base, [row(n, f"{'word ' * 2000}new") for n in range(1, 301)])
     assert len(text) <= MOST
     left = re.search(r"<p>and (\d+) more rows</p>\n\n\Z", text)
     assert left is not None
@@ -148,13 +148,13 @@ def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> N
     assert "(parts of 10,003 characters before, and 10,003 now)" in text, (
         "a cut text says its length"
     )
-    whole = compared(noxcli, base[:2], [row(n, f"{'word ' * 2000}new", 11) for n in (1, 2)])
+    whole = compared(noxcli, base[:2], [row(n, f"{'word ' * 2000}new") for n in (1, 2)])
     assert whole.count("word " * 2000) == 4
     assert "parts of" not in whole
 
 
 def test_it_lists_ten_rows_with_their_inputs(noxcli: Noxcli) -> None:
-    new = [row(n, "other", 11 if n in (20, 30) else 0) for n in range(1, 41)]
+    new = [row(n, "new" if n in (20, 30) else "other") for n in range(1, 41)]
     text = compared(noxcli, [row(n, "old") for n in range(1, 41)], new)
     assert "<p><b><code>id20</code></b> <code>q20</code>: " in text
     assert re.findall(r"<code>changed (\w+) \((\w+)\): Answer: ", text) == [
@@ -167,7 +167,7 @@ def test_texts_of_a_server_are_text_in_it(noxcli: Noxcli) -> None:
     hostile = "<script>alert(1)</script> --> @everyone ![x](https://example.com) " + "".join(
         PAYLOADS.values()
     )
-    text = compared(noxcli, [row(1, f"good {hostile}")], [row(1, f"bad {hostile}", 11)])
+    text = compared(noxcli, [row(1, f"good {hostile}")], [row(1, f"bad {hostile}")])
     assert "<script>" not in text
     assert text.count("-->") == 1
     assert "\x1b" not in text
@@ -183,15 +183,12 @@ OLD = "3 of 3 rows passed"
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
+        (("compare", "base", "new"), "no row of new has the id of a row of base"),
         (
-            ("compare", "base.jsonl", "new.jsonl"),
-            "no row of new.jsonl has the id of a row of base.jsonl",
-        ),
-        (
-            ("compare", "base.jsonl", "new.jsonl", "--assert", "length("),
+            ("compare", "base", "new", "--assert", "length("),
             "is not a valid JMESPath expression",
         ),
-        (("compare", "base.jsonl", "gone.jsonl"), "gone.jsonl is neither a file nor a run id"),
+        (("compare", "base", "gone"), "gone is not the directory of a batch"),
         (("results", "gone"), "can&apos;t read the journal"),
         (("batch", "demo", "gone.jsonl"), "gone.jsonl"),
     ],
@@ -201,8 +198,8 @@ def test_no_verdict_of_an_earlier_call_stays(
 ) -> None:
     if argv[0] == "batch" and option == "--markdown":
         option = "--report"  # a batch has no comment
-    Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
-    Path("new.jsonl").write_text(json.dumps({**row(2, "b"), "input": {"Q": "other"}}) + "\n")
+    stored("base", [row(1, "a")])
+    stored("new", [{**row(2, "b"), "input": {"Q": "other"}}])
     Path("verdict").write_text(OLD)
     assert noxcli(*argv, option, "verdict").code == 2
     text = Path("verdict").read_text()
@@ -232,7 +229,7 @@ def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, ca
     reports = [word for option in options for word in (option, option[2:])]
     assert noxcli(*argv, *reports).code == 0
     verdicts = {option: Path(option[2:]).read_bytes() for option in options}
-    for mistake in MISTAKES[: 2 if call == "results" else 3]:  # results asks no server
+    for mistake in MISTAKES[: 2 if call in ("results", "compare") else 3]:  # these ask no server
         for option, verdict in verdicts.items():
             Path(option[2:]).write_bytes(verdict)
         assert noxcli(*argv, *reports, *mistake).code == 2
@@ -245,13 +242,12 @@ def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, ca
             assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
 
 
-def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:
-    Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "base.jsonl").code == 2
-    assert (
-        noxcli("compare", "--report", "base.jsonl", "new.jsonl").code == 2
-    )  # the report's name was forgotten
-    assert json.loads(Path("base.jsonl").read_text()) == row(1, "a")
+def test_a_table_is_never_written(noxcli: Noxcli) -> None:
+    rows = write_rows({"Question": "x"})
+    before = Path(rows).read_bytes()
+    assert noxcli("batch", "qa", rows, "--report", rows).code == 2
+    assert noxcli("batch", "--report", rows, "qa").code == 2, "the report's name was forgotten"
+    assert Path(rows).read_bytes() == before
 
 
 @pytest.mark.parametrize(

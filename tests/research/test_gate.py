@@ -30,7 +30,6 @@ CODES = {
     "none": 6,
 }  # as the server gave them: the assertion makes the bad one 11
 ANSWERS = ("good", "bad", "failed", "none", "lacking")
-SOURCES = ("directory", "file")
 THRICE = {  # with --repeat 3 --pass-each 2
     "good": ("good", "bad", "good"),
     "bad": ("bad", "good", "failed"),
@@ -132,17 +131,8 @@ def rows_of(answer: str, beside: bool, repeat: int) -> list[Row]:
     return [*([("z", THRICE["good"] if repeat > 1 else ("good",))] if beside else []), *said]
 
 
-def write_side(name: str, source: str, rows: Sequence[Row], repeat: int) -> str:
-    directory = write_directory(name, rows, repeat)
-    if source == "directory":
-        return directory
-    Path(f"{name}.jsonl").write_bytes(Noxcli()("results", directory).out)
-    return f"{name}.jsonl"
-
-
-def expected_code(sides: Sequence[tuple[str, str]], *, beside: bool, allow: bool) -> int:
-    """Return what the contract says of the row that BASE and NEW (answer, source) have, beside a good one or alone."""
-    (base, base_source), (new, new_source) = sides
+def expected_code(base: str, new: str, *, beside: bool, allow: bool) -> int:
+    """Return what the contract says of the row that BASE and NEW have, beside a good one or alone."""
     answered = {"good", "bad", "failed"}
     if not beside:
         if "lacking" in (base, new):
@@ -151,13 +141,8 @@ def expected_code(sides: Sequence[tuple[str, str]], *, beside: bool, allow: bool
             return 2  # none is good on either side
         if not {base, new} <= answered:
             return 2 if allow else 8  # no pair has an answer on both sides
-    if new == "lacking":
-        code = (
-            0 if new_source == "directory" else 8
-        )  # removed; or a file, which knows no whole table
-    elif base == "lacking" and base_source == "file":
-        code = 8
-    else:
+    code = 0  # removed
+    if new != "lacking":
         code = TABLE["not there" if base == "lacking" else base][new]
     return 0 if allow and code == 8 else code
 
@@ -166,23 +151,22 @@ PAIRS = [pair for pair in product(ANSWERS, ANSWERS) if pair != ("lacking", "lack
 
 
 @pytest.mark.parametrize(
-    ("pair", "sources", "repeat", "beside", "allow"),
-    one_in(7, PAIRS, list(product(SOURCES, SOURCES)), (1, 3), (True, False), (False, True)),
+    ("pair", "repeat", "beside", "allow"),
+    one_in(2, PAIRS, (1, 3), (True, False), (False, True)),
 )
 def test_compare_ends_as_the_table_says(
-    pair: tuple[str, str], sources: tuple[str, str], repeat: int, beside: bool, allow: bool
+    pair: tuple[str, str], repeat: int, beside: bool, allow: bool
 ) -> None:
-    sides = list(zip(pair, sources, strict=True))
     named = [
-        write_side(name, source, rows_of(answer, beside, repeat), repeat)
-        for name, (answer, source) in zip(("base", "new"), sides, strict=True)
+        write_directory(name, rows_of(answer, beside, repeat), repeat)
+        for name, answer in zip(("base", "new"), pair, strict=True)
     ]
     options = [
         *(["--pass-each", "2"] if repeat > 1 and beside | (pair[0] != "lacking") else []),
         *ASKED,
     ]
     result = Noxcli()("compare", *named, *options, *(["--allow-missing"] if allow else []))
-    assert result.code == expected_code(sides, beside=beside, allow=allow), result.err
+    assert result.code == expected_code(*pair, beside=beside, allow=allow), result.err
     if result.code == 8:
         assert (
             "--again failed" in result.err

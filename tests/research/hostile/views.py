@@ -30,6 +30,7 @@ from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from tests.conftest import QuickClock, Screen, Turning
 from tests.rawserver import Turn, answer, json_answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
+from tests.sides import Line, stored
 
 # Each field has a letter:
 # (a) workflow name, (b) node name, (c) node id, (d) node status, (e) run status, (f) streamed text, (g) output key,
@@ -442,12 +443,12 @@ def batches(theatre: Theatre) -> Iterator[View]:
 
 def comparisons(theatre: Theatre) -> Iterator[View]:
     """Rows whose outputs have hostile keys and values in both results that are compared."""
-    sides: list[list[str]] = [[], []]
+    sides: list[list[Line]] = [[], []]
     for row, (key, value) in enumerate(
         zip(theatre.marked("g"), theatre.marked("h"), strict=True), 1
     ):
         for side, output in zip(sides, ({key: "old"}, {key: value}), strict=True):
-            result = {"exit_code": 0, "run": None, "error": None, "output": output}
+            result = {"exit_code": 0, "run": {"id": "r"}, "error": None, "output": output}
             line = {
                 "row": row,
                 "id": str(row),
@@ -456,10 +457,10 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
                 "asked": 1,
                 "result": result,
             }
-            side.append(f"{json.dumps(line)}\n")
-    paths = [theatre.directory / name for name in ("base.jsonl", "new.jsonl")]
+            side.append(line)
+    paths = [str(theatre.directory / name) for name in ("base", "new")]
     for path, lines in zip(paths, sides, strict=True):
-        path.write_text("".join(lines))
+        stored(path, lines)
     shown = len(sides[0])
     with (
         patch("noxcli.cli.comparison_report.MAX_SHOWN", shown),
@@ -467,7 +468,7 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
         patch("noxcli.cli.comparison_report.MAX_WHAT", 10_000),
         patch("noxcli.reports.row_pair.MAX_CHANGES", 10_000),
     ):
-        _, out, err = theatre.call("compare", *map(str, paths))
+        _, out, err = theatre.call("compare", *paths)
     yield View("compare on a terminal", out, "gh")
     yield View("compare, summary", err, "")
 
