@@ -1,9 +1,11 @@
 """JMESPath as noxcli evaluates it: functions for texts, comparisons, and missing outputs."""
 
+import math
 import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -11,12 +13,12 @@ from jmespath.functions import REVERSE_TYPES_MAP, TYPES_MAP, Functions, signatur
 from jmespath.visitor import Options, TreeInterpreter
 
 from noxcli.codec import Number, decode_json, to_json
-from noxcli.models import is_wrapped
 
 MAX_EXPRESSION, MAX_TEXT = 1000, 1_000_000  # characters, of `matches`
 MAX_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FENCE = "```"
+MAX_COPIES = 1000  # of a value in what is found: each [@, @] in a pipe doubles it
 MAX_FOUND = 300  # characters of one value in a message
 GUARD, CONDITION = "guard", "condition"  # our own nodes, around the part that they are about
 LOGIC = frozenset({"and_expression", "or_expression", "not_expression", GUARD})
@@ -39,6 +41,8 @@ TEXT: Any = {"types": ["string"]}
 # JMESPath knows a type by the name of its class.
 TYPES_MAP[Number.__name__] = "number"
 REVERSE_TYPES_MAP["number"] += (Number.__name__,)
+TYPES_MAP["OutputText"] = "string"
+REVERSE_TYPES_MAP["string"] += ("OutputText",)
 Tree = Any  # a node of the parsed expression: its type, its children, perhaps a value
 
 
@@ -52,6 +56,12 @@ class Incomparable(Unapplied):
 
 class Absent(Unapplied):
     """The document lacks an output that the expression reads."""
+
+
+class OutputText(str):
+    """A text that is an output: its field `text` is the text itself, as that of an output `{"text": X}`."""
+
+    __slots__ = ()
 
 
 class TextFunctions(Functions):
@@ -104,11 +114,20 @@ def _end_match(_: int, __: FrameType | None) -> None:
     raise Unapplied(f"matches() took longer than {MAX_MATCH}s; write a simpler expression")
 
 
+@contextmanager
+def no_guard_around() -> Iterator[None]:
+    """Let no guard that is further out decide about a missing output: what is made of it is not just its value."""
+    try:
+        yield
+    except Absent as absent:
+        raise Unapplied(str(absent)) from None
+
+
 class Interpreter(TreeInterpreter):
     """Evaluates an expression. For an assertion, `outputs` are those of the document, by name.
 
     Then a comparison of values that can't be alike can't be applied, nor can what reads an output that the document
-    lacks, unless it asks just that. An output `{"text": X}` is X; so is its `.text`, also of a plain text.
+    lacks, unless a guard asks just that.
     """
 
     def __init__(self, document: Any, outputs: Mapping[str, Any] | None = None) -> None:
@@ -116,20 +135,46 @@ class Interpreter(TreeInterpreter):
         self._document, self._outputs = document, outputs
         self._filters = 0  # whose conditions are being evaluated
 
+    def visit_field(self, node: Tree, value: Any) -> Any:
+        name = node["value"]
+        if value is self._outputs and value is not None and name not in value:
+            raise Absent(f"there is no output {name!r}")
+        if isinstance(value, OutputText) and name == "text":
+            return value
+        return super().visit_field(node, value)
+
     def visit_subexpression(self, node: Tree, value: Any) -> Any:
-        children = node["children"]
-        if (name := self._output_in(node, value)) is not None and self._outputs is not None:
-            if name not in self._outputs:
-                raise Absent(f"there is no output {name!r}")
-            is_text = is_wrapped(self._outputs[name]) or isinstance(self._outputs[name], str)
-            if is_text and children[1]["type"] == "field" and is_field(children[2:3], "text"):
-                children = [*children[:2], *children[3:]]
-        for child in children:
-            value = self.visit(child, value)
+        return self._visit_steps(node["children"], value)
+
+    def visit_pipe(self, node: Tree, value: Any) -> Any:
+        return self._visit_steps(node["children"], value)
+
+    def _visit_steps(self, steps: Sequence[Tree], value: Any) -> Any:
+        """Return what the last step finds in what the others find, each in that of the one before."""
+        for place, step in enumerate(steps):
+            found = self.visit(step, value)
+            is_output = value is self._document and is_field([step], OUTPUT)
+            if is_output and found is None and self._outputs is not None and steps[place + 1 :]:
+                raise Absent("there are no outputs")
+            value = found
         return value
 
+    def visit_function_expression(self, node: Tree, value: Any) -> Any:
+        with no_guard_around():
+            return super().visit_function_expression(node, value)
+
+    def visit_or_expression(self, node: Tree, value: Any) -> Any:
+        with no_guard_around():
+            return super().visit_or_expression(node, value)
+
+    def visit_and_expression(self, node: Tree, value: Any) -> Any:
+        with no_guard_around():
+            return super().visit_and_expression(node, value)
+
     def visit_comparator(self, node: Tree, value: Any) -> Any:
-        sign, sides = node["value"], [self.visit(side, value) for side in node["children"]]
+        with no_guard_around():
+            sides = [self.visit(side, value) for side in node["children"]]
+        sign = node["value"]
         kinds = [kind_of(side) for side in sides]
         if sign in ("eq", "ne"):
             against_null = any(side["type"] == GUARD for side in node["children"])
@@ -150,31 +195,19 @@ class Interpreter(TreeInterpreter):
         """Return whether a filter selects an element, False if its condition can't be applied to that."""
         self._filters += 1
         try:
-            return self.visit(node["children"][0], value)
+            with no_guard_around():
+                return self.visit(node["children"][0], value)
         except Incomparable:
             return False
         finally:
             self._filters -= 1
 
     def visit_guard(self, node: Tree, value: Any) -> Any:
-        """Return what a part selects, None for a missing output."""
-        part = node["children"][0]
+        """Return what a part selects, None if it reads a missing output."""
         try:
-            return self.visit(part, value)
+            return self.visit(node["children"][0], value)
         except Absent:
-            if self._output_in(part, value) is None:
-                raise
             return None
-
-    def _output_in(self, node: Tree, value: Any) -> str | None:
-        """Return which output of the document a part begins with, None if it is none."""
-        if node["type"] not in CHAINS or value is not self._document:
-            return None
-        if node["type"] != "subexpression":
-            return self._output_in(node["children"][0], value)
-        step, following = node["children"][:2]
-        key = following["children"][0] if following["type"] == "index_expression" else following
-        return key["value"] if is_field([step], OUTPUT) and key["type"] == "field" else None
 
 
 def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
@@ -214,6 +247,18 @@ def nodes_in(tree: Tree) -> Iterator[Tree]:
     for child in tree["children"]:
         if isinstance(child, Mapping):
             yield from nodes_in(child)
+
+
+def copies_made(tree: Tree) -> int:
+    """Return how often a value can be in what the tree finds in it, at most."""
+    if tree["type"] == "literal":
+        return 0
+    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
+    copies = [copies_made(part) for part in parts if part["type"] != CONDITION]
+    takes_expression = tree["type"] == "function_expression" and tree["value"] in TAKE_EXPRESSIONS
+    if tree["type"] in CHAINS or tree["type"] == "pipe" or takes_expression:
+        return math.prod(copies)
+    return max(1, sum(copies))
 
 
 def prepared(tree: Any, function: str = "") -> Any:
@@ -294,10 +339,10 @@ def _why_unlike(sides: Sequence[Any], sign: str) -> str:
     shown = f"{shown_json(sides[0])} {SIGNS[sign]} {shown_json(sides[1])}"
     if all(isinstance(side, str) for side in sides):
         return f"{shown} compares numbers as texts; use to_number()"
+    hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
     if sign in ("eq", "ne"):
         kinds = " and ".join(
             f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in map(kind_of, sides)
         )
-        hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
         return f"{shown} compares {kinds}{hint}"
-    return f"{shown} compares neither two numbers nor two texts"
+    return f"{shown} compares neither two numbers nor two texts{hint}"

@@ -10,6 +10,7 @@ from noxcli.errors import Unfitting, UsageProblem
 from noxcli.models import is_wrapped
 
 MAX_FOUND = 5  # comparisons in a message
+MAX_CHARACTERS = 10_000  # of an expression: what is wrong in one is searched for in all of it
 FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
 
 
@@ -18,6 +19,11 @@ class Query:
 
     def __init__(self, text: str, option: str) -> None:
         """Read the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
+        if len(text) > MAX_CHARACTERS:
+            raise UsageProblem(
+                f"{option} has {len(text):,} characters, more than {MAX_CHARACTERS:,}",
+                "write a shorter expression",
+            )
         self.text = text
         try:
             self.tree = _parse(text)
@@ -78,12 +84,15 @@ class Query:
 
 def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what evaluates an assertion, and the document as it sees it."""
-    from noxcli.expressions.interpreter import Interpreter
+    from noxcli.expressions.interpreter import Interpreter, OutputText
 
-    output = document.get("output")
-    outputs = output if isinstance(output, dict) else {}
-    shown = {name: value["text"] if is_wrapped(value) else value for name, value in outputs.items()}
-    seen = {**document, "output": shown or output}
+    seen = {**document}
+    outputs: dict[str, Any] = {}
+    if isinstance(document.get("output"), dict):
+        seen["output"] = outputs
+        for name, value in document["output"].items():
+            text = value["text"] if is_wrapped(value) else value
+            outputs[name] = OutputText(text) if isinstance(text, str) else text
     return Interpreter(seen, outputs), seen
 
 
@@ -91,12 +100,14 @@ def _parse(text: str) -> Mapping[str, Any]:
     """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
     import jmespath
 
-    from noxcli.expressions.interpreter import prepared
+    from noxcli.expressions.interpreter import MAX_COPIES, copies_made, prepared
 
     with warnings.catch_warnings():
         # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         parsed: Mapping[str, Any] = prepared(jmespath.compile(text).parsed)
+    if copies_made(parsed) > MAX_COPIES:
+        raise ValueError(f"it may repeat a value more than {MAX_COPIES:,} times")
     return parsed
 
 

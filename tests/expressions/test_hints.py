@@ -59,6 +59,8 @@ REFERENCE = "&NAME is an argument of map(), max_by(), min_by() and sort_by() alo
         ("output.A && output.B and output.C", "unexpected 'and'"),
         ("lenght(output.Answer) > `3`", "there is no function lenght()"),
         ("type() == 'null'", "type() takes 1 argument, not 0"),
+        ("|".join(["[@, @]"] * 18), "it may repeat a value more than 1,000 times"),
+        ("output.Answer == " + "'" * 20_000, "has 20,017 characters, more than 10,000; write"),
         ("[&output]", REFERENCE),
         ("&output || `1`", REFERENCE),
         ("not_null(output, &output)", REFERENCE),
