@@ -534,8 +534,11 @@ def test_a_search_without_candidates_ends(
     noxcli: Noxcli, options: Sequence[str], most: float
 ) -> None:
     noxcli.clock = clock = QuickClock()
+    began = clock.monotonic()
     assert_in_doubt(tried(noxcli, NGINX_502, options=("--json", *options))[0])
-    assert most - 1 < sum(clock.slept) <= most
+    # A busy machine spends a part of the search on the requests themselves.
+    assert most - 1 < clock.monotonic() - began
+    assert sum(clock.slept) <= most
 
 
 @pytest.mark.parametrize("listed", [[RUN], []], ids=["listed", "no answer"])

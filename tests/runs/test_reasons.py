@@ -253,7 +253,8 @@ def test_a_run_that_completes_costs_no_request_more(
 
 def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
-    result, _ = failing(noxcli, "fetch-output", RUN, "--timeout", "500ms", "--json", **SILENT)
+    # Enough for a busy machine to read the record, which the sources are asked after.
+    result, _ = failing(noxcli, "fetch-output", RUN, "--timeout", "2s", "--json", **SILENT)
     assert result.code == 1
     assert result.json["error"]["message"] == "run failed"
 
