@@ -24,7 +24,8 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
 
-from noxcli.app import VERBS, verb_named
+from noxcli.app import verb_named
+from noxcli.cli.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent
 # The `noxcli` on PATH: it passes on its arguments, streams and signals, and exits as the command did.

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.app import VERBS, verb_named
+from noxcli.app import verb_named
 from noxcli.batchdir.results_file import RUN_KINDS
-from noxcli.cli.ending import PASTED
+from noxcli.cli.verbs import VERBS, verb_facts
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AROUND
 from noxcli.sandbox.steps import Emit
@@ -27,7 +27,7 @@ GUIDE = [
 # Verbs that show nothing that a server said.
 OF_THIS_MACHINE = {"completion", "help", "sandbox", "schema"}
 # Verbs that hints name by their whole line, which has the server's options already, or that need what the user has to add.
-NAMED_WHOLE = {"run", "rerun", "batch", "gate", "import", "export", "report", "doctor", "compare"}
+NAMED_WHOLE = {"run", "rerun", "batch", "gate", "import", "export", "report", "doctor"}
 # The tests that call each verb.
 OF_ALL_VERBS = {"test_bare.py", "test_promises.py"}
 A_WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-000000000001"
@@ -80,8 +80,8 @@ def test_a_verb_is_called_with_hostile_answers() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_in_a_hint_reaches_the_same_server(verb: str) -> None:
     if verb_named(verb).calls_server:
-        keeps = re.search(PASTED, f"noxcli {verb} x") is not None
-        assert keeps != (verb in NAMED_WHOLE), "cli/ending.py:PASTED, or the set above"
+        routed = verb_facts(verb).routed_in_hints
+        assert routed != (verb in NAMED_WHOLE), "routed_in_hints of its Options, or the set above"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""The surroundings of a command: its streams, what stdout carries, its clock, and the outcome that it fills in."""
+"""The surroundings of a command: its streams, what stdout carries, its clock, and its outcome."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +37,8 @@ class Printing:
     terminal: Terminal
     format: Format = Format.TEXT
     query: "Query | None" = None  # the part of a document to print
-    for_reading: bool = (
-        False  # no format was chosen: on a terminal, stdout may be formatted for reading
-    )
+    # True if no format was chosen: on a terminal, stdout may be formatted for reading.
+    for_reading: bool = False
     target: Path | None = None  # the file that gets stdout's bytes if the command ends well
     writer: "EventWriter | None" = None  # what has written to stdout while the run ran
     _concluded: bool = False
@@ -57,21 +55,26 @@ class Printing:
         return self.writer
 
     def print_run_line(self, run: "Run") -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines."""
+        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document.
+
+        No status can split it into two lines.
+        """
         if self.format.is_text:
             self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
 
     def print_result(self, document: Callable[[], dict[str, Any]], outcome: "Outcome") -> None:
-        """Print the result if the format promises one and no document is printed yet; `outcome` has the events' run.
+        """Print the result if the format promises one and no document is printed yet.
 
-        Raises Unfitting if the query can't be applied to it; as Terminal.write.
+        `outcome` has the run of the events. Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
         if self._concluded:
             return
         if self.format.is_document:
             self.print_document(document())
-        elif writer := self.event_writer(outcome):
-            writer.finish(document, outcome.run)
+        else:
+            writer = self.event_writer(outcome)
+            if writer is not None:
+                writer.finish(document, outcome.run)
         self._concluded = True
 
     def write_to(self, target: Path) -> None:
@@ -85,9 +88,9 @@ class Printing:
         self.terminal.redirect(open_scratch(target.parent))
 
     def put_in_place(self, target: Path, code: int) -> None:
-        """Put the target file in place, once, if the code is 0 or it holds the one document; else the old file stays.
+        """Put the target file in place, once, if the code is 0 or it holds the one document.
 
-        Raises OutputNotDelivered if it can't be written.
+        Otherwise the old file stays. Raises OutputNotDelivered if it can't be written.
         """
         self.target = None
         from noxcli.files import save  # as above
@@ -99,14 +102,19 @@ class Printing:
                 self.terminal.note(f"wrote {target}")
 
     def print_document(self, document: Any, *, indent: int | None = None) -> None:
-        """Print the document of a command that has its own kind: no other one follows it. Raises as `print_result`."""
+        """Print the document of a command that has its own kind: no other one follows it.
+
+        Raises as `print_result`.
+        """
         from noxcli.expressions.query import as_line
 
-        try:
-            found = document if self.query is None else self.query.of(document)
-        except Unfitting:
-            self._concluded = True
-            raise
+        found = document
+        if self.query is not None:
+            try:
+                found = self.query.of(document)
+            except Unfitting:
+                self._concluded = True
+                raise
         line = as_line(found, indent=indent)
         self._concluded = True
         self.terminal.write(line)
@@ -115,25 +123,31 @@ class Printing:
         self, name: str, fields: Mapping[str, Any], code: ExitCode = ExitCode.OK
     ) -> None:
         """Print the document `noxcli.NAME/1` with these fields. Raises as `print_result`."""
-        self.print_document(
-            {
-                "schema": f"noxcli.{name}/1",
-                "ok": code == ExitCode.OK,
-                "exit_code": int(code),
-                **fields,
-            }
-        )
+        head = {"schema": f"noxcli.{name}/1", "ok": code == ExitCode.OK, "exit_code": int(code)}
+        self.print_document({**head, **fields})
 
     def print_long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
-        """Print a document that ends in a long list, item by item unless a query needs all. Raises as above."""
+        """Print a document that ends in a long list, item by item unless a query needs all.
+
+        Raises as `print_result`.
+        """
         if self.query is not None:
             self.print_document({**head, name: list(items)})
             return
         self._concluded = True
-        from noxcli.codec import to_json
+        self.terminal.write_all(_pieces(head, name, items))
 
-        written = (f"{',' if place else ''}{to_json(item)}" for place, item in enumerate(items))
-        self.terminal.write_all(chain([f'{to_json(head)[:-1]},"{name}":['], written, ["]}\n"]))
+
+def _pieces(head: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[str]:
+    """Yield the text of a document that ends in a list."""
+    from noxcli.codec import to_json
+
+    yield f'{to_json(head)[:-1]},"{name}":['
+    separator = ""
+    for item in items:
+        yield f"{separator}{to_json(item)}"
+        separator = ","
+    yield "]}\n"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -144,11 +158,11 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     argv: Sequence[str] = ()
     printing: Printing = field(init=False)
-    configured: "Configured" = field(
-        init=False
-    )  # by the config files: read before all other options
+    # What the config files say: read before all other options.
+    configured: "Configured" = field(init=False)
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
-    outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
+    outcomes: list[Outcome] = field(init=False)  # of its runs: empty if a list names none
+    own: Outcome = field(default_factory=Outcome)  # what is known without any run
     resume_command: str | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
     server: str = ""  # what names it, for completion
@@ -161,20 +175,20 @@ class Context:
 
     def __post_init__(self) -> None:
         self.printing = Printing(self.terminal)
+        self.outcomes = [self.own]
         self.began = self.clock.monotonic()
 
     @property
     def outcome(self) -> Outcome:
-        """What is known about the command's only or first run."""
-        return self.outcomes[0] if self.outcomes else Outcome()
+        """What is known about the command's only or first run, or without any."""
+        return self.outcomes[0] if self.outcomes else self.own
 
     def hide(self, inputs: "Inputs") -> None:
         """Hide the values of secret inputs in everything written from now on."""
-        secrets = {
-            key: text
-            for key, text in inputs.values.items()
-            if key in inputs.secret and isinstance(text, str)
-        }
+        secrets = {}
+        for key, value in inputs.values.items():
+            if key in inputs.secret and isinstance(value, str):
+                secrets[key] = value
         self.terminal.mask.learn(secrets.values())
         for key, value in secrets.items():
             if not can_hide(value):
@@ -202,10 +216,13 @@ class Context:
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True if a signal should stop runs; by default, only without an interactive user."""
-        return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+        if on_interrupt is None:
+            return not self.terminal.interactive
+        return on_interrupt == "stop"
 
     def line_to_stream(self, run: str) -> str:
         """Return the command that follows the run from the last event on stdout."""
         form = self.printing.format
-        shown = f" --resume --format {form}" if form.is_live else ""
-        return f"noxcli stream {run}{shown}"
+        if form.is_live:
+            return f"noxcli stream {run} --resume --format {form}"
+        return f"noxcli stream {run}"

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
+from noxcli.cli.verbs import VERBS, verb_facts
 from noxcli.codec import Replaced
 from noxcli.errors import (
     NO_ROOM,
@@ -30,18 +30,18 @@ from noxcli.timing import show_seconds
 if TYPE_CHECKING:
     from noxcli.models import Run
 
-# A command in a hint, which must reach the same server when pasted.
-PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows|versions)(?= |$)"
+COMMAND = re.compile(r"noxcli ([a-z-]+)(?= |$)")  # in a hint
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
     error = error or context.state_file_error
+    code = ExitCode.OK
     if error is not None:
+        code = error.exit_code
         _show_verdict(context)
         _print_error(context, error)
-    code = error.exit_code if error else ExitCode.OK
     try:
         code = _report_ending(context, code)
     except Exception as trouble:
@@ -64,7 +64,8 @@ def complain(context: Context, error: NoxError) -> None:
     if error.reported:
         return
     error.reported = True
-    error.hint = error.hint and to_paste(context, error.hint)
+    if error.hint:
+        error.hint = to_paste(context, error.hint)
     error.hide(context.terminal.mask)
     terminal = context.terminal
     what = f"noxcli: {error.line(with_hint=not terminal.interactive)}"
@@ -79,19 +80,23 @@ def complain(context: Context, error: NoxError) -> None:
 def print_hint(context: Context, hint: str) -> None:
     """Write a hint as progress; on a terminal, in lines in which no command is broken."""
     terminal = context.terminal
-    for line in hint_lines(hint, terminal.size().columns) if terminal.interactive else [hint]:
+    if not terminal.interactive:
+        terminal.note(hint)
+        return
+    for line in hint_lines(hint, terminal.size().columns):
         terminal.note(line)
 
 
 def explain_unexpected(context: Context, error: BaseException) -> NoxError:
-    """Return the error for an unexpected one: a bug, or a system without resources for another file or process.
+    """Return the error for an unexpected one: a bug, or a system without resources.
 
     With --verbose, print its traceback now.
     """
     if context.terminal.verbose:
         import traceback
 
-        for line in context.terminal.mask("".join(traceback.format_exception(error))).splitlines():
+        trace = "".join(traceback.format_exception(error))
+        for line in context.terminal.mask(trace).splitlines():
             context.terminal.complain(line)
     if not isinstance(error, OSError) or error.errno not in NO_ROOM:
         return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
@@ -99,8 +104,9 @@ def explain_unexpected(context: Context, error: BaseException) -> NoxError:
     hint = "check the limits of this process (ulimit -a)"
     if context.outcome.retry_safe:
         return Unavailable(what, hint, sent=False)
-    unknown = context.outcome.run is None and not context.outcome.may_exist
-    return StartUnknown(what, hint) if unknown else LostContact(what, hint)
+    if context.outcome.run is None and not context.outcome.may_exist:
+        return StartUnknown(what, hint)
+    return LostContact(what, hint)
 
 
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
@@ -115,12 +121,14 @@ def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
 
 def resume_hint(context: Context) -> str | None:
     """Return how to continue with the run, or how to get its output."""
-    run, way = context.outcome.run, context.resume_command
-    if run is not None and run.settled and len(context.outcomes) == 1:
+    run = context.outcome.run
+    way = context.resume_command
+    of_one_run = run is not None and len(context.outcomes) == 1
+    if run is not None and of_one_run and run.settled:
         return way_to_output(run)
     if way is None:
         return None
-    if run is None or len(context.outcomes) > 1:
+    if run is None or not of_one_run:
         return f"continue with: {way}"
     state = "is paused" if run.paused else "keeps running"
     return f"the run {state}; continue with: {way}; stop it with: noxcli stop {run.id}"
@@ -128,11 +136,9 @@ def resume_hint(context: Context) -> str | None:
 
 def way_to_output(run: "Run") -> str | None:
     """Return how to get the output of a run that has completed."""
-    return (
-        f"fetch its output with: noxcli fetch-output {run.id}"
-        if run.status == "completed"
-        else None
-    )
+    if run.status != "completed":
+        return None
+    return f"fetch its output with: noxcli fetch-output {run.id}"
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
@@ -141,14 +147,25 @@ def line_to_fetch(context: Context, run: "Run") -> str:
 
 
 def to_paste(context: Context, hint: str) -> str:
-    """Return the hint with this command's server in each command."""
-    return re.sub(PASTED, lambda line: line[0] + context.route, hint)
+    """Return the hint with this command's server in each command that does not name it."""
+    if not context.route:
+        return hint
+
+    def routed(command: re.Match[str]) -> str:
+        verb = command[1]
+        if verb in VERBS and verb_facts(verb).routed_in_hints:
+            return command[0] + context.route
+        return command[0]
+
+    return COMMAND.sub(routed, hint)
 
 
 def _show_verdict(context: Context) -> None:
     """Show the user how the run has ended, once: above an error, or below the output."""
-    terminal, form = context.terminal, context.printing.format
-    progress, context.followed = context.followed, None
+    terminal = context.terminal
+    form = context.printing.format
+    progress = context.followed
+    context.followed = None
     if progress is None or terminal.quiet or not terminal.interactive:
         return
     among_events = form.is_live and not (form.is_text and terminal.stdout_is_tty)
@@ -168,40 +185,52 @@ def _print_error(context: Context, error: NoxError) -> None:
 
 
 def _report_ending(context: Context, code: ExitCode) -> ExitCode:
-    """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
+    """Write reports and result, and return the exit code.
+
+    The reports also say if writing to stdout failed.
+    """
     code = _write_reports(context, code)
-    mask, listed = context.terminal.mask, context.listed
-    late: NoxError | None = None
-    if not context.terminal.reader_gone and context.terminal.unread is None:
-        try:
-            context.printing.print_result(
-                lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome
-            )
-            if context.printing.target is not None:
-                context.printing.put_in_place(context.printing.target, code)
-        except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as error:
-            late = own_error(context, error)
+    late = _finish_stdout(context, code)
     if late is not None:
-        final = (
-            late.exit_code
-            if isinstance(late, ReaderGone | Interruption)
-            else code or late.exit_code
-        )
-        if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
+        own = context.outcome.error
+        if own is None or not isinstance(own, type(late)):
             _print_error(context, late)
+        # A reader that went away and a signal say more than the run's own code; others do not.
+        final = code or late.exit_code
+        if isinstance(late, ReaderGone | Interruption):
+            final = late.exit_code
         if final != code:
             code = _write_reports(context, final)
     # The last one, and once, since it only appends to files.
+    mask = context.terminal.mask
     _write_one(context, lambda: context.reports.write_ci(context.outcomes, code, mask))
     return code
 
 
+def _finish_stdout(context: Context, code: ExitCode) -> NoxError | None:
+    """Print the result and put the file of stdout in place; return what prevented that."""
+    terminal, printing = context.terminal, context.printing
+    if terminal.reader_gone or terminal.unread is not None:
+        return None
+
+    def document() -> dict[str, Any]:
+        return document_of(context.outcomes, code, terminal.mask, listed=context.listed)
+
+    try:
+        printing.print_result(document, context.outcome)
+        if printing.target is not None:
+            printing.put_in_place(printing.target, code)
+    except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as error:
+        return own_error(context, error)
+    return None
+
+
 def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
-    """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
+    """Report an ending without output and nodes if the full report failed; keep a code that it has."""
+    late: NoxError
     if isinstance(trouble, MemoryError):
-        late: NoxError = OutputNotDelivered(
-            "the output is too large to print", resume_hint(context)
-        )
+        hint = resume_hint(context)
+        late = OutputNotDelivered("the output is too large to print", hint)
     else:
         late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]
@@ -212,32 +241,44 @@ def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> Exi
 
 
 def _write_reports(context: Context, code: ExitCode) -> ExitCode:
-    """Write the reports, for every outcome; a failure to write one counts if everything else succeeded.
+    """Write the reports, for every outcome.
 
-    Then the others are written again, since all must agree.
+    A failure to write one counts if everything else succeeded. Then the others are written again,
+    since all must agree.
     """
     elapsed = context.clock.monotonic() - context.began
 
     def write(name: str, code: ExitCode) -> NoxError | None:
-        more = context.outcomes, code, elapsed, context.terminal.mask, context.new_page
-        return _write_one(context, partial(context.reports.write, name, *more))
+        return _write_one(
+            context,
+            lambda: context.reports.write(
+                name, context.outcomes, code, elapsed, context.terminal.mask, context.new_page
+            ),
+        )
 
     troubles = {name: write(name, code) for name in context.reports.targets}
-    late = next(filter(None, troubles.values()), None)
-    if code or late is None:
+    failed = [trouble for trouble in troubles.values() if trouble is not None]
+    if code or not failed:
         return code
+    final = failed[0].exit_code
     for name, trouble in troubles.items():
         if trouble is None:
-            write(name, late.exit_code)
-    return late.exit_code
+            write(name, final)
+    return final
 
 
 def _write_one(context: Context, write: Callable[[], None]) -> NoxError | None:
-    """Write a report; print and return an error: even a bug must not prevent other reports or the result."""
+    """Write a report; print and return an error.
+
+    Even a bug must not prevent other reports or the result.
+    """
     try:
         write()
+    except NoxError as error:
+        late = error
     except Exception as error:
-        late = error if isinstance(error, NoxError) else explain_unexpected(context, error)
-        _print_error(context, late)
-        return late
-    return None
+        late = explain_unexpected(context, error)
+    else:
+        return None
+    _print_error(context, late)
+    return late

@@ -1,33 +1,29 @@
-"""The options that several verbs share: their types, and the classes that the options of a verb are made of."""
+"""The options that several verbs share, and the classes that the options of a verb are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.verbs import VerbFacts
 from noxcli.errors import ConfigProblem, UsageProblem, nearest, suggestion
 from noxcli.render import Format
 from noxcli.timing import parse_duration
 
 T = TypeVar("T")
-DetachOrStop = Literal[
-    "detach", "stop"
-]  # what happens to the run when its command is interrupted or times out
+# What happens to the run when its command is interrupted or times out.
+DetachOrStop = Literal["detach", "stop"]
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
 LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
 LAST = "@last"  # the run that this user started last
-# Seconds of retries without --retry-for: while the user waits for a first answer, and while a run is followed.
+# Seconds of retries without --retry-for: before a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
+*OTHERS, LAST_FORMAT = Format
+FORMATS_LISTED = f"{', '.join(OTHERS)} or {LAST_FORMAT}"
 REQUIRED: Any = ...  # the default of an option without one
-# A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
-# The directory of a batch holds the journal of that one batch.
-NOT_FOR = {
-    ("stop", "timeout"),
-    *((verb, name) for verb in ("batch", "gate") for name in ("timeout", "output_dir")),
-}
 
 
 def fixed_at(value: T, *, init: Literal[False] = False) -> T:
@@ -41,7 +37,7 @@ def declared(cls: type[T]) -> type[T]:
 
     A verb that has another default, or lacks an option of a base class, declares that field again.
     """
-    # Without unused methods, since each costs start-up time: only the class of a verb itself is called.
+    # Without unused methods, since each costs start-up time: only a verb's own class is called.
     return dataclass(init=cls.__name__ == "Options", kw_only=True, eq=False, repr=False)(cls)
 
 
@@ -67,7 +63,7 @@ def argument(metavar: str, help: str, default: T = REQUIRED) -> T:
 
 
 def source_of(ctx: typer.Context, field_name: str) -> str:
-    """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP for the user's settings, or DEFAULT."""
+    """Return the source of an option's value: COMMANDLINE, DEFAULT, or DEFAULT_MAP for settings."""
     source = ctx.get_parameter_source(field_name)
     return "DEFAULT" if source is None else source.name
 
@@ -88,11 +84,8 @@ def _duration(text: str | float) -> float:
 
 def read_statuses(wanted: Sequence[str]) -> set[str]:
     """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
-    from noxcli.models import (
-        KNOWN_STATUSES,
-        PAUSED_STATUS,
-        PAUSED_WORD,
-    )  # the help does not load it
+    # The help does not load it.
+    from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD
 
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in wanted:
@@ -112,28 +105,38 @@ def some_time(text: str | float) -> float:
 def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     """Read the config files, and set the defaults of the verb's other options.
 
-    Raises ConfigProblem for mistakes in them, for a value that an option would reject, and for a limit that is none.
+    Raises ConfigProblem for mistakes in them, for a value that an option would reject, and for a
+    limit that is none.
     """
-    from noxcli.config.config_files import DEFAULTS  # the help loads none of these
-    from noxcli.config.settings import LIMITS, read_configured
+    from noxcli.config.settings import LIMITS, read_configured  # the help loads none of these
 
     context: Context = ctx.obj
-    context.configured = configured = read_configured(context.terminal.environ, named)
+    context.configured = read_configured(context.terminal.environ, named)
     for limit in LIMITS:
-        configured.limit(limit)
+        context.configured.limit(limit)
+    ctx.default_map = _defaults_of(ctx)
+    return named
+
+
+def _defaults_of(ctx: typer.Context) -> dict[str, Any]:
+    """Return the user's defaults for the options of the verb. Raises as `apply_profile`."""
+    from noxcli.config.config_files import DEFAULTS  # as above
+
+    context: Context = ctx.obj
+    verb: Any = ctx.command
     values: dict[str, Any] = {}
-    for param in ctx.command.params:
-        name = param.name or ""
-        default = configured.find(name) if name in DEFAULTS else None
-        if default is None or (ctx.info_name, name) in NOT_FOR:
+    for param in verb.params:
+        if param.name not in DEFAULTS or param.name in verb.facts.without_default:
+            continue
+        default = context.configured.find(param.name)
+        if default is None:
             continue
         try:
             param.type_cast_value(ctx, default.value)
         except typer.BadParameter as error:
             raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
-        values[name] = default.value
-    ctx.default_map = values
-    return named
+        values[param.name] = default.value
+    return values
 
 
 WORKFLOW: str = argument("WORKFLOW", "Workflow id, alias or exact name.")
@@ -180,12 +183,9 @@ def poll_every(seconds: float) -> float:
 
 
 @declared
-class Printed:
+class Printed(VerbFacts):
     """What is printed; a verb with options for it declares these fields again."""
 
-    formats: ClassVar = (
-        "for JSON on stdout: --json"  # what the format in `-o json` is to be given as
-    )
     quiet: bool = fixed_at(False)
     progress: ProgressShown = fixed_at("auto")
     verbose: bool = fixed_at(False)
@@ -237,13 +237,14 @@ class CommonOptions(ShownOptions):
 
 @declared
 class LimitOptions(CommonOptions):
-    """The same, and the limits of the whole command and of retries for an unreachable server, in seconds."""
+    """The same, and the limits of the command and of retries for an unreachable server, in seconds."""
 
     timeout: float | None = timeout_after(None)
     retry_for: float | None = option(
         "--retry-for",
         "DUR",
-        "Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
+        "Keep retrying this long while the server is unreachable. "
+        "[default: 60s; while following a run: 5m]",
         None,
         parser=_duration,
     )
@@ -273,7 +274,8 @@ class TableOptions(InputArguments, LimitOptions):
     column: list[str] | None = option(
         "--column",
         "INPUT=COLUMN",
-        "Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
+        "Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); "
+        "repeatable.",
         None,
     )
     id_column: str | None = option(
@@ -334,7 +336,7 @@ class InputOptions(InputArguments):
 
 @declared
 class AssertOptions:
-    """What a result must be like. Verbs with these options also write for the CI system that they run in."""
+    """What a result must be like. Verbs with these options also report to the CI system around them."""
 
     asserts: list[str] | None = option(
         "--assert", "EXPR", "Exit with 11 unless this JMESPath is true.", None
@@ -356,9 +358,7 @@ class ReportOptions(AssertOptions):
 class DeliverOptions(DocumentOptions, ReportOptions):
     """What to print of a run, and where to save its outputs."""
 
-    form: Format = option(
-        "--format", "FORMAT", f"Print {', '.join([*Format][:-1])} or {[*Format][-1]}.", Format.TEXT
-    )
+    form: Format = option("--format", "FORMAT", f"Print {FORMATS_LISTED}.", Format.TEXT)
     raw: list[str] | None = option("--raw", "KEY", "Print one output exactly; repeatable.", None)
     output: str | None = OUTPUT
     output_dir: str | None = option(

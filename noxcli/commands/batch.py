@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from noxcli.cli.options import VERSION_ID, RowsOptions, TableOptions, declared, flag, option
+from noxcli.cli.verbs import Codes
 
 Again = StrEnum(
     "Again", "FAILED STOPPED DOUBTFUL RED EDITED"
@@ -23,6 +24,11 @@ class Options(TableOptions, RowsOptions):
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """
+
+    codes = Codes.FAILED | Codes.IN_DOUBT | Codes.RED
+    steps_apart = True
+    # Its directory holds its one journal, and a limit for one run is none for many.
+    without_default = ("timeout", "output_dir")
 
     dry_run: bool = flag("--dry-run", "Check the rows and print their number; start nothing.")
     no_check: bool = flag("--no-check", "Skip local input validation.")

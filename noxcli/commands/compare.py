@@ -1,6 +1,7 @@
 """`noxcli compare`: what changed between two batches, row by row, as a gate for CI."""
 
 from enum import StrEnum
+from typing import ClassVar
 
 from noxcli.cli.options import (
     PASS_EACH,
@@ -34,6 +35,9 @@ class Options(ComparisonOptions, DocumentOptions, ShownOptions):
         # As a gate, judged by an assertion, with a page for reviewers.
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
     """
+
+    codes: ClassVar = {2: "nothing to compare", 8: "rows without an answer", 11: "a row broke"}
+    steps_apart = True
 
     base: str = argument("BASE", "The results before: the directory of a batch.")
     new: str = argument("NEW", "The results after: the directory of another batch.")

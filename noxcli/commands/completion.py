@@ -8,12 +8,13 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import argument, declared
+from noxcli.cli.verbs import Codes, VerbFacts
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
 
 
 @declared
-class Options:
+class Options(VerbFacts):
     """Print the completion script of a shell.
 
     The page Tab completion of the documentation says where each shell looks for it.
@@ -23,6 +24,8 @@ class Options:
         noxcli completion bash > noxcli.bash
         # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
+
+    codes = Codes.PRINTED_ONLY
 
     shell: Literal["bash", "zsh", "fish"] = argument("SHELL", "The shell: bash, zsh or fish.")
 

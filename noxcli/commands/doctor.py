@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
+from noxcli.cli.verbs import Codes
 from noxcli.errors import NoxError, StreamUnsupported, worst
 from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
@@ -57,6 +58,8 @@ class Options(DocumentOptions, CommonOptions):
         noxcli run slow --detach
         noxcli doctor --run @last
     """
+
+    codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
 
     run: str | None = option("--run", "RUN", "Check the event stream of a running run.", None)
 

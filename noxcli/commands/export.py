@@ -3,6 +3,7 @@
 import typer
 
 from noxcli.cli.options import OUTPUT, VERSION_ID, WORKFLOW, LimitOptions, declared, flag
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase, UsageProblem
 
 
@@ -17,6 +18,7 @@ class Options(LimitOptions):
         noxcli export demo --definition | cksum
     """
 
+    codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
     formats = "for the definition as JSON: --definition"
     workflow: str = WORKFLOW
     version_id: str | None = VERSION_ID

@@ -3,6 +3,7 @@
 import typer
 
 from noxcli.cli.options import LAST, RUN_OR_NONE, DeliverOptions, LimitOptions, declared, flag
+from noxcli.cli.verbs import Codes
 from noxcli.errors import NotFinished
 
 
@@ -15,6 +16,9 @@ class Options(DeliverOptions, LimitOptions):
         noxcli fetch-output @last --wait --raw Essay | wc -c
         noxcli fetch-output @last --output-dir out
     """
+
+    codes = Codes.FAILED | {8: "not finished", 9: "output incomplete or not written"}
+    routed_in_hints = True
 
     run: str | None = RUN_OR_NONE
     wait: bool = flag("--wait", "Wait until the run has ended.")

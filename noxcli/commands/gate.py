@@ -1,5 +1,7 @@
 """`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
 
+from typing import ClassVar
+
 from noxcli.cli.options import (
     REQUIRED,
     ComparisonOptions,
@@ -24,6 +26,15 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
         noxcli gate review rows.jsonl --base base --new new --assert ok --dry-run
         noxcli gate review rows.jsonl --base base --new new --assert complete
     """
+
+    codes: ClassVar = {
+        2: "bad usage, or nothing to compare",
+        8: "rows without an answer",
+        11: "a row broke, or NEW is worse",
+    }
+    steps_apart = True
+    # Its directory holds its one journal, and a limit for one run is none for many.
+    without_default = ("timeout", "output_dir")
 
     base: str = option("--base", "VERSION", "The saved version before: its id or name.", REQUIRED)
     new: str | None = option("--new", "VERSION", "The saved version after. [default: --base]", None)

@@ -7,6 +7,7 @@ import typer
 
 from noxcli.cli.help_format import end_with
 from noxcli.cli.options import argument, declared
+from noxcli.cli.verbs import Codes, VerbFacts
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
 TOPICS = "options", "exit-codes", "switches", "agents", "skill"
@@ -53,7 +54,7 @@ What to call, and what to parse:
 
 
 @declared
-class Options:
+class Options(VerbFacts):
     """Print the help of a command, exit codes, switches, or a page for assistants.
 
     Examples:
@@ -62,6 +63,8 @@ class Options:
         noxcli help exit-codes
         noxcli help agents
     """
+
+    codes = Codes.PRINTED_ONLY
 
     topic: str | None = argument(
         "[TOPIC]", "A command, options, exit-codes, switches, agents.", None

@@ -8,6 +8,7 @@ import typer
 
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import DocumentOptions, LimitOptions, argument, declared, flag
+from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
 from noxcli.errors import Phase, UsageProblem
 from noxcli.render.table import with_tabs
@@ -27,6 +28,8 @@ class Options(DocumentOptions, LimitOptions):
         noxcli import demo.nx --mode version --apply --query 'created[0].id'
         noxcli export demo | noxcli import - --mode clone --apply
     """
+
+    codes = {2: "rejected"} | Codes.IN_DOUBT | Codes.TEMPORARY
 
     file: str = argument("FILE", "A bundle of `noxcli export`; - is stdin.")
     mode: Literal["clone", "version", "replace"] = typer.Option(

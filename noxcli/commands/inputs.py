@@ -8,6 +8,7 @@ import typer
 
 from noxcli.cli.ending import print_hint
 from noxcli.cli.options import VERSION_ID, WORKFLOW, DocumentOptions, LimitOptions, declared, flag
+from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, show_table
@@ -34,6 +35,9 @@ class Options(DocumentOptions, LimitOptions):
         # A JSON Schema, whose example is an input object to start from.
         noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
     """
+
+    codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
+    routed_in_hints = True
 
     workflow: str = WORKFLOW
     version_id: str | None = VERSION_ID

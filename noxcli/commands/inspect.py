@@ -1,13 +1,13 @@
-"""`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
+"""`noxcli inspect`: the nodes of a run: what each did, how long, and why it failed."""
 
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from noxcli.cli.options import RUN_OR_LAST, DocumentOptions, LimitOptions, declared, option
+from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
 from noxcli.errors import NotFound
-from noxcli.outputs.values import as_text, require_whole
 from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
 from noxcli.render.text import shorten
 from noxcli.reports.result import Outcome
@@ -15,6 +15,7 @@ from noxcli.reports.result import Outcome
 if TYPE_CHECKING:
     from noxcli.cli.inspect_run import Inside
     from noxcli.cli.session import Session
+    from noxcli.render.terminal import Terminal
 
 NODE_COLUMNS = Layout(
     ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
@@ -41,56 +42,68 @@ class Options(DocumentOptions, LimitOptions):
         noxcli inspect @last --json | jq '.nodes[] | select(.error)'
     """
 
+    codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
+    routed_in_hints = True
+
     run: str = RUN_OR_LAST
     node: str | None = option("--node", "NODE", "Print this node's inputs and outputs.", None)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the nodes of the run. Raises the NoxError that the command ends with."""
-    from noxcli.cli.inspect_run import (
-        inspect_run,  # the help loads none of what reading a run needs
-    )
+    # The help loads none of what reading a run needs.
+    from noxcli.cli.inspect_run import inspect_run
     from noxcli.cli.session import begin
 
     noxus = begin(ctx, options, subject=options.run)
-    printing, terminal = noxus.context.printing, noxus.context.terminal
+    io = None
     with noxus.connect():
         inside = inspect_run(noxus, options.run)
-        io = _read_node(noxus, inside, options.node) if options.node is not None else None
-    run, progress = inside.run, inside.progress
+        if options.node is not None:
+            io = _read_node(noxus, inside, options.node)
+    printing, terminal = noxus.context.printing, noxus.context.terminal
     if not printing.format.is_text:
-        document = {
-            "run": Outcome(run=run, confirmed=True, progress=progress).document_of_run(),
-            "error": progress.why.removeprefix(": ").strip() or None,
-            "inputs": inside.inputs,
-            "nodes": inside.nodes,
-            "io": io,
-            "data": inside.data,
-        }
-        printing.print_named("inspect", document)
+        printing.print_named("inspect", {**_fields(inside), "io": io, "data": inside.data})
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
-        rows = [
-            [
-                node["name"],
-                node["status"],
-                *(plain(node[each]) or UNKNOWN for each in MEASURED),
-                plain(node["error"]),
-            ]
-            for node in inside.nodes
-        ]
-        show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
-        for key, value in (inside.inputs or {}).items():
-            terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
-        terminal.note(
-            f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}"
-        )
+        _show(terminal, inside)
+
+
+def _fields(inside: "Inside") -> dict[str, Any]:
+    """Return the first fields of the document."""
+    outcome = Outcome(run=inside.run, confirmed=True, progress=inside.progress)
+    return {
+        "run": outcome.document_of_run(),
+        "error": inside.progress.why.removeprefix(": ").strip() or None,
+        "inputs": inside.inputs,
+        "nodes": inside.nodes,
+    }
+
+
+def _show(terminal: "Terminal", inside: "Inside") -> None:
+    """Print the table of nodes, and note what else is known."""
+    from noxcli.outputs.values import as_text  # as above
+
+    rows = []
+    for node in inside.nodes:
+        measured = [plain(node[each]) or UNKNOWN for each in MEASURED]
+        rows.append([node["name"], node["status"], *measured, plain(node["error"])])
+    show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
+    for key, value in (inside.inputs or {}).items():
+        terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
+    run, progress = inside.run, inside.progress
+    workflow = progress.title or run.workflow_id
+    terminal.note(f"run {run.id} of workflow {workflow}: {run.word}{progress.why}")
 
 
 def _read_node(noxus: "Session", inside: "Inside", node: str) -> dict[str, Any]:
-    """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
+    """Return one node's inputs and outputs, truncated texts completed.
+
+    Raises UsageProblem for an unknown node.
+    """
     from noxcli.outputs.expand import complete_inline  # loaded only with --node
+    from noxcli.outputs.values import require_whole
     from noxcli.runs.resolve import resolve_node
 
     names = inside.progress.names
@@ -101,10 +114,9 @@ def _read_node(noxus: "Session", inside: "Inside", node: str) -> dict[str, Any]:
         raise NotFound(error.message, "the node may not have run", **error.facts()) from None
     delivered = complete_inline(noxus.api, answer, noxus.retries())
     require_whole(delivered, inside.run)
-    name = names.get(node_id, node_id)
     return {
         "node_id": node_id,
-        "name": name,
+        "name": names.get(node_id, node_id),
         "data": delivered.output,
         "complete": delivered.complete,
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from noxcli.cli.options import OUTPUT, RUN_OR_LAST, LimitOptions, declared
+from noxcli.cli.verbs import Codes
 from noxcli.errors import ExitCode, Phase
 from noxcli.reports.result import EndedRun, Outcome, verdict_of
 from noxcli.timing import seconds_between
@@ -23,6 +24,7 @@ class Options(LimitOptions):
         noxcli report @last -o run.html
     """
 
+    codes = Codes.NOT_FOUND | {9: "page not written"} | Codes.TEMPORARY
     formats = "the page is always HTML"
     run: str = RUN_OR_LAST
     output: str | None = OUTPUT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noxcli.cli.options import RunOptions, argument, declared, option
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import Run, Workflow
 
@@ -30,6 +31,8 @@ class Options(RunOptions):
         # Change one of the inputs, and preview the request.
         noxcli rerun @last 'Analysis Type=long' --dry-run
     """
+
+    codes = Codes.FAILED | Codes.IN_DOUBT | Codes.TIMED_OUT
 
     run: str = argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")
     version_id: str | None = option(

@@ -11,6 +11,7 @@ from noxcli.cli.options import (
     flag,
     option,
 )
+from noxcli.cli.verbs import Codes
 
 
 @declared
@@ -32,6 +33,8 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
         noxcli results s1 s2 --query '[id, result.output]'
     """
 
+    codes = Codes.FAILED | {8: "rows without a result"} | Codes.RED
+    steps_apart = True
     formats = "JSON lines are on stdout without it; for a table: --csv FILE"
     directories: list[str] = argument("DIR...", "The directory of a batch, or of each shard.")
     status: list[str] | None = STATUS

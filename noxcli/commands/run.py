@@ -3,6 +3,7 @@
 import typer
 
 from noxcli.cli.options import WORKFLOW, RunOptions, declared
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase
 
 
@@ -18,6 +19,8 @@ class Options(RunOptions):
         # Save every output as a file, and print one document about the run.
         noxcli run structured --output-dir out --json | jq .run.status
     """
+
+    codes = Codes.FAILED | Codes.IN_DOUBT | Codes.TIMED_OUT
 
     workflow: str = WORKFLOW
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import typer
 
 from noxcli.cli.options import STATUS, LimitOptions, ListOptions, argument, declared, read_statuses
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
@@ -42,6 +43,9 @@ class Options(ListOptions, LimitOptions):
         noxcli runs demo --status failed --json | jq -r '.runs[].id'
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
+
+    codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
+    routed_in_hints = True
 
     workflow: str | None = argument("[WORKFLOW]", "List only runs of this workflow.", None)
     status: list[str] | None = STATUS

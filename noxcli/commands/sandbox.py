@@ -2,17 +2,19 @@
 
 import errno
 from pathlib import Path
+from typing import ClassVar
 
 import typer
 
 from noxcli.cli.options import argument, declared, option
+from noxcli.cli.verbs import VerbFacts
 from noxcli.errors import ConfigProblem, ReaderGone, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
 
 
 @declared
-class Options:
+class Options(VerbFacts):
     """Serve the Noxus API on this machine, or run one command against it.
 
     Examples:
@@ -20,6 +22,12 @@ class Options:
         # Rehearse a run that fails, ten times faster.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
+
+    codes: ClassVar = {
+        0: "ended, or COMMAND did",
+        2: "bad usage, or the port is taken",
+        127: "no such COMMAND",
+    }
 
     command: list[str] | None = argument(
         "[-- COMMAND...]", "Run this command against the sandbox, then stop.", None

@@ -4,6 +4,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import DocumentOptions, Printed, argument, declared
+from noxcli.cli.verbs import Codes
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
@@ -21,6 +22,8 @@ class Options(DocumentOptions, Printed):
         noxcli schema result > result.schema.json
         noxcli schema --json | jq -r '.schemas[].name'
     """
+
+    codes = Codes.PRINTED_ONLY
 
     name: str | None = argument("[SCHEMA]", "Print this schema; without it, list all.", None)
 

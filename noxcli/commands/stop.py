@@ -7,6 +7,7 @@ import typer
 
 from noxcli.cli.ending import complain
 from noxcli.cli.options import RUNS, CommonOptions, DocumentOptions, declared, option, timeout_after
+from noxcli.cli.verbs import Codes
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -29,6 +30,11 @@ class Options(DocumentOptions, CommonOptions):
         # Clean up, whether or not anything was started.
         noxcli stop --state-file run.state
     """
+
+    codes = Codes.NOT_FOUND | Codes.LOST | Codes.TIMED_OUT
+    routed_in_hints = True
+    # How long to follow a run is not how long to wait for a stop.
+    without_default = ("timeout",)
 
     runs: list[str] | None = RUNS
     started_by: str | None = option(

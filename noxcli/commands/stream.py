@@ -11,6 +11,7 @@ from noxcli.cli.options import (
     flag,
     option,
 )
+from noxcli.cli.verbs import Codes
 from noxcli.errors import UsageProblem
 
 
@@ -24,6 +25,9 @@ class Options(DeliverOptions, FollowOptions):
         # Print its events from the start, one JSON line each.
         noxcli stream @last --format ndjson | jq -r .type | sort | uniq -c
     """
+
+    codes = Codes.FAILED | Codes.LOST | Codes.TIMED_OUT
+    routed_in_hints = True
 
     run: str | None = RUN_OR_NONE
     etag: str | None = option("--etag", "CURSOR", "Resume after this event (its redis_id).", None)

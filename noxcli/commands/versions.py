@@ -3,6 +3,7 @@
 import typer
 
 from noxcli.cli.options import WORKFLOW, LimitOptions, ListOptions, declared
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
@@ -23,6 +24,9 @@ class Options(ListOptions, LimitOptions):
         noxcli run demo 'User Input=hello' --version-id first
         noxcli versions demo --json | jq -r '.versions[0].id'
     """
+
+    codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
+    routed_in_hints = True
 
     workflow: str = WORKFLOW
 

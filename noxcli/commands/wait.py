@@ -11,6 +11,7 @@ from noxcli.cli.options import (
     flag,
     source_of,
 )
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
@@ -26,6 +27,9 @@ class Options(DocumentOptions, ReportOptions, FollowOptions):
         # Exit at the first run that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
     """
+
+    codes = Codes.FAILED | Codes.LOST | Codes.TIMED_OUT
+    routed_in_hints = True
 
     runs: list[str] | None = RUNS
     any_one: bool = flag("--any", "Exit when the first run has ended.")

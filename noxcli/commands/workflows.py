@@ -3,6 +3,7 @@
 import typer
 
 from noxcli.cli.options import LimitOptions, ListOptions, declared
+from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, Listing, age
 
@@ -30,6 +31,9 @@ class Options(ListOptions, LimitOptions):
         noxcli workflows
         noxcli workflows --json | jq -r '.workflows[] | [.name, .runs_count] | @tsv'
     """
+
+    codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
+    routed_in_hints = True
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

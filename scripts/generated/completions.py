@@ -12,7 +12,8 @@ from pathlib import Path
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from noxcli.app import VERBS, app
+from noxcli.app import app
+from noxcli.cli.verbs import VERBS
 from noxcli.commands.help import TOPICS
 from noxcli.models import KNOWN_STATUSES, PAUSED_WORD
 from noxcli.schemas import schema_names

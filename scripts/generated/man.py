@@ -10,8 +10,9 @@ import typer
 
 from generated.reference import verbs
 from noxcli import __version__
-from noxcli.app import VERBS, app
+from noxcli.app import app
 from noxcli.cli.options import CommonOptions
+from noxcli.cli.verbs import VERBS
 from noxcli.config.config_files import PROJECT_FILE
 from noxcli.errors import ExitCode
 

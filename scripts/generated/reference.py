@@ -13,7 +13,8 @@ import typer
 from generated.cells import code, escaped, table
 from generated.performance import FIGURES, goals_table, plot
 from generated.schema_fields import documents_page
-from noxcli.app import VERBS, app
+from noxcli.app import app
+from noxcli.cli.verbs import VERBS
 from noxcli.config.config_files import DEFAULTS
 from noxcli.config.settings import LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.app import VERBS
+from noxcli.cli.verbs import VERBS
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.app import VERBS, verb_named
+from noxcli.app import verb_named
 from noxcli.cli.suggestions import ACTING, ACTING_OPTIONS, OPTIONS, option_hint
 from noxcli.cli.suggestions import VERBS as WORDS
+from noxcli.cli.verbs import VERBS
 from noxcli.errors import nearest
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows

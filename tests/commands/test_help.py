@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from noxcli import __version__
-from noxcli.app import VERBS, verb_named
-from noxcli.cli.help_format import CODES, COMMON_LINE, HEADINGS, MAX_USED, OWN
+from noxcli.app import verb_named
+from noxcli.cli.help_format import COMMON_LINE, HEADINGS, MAX_USED, OWN
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
+from noxcli.cli.verbs import VERBS, verb_facts
 from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
@@ -77,12 +78,14 @@ def test_help_is_short(verb: str, pages: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_names_the_exit_codes_that_matter(verb: str, pages: dict[str, str]) -> None:
-    assert len(CODES[verb]) == 3
-    assert {*CODES[verb]} <= {
+    assert len(verb_facts(verb).codes) == 3
+    assert {*verb_facts(verb).codes} <= {
         *map(int, ExitCode),
         *([127] if verb == "sandbox" else []),
     }  # as of the shell
-    assert [int(line.split()[0]) for line in sections(pages[verb])["Exit codes"]] == [*CODES[verb]]
+    assert [int(line.split()[0]) for line in sections(pages[verb])["Exit codes"]] == [
+        *verb_facts(verb).codes
+    ]
 
 
 def test_shared_options_and_headings_match(pages: dict[str, str]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from noxcli.app import VERBS as NAMES
 from noxcli.app import app, verb_named
+from noxcli.cli.verbs import VERBS as NAMES
 from noxcli.models import KNOWN_STATUSES
 from noxcli.schemas import schema_names
 from tests.completions.tab import Typed, start

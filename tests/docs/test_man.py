@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from generated import man
 
-from noxcli.app import VERBS
+from noxcli.cli.verbs import VERBS
 from tests.process import needs
 
 OVERVIEW = man.ROOT / "man" / "noxcli.1"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.app import VERBS, verb_named
+from noxcli.app import verb_named
+from noxcli.cli.verbs import VERBS
 from noxcli.sandbox.builtin import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
