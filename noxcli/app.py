@@ -14,7 +14,7 @@ from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, explain_unexpected, own_error
 from noxcli.cli.help_format import HelpOnStdout, Verb, end_with, write_definitions
-from noxcli.cli.verbs import VERBS, verb_facts, module_of
+from noxcli.cli.verbs import VERBS, module_of, verb_facts
 from noxcli.errors import Interruption, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
