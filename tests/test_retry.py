@@ -9,6 +9,7 @@ import pytest
 
 from noxcli.errors import (
     LostContact,
+    NotFound,
     NoxError,
     TimedOut,
     TimedOutBeforeStart,
@@ -227,3 +228,49 @@ def test_no_retries_end_with_the_first_failure() -> None:
     failures.failed()
     assert failures.is_too_long
     assert failures.for_an_attempt == float("inf")
+
+
+# Refusals.
+
+
+def refusal(status: int = 404) -> NotFound:
+    return NotFound("no such run", http_status=status)
+
+
+def test_refusals_long_apart_do_not_add_up() -> None:
+    clock = FakeClock()
+    failures = FailureTracker(clock, 60)
+    for clock.time in (0.0, 1.0):
+        assert not failures.is_lost(refusal())
+    failures.got_answer()
+    clock.time = 3600.0
+    assert not failures.is_lost(refusal())
+
+
+def test_refusals_of_different_kinds_do_not_add_up() -> None:
+    clock = FakeClock()
+    failures = FailureTracker(clock, 60)
+    for clock.time in (0.0, 1.0):
+        assert not failures.is_lost(refusal(404))
+    clock.time = 12.0
+    assert not failures.is_lost(refusal(403))
+
+
+def test_a_refusal_that_lasts_is_believed_whatever_moved() -> None:
+    call = Flaky(*[refusal()] * 100)
+    with pytest.raises(NotFound):
+        patient(FakeClock())[0].keep_trying(call, known=True, moved=lambda: True)
+    assert call.calls < 20
+
+
+def test_each_attempt_has_time_for_an_answer() -> None:
+    given: list[float] = []
+
+    def call(within: float) -> None:
+        given.append(within)
+        raise Unavailable("busy")
+
+    with pytest.raises(Unavailable):
+        patient(FakeClock(), retry_for=2)[0].keep_trying(call)
+    assert len(given) > 1
+    assert min(given) >= 5

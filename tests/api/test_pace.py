@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from noxcli.api.rate_limit import FAILURES_IN_A_ROW, Kind, KindLimit, RateLimiter
-from noxcli.errors import NoSlotInTime, RequestAborted, Unavailable
+from noxcli.errors import NoSlotInTime, ReadFirst, RequestAborted, Unavailable
 from tests.process import until
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
@@ -193,6 +193,118 @@ def test_a_gateways_page_is_no_answer() -> None:
         time.sleep(0.01)
     assert pace.rate is None
     assert pace.silent_for > 0
+
+
+def lose(pace: RateLimiter, kind: Kind) -> None:
+    with pytest.raises(Unavailable), pace.slot(*REQUESTS[kind]):
+        raise Unavailable("the connection was dropped")
+
+
+TEXT, JSON = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "form", "is_silent", "stops"),
+    [
+        (Kind.READ, 200, JSON, False, False),
+        (Kind.READ, 400, TEXT, False, False),
+        (Kind.READ, 404, JSON, False, False),
+        (Kind.READ, 429, JSON, False, True),
+        (Kind.READ, 429, TEXT, False, True),
+        (Kind.READ, 500, JSON, True, False),
+        (Kind.READ, 502, TEXT, True, False),
+        (Kind.READ, 503, JSON, True, True),
+        (Kind.READ, 503, TEXT, True, True),
+        (Kind.READ, 504, TEXT, True, False),
+        *((Kind.READ, status, TEXT, True, True) for status in (401, 403, 404, 410)),
+        *((Kind.FILE, status, TEXT, False, False) for status in (401, 403, 404, 410)),
+        (Kind.FILE, 503, TEXT, True, True),
+    ],
+)
+def test_an_answer_is_silence_or_a_reason_to_stop_or_both(
+    kind: Kind, status: int, form: dict[str, str], *, is_silent: bool, stops: bool
+) -> None:
+    pace = RateLimiter()
+    ask(pace, kind, status, form)
+    if stops:
+        with pytest.raises(NoSlotInTime):
+            ask(pace, kind, status, form, AT_ONCE)
+    else:
+        ask(pace, kind, status, form, AT_ONCE)
+    pace.hurry()
+    ask(pace, kind, status, form)
+    time.sleep(0.01)
+    assert (pace.silent_for > 0) == is_silent
+
+
+def test_a_lost_answer_is_silence_and_no_reason_to_stop() -> None:
+    pace = RateLimiter()
+    lose(pace, Kind.READ)
+    time.sleep(0.01)
+    assert pace.silent_for == 0.0, "one lost answer is bad luck"
+    lose(pace, Kind.READ)
+    time.sleep(0.01)
+    assert pace.silent_for > 0
+    ask(pace, Kind.READ, 200, limit=AT_ONCE)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, None])
+def test_after_an_unanswered_start_no_start_leaves_unread(status: int | None) -> None:
+    pace = RateLimiter()
+    if status is None:
+        lose(pace, Kind.START)
+    else:
+        ask(pace, Kind.START, status)
+    pace.hurry()
+    with pytest.raises(ReadFirst):
+        ask(pace, Kind.START, 200)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 429])
+def test_after_an_answered_start_the_next_one_leaves(status: int) -> None:
+    pace = RateLimiter()
+    ask(pace, Kind.START, status, JSON)
+    pace.hurry()
+    ask(pace, Kind.START, 200, JSON)
+
+
+def test_an_answered_read_lets_one_start_leave_alone() -> None:
+    pace = RateLimiter()
+    lose(pace, Kind.START)
+    pace.allow_start()
+    with pace.slot(*REQUESTS[Kind.START]), pytest.raises(ReadFirst):
+        ask(pace, Kind.START, 200)
+    with pytest.raises(ReadFirst):
+        ask(pace, Kind.START, 200)
+
+
+def test_a_late_refusal_still_gets_the_pause_it_asks_for() -> None:
+    limit = KindLimit()
+    for at in (9.0, 9.1):
+        limit.sent(at)
+    limit.stop(9.1, 10.0, 0.0, learns=True)
+    limit.stop(9.0, 10.1, 60.0, learns=True)
+    assert limit.wait(15.0) > 50
+
+
+def test_a_pace_never_falls_below_one_request_in_two_seconds() -> None:
+    limit = KindLimit()
+    for at in range(0, 40_000, 200):
+        limit.sent(at)
+        limit.stop(at, at + 0.1, 0.0, learns=True)
+        limit.sent(at + 100.0)
+        limit.served(at + 100.0, at + 100.1)
+    assert limit.rate == 0.5
+
+
+def test_slots_of_a_quiet_minute_are_not_made_up_for() -> None:
+    limit, left = KindLimit(), 0
+    limit.rate = 10.0
+    limit.sent(0.0)
+    while limit.wait(60.0) <= 0:
+        limit.sent(60.0)
+        left += 1
+    assert left <= 2
 
 
 def threads(count: int, work: Callable[[], None]) -> Iterator[None]:

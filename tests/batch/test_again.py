@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Hold
+from noxcli.sandbox.faults import Answer, Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli, write_rows
+from tests.faults.gateway import Forward, Gateway
 from tests.process import ended_by, running, until
+from tests.rawserver import Request, json_answer
 
 ASKED = ("--assert", "output.A == 'right'")
 ROWS = "abcd"
@@ -171,6 +173,39 @@ def test_a_signal_after_the_last_row_chooses_nothing_anew(
     assert (process.returncode, len(sandbox.runs(workflow))) == (143, 1)
     assert (noxcli(*batch, "--again", "red").code, len(sandbox.runs(workflow))) == (11, 1)
     assert (noxcli(*batch, "--again", "red").code, len(sandbox.runs(workflow))) == (11, 2)
+
+
+def test_a_completed_run_without_its_output_is_not_run_again(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    """Its row is not red: --again red fetches the output, as --resume does."""
+    output, gone = {"A": "right" * 5_000}, Answer(404, {"detail": "gone"})
+    workflow = plays(nodes=[input_node("Q")], output=output, faults={"file": [gone]})
+    batch = ("batch", workflow, write_rows("a"), "--assert", "starts_with(output.A, 'right')")
+    assert (noxcli(*batch).code, len(sandbox.runs(workflow))) == (9, 1)
+    again = noxcli(*batch, "--again", "red")
+    assert (again.code, again.codes, len(sandbox.runs(workflow))) == (0, {1: 0}, 1), again.err
+
+
+def test_a_row_that_was_never_sent_may_be_removed(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    """The server refuses its file, so that nothing was started."""
+    workflow = plays(nodes=[input_node("Q", type="file")], output={"A": "x"})
+    rows = [{"$id": name, "Q": name} for name in ("good", "odd")]
+    for row in rows:
+        Path(row["Q"]).write_text(f"an {row['Q']} text")
+
+    def refuse(request: Request, _: Forward) -> bytes | None:
+        return json_answer({}, 400) if b"an odd text" in request.body else None
+
+    with Gateway(sandbox.url, refuse) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        batch = ("batch", workflow, write_rows(*rows), "--column", "Q@", "--max-parallel", "1")
+        assert (noxcli(*batch).code, len(sandbox.runs(workflow))) == (2, 1)
+        write_rows(rows[0])
+        again = noxcli(*batch, "--again", "edited")
+    assert (again.code, len(sandbox.runs(workflow))) == (0, 1), again.err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What makes a batch the same one: with --resume, a difference is named, unless --allow-changed-input accepts it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State, Step
 from tests.conftest import Noxcli, Result, write_rows
+from tests.faults.gateway import NGINX_502, Forward, Gateway
+from tests.rawserver import Request
 
 BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
 
@@ -61,6 +64,18 @@ def test_a_difference_is_named_with_both_values(
     assert "a-very-secret-word" not in Path("rows.jsonl.batch/batch.jsonl").read_text() + result.err
     assert noxcli("batch", workflow, file, *now, "--resume", "--allow-changed-input").code == 0
     assert noxcli("batch", workflow, file, *now, "--resume").code == 0, "as it was last accepted"
+
+
+def test_a_batch_does_not_continue_on_another_server(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    scenario, file = Scenario("on two servers", nodes=[input_node("Q")]), write_rows("a", "b")
+    workflow = sandbox.add(scenario)
+    noxcli("batch", workflow, file, "--limit", "1")
+    with Sandbox([scenario], speed=1000) as other:
+        environ = {"NOXUS_BACKEND_URL": other.url}
+        for options in (["--resume"], ["--resume", "--allow-changed-input"]):
+            result = noxcli("batch", workflow, file, *options, environ=environ)
+            assert (result.code, result.out, other.runs(workflow)) == (2, b"", [])
+            assert f"is for server {sandbox.url}, and this is {other.url}" in result.err
 
 
 def test_long_values_differ_though_their_beginnings_are_equal(
@@ -118,9 +133,10 @@ def test_rows_may_be_appended_and_changed_before_they_start(
         changed.code,
         "row 2 (line 2) differs from the row that was started" in changed.err,
     ) == (2, True)
-    write_rows({"Q": "a"})
-    fewer = noxcli("batch", workflow, file, "--resume")
-    assert (fewer.code, "without some of the 3 that have finished" in fewer.err) == (2, True)
+    for rows in ([{"Q": "a"}, {"Q": "b"}], [{"Q": "a"}]):
+        write_rows(*rows)
+        fewer = noxcli("batch", workflow, file, "--resume")
+        assert (fewer.code, "without some of the 3 that have finished" in fewer.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 3
 
 
@@ -278,6 +294,33 @@ def test_a_doubtful_row_takes_no_run_of_another_version(
     result = noxcli(*batch, "--version-id", "base", "--output-dir", "base", "--resume")
     assert (result.code, [line["result"]["run"]["id"] for line in result.lines]) == (0, [lost])
     assert len(sandbox.runs(workflow)) == 4
+
+
+@pytest.mark.parametrize("unread", ["its own", "the lost one"])
+def test_without_every_record_a_row_stays_in_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, unread: str
+) -> None:
+    """Another run with the same input would be taken for the row's own where that one could not be read."""
+    hidden: set[str] = set()
+
+    def hide(request: Request, _: Forward) -> bytes | None:
+        return NGINX_502 if hidden & {*re.split("[/?]", request.target)} else None
+
+    faults: dict[str, list[Fault]] = {"start": [Hold(0), LostAnswer()]}
+    workflow = plays(nodes=[input_node("Q")], versions=[Version("base", id=BASE)], faults=faults)
+    batch = ("batch", workflow, write_rows("a", "b"), "--max-parallel", "1", "--version-id", "base")
+    with Gateway(sandbox.url, hide) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        assert noxcli(*batch).code == 7
+        own, lost = (run.id for run in sandbox.runs(workflow))
+        noxcli("run", workflow, "Q=b", "--version-id", "base")
+        hidden.add(own if unread == "its own" else lost)
+        result = noxcli(*batch, "--resume")
+    assert (result.code, len(sandbox.runs(workflow))) == (7, 3), result.err
+    other = sandbox.runs(workflow)[2].id
+    assert [run for run in (lost, other) if run in result.err] == (
+        [lost, other] if unread == "its own" else [other]
+    )
 
 
 def test_without_an_own_run_a_row_stays_in_doubt(

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Hold
+from noxcli.sandbox.faults import Answer, Hold
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli, write_rows
+from tests.faults.gateway import Forward, Gateway
 from tests.process import HUNG, ended_by, environment, forked, on_terminal, running, until
+from tests.rawserver import Request
 
 
 @pytest.fixture
@@ -136,6 +138,47 @@ def test_rows_that_noxcli_stopped_are_started_again(
     assert (
         sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4
     )
+
+
+def test_a_run_that_completes_while_it_is_stopped_has_its_output(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    """The server completes it before it handles the request to stop: --resume delivers its output."""
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(3_000)], output={"A": "whole"})
+
+    def wait_until_complete(request: Request, _: Forward) -> bytes | None:
+        if request.target.endswith("/stop"):
+            until(lambda: sandbox.runs(workflow)[0].status == "completed")
+        return None
+
+    batch = ("batch", workflow, write_rows("1"), "--poll-interval", "60s")
+    with Gateway(sandbox.url, wait_until_complete) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        with running(*batch, "--on-interrupt", "stop", env=environment(gateway.url)) as process:
+            wait_for_runs(sandbox, workflow, 1)
+            time.sleep(0.3)  # in the meantime, its answer has arrived, and its record was read
+            ended_by(process, signal.SIGTERM)
+        assert noxcli("results", "rows.jsonl.batch").code == 143
+        resumed = noxcli(*batch, "--resume")
+    assert (resumed.code, resumed.lines[0]["result"]["output"]) == (0, {"A": "whole"})
+    assert len(sandbox.runs(workflow)) == 1
+
+
+def test_a_kill_while_the_server_refuses_starts_leaves_no_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
+    nodes = [input_node("Q")]
+    limit = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
+    workflow = plays(nodes=nodes, faults={"start": [limit]})
+    batch = ("batch", workflow, write_rows("1"))
+    with running(*batch, env=env) as process:
+        wait_for_a_start(sandbox)
+        until(lambda: len(Path("rows.jsonl.batch/batch.jsonl").read_text().splitlines()) >= 3)
+        process.kill()
+        process.communicate(timeout=HUNG)
+    plays(nodes=nodes)
+    resumed = noxcli(*batch, "--resume")
+    assert (resumed.code, resumed.codes, len(sandbox.runs(workflow))) == (0, {1: 0}, 1)
 
 
 def test_a_row_that_somebody_else_stopped_stays_stopped(

@@ -68,6 +68,41 @@ def test_without_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, pla
     assert "too close to the timeout to start more rows" in result.err
 
 
+@pytest.mark.long(3)
+def test_a_batch_that_reaches_its_timeout_says_so(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=FOREVER)
+    result = noxcli("batch", workflow, write_rows("a"), "--timeout", "2s")
+    assert (result.code, result.codes) == (124, {1: 124})
+    assert "the timeout was reached" in result.err
+
+
+@pytest.mark.long(4)
+def test_at_the_timeout_the_last_read_does_not_wait_at_the_pace(noxcli: Noxcli, plays: Any) -> None:
+    limit = Answer(429, {}, headers={"Retry-After": "60"})
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(A_SECOND)], faults={"record": [limit]})
+    result = noxcli("batch", workflow, write_rows("a"), "--timeout", "3s")
+    assert (result.code, result.codes) == (0, {1: 0}), result.err
+
+
+def test_a_workflow_that_is_gone_ends_the_batch(noxcli: Noxcli, plays: Any) -> None:
+    gone = Answer(404, {"detail": "no such workflow"}, repeat=True)
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(0), gone]})
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1")
+    assert (result.code, result.codes) == (5, {1: 0, 2: 5})
+    assert "5 not started" in result.err
+
+
+@pytest.mark.long(6)
+def test_rows_that_wait_at_a_slow_pace_are_all_started(noxcli: Noxcli) -> None:
+    """Each waits longer than --row-timeout, but the server accepts one of them every half second."""
+    switches = Switches(rate_limit=2, rate_limit_counts="starts", rate_limit_window="sliding")
+    with Sandbox([], speed=1000, switches=switches) as server:
+        workflow = server.add(Scenario("slow", nodes=[input_node("Q")]))
+        batch = ("batch", workflow, "rows.jsonl", "--row-timeout", "2s", "--max-parallel", "16")
+        result = noxcli(*batch, environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, sorted(result.codes)) == (0, [1, 2, 3, 4, 5, 6, 7]), result.err
+
+
 REJECTED = {"detail": "Invalid API key"}
 
 

@@ -179,6 +179,15 @@ def test_a_row_that_has_had_its_time_waits_for_no_read(
     assert all("at --row-timeout" in line["result"]["error"]["message"] for line in result.lines)
 
 
+@pytest.mark.long(6)
+def test_a_read_that_is_answered_late_reports_no_row_twice(noxcli: Noxcli, plays: Any) -> None:
+    forever, late = [Sleep(600 * A_SECOND)], Hold(3.5 * A_SECOND)
+    workflow = plays(nodes=[input_node("Q")], script=forever, faults={"record": [late]})
+    batch = ("batch", workflow, write_rows(*"12345"), "--row-timeout", "1s", "--max-parallel", "1")
+    result = noxcli(*batch)
+    assert sorted(line["row"] for line in result.lines) == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.long(4)
 def test_a_start_that_was_sent_gets_its_answer_even_late(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox
@@ -225,6 +234,16 @@ def test_retry_for_ends_a_batch_of_a_silent_server(
     assert took < 3 + 5 + 4, "one attempt may take 5 s"
 
 
+@pytest.mark.long(4)
+def test_retry_for_ends_a_batch_of_an_overloaded_server(noxcli: Noxcli, plays: Any) -> None:
+    """It answers each read with 503, and requests a pause that is longer than the time for retries."""
+    busy = Answer(503, {}, headers={"Retry-After": "300"}, repeat=True)
+    workflow = plays(nodes=[input_node("Q")], faults={"record": [busy]})
+    batch = ("batch", workflow, write_rows(*"123"), "--retry-for", "2s", "--timeout", "20s")
+    result = noxcli(*batch)
+    assert (result.code, set(result.codes.values())) == (6, {6}), result.err
+
+
 @pytest.mark.engine("strace")
 @pytest.mark.parametrize("step", ["write", "fsync"])
 def test_the_last_result_that_the_disk_does_not_take_is_an_error(
@@ -244,6 +263,23 @@ def test_the_last_result_that_the_disk_does_not_take_is_an_error(
     again = noxcli(*argv, "--resume")
     assert (again.code, again.codes) == (0, {3: 0})
     assert asked(sandbox, workflow) == Counter("123")
+
+
+@pytest.mark.engine("strace")
+@pytest.mark.parametrize("write", [2, 3], ids=["the first row started", "the second row sent"])
+def test_a_start_that_the_disk_does_not_record_is_the_last_one(
+    sandbox: Sandbox, workflow: str, write: int
+) -> None:
+    """The thread that starts the rows writes two lines for each: `sent` and `started`."""
+    journal = Path("rows.jsonl.batch/batch.jsonl").absolute()
+    fails = ["-e", "trace=write", "-e", f"inject=write:error=ENOSPC:when={write}"]
+    traced = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(journal), *fails, *NOXCLI]
+    argv = ("batch", workflow, write_rows(*"123"), "--max-parallel", "1")
+    first = call(*argv, env=environment(sandbox.url), program=traced, limit=HUNG)
+    told = first.stderr.decode()
+    assert (first.returncode, "can't write the journal" in told) == (9, True), told
+    assert "in doubt" not in told
+    assert asked(sandbox, workflow) == Counter("1")
 
 
 def test_a_bug_leaves_no_run_unnamed(

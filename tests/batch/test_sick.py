@@ -5,13 +5,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
 from tests.faults.gateway import NGINX_502, START, Forward, Gateway, Meddle, line_of
-from tests.rawserver import Request
+from tests.rawserver import Request, json_answer
 
 DEFINITION = re.compile(r"GET /v1/workflows/[^/?]+$")
 FAST = ("--poll-interval", "50ms", "--retry-for", "2s")
@@ -97,6 +98,21 @@ def test_no_start_is_sent_while_one_is_tested(through: Any) -> None:
         "stopped starting rows: 5 of the last 5 starts are in doubt (--max-failures 0 starts them"
         in result.err
     )
+
+
+def test_after_a_foreign_answer_each_start_follows_a_read(through: Any) -> None:
+    """The server answers each start as if it had begun a run of another workflow."""
+    other = {"id": str(uuid4()), "workflow_id": str(uuid4()), "status": "queued"}
+
+    def mix_up(request: Request, _: Forward) -> bytes | None:
+        return json_answer(other) if START.match(line_of(request)) else None
+
+    result, requests = through(mix_up, 20, "--max-parallel", "1")
+    begun = [line for line in requests if START.match(line) or DEFINITION.match(line)]
+    kinds = ["start" if START.match(line) else "read" for line in begun]
+    first = kinds.index("start")
+    assert kinds[first : first + 6] == ["start", *["read"] * 3, "start", "read"]
+    assert (result.code, kinds.count("start")) == (7, 5)
 
 
 def test_without_an_answered_read_no_more_rows_start(
