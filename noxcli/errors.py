@@ -2,8 +2,8 @@
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import IntEnum, StrEnum
-from typing import Any
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -109,15 +109,71 @@ class Phase(StrEnum):
 
 # The errors of a system without resources for one more process or open file.
 NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
-# Statuses by which a server or gateway asks its clients to slow down.
-SLOW_DOWN = 429
-OVERLOADED = frozenset({SLOW_DOWN, 503})
-BAD_GATEWAY = frozenset({502, 504})  # it reaches no server
-# Answers that say that something does not exist, or not for this key.
-REFUSALS = frozenset({401, 403, 404, 410})
-TOO_LARGE = frozenset({413, 414, 431})
-# Answers that say that a request had no effect. A 408 may be from a gateway that stopped waiting for the server.
-NO_EFFECT = frozenset({307, 308, *range(400, 500)}) - {408}
+
+
+class StatusFacts(NamedTuple):
+    """What an HTTP status says about its request, and about those after it."""
+
+    is_repeated: bool = False  # the same request may work later
+    had_no_effect: bool = False
+    is_overloaded: bool = False  # the server, or a gateway before it, takes no more for now
+    is_unavailable: bool = False  # every other request would fare the same
+    refuses_access: bool = False  # it does not exist, or not for this key
+    is_too_large: bool = False
+
+    @property
+    def is_sent_again(self) -> bool:
+        """True if a request with an effect is sent again: it was only too early."""
+        return self.is_repeated and self.had_no_effect
+
+    @property
+    def slows_the_pace(self) -> bool:
+        """True if requests must pause: what is sent again without a pause would be a flood."""
+        return self.is_overloaded or self.is_sent_again
+
+
+REFUSED_ACCESS = StatusFacts(had_no_effect=True, refuses_access=True)
+REFUSED_SIZE = StatusFacts(had_no_effect=True, is_too_large=True)
+NOTHING_DONE = StatusFacts(had_no_effect=True)
+# What is known of a status; others have the facts of their hundred.
+STATUSES = {
+    307: NOTHING_DONE,
+    308: NOTHING_DONE,
+    401: REFUSED_ACCESS,
+    403: REFUSED_ACCESS,
+    404: REFUSED_ACCESS,
+    # It may be from a gateway that stopped waiting for the server.
+    408: StatusFacts(is_repeated=True),
+    410: REFUSED_ACCESS,
+    413: REFUSED_SIZE,
+    414: REFUSED_SIZE,
+    429: StatusFacts(is_repeated=True, had_no_effect=True, is_overloaded=True, is_unavailable=True),
+    431: REFUSED_SIZE,
+    502: StatusFacts(is_repeated=True, is_unavailable=True),
+    503: StatusFacts(is_repeated=True, is_overloaded=True, is_unavailable=True),
+    504: StatusFacts(is_repeated=True, is_unavailable=True),
+}
+BY_HUNDRED = {4: NOTHING_DONE, 5: StatusFacts(is_repeated=True)}
+
+
+def facts_about(status: int | None) -> StatusFacts:
+    """Return what a status says; nothing where there was no answer."""
+    if status is None:
+        return StatusFacts()
+    if status in STATUSES:
+        return STATUSES[status]
+    hundred = min(status // 100, 5)  # there are servers that invent higher ones
+    return BY_HUNDRED.get(hundred, StatusFacts())
+
+
+class Refusal(Enum):
+    """How far a refusal can be believed; `error_mapping` knows where it came from."""
+
+    OWN = "own"  # noxcli itself refused: the server was not asked
+    OF_THE_API = "of the API"  # believed at once, unless this command has read the thing before
+    DOUBTFUL = "doubtful"  # from something before the API, or about what it has just shown
+
+
 # The sets of codes, each for one question: what ran to its end, so that --resume skips it;
 HAD_RUN = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 # what ended in an answer to judge, or in none that another call would find;
@@ -166,9 +222,6 @@ class NoxError(Exception):
     exit_code: ExitCode
     phase: Phase | None = None
     reported = False  # already written to stderr
-    in_json = (
-        True  # false for an answer in another form, which may be from something before the API
-    )
 
     def __init_subclass__(cls, *, code: ExitCode | None = None, phase: Phase | None = None) -> None:
         """Give this kind of failure its code, and the phase if it is always the same."""
@@ -235,14 +288,29 @@ class ConfigProblem(NoxError, code=ExitCode.USAGE, phase=Phase.CONFIG):
     """A setting is wrong."""
 
 
-class RequestRejected(NoxError, code=ExitCode.USAGE):
+class Refused(NoxError):
+    """A refusal: an answer of the server, or with no status, our own."""
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        refusal: Refusal | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, hint, **facts)
+        if refusal is None:
+            refusal = Refusal.OWN if self.http_status is None else Refusal.OF_THE_API
+        self.refusal = refusal
+
+
+class RequestRejected(Refused, code=ExitCode.USAGE):
     """The server rejected the request (400, 409, 422 and similar)."""
 
 
-class NotAccessible(NoxError):
-    """The requested thing does not exist, or not for this key: an answer of the server, or with no status, our own."""
-
-    was_read = False  # it is about something that has been read in part
+class NotAccessible(Refused):
+    """The requested thing does not exist, or not for this key."""
 
 
 class Unauthorized(NotAccessible, code=ExitCode.AUTH, phase=Phase.AUTH):
@@ -256,7 +324,8 @@ class NotFound(NotAccessible, code=ExitCode.NOT_FOUND):
 class Unavailable(NoxError, code=ExitCode.TEMPORARY):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only if no byte of the request can have been sent; `retry_after` is in seconds.
+    `sent` is false only if no byte of the request can have been sent; `retry_after` is in seconds. It `lasts` if it
+    will not pass, as a wrong setting when nothing has answered yet.
     """
 
     def __init__(
@@ -266,17 +335,18 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
         *,
         sent: bool = True,
         retry_after: float | None = None,
+        lasts: bool = False,
         **facts: Any,
     ) -> None:
         super().__init__(message, hint, **facts)
         self.sent = sent
         self.retry_after = retry_after
-        self.lasts = False  # it will not pass, as one of the settings when nothing has answered yet
+        self.lasts = lasts
 
     @property
     def concerns_all(self) -> bool:
         """True if every other request would fare the same at the moment. Says nothing about the effect of a POST."""
-        return not self.sent or self.http_status in OVERLOADED | BAD_GATEWAY
+        return not self.sent or facts_about(self.http_status).is_unavailable
 
 
 class RequestAborted(NoxError, code=ExitCode.TEMPORARY):

@@ -1,11 +1,12 @@
 """The vocabulary: runs, workflows, events and the updates of a follower. Knows no HTTP and no terminal."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from noxcli.errors import RequestAborted
 from noxcli.value_class import value_class
 
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
@@ -108,14 +109,23 @@ class Version:
 class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
-    may_be_sent = (
-        False  # a byte of the request may have been sent, and no answer says that it had no effect
-    )
-    aborted = False
+    def __init__(self, before_sending: Callable[[], None] = lambda: None) -> None:
+        """`before_sending` is called before the first byte; an error that it raises prevents the sending."""
+        # A byte of the request may have been sent, and no answer says that it had no effect.
+        self.may_be_sent = False
+        self.aborted = False
+        self._before_sending = before_sending
 
     def mark_sending(self) -> None:
-        """Note that sending begins now; an error raised here prevents it."""
+        """Note that sending begins now. Raises RequestAborted, and what `before_sending` raises: then it must not."""
+        if self.aborted:
+            raise RequestAborted("the request was aborted")
         self.may_be_sent = True
+        try:
+            self._before_sending()
+        except BaseException:
+            self.may_be_sent = False
+            raise
 
     def abort(self) -> bool:
         """Withdraw the request; return False if it may have been sent."""

@@ -7,6 +7,7 @@ from noxcli.errors import (
     NotAccessible,
     NotFinished,
     NoxError,
+    Refusal,
     RequestRejected,
     TimedOut,
     Unavailable,
@@ -16,8 +17,13 @@ from noxcli.value_class import value_class
 
 ONE_ATTEMPT = 30.0  # seconds
 MIN_ATTEMPT = 5.0  # seconds for an answer, however short --retry-for is
-FIRST_DELAY, MAX_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
-BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
+# Seconds: the first and the last ceiling of a back-off.
+FIRST_DELAY = 0.5
+MAX_DELAY = 15.0
+# Seconds and answers of nothing but one refusal.
+BELIEVED_AFTER = 10.0
+MIN_ASKS = 3
+MAX_DOUBLINGS = 30  # of a ceiling, long after it is the last one
 ASK_AGAIN = 1.0  # seconds between two of these reads
 ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
@@ -37,7 +43,9 @@ class FailureTracker:
         """`known`: this command has started or read it, or another one started it moments ago."""
         self.longest = longest
         self.in_a_row = 0
-        self._clock, self._least, self._known = clock, least, known
+        self._clock = clock
+        self._least = least
+        self._known = known
         self._since = 0.0
         self._refusals: FailureTracker | None = None
         self._status: int | None = None  # of these refusals
@@ -49,22 +57,31 @@ class FailureTracker:
 
     def got_answer(self) -> None:
         """It was read."""
-        self._known, self._status = True, None
+        self._known = True
+        self._status = None
         self.answered()
 
     def failed(self) -> None:
         """There was no answer."""
-        self._since = self._since if self.in_a_row else self._clock.awake()
+        if self.in_a_row == 0:
+            self._since = self._clock.awake()
         self.in_a_row += 1
 
     def is_lost(self, error: NoxError) -> bool:
         """Count a request that failed, and return whether there is no reason to retry."""
+        if isinstance(error, NotAccessible):
+            return self._is_believed(error)
         if isinstance(error, Unavailable) and error.lasts:
             return True
-        if not isinstance(error, NotAccessible):
-            self.failed()
-            return self.is_too_long or not isinstance(error, Unavailable | RequestRejected)
-        if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
+        self.failed()
+        may_pass = isinstance(error, Unavailable | RequestRejected)
+        return self.is_too_long or not may_pass
+
+    def _is_believed(self, error: NotAccessible) -> bool:
+        """Count a refusal, and return whether it is believed."""
+        if error.refusal is Refusal.OWN:
+            return True
+        if error.refusal is Refusal.OF_THE_API and not self._known:
             return True
         if self._refusals is None or error.http_status != self._status:
             self._status = error.http_status
@@ -75,7 +92,9 @@ class FailureTracker:
     @property
     def seconds(self) -> float:
         """How long they have lasted."""
-        return self._clock.awake() - self._since if self.in_a_row else 0.0
+        if self.in_a_row == 0:
+            return 0.0
+        return self._clock.awake() - self._since
 
     @property
     def remaining(self) -> float:
@@ -84,18 +103,22 @@ class FailureTracker:
 
     def remaining_for(self, error: NoxError) -> float:
         """Return how much longer such an error may last."""
-        counted = self._refusals if isinstance(error, NotAccessible) else None
-        return (counted or self).remaining
+        if isinstance(error, NotAccessible) and self._refusals is not None:
+            return self._refusals.remaining
+        return self.remaining
 
     @property
     def is_too_long(self) -> bool:
         """True if there is no more reason to wait for an answer."""
-        return self.remaining <= 0 and self.in_a_row >= (self._least if self.longest else 1)
+        least = self._least if self.longest else 1
+        return self.remaining <= 0 and self.in_a_row >= least
 
     @property
     def for_an_attempt(self) -> float:
         """How long one attempt may take: an answer that trickles in must not outlast this either."""
-        return max(self.remaining, MIN_ATTEMPT) if self.longest else float("inf")
+        if self.longest == 0:
+            return float("inf")
+        return max(self.remaining, MIN_ATTEMPT)
 
     def delay(self, at_least: float | None = None) -> float:
         """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
@@ -104,8 +127,10 @@ class FailureTracker:
         """
         import random  # needed only after a failure
 
-        ceiling = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.in_a_row - 1, 30))
-        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
+        doublings = min(self.in_a_row - 1, MAX_DOUBLINGS)
+        ceiling = min(MAX_DELAY, FIRST_DELAY * 2.0**doublings)
+        drawn = random.uniform(0, ceiling)  # noqa: S311 - it spreads retries, and keeps no secret
+        return max(drawn, at_least or 0.0)
 
 
 @value_class(frozen=True, slots=True)
@@ -125,11 +150,9 @@ class RetryPolicy:
 
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return (
-            Deadline(self.deadline.clock, ONE_ATTEMPT)
-            if self.deadline.seconds == 0
-            else self.deadline
-        )
+        if self.deadline.seconds == 0:
+            return Deadline(self.deadline.clock, ONE_ATTEMPT)
+        return self.deadline
 
     def too_late(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
@@ -157,37 +180,40 @@ class RetryPolicy:
         while True:
             try:
                 return call(self.limit().remaining(failures.for_an_attempt))
-            except (Unavailable, NotAccessible) as error:
-                is_refused = isinstance(error, NotAccessible)
-                if self.once or (is_refused and (believing or failures.is_lost(error))):
+            except NotAccessible as error:
+                if self.once or believing or failures.is_lost(error):
                     raise
+                self.pause(error, failures)
+            except Unavailable as error:
                 remaining = min(failures.remaining, self.deadline.remaining())
-                if isinstance(error, Unavailable) and not worth(error, remaining):
+                if self.once or not worth(error, remaining):
                     raise
-                if not is_refused and moved():
+                if moved():
                     failures.got_answer()
                 self.pause(error, failures)
 
     def pause(self, error: NoxError, failures: FailureTracker) -> None:
         """Wait for the next attempt after a failure, and say why. Raises as `keep_trying` if there is to be none."""
-        delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
-        reason = "; ".join(filter(None, (error.message, error.hint)))
-        if reason not in failures.said:
-            failures.said.add(reason)
-            self.say(
-                f"{reason}; retrying for up to {max(failures.remaining_for(error), delay):.0f}s"
-            )
+        delay = ASK_AGAIN
+        if isinstance(error, Unavailable):
+            delay = self._delay_after(error, failures)
+        self._say_once(error, failures, delay)
         if delay < self.deadline.remaining():
             self.deadline.clock.sleep(delay)
             return
-        if (
-            isinstance(error, NotAccessible)
-            and self.deadline.seconds == 0
-            and self.out_of_time is TimedOut
-        ):
+        checks_once = self.deadline.seconds == 0 and self.out_of_time is TimedOut
+        if checks_once and isinstance(error, NotAccessible):
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
         self.deadline.clock.sleep(self.deadline.remaining())
         raise self.too_late(error.message) from error
+
+    def _say_once(self, error: NoxError, failures: FailureTracker, delay: float) -> None:
+        reason = f"{error.message}; {error.hint}" if error.hint else error.message
+        if reason in failures.said:
+            return
+        failures.said.add(reason)
+        longest = max(failures.remaining_for(error), delay)
+        self.say(f"{reason}; retrying for up to {longest:.0f}s")
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
@@ -199,11 +225,11 @@ class RetryPolicy:
         asked = error.retry_after or 0.0
         if asked > self.deadline.remaining():
             raise self.too_late(error.line()) from error
-        if asked > failures.remaining and not is_lost and self.gave_up is not None:
-            return asked  # it waits for a run
-        if asked <= failures.remaining and not is_lost:
+        if not is_lost and asked <= failures.remaining:
             # The last attempt is at the end of the time for retries.
             return min(failures.delay(asked), failures.remaining)
-        if self.gave_up is not None:
-            raise self.gave_up(error.message, error.hint, **error.facts()) from error
-        raise error
+        if self.gave_up is None:
+            raise error
+        if not is_lost:
+            return asked  # it waits for a run
+        raise self.gave_up(error.message, error.hint, **error.facts()) from error

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A package may import those above it in this list, but none on its own line.
 ORDER = [
     {"signals", "value_class"},
-    {"errors", "models", "codec", "schemas"},
+    {"errors"},
+    {"models", "codec", "schemas"},
     {"waiting"},
     {"expressions", "masking", "timing", "safe_dir", "urls"},
     {"files"},

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
 
 import requests
@@ -21,17 +21,17 @@ from noxcli.api.parsing import id_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
 from noxcli.errors import (
-    NO_EFFECT,
-    TOO_LARGE,
     CursorRefused,
     NotAccessible,
     NotFound,
     NoxError,
     OutputNotDelivered,
+    Refusal,
     RequestRejected,
     StreamUnsupported,
     Unavailable,
     Unreadable,
+    facts_about,
 )
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
@@ -102,10 +102,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
         such as 303 or 101.
         """
-        path, request = (
-            f"/v1/workflows/{_part(workflow_id)}/runs",
-            self.run_request(input, version_id, callback_url),
-        )
+        path = f"/v1/workflows/{_part(workflow_id)}/runs"
+        request = self.run_request(input, version_id, callback_url)
         with self._posting_once(path, request, attempt or Attempt()) as call:
             answer = run_apart(*call)
         # An id alone is a start; the docs' first status of a run is the one to assume.
@@ -125,7 +123,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
 
         Raises Unavailable for any answer that may mean it had that, and else notes that it had none.
         """
-        limit, body = AnswerLimit.of_json(self._until), Body(to_json(content).encode())
+        limit = AnswerLimit.of_json(self._until)
+        body = Body(to_json(content).encode())
         body.attempt = attempt
         headers = {"Content-Type": "application/json"}
         post = partial(
@@ -134,12 +133,15 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         try:
             yield post, limit.remaining, attempt.abort
         except NoxError as error:
-            attempt.may_be_sent = attempt.may_be_sent and error.http_status not in NO_EFFECT
+            facts = facts_about(error.http_status)
+            if facts.had_no_effect:
+                attempt.may_be_sent = False
             if not isinstance(error, RequestRejected):
                 raise
-            if error.http_status not in NO_EFFECT:
+            if not facts.had_no_effect:
                 raise Unavailable(error.message, error.hint, **error.facts()) from error
-            if error.http_status not in TOO_LARGE and self.http.saw_json and not error.in_json:
+            is_of_the_api = error.refusal is not Refusal.DOUBTFUL or facts.is_too_large
+            if self.http.saw_json and not is_of_the_api:
                 raise not_the_api(error) from error
             raise
 
@@ -311,17 +313,16 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         }
         # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as bytes.
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
-        path, limit = (
-            f"/v1/runs/{_part(run_id)}/events",
-            AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE),
-        )
+        path = f"/v1/runs/{_part(run_id)}/events"
+        limit = AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE)
         try:
             response = self.http.send("GET", path, params=params, headers=headers, limit=limit)
         except (NotFound, RequestRejected, Unavailable) as error:
-            by_a_gateway = isinstance(error, Unavailable) and error.http_status == 404
-            if cursor is not None and error.http_status in CURSOR_REFUSALS and not by_a_gateway:
+            status = error.http_status
+            by_a_gateway = isinstance(error, Unavailable) and status == 404
+            if cursor is not None and status in CURSOR_REFUSALS and not by_a_gateway:
                 raise CursorRefused(error.message, **error.facts()) from error
-            if error.http_status in NO_STREAM:
+            if status in NO_STREAM:
                 raise StreamUnsupported(error.message, **error.facts()) from error
             raise
         kind = answer_type(response)
@@ -353,42 +354,89 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         RequestRejected if it has no end.
         """
         seen: set[str] = set()
-        has_next = False  # by the last page with items
-        for page in range(1, most + 1):
+        continues = False  # by the last page with items
+        for number in range(1, most + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             try:
-                envelope = self._read_json("GET", path, params={**params, "page": page})
+                answer = self._read_json("GET", path, params={**params, "page": number})
             except NotAccessible as error:
-                error.was_read = page > 1
-                raise
-            items = envelope.get("items") if isinstance(envelope, dict) else envelope
-            items = items if isinstance(items, list) else []
-            fresh = [item for item in items if id_of(item) not in seen]
-            seen.update(filter(None, map(id_of, fresh)))
-            yield from fresh
-            if not isinstance(envelope, dict):
+                if number == 1:
+                    raise
+                # The list was there a moment ago.
+                facts = error.facts()
+                raise type(error)(
+                    error.message, error.hint, refusal=Refusal.DOUBTFUL, **facts
+                ) from error
+            if not isinstance(answer, dict):
+                yield from _fresh_items(answer, seen)
                 return
-            pages, total = envelope.get("pages"), envelope.get("total")
-            is_last = (
-                page >= pages
-                if isinstance(pages, int)
-                else isinstance(total, int) and len(seen) >= total
-            )
-            if items:  # as lists do that are read by cursors
-                has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
-            if is_last or not fresh:
-                is_open = not is_last and (items or has_next or isinstance(pages, int))
-                if is_open or (isinstance(total, int) and total > len(seen)):
-                    more = (
+            page = Page.of(answer, number)
+            fresh = _fresh_items(page.items, seen)
+            yield from fresh
+            if page.items:  # the last one of a list that is read by cursors has none
+                continues = page.names_next
+            if page.is_last(len(seen)) or not fresh:
+                if page.may_be_followed(len(seen), continues=continues):
+                    what = (
                         f"the server's list may be longer than the {len(seen)} items that it shows"
                     )
                     if whole:
-                        raise Unavailable(more)
-                    self.http.warn(more)
+                        raise Unavailable(what)
+                    self.http.warn(what)
                 return
         raise RequestRejected(
             f"the list has more than {most:,} pages", "name the run or workflow by its id"
         )
+
+
+class Page(NamedTuple):
+    """One page of a list, and what it says about the whole."""
+
+    number: int
+    items: list[Any]
+    pages: int | None
+    total: int | None
+    names_next: bool
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any], number: int) -> Self:
+        """Return the page in an answer, which may lack everything."""
+        items = answer.get("items")
+        pages = answer.get("pages")
+        total = answer.get("total")
+        return cls(
+            number,
+            items if isinstance(items, list) else [],
+            pages if isinstance(pages, int) else None,
+            total if isinstance(total, int) else None,
+            any(value for key, value in answer.items() if NAMES_NEXT.search(key)),
+        )
+
+    def is_last(self, seen: int) -> bool:
+        """True if the page says that no other follows; `seen` is the number of items so far."""
+        if self.pages is not None:
+            return self.number >= self.pages
+        return self.total is not None and seen >= self.total
+
+    def may_be_followed(self, seen: int, *, continues: bool) -> bool:
+        """True if the list may go on after its last page; `continues` if a page with items said so."""
+        if self.total is not None and self.total > seen:
+            return True
+        if self.is_last(seen):
+            return False
+        return bool(self.items) or continues or self.pages is not None
+
+
+def _fresh_items(items: Any, seen: set[str]) -> list[Any]:
+    """Return the items that were not seen before, and note their ids as seen."""
+    if not isinstance(items, list):
+        return []
+    fresh = [item for item in items if id_of(item) not in seen]
+    for item in fresh:
+        known = id_of(item)
+        if known is not None:
+            seen.add(known)
+    return fresh
 
 
 def _this_run(run: Run, run_id: str) -> Run:

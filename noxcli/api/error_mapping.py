@@ -4,12 +4,12 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -20,14 +20,15 @@ from noxcli.api.transport import bundle_variable, proxy_for, proxy_variable
 from noxcli.codec import decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
-    REFUSALS,
     ConnectionRejected,
     NotFound,
     NoxError,
     ProxyUnreachable,
+    Refusal,
     RequestRejected,
     Unauthorized,
     Unavailable,
+    facts_about,
 )
 from noxcli.masking import Mask
 from noxcli.timing import show_seconds
@@ -57,9 +58,12 @@ LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPExcept
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 # What int() says of nothing: the connection ended where a chunk's size should be.
 NO_CHUNK_SIZE = "invalid literal for int() with base 16: b''"
-ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
+ERROR_BODY_LIMIT = 64 * 1024
+ERROR_BODY_SECONDS = 10.0
 MAX_DETAIL = 300
-NO_SUCH_HOST, PASSWORD = "the host name is unknown", "put user and password into"
+MAX_CHAIN = 20  # exceptions, each the reason of the one before
+NO_SUCH_HOST = "the host name is unknown"
+PUT_CREDENTIALS = "put user and password into"
 UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 NOT_THE_API = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
@@ -77,8 +81,10 @@ ADDRESSES = (
 
 def facts_of(response: requests.Response) -> dict[str, Any]:
     """Return the details of an answer for an error about it: its status, and the request's id in the server's logs."""
-    request_id = next(filter(None, map(response.headers.get, REQUEST_ID_HEADERS)), None)
-    return {"http_status": response.status_code, "request_id": request_id}
+    request_id = None
+    for name in REQUEST_ID_HEADERS:
+        request_id = request_id or response.headers.get(name)
+    return {"http_status": response.status_code, "request_id": request_id or None}
 
 
 def answer_type(response: requests.Response) -> str:
@@ -98,34 +104,45 @@ def is_page(response: requests.Response) -> bool:
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(
-    response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, saw_json: bool
-) -> NoxError:
-    """Return the error for an unsuccessful answer; read its body within the limits, and close it.
+class ErrorBody(NamedTuple):
+    """The body of an unsuccessful answer: the reason in it, and whether it is JSON, as the API's own answers are."""
 
-    An answer to a request that was sent without our key says nothing about it. `mask` hides secrets in what the answer
-    quotes. `saw_json`: the API has answered in JSON, so that a refusal in another form is one of something before it,
-    which may pass.
-    """
-    body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
+    reason: str
+    is_json: bool
+
+
+def read_error(response: requests.Response, mask: Mask) -> ErrorBody:
+    """Read the body of an unsuccessful answer within the limits, and close it; `mask` hides secrets in what it quotes."""
+    body = b""
+    limit = AnswerLimit(ERROR_BODY_SECONDS)
     with suppress(*BROKEN), response:
         for piece in pieces_of(response):
             body += piece
             limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
-    error = _failure(
-        response, describe(body, mask), settings if ours else None, at_first=not saw_json
-    )
-    error.in_json = False
-    with suppress(ValueError):
+    try:
         decode_json(body)
-        error.in_json = is_of_json(response)
-    if saw_json and not error.in_json and response.status_code in REFUSALS:
-        return not_the_api(error)
-    if is_page(response) and response.status_code >= 500:
-        error.hint = error.hint or NOT_THE_API
-    return error
+    except ValueError:
+        return ErrorBody(describe(body, mask), is_json=False)
+    return ErrorBody(describe(body, mask), is_of_json(response))
+
+
+def failure_of(
+    response: requests.Response, body: ErrorBody, settings: Settings, *, ours: bool, saw_json: bool
+) -> NoxError:
+    """Return the error for an unsuccessful answer.
+
+    An answer to a request that was sent without `ours`, the key, says nothing about it. `saw_json`: the API has
+    answered in JSON, so that a refusal in another form is one of something before it, which may pass.
+    """
+    status = response.status_code
+    facts = facts_about(status)
+    if facts.refuses_access and saw_json and not body.is_json:
+        return not_the_api(_refusal_of(response, body, settings if ours else None))
+    if facts.is_repeated:
+        return _trouble_of(response, body)
+    return _refusal_of(response, body, settings if ours else None, at_first=not saw_json)
 
 
 def not_the_api(error: NoxError) -> Unavailable:
@@ -133,114 +150,158 @@ def not_the_api(error: NoxError) -> Unavailable:
     return Unavailable(error.message, NOT_THE_API, **error.facts())
 
 
-def _failure(
-    response: requests.Response, reason: str, settings: Settings | None, *, at_first: bool
+def _what_was_answered(response: requests.Response, body: ErrorBody) -> str:
+    what = f"{urlsplit(response.url).netloc} answered {response.status_code}"
+    return f"{what}: {body.reason}" if body.reason else what
+
+
+def _trouble_of(response: requests.Response, body: ErrorBody) -> Unavailable:
+    """Return the error for an answer after which the same request may work later."""
+    seconds = retry_after_of(response.headers)
+    hint = None
+    if seconds:
+        hint = f"the server asks to wait {show_seconds(seconds)}"
+    elif is_page(response) and response.status_code >= 500:
+        hint = NOT_THE_API
+    what = _what_was_answered(response, body)
+    return Unavailable(what, hint, retry_after=seconds, **facts_of(response))
+
+
+def _refusal_of(
+    response: requests.Response,
+    body: ErrorBody,
+    settings: Settings | None,
+    *,
+    at_first: bool = False,
 ) -> NoxError:
-    status, facts, key_from = (
-        response.status_code,
-        facts_of(response),
-        settings and settings.key_from,
-    )
-    host = urlsplit(response.url).netloc
-    what = f"{host} answered {status}" + (f": {reason}" if reason else "")
-    if status == 407 and (proxy := proxy_for(to_url(response.url))) is not None:
-        where = proxy_variable(urlsplit(response.url).scheme)
-        return RequestRejected(
-            f"the proxy {shown_url(proxy)} answered 407", f"{PASSWORD} {where}", **facts
-        )
+    """Return the error for a refusal; `settings` is None if the request had no key."""
+    status = response.status_code
+    what = _what_was_answered(response, body)
+    facts = {
+        **facts_of(response),
+        "refusal": Refusal.OF_THE_API if body.is_json else Refusal.DOUBTFUL,
+    }
+    key_from = settings.key_from if settings is not None else None
+    if status == 407:
+        proxy = proxy_for(to_url(response.url))
+        if proxy is not None:
+            variable = proxy_variable(urlsplit(response.url).scheme)
+            what = f"the proxy {shown_url(proxy)} answered 407"
+            return RequestRejected(what, f"{PUT_CREDENTIALS} {variable}", **facts)
     if status == 401 and key_from is not None:
-        others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
-        elsewhere = (
-            f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
-            if at_first
-            else ""
-        )
-        return Unauthorized(what, f"is the key from {key_from} for this host?{elsewhere}", **facts)
+        hint = f"is the key from {key_from} for this host?"
+        if at_first:
+            host = urlsplit(response.url).netloc
+            others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
+            hint += f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
+        return Unauthorized(what, hint, **facts)
     if status == 403 and key_from is not None:
         hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
         if is_page(response):
             hint = "a web page said so, not the API: does a firewall in front of it block this machine?"
         return Unauthorized(what, hint, **facts)
     if status in {404, 410}:
-        path = urlsplit(response.url).path
-        doubled, before = "/v1/v1/" in path, path.partition("/v1/")[0]
-        aliases = settings.aliases if settings is not None else {}
-        alias = next(
-            (
-                f" {to!r} of the alias {name!r}"
-                for name, to in aliases.items()
-                if to in path.split("/")
-            ),
-            "",
-        )
-        hint = f"check the id{alias}{f', {before} in the base URL,' if before else ''} and the key's workspace"
-        hint = "drop /v1 from the base URL, noxcli adds it" if doubled else hint
-        return NotFound(what, hint, **facts)
-    if status in {408, 429} or status >= 500:
-        seconds = retry_after_of(response.headers)
-        wait = f"the server asks to wait {show_seconds(seconds)}" if seconds else None
-        return Unavailable(what, wait, retry_after=seconds, **facts)
+        return NotFound(what, _way_to_find(response, settings), **facts)
     return RequestRejected(what, **facts)
 
 
-def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
-    """Return the error for a connection that failed or broke."""
-    parts, chain, cause = urlsplit(url), list(_inwards(error)), cause_of(error, mask)
-    if (
-        not sent
-        and _any_is(chain, urllib3.exceptions.ProxyError)
-        and (proxy := proxy_for(to_url(url))) is not None
-    ):
-        return _of_proxy(shown_url(proxy), parts.scheme, parts.netloc, chain, cause)
-    rejected = next(
-        (link.verify_message for link in chain if isinstance(link, ssl.SSLCertVerificationError)),
-        None,
-    )
-    if not sent and rejected is not None:
-        what = f"the certificate of {parts.netloc} is not trusted: {rejected.lower()}"
-        return ConnectionRejected(what, _way_to_trust(rejected), sent=False)
-    if not sent and any(word in str(link).lower() for link in chain for word in NOT_TLS):
-        hint = f"is it http://{parts.netloc}, or another port?"
-        return ConnectionRejected(f"{parts.netloc} does not speak TLS", hint, sent=False)
+def _way_to_find(response: requests.Response, settings: Settings | None) -> str:
+    """Return the hint for something that the server does not have."""
+    path = urlsplit(response.url).path
+    if "/v1/v1/" in path:
+        return "drop /v1 from the base URL, noxcli adds it"
+    hint = "check the id"
+    aliases = settings.aliases if settings is not None else {}
+    for name, to in aliases.items():
+        if to in path.split("/"):
+            hint += f" {to!r} of the alias {name!r}"
+            break
+    before = path.partition("/v1/")[0]
+    if before:
+        hint += f", {before} in the base URL,"
+    return f"{hint} and the key's workspace"
+
+
+def unavailable(
+    error: BaseException, url: str, mask: Mask, *, sent: bool = True, saw_json: bool = True
+) -> Unavailable:
+    """Return the error for a connection that failed or broke.
+
+    `saw_json`: the API has answered before, so that a connection that is rejected now may be accepted later.
+    """
+    parts = urlsplit(url)
+    chain = list(_inwards(error))
+    cause = cause_of(error, mask)
+    if not sent:
+        rejected = _rejection_of(chain, url, cause, lasts=not saw_json)
+        if rejected is not None:
+            return rejected
     if _any_is(chain, urllib3.exceptions.NameResolutionError):
-        hint = (
-            "is the base URL right?"
-            if cause == NO_SUCH_HOST
-            else "is the network up, and its DNS server?"
-        )
+        hint = "is the network up, and its DNS server?"
+        if cause == NO_SUCH_HOST:
+            hint = "is the base URL right?"
         return Unavailable(f"can't look up {parts.hostname}: {cause}", hint, sent=False)
-    what, hint = (
-        f"no answer from {parts.netloc}: {cause}",
-        "is the base URL right, and the network up?",
-    )
+    hint = "is the base URL right, and the network up?"
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
-        hint = f"start a server there, or the sandbox with: noxcli sandbox --port {parts.port or PORTS[parts.scheme]}"
-    return Unavailable(what, hint, sent=sent)
+        port = parts.port or PORTS[parts.scheme]
+        hint = f"start a server there, or the sandbox with: noxcli sandbox --port {port}"
+    return Unavailable(f"no answer from {parts.netloc}: {cause}", hint, sent=sent)
+
+
+def _rejection_of(
+    chain: Sequence[BaseException], url: str, cause: str, *, lasts: bool
+) -> Unavailable | None:
+    """Return the error for a connection that a proxy or TLS did not let come about, None for any other."""
+    parts = urlsplit(url)
+    if _any_is(chain, urllib3.exceptions.ProxyError):
+        proxy = proxy_for(to_url(url))
+        if proxy is not None:
+            shown = shown_url(proxy)
+            return _of_proxy(shown, parts.scheme, parts.netloc, chain, cause, lasts=lasts)
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            reason = link.verify_message
+            what = f"the certificate of {parts.netloc} is not trusted: {reason.lower()}"
+            return ConnectionRejected(what, _way_to_trust(reason), sent=False, lasts=lasts)
+    said = " ".join(str(link).lower() for link in chain)
+    if any(words in said for words in NOT_TLS):
+        what = f"{parts.netloc} does not speak TLS"
+        hint = f"is it http://{parts.netloc}, or another port?"
+        return ConnectionRejected(what, hint, sent=False, lasts=lasts)
+    return None
 
 
 def _of_proxy(
-    proxy: str, scheme: str, host: str, chain: Iterable[BaseException], cause: str
+    proxy: str,
+    scheme: str,
+    host: str,
+    chain: Sequence[BaseException],
+    cause: str,
+    *,
+    lasts: bool,
 ) -> Unavailable:
     """Return the error for a proxy that did not connect."""
-    variable, around = proxy_variable(scheme), f"add {host.partition(':')[0]} to NO_PROXY"
-    refused = next(
-        (found[1] for link in chain if (found := CONNECT_REFUSED.search(str(link)))), None
-    )
+    variable = proxy_variable(scheme)
+    around = f"add {host.partition(':')[0]} to NO_PROXY"
+    refused = None
+    for link in chain:
+        found = CONNECT_REFUSED.search(str(link))
+        if found is not None:
+            refused = found[1]
+            break
     if refused is None:
-        lasts = cause == NO_SUCH_HOST or _any_is(chain, ConnectionRefusedError)
-        kind = ProxyUnreachable if lasts else Unavailable
-        return kind(
-            f"no answer from the proxy {proxy}: {cause}",
-            f"correct {variable}, or {around}",
-            sent=False,
-        )
-    kind = ConnectionRejected if refused.startswith("4") else Unavailable
-    hint = (
-        f"{PASSWORD} {variable}"
-        if refused == "407"
-        else f"ask who runs the proxy for access, or {around}"
-    )
-    return kind(f"the proxy {proxy} answered {refused} to CONNECT {host}", hint, sent=False)
+        what = f"no answer from the proxy {proxy}: {cause}"
+        hint = f"correct {variable}, or {around}"
+        if cause == NO_SUCH_HOST or _any_is(chain, ConnectionRefusedError):
+            return ProxyUnreachable(what, hint, sent=False, lasts=lasts)
+        return Unavailable(what, hint, sent=False)
+    what = f"the proxy {proxy} answered {refused} to CONNECT {host}"
+    hint = f"ask who runs the proxy for access, or {around}"
+    if refused == "407":
+        hint = f"{PUT_CREDENTIALS} {variable}"
+    if refused.startswith("4"):
+        return ConnectionRejected(what, hint, sent=False, lasts=lasts)
+    return Unavailable(what, hint, sent=False)
 
 
 def _way_to_trust(rejected: str) -> str:
@@ -262,31 +323,25 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     The text may quote the server, and Python may have truncated it.
     """
     chain = list(_inwards(error))
-    unresolved = next((link for link in chain if isinstance(link, socket.gaierror)), None)
-    if unresolved is not None:
-        return NO_SUCH_HOST if unresolved.errno in UNKNOWN_NAME else "the resolver does not answer"
-    reason = next(
-        (
-            str(link.strerror)
-            for link in reversed(chain)
-            if isinstance(link, OSError) and link.strerror
-        ),
-        None,
-    )
-    if reason:
-        return IN_OPENSSL.sub("", reason.lower())
+    for link in chain:
+        if isinstance(link, socket.gaierror):
+            is_unknown = link.errno in UNKNOWN_NAME
+            return NO_SUCH_HOST if is_unknown else "the resolver does not answer"
+    for link in reversed(chain):
+        if isinstance(link, OSError) and link.strerror:
+            return IN_OPENSSL.sub("", str(link.strerror).lower())
     if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return "timed out while reading"
-    is_odd = isinstance(chain[-1], ValueError | OverflowError) and not isinstance(
-        chain[-1], LIBRARIES
-    )
-    if is_odd and str(chain[-1]) != NO_CHUNK_SIZE:
+    last = chain[-1]
+    is_odd = isinstance(last, ValueError | OverflowError) and not isinstance(last, LIBRARIES)
+    if is_odd and str(last) != NO_CHUNK_SIZE:
         return "the answer is not valid HTTP"
     if is_odd or _any_is(chain, IncompleteRead):
         return "the connection was dropped before the end of the answer"
-    return " ".join(mask.torn(str(chain[-1])).split()) or type(chain[-1]).__name__
+    text = " ".join(mask.torn(str(last)).split())
+    return text or type(last).__name__
 
 
 def _any_is(chain: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
@@ -294,15 +349,21 @@ def _any_is(chain: Iterable[BaseException], *kinds: type[BaseException]) -> bool
 
 
 def _inwards(error: BaseException) -> Iterator[BaseException]:
-    link: object = error
-    for _ in range(20):
-        if not isinstance(link, BaseException):
+    """Yield an exception, then the one that it wraps, and so on."""
+    link: BaseException | None = error
+    for _ in range(MAX_CHAIN):
+        if link is None:
             return
         yield link
-        inner = (getattr(link, "reason", None), *link.args, link.__cause__, link.__context__)
-        link = next(
-            (candidate for candidate in inner if isinstance(candidate, BaseException)), None
-        )
+        link = _wrapped_by(link)
+
+
+def _wrapped_by(error: BaseException) -> BaseException | None:
+    inner = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    for each in inner:
+        if isinstance(each, BaseException):
+            return each
+    return None
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
@@ -340,7 +401,9 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     except ValueError:
         reason = "a web page" if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
-    return line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}…"
+    if len(line) > MAX_DETAIL:
+        return f"{line[:MAX_DETAIL]}…"
+    return line
 
 
 def _from_json(answer: Any) -> str:
@@ -348,13 +411,17 @@ def _from_json(answer: Any) -> str:
     if isinstance(answer, str):
         return answer
     if isinstance(answer, list):
-        return ", ".join(map(_from_json, answer))
-    if isinstance(answer, dict):
-        answer = {name: value for name, value in answer.items() if value}
-    named = (answer.get(name) for name in REASONS) if isinstance(answer, dict) else ()
-    reason = next((each for each in named if isinstance(each, str | list | dict)), None)
-    if reason is None:
+        return ", ".join(_from_json(each) for each in answer)
+    if not isinstance(answer, dict):
         return json.dumps(answer, ensure_ascii=False) if answer else ""
-    where = answer.get("loc")
-    at = f"{'.'.join(map(str, where))}: " if isinstance(where, list) and where else ""
-    return at + _from_json(reason)
+    said = {name: value for name, value in answer.items() if value}
+    for name in REASONS:
+        reason = said.get(name)
+        if isinstance(reason, str | list | dict):
+            break
+    else:
+        return json.dumps(said, ensure_ascii=False) if said else ""
+    where = said.get("loc")
+    if isinstance(where, list):
+        return f"{'.'.join(str(each) for each in where)}: {_from_json(reason)}"
+    return _from_json(reason)

@@ -19,6 +19,7 @@ from noxcli.api.error_mapping import (
     is_page,
     never_connected,
     parse_date,
+    read_error,
     unavailable,
 )
 from noxcli.api.transport import (
@@ -37,7 +38,7 @@ from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     ConfigProblem,
-    ConnectionRejected,
+    NoxError,
     RequestRejected,
     Unavailable,
     Unreadable,
@@ -50,12 +51,12 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-NOTHING_TAKEN = frozenset(
-    {307, 308}
-)  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
+# These alone say that the server did not act on the request (RFC 9110, 15.4.8).
+NOTHING_TAKEN = frozenset({307, 308})
 MAX_REDIRECTS = 5
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
-WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
+WEB_APP = "app.noxus.ai"
+WEB_APP_API = "/api/backend"
 # TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one of SOCKS.
 ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
 CORRECT_PROXY = (
@@ -85,22 +86,21 @@ class Http:
         self._proxy = proxy_for(self._home)  # read once: that takes a tenth of a request
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
-        self._server_time: tuple[datetime, float] | None = (
-            None  # and when we learned it; our own clock may jump
-        )
+        # With the moment when we learned it: our own clock may jump.
+        self._server_time: tuple[datetime, float] | None = None
         self.pace: RateLimiter | None = None  # for a command with many requests
-        self.saw_json = (
-            False  # the API has answered: what comes in another form is from something before it
-        )
-        self._not_api: ConfigProblem | None = (
-            None  # the first answer was one: the same error for every request
-        )
+        # The API has answered: what comes in another form is from something before it.
+        self.saw_json = False
+        # The first answer was a web page: the same error for every request.
+        self._not_api: ConfigProblem | None = None
         self._connect_timeout = connect_timeout
-        self._log, self.warn = log, warn
+        self._log = log
+        self.warn = warn
         self._met_cache = False
         if self._home.scheme == "https":
             trust()
-        self.adapter, self.starting = (Adapter(pool_maxsize=MAX_KEPT) for _ in range(2))
+        self.adapter = Adapter(pool_maxsize=MAX_KEPT)
+        self.starting = Adapter(pool_maxsize=MAX_KEPT)
 
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
@@ -125,23 +125,24 @@ class Http:
         try:
             answer = decode_json(content)
         except ValueError as error:
-            what, facts = (
-                f"{urlsplit(response.url).netloc} answered {response.status_code} with",
-                facts_of(response),
-            )
+            what = f"{urlsplit(response.url).netloc} answered {response.status_code} with"
+            facts = facts_of(response)
             if isinstance(error, TooMuch):
                 raise Unreadable(f"{what} {error}", **facts) from None
-            raise Unavailable(
-                f"{what} something that is not JSON", "is it the base URL of the API?", **facts
-            ) from None
+            what = f"{what} something that is not JSON"
+            raise Unavailable(what, "is it the base URL of the API?", **facts) from None
         self.saw_json = True
-        age = response.headers.get("Age", "").strip()
-        if age.strip("0") and not self._met_cache:
-            self._met_cache = True
-            self.warn(
-                f"a cache before {self._home.netloc} gave an answer that was {age[:20]} s old: it may be out of date"
-            )
+        self._warn_of_a_cache(response)
         return answer
+
+    def _warn_of_a_cache(self, response: requests.Response) -> None:
+        """Warn once of an answer that was not made for this request."""
+        age = response.headers.get("Age", "").strip()
+        if self._met_cache or not age.strip("0"):
+            return
+        self._met_cache = True
+        what = f"a cache before {self._home.netloc} gave an answer that was {age[:20]} s old"
+        self.warn(f"{what}: it may be out of date")
 
     def read(self, method: str, path: str, limit: AnswerLimit, **parts: Any) -> bytes:
         """Return the body of a successful answer. Raises as `read_json`."""
@@ -181,7 +182,9 @@ class Http:
         if self._not_api is not None:
             raise self._not_api
         query = f"?{urlencode(params)}" if params else ""
-        url, headers = to_url(f"{self.settings.url}{path}{query}"), {**HEADERS, **(headers or {})}
+        url = to_url(f"{self.settings.url}{path}{query}")
+        headers = {**HEADERS, **(headers or {})}
+        starts = isinstance(body, Body)
         for _ in range(MAX_REDIRECTS + 1):
             response = self.exchange(method, url, limit, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
@@ -189,27 +192,27 @@ class Http:
             url = self._redirect_target(method, url, response, body, elsewhere=elsewhere)
             if isinstance(body, Body):
                 body.attempt.may_be_sent = False
-            if elsewhere or isinstance(body, Body):
-                limit.restart()  # of a file, it is for silence; a start that has no time for its answer is in doubt
+            if elsewhere or starts:
+                # Of a file, it is for silence; a start that has no time for its answer is in doubt.
+                limit.restart()
         else:
-            raise RequestRejected(
-                f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response)
-            )
+            what = f"{url.netloc} redirects in circles"
+            raise RequestRejected(what, "check the base URL", **facts_of(response))
         ours = url.origin == self._home.origin
         if ours and not elsewhere:  # a file may be a web page
-            self._require_api(response, starts=isinstance(body, Body))
+            self._require_api(response, starts=starts)
         if not 200 <= response.status_code < 300:
-            error = failure_of(
-                response,
-                self.mask,
-                self.settings,
-                ours=ours,
-                saw_json=self.saw_json and not elsewhere,
-            )
-            self.saw_json |= ours and error.in_json
-            raise error
+            raise self._failure_of(response, ours=ours, elsewhere=elsewhere)
         require_framing(response, part="Range" in headers)
         return response
+
+    def _failure_of(self, response: requests.Response, *, ours: bool, elsewhere: bool) -> NoxError:
+        """Return the error for an unsuccessful answer, which may be the first in JSON."""
+        answer = read_error(response, self.mask)
+        saw_json = self.saw_json and not elsewhere
+        if ours and answer.is_json:
+            self.saw_json = True
+        return failure_of(response, answer, self.settings, ours=ours, saw_json=saw_json)
 
     def _require_api(self, response: requests.Response, *, starts: bool) -> None:
         """Raise ConfigProblem if the first answer of all is a web page: then the API is somewhere else.
@@ -217,18 +220,20 @@ class Http:
         Later, and with other statuses, it is the page of a gateway. A page that says that it is a success may come
         from something that `starts` a run.
         """
-        wrong = {404, 405} if starts else {*range(200, 300), 404, 405}
-        if is_page(response) and not self.saw_json and response.status_code in wrong:
-            response.close()
-            there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
-            self._not_api = self._not_api or ConfigProblem(
-                f"{self._home.netloc} answered {response.status_code} with a web page, not the API",
-                f"set the base URL to https://{WEB_APP}{WEB_APP_API}"
-                if there
-                else "is it the base URL of the API?",
-                **facts_of(response),
-            )
-            raise self._not_api
+        if self.saw_json or not is_page(response):
+            return
+        status = response.status_code
+        succeeds = 200 <= status < 300
+        if status not in {404, 405} and (starts or not succeeds):
+            return
+        response.close()
+        hint = "is it the base URL of the API?"
+        if self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API):
+            hint = f"set the base URL to https://{WEB_APP}{WEB_APP_API}"
+        what = f"{self._home.netloc} answered {status} with a web page, not the API"
+        if self._not_api is None:
+            self._not_api = ConfigProblem(what, hint, **facts_of(response))
+        raise self._not_api
 
     def exchange(
         self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
@@ -236,51 +241,54 @@ class Http:
         """Return the answer to one request, once it has a slot, with any status; its body is unread."""
         began = time.monotonic()
         turn: AbstractContextManager[Slot] = nullcontext(Slot(began))
+        starts = isinstance(body, Body)
         ours = url.origin == self._home.origin
-        proxy = self._proxy if ours else proxy_for(url)
+        proxy = self._proxy
+        if ours:
+            headers = {**headers, "X-API-Key": self.settings.key}
+        else:
+            proxy = proxy_for(url)
         if self.pace is not None and ours:
             turn = self.pace.slot(method, url.target.partition("?")[0], limit.until)
         with turn as slot, self._watched(method, url, body, slot):
             if slot.at > began:
                 limit.postpone(slot.at - began)
-            each, EXCHANGE.limit, EXCHANGE.starts = (
-                limit.for_a_read(),
-                limit,
-                isinstance(body, Body),
-            )
-            request = (
-                requests.PreparedRequest()
-            )  # in parts: there are no cookies, hooks or passwords to look for
+            each = limit.for_a_read()
+            EXCHANGE.limit = limit
+            EXCHANGE.starts = starts
+            # In parts: there are no cookies, hooks or passwords to look for.
+            request = requests.PreparedRequest()
             request.prepare_method(method)
             request.url = str(url)
-            request.prepare_headers(
-                {**headers, "X-API-Key": self.settings.key} if ours else headers
-            )
+            request.prepare_headers(headers)
             request.prepare_body(body, None)
-            response = slot.answer = (self.starting if EXCHANGE.starts else self.adapter).send(
+            adapter = self.starting if starts else self.adapter
+            response = adapter.send(
                 request,
                 timeout=(min(self._connect_timeout, each), each),
                 proxies={"all": proxy} if proxy else None,
                 verify=os.environ.get(bundle_variable() or "", True),
                 stream=True,
             )
+            slot.answer = response
         return response
 
     @contextmanager
     def _watched(self, method: str, url: Url, body: Any, slot: Slot) -> Iterator[None]:
         """Log a request and its answer, and raise what the libraries raise as ours."""
-        outcome, known_as = "no answer", ""
+        outcome = "no answer"
+        known_as = ""
         try:
             yield
             assert slot.answer is not None
-            headers, request_id = slot.answer.headers, facts_of(slot.answer)["request_id"]
-            date = parse_date(headers.get("Date")) if url.origin == self._home.origin else None
-            if date is not None:
-                self._server_time = date, time.monotonic()
-            outcome, known_as = (
-                str(slot.answer.status_code),
-                f" (request id {request_id})" if request_id else "",
-            )
+            if url.origin == self._home.origin:
+                date = parse_date(slot.answer.headers.get("Date"))
+                if date is not None:
+                    self._server_time = (date, time.monotonic())
+            outcome = str(slot.answer.status_code)
+            request_id = facts_of(slot.answer)["request_id"]
+            if request_id:
+                known_as = f" (request id {request_id})"
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
@@ -290,12 +298,13 @@ class Http:
             ) from None
         except BROKEN as error:
             outcome = f"no answer: {cause_of(error, self.mask)}"
-            sent = (
-                body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
-            )
-            late = unavailable(error, str(url), self.mask, sent=sent)
-            late.lasts = isinstance(late, ConnectionRejected) and not self.saw_json
-            raise late from error
+            if isinstance(body, Body):
+                sent = body.attempt.may_be_sent
+            else:
+                sent = not never_connected(error)
+            raise unavailable(
+                error, str(url), self.mask, sent=sent, saw_json=self.saw_json
+            ) from error
         finally:
             took = (time.monotonic() - slot.at) * 1000
             self._log(f"{method} {url.target.partition('?')[0]} {outcome} {took:.0f} ms{known_as}")
@@ -322,9 +331,8 @@ class Http:
             plain = target.scheme == "http" and not is_loopback(target.host)
             may_follow = elsewhere and not (plain and self._home.scheme == "https")
         if not may_follow:
-            there = (
-                f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
-            )
+            # A secret may contain a slash.
+            there = f"{target.scheme}://{self.mask.torn(target.netloc)}"
             hint = "set the base URL to the API's own address"
             raise RequestRejected(f"{method} was redirected to {there}", hint, **facts)
         return target

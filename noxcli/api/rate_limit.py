@@ -15,27 +15,31 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
+from enum import Enum, StrEnum
+
+import requests
 
 from noxcli.api.error_mapping import is_of_json, retry_after_of
 from noxcli.api.transport import Slot
-from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, ReadFirst, RequestAborted, Unavailable
+from noxcli.errors import NoSlotInTime, ReadFirst, RequestAborted, Unavailable, facts_about
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
-STAY, GROWTH = 30.0, 0.02  # seconds at one rate, then requests a second that each answer adds
-SLOWEST, UNLIMITED = 0.5, 1000.0  # requests a second
-FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = (
-    3,
-    8,
-    64,
-)  # requests in flight at first, until one more is allowed, at most
+STAY = 30.0  # seconds at one rate
+GROWTH = 0.02  # requests a second that each answer adds after that
+# Requests a second.
+SLOWEST = 0.5
+UNLIMITED = 1000.0
+# Requests in flight: at first, and at most; and how many answers allow one more.
+FIRST_ROOM = 3
+MAX_ROOM = 64
+ANSWERS_A_PLACE = 8
+REMEMBERED = 2048  # requests that were served
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
-SHORT_DELAY, LONG_DELAY = (
-    0.5,
-    15.0,
-)  # seconds: the first and the last ceiling of delays that the server did not request
+# Seconds: the first and the last ceiling of delays that the server did not request.
+SHORT_DELAY = 0.5
+LONG_DELAY = 15.0
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
 CHECK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
@@ -56,9 +60,11 @@ class Kind(StrEnum):
         """Return what a request is for."""
         if "/v1/file" in path or path.endswith(("/data", "/events")):
             return cls.FILE
-        if path.endswith(("/runs", "/workflows", "/versions")):
-            return cls.START if method == "POST" else cls.LIST
-        return cls.READ
+        if not path.endswith(("/runs", "/workflows", "/versions")):
+            return cls.READ
+        if method == "POST":
+            return cls.START
+        return cls.LIST
 
 
 class KindLimit:
@@ -68,13 +74,15 @@ class KindLimit:
         self.rate: float | None = None  # None while no limit is known
         self.in_flight = 0
         self.stopped = False  # one request at a time tests the server
-        self._granted: deque[float] = deque(maxlen=2048)  # requests that were served
+        self._granted: deque[float] = deque(maxlen=REMEMBERED)
         self._learns = False  # the rate, from this stop
         self._was_refused = False  # in an earlier stop
-        self._stopped_at = self._went_on_at = self._not_before = 0.0
+        self._stopped_at = 0.0
+        self._went_on_at = 0.0
+        self._not_before = 0.0
         self._cut_at = 0.0  # answers to requests from before say nothing about now
         self._room = float(FIRST_ROOM)
-        self._test: float | None = None
+        self._test: float | None = None  # when the request was sent that tests the server
 
     @property
     def has_limit(self) -> bool:
@@ -83,12 +91,11 @@ class KindLimit:
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may be sent, if known."""
-        full = (
-            self._test is not None
-            if self.stopped
-            else self.rate is None and self.in_flight >= self._room
-        )
-        return CHECK_EVERY if full else self._not_before - now
+        if self.stopped and self._test is not None:
+            return CHECK_EVERY
+        if not self.stopped and self.rate is None and self.in_flight >= self._room:
+            return CHECK_EVERY
+        return self._not_before - now
 
     def sent(self, now: float) -> None:
         """Count a request that leaves now."""
@@ -96,26 +103,41 @@ class KindLimit:
         if self.stopped:
             self._test = now
         elif self.rate is not None:
-            self._not_before = max(self._not_before, now - CATCH_UP) + 1 / self.rate
+            free_since = max(self._not_before, now - CATCH_UP)
+            self._not_before = free_since + 1 / self.rate
 
     def served(self, sent_at: float, now: float) -> None:
         """Learn from a request that was served."""
         self._room = min(MAX_ROOM, self._room + 1 / ANSWERS_A_PLACE)
-        if self.stopped and sent_at >= self._cut_at:  # the test is served
-            if self._learns:
-                granted = sum(
-                    at > self._stopped_at - 1 for at in self._granted
-                )  # in the second before the stop
-                # The first refusal among few requests shows no rate: by it, a batch would crawl for minutes.
-                if self.rate is not None or granted >= FIRST_ROOM or self._was_refused:
-                    self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
-                    self._not_before = sent_at + 1 / self.rate
-                self._was_refused = True
-            self.stopped = self._learns = False
-            self._test, self._went_on_at = None, sent_at
+        if self.stopped and sent_at >= self._cut_at:
+            self._go_on(sent_at)
         self._granted.append(sent_at)
         if self.rate is not None and not self.stopped and now > self._went_on_at + STAY:
-            self.rate = self.rate + GROWTH if self.rate + GROWTH < UNLIMITED else None
+            self.rate += GROWTH
+            if self.rate >= UNLIMITED:
+                self.rate = None
+
+    def _go_on(self, sent_at: float) -> None:
+        """End a stop: the request that tested the server was served."""
+        if self._learns:
+            self._learn_rate(sent_at)
+            self._was_refused = True
+        self.stopped = False
+        self._learns = False
+        self._test = None
+        self._went_on_at = sent_at
+
+    def _learn_rate(self, sent_at: float) -> None:
+        """Set the rate a little below what was granted in the second before the stop, or below the last one."""
+        if self.rate is not None:
+            rate = self.rate
+        else:
+            rate = len([at for at in self._granted if at > self._stopped_at - 1])
+            # The first refusal among few requests shows no rate: by it, a batch would crawl for minutes.
+            if rate < FIRST_ROOM and not self._was_refused:
+                return
+        self.rate = max(SLOWEST, LESS * rate)
+        self._not_before = sent_at + 1 / self.rate
 
     def stop(self, sent_at: float, now: float, requested: float, *, learns: bool) -> None:
         """Stop after a refusal or an outage; `requested` is the delay that the server requests, 0 if none."""
@@ -125,12 +147,15 @@ class KindLimit:
             self._not_before = max(self._not_before, now + requested)
             return
         if not self.stopped:
-            self.stopped, self._stopped_at = True, now
-        self._learns |= learns
+            self.stopped = True
+            self._stopped_at = now
+        if learns:
+            self._learns = True
         self._cut_at = now
         # The longer the server has refused, the longer the ceiling; short draws don't raise it.
         ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self._stopped_at))
-        self._not_before = now + max(requested, random.uniform(0, ceiling))  # noqa: S311 - it keeps no secret
+        drawn = random.uniform(0, ceiling)  # noqa: S311 - it keeps no secret
+        self._not_before = now + max(requested, drawn)
 
     def join(self, others: "Iterable[KindLimit]") -> None:
         """Learn one limit instead of those of other kinds as well, from this stop."""
@@ -141,13 +166,44 @@ class KindLimit:
         self.rate = None
 
 
+class Meaning(Enum):
+    """What the outcome of a request says about those after it."""
+
+    SERVED = "served"
+    REFUSED = "refused"  # the server answers, and requests a pause
+    OVERLOADED = "overloaded"  # it requests a pause instead of an answer
+    UNREACHABLE = "unreachable"  # what follows would fare no better
+    LOST = "lost"  # one is bad luck
+
+    @property
+    def is_answer(self) -> bool:
+        return self in {Meaning.SERVED, Meaning.REFUSED}
+
+    @property
+    def is_refusal(self) -> bool:
+        return self in {Meaning.REFUSED, Meaning.OVERLOADED}
+
+
+def meaning_of(kind: Kind, answer: requests.Response) -> Meaning:
+    """Return what an answer says about the requests after it."""
+    facts = facts_about(answer.status_code)
+    if answer.status_code >= 500:
+        return Meaning.OVERLOADED if facts.slows_the_pace else Meaning.LOST
+    if facts.slows_the_pace:
+        return Meaning.REFUSED
+    if facts.refuses_access and kind is not Kind.FILE and not is_of_json(answer):
+        return Meaning.UNREACHABLE  # a gateway's page
+    return Meaning.SERVED
+
+
 class RateLimiter:
     """The pace of one command; thread-safe."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._limits = {kind: KindLimit() for kind in Kind}
-        self._starts_no_more = self._hurries = False
+        self._starts_no_more = False
+        self._hurries = False
         self._failures = FailureTracker(Clock())
         self._start_failed_at: float | None = None  # since then, no start was answered
         self._start_allowed = False  # a read was answered since then
@@ -155,14 +211,15 @@ class RateLimiter:
     @property
     def rate(self) -> float | None:
         """The maximum of requests a second, of the kind with the lowest; None if no limit is known."""
-        return min(
-            (limit.rate for limit in self._limits.values() if limit.rate is not None), default=None
-        )
+        rates = [limit.rate for limit in self._limits.values() if limit.rate is not None]
+        return min(rates, default=None)
 
     @property
     def silent_for(self) -> float:
         """How many seconds nothing has answered: since the first of several failures, while this process was awake."""
-        return self._failures.seconds if self._failures.in_a_row > 1 else 0.0
+        if self._failures.in_a_row < 2:
+            return 0.0
+        return self._failures.seconds
 
     def end_starts(self) -> None:
         """Send no more starts."""
@@ -178,7 +235,8 @@ class RateLimiter:
     def note_failed_start(self) -> None:
         """A start was not answered: the next one raises ReadFirst."""
         with self._change:
-            self._start_failed_at, self._start_allowed = time.monotonic(), False
+            self._start_failed_at = time.monotonic()
+            self._start_allowed = False
 
     def allow_start(self) -> None:
         """A read was answered: one start may be sent."""
@@ -199,69 +257,79 @@ class RateLimiter:
         NoSlotInTime at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
-        given, unreachable, lost = Slot(self._pass(kind, until)), False, False
+        given = Slot(self._pass(kind, until))
+        meaning = Meaning.LOST
         try:
             yield given
         except Unavailable as error:
-            unreachable, lost = not error.sent, error.sent
+            if not error.sent:
+                meaning = Meaning.UNREACHABLE
+            elif kind is Kind.START:
+                self.note_failed_start()
             raise
         finally:
-            if kind is Kind.START and (
-                lost or (given.answer is not None and given.answer.status_code >= 500)
-            ):
-                self.note_failed_start()  # before another start gets this slot
+            if given.answer is not None:
+                meaning = meaning_of(kind, given.answer)
+                if kind is Kind.START and given.answer.status_code >= 500:
+                    self.note_failed_start()  # before another start gets this slot
             with self._change:
-                self._note(kind, given, unreachable)
+                self._note(kind, given, meaning)
                 self._change.notify_all()
 
     def _pass(self, kind: Kind, until: float) -> float:
+        """Wait until a request may be sent, and return the moment. Raises as `slot`."""
         with self._change:
             while True:
-                if self._starts_no_more and kind is Kind.START:
-                    raise RequestAborted("the start was not sent: the command is ending")
-                if self.start_failed and not self._start_allowed and kind is Kind.START:
-                    raise ReadFirst("the start was not sent: the last one was not answered")
-                now, limit = time.monotonic(), self._limits[kind]
+                if kind is Kind.START:
+                    self._require_wanted_start()
+                now = time.monotonic()
+                limit = self._limits[kind]
                 wait = 0.0 if self._hurries else limit.wait(now)
                 if wait <= 0:
                     limit.sent(now)
-                    self._start_allowed &= kind is not Kind.START
+                    if kind is Kind.START:
+                        self._start_allowed = False  # a read allows one start alone
                     return now
                 if now >= until:
-                    raise NoSlotInTime(
-                        "the request was not sent: the rate limit left no time for it"
-                    )
+                    what = "the request was not sent: the rate limit left no time for it"
+                    raise NoSlotInTime(what)
                 self._change.wait(min(wait, CHECK_EVERY, until - now))
 
-    def _note(self, kind: Kind, given: Slot, unreachable: bool) -> None:
+    def _require_wanted_start(self) -> None:
+        if self._starts_no_more:
+            raise RequestAborted("the start was not sent: the command is ending")
+        if self.start_failed and not self._start_allowed:
+            raise ReadFirst("the start was not sent: the last one was not answered")
+
+    def _note(self, kind: Kind, given: Slot, meaning: Meaning) -> None:
         """Learn from the outcome of a request."""
-        now, at, answer, limit = time.monotonic(), given.at, given.answer, self._limits[kind]
+        now = time.monotonic()
+        limit = self._limits[kind]
         limit.in_flight -= 1
-        status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
-        refused, answered = status in OVERLOADED, status is not None and status < 500
-        if (
-            answer is not None
-            and status in REFUSALS
-            and kind is not Kind.FILE
-            and not is_of_json(answer)
-        ):
-            answered, unreachable = (
-                False,
-                True,
-            )  # a gateway's page: what follows would fare no better
-        if answered:
-            self._failures.answered()  # 429 included: the server answers
-            if kind is Kind.START and at >= (self._start_failed_at or 0.0):
-                self._start_failed_at = None
+        if meaning.is_answer:
+            self._failures.answered()
+            if kind is Kind.START:
+                self._note_answered_start(given.at)
         else:
             self._failures.failed()
-        if answered and not refused:
-            limit.served(at, now)
-        elif (
-            refused or unreachable or limit.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW
-        ):
-            limit.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
-        others = {*self._limits.values()} - {limit}
+        is_outage = self._failures.in_a_row >= FAILURES_IN_A_ROW
+        if meaning is Meaning.SERVED:
+            limit.served(given.at, now)
+        elif meaning is not Meaning.LOST or limit.stopped or is_outage:
+            requested = None
+            if given.answer is not None:
+                requested = retry_after_of(given.answer.headers)
+            limit.stop(given.at, now, requested or 0.0, learns=meaning.is_refusal)
+        self._join_limits(limit)
+
+    def _note_answered_start(self, sent_at: float) -> None:
+        """End the caution after a start that was not answered, unless this one was sent before it."""
+        if self._start_failed_at is None or sent_at >= self._start_failed_at:
+            self._start_failed_at = None
+
+    def _join_limits(self, limit: KindLimit) -> None:
+        """Take two limits for one: if two kinds have met one, it is most likely one on all requests."""
+        others = [other for other in set(self._limits.values()) if other is not limit]
         if limit.stopped and limit.has_limit and any(other.has_limit for other in others):
-            limit.join(others)  # two kinds have met one: it is most likely one on all requests
+            limit.join(others)
             self._limits = dict.fromkeys(Kind, limit)

@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batchdir.append_file import JournalTrouble
@@ -14,7 +15,6 @@ from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import SentStart
 from noxcli.batchdir.results_file import RowResult, row_folder
 from noxcli.errors import (
-    SLOW_DOWN,
     Bug,
     ConnectionRejected,
     NoReadAnswered,
@@ -27,6 +27,7 @@ from noxcli.errors import (
     RequestAborted,
     RequestRejected,
     Unavailable,
+    facts_about,
 )
 from noxcli.files import reason_of
 from noxcli.inputs.sources import OnlyFiles
@@ -98,31 +99,6 @@ class ClaimedIds:
         return is_new
 
 
-class RowStart(StartAttempt):
-    """The start of one row, which is in the journal before its first byte is sent."""
-
-    def __init__(self, work: "RowWorker", active: ActiveRow, request: StartRequest) -> None:
-        super().__init__(work.api, request, lambda run_id: not work.known.claim(run_id))
-        self._work = work
-        self._active = active
-
-    def mark_sending(self) -> None:
-        try:
-            super().mark_sending()
-        except Unavailable as error:
-            raise RequestAborted(
-                error.message
-            ) from None  # aborted, as a row that still waits for a slot
-        digest = self.request.digests.of(self.request.input)
-        try:
-            self._active.sent = self._work.journal.note_sent(
-                self._active.row, digest, self._work.api.http.server_now()
-            )
-        except JournalTrouble:
-            self.may_be_sent = False
-            raise
-
-
 @dataclass(frozen=True, slots=True)
 class RowWorker:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
@@ -165,12 +141,16 @@ class RowWorker:
             request = StartRequest(
                 workflow.id, payload, self.digests[row.side], workflow.version_id
             )
-            active.attempt, active.began, phase = (
-                RowStart(self, active, request),
-                time.monotonic(),
-                Phase.START,
+            attempt = StartAttempt(
+                self.api,
+                request,
+                is_known=lambda run_id: not self.known.claim(run_id),
+                before_sending=partial(self._note_sent, active, request),
             )
-            self._send(active, active.attempt)
+            active.attempt = attempt
+            active.began = time.monotonic()
+            phase = Phase.START
+            self._send(active, attempt)
         except RequestAborted:
             return active
         except BaseException as error:  # of this row; the others continue
@@ -190,6 +170,11 @@ class RowWorker:
                 return self.result_of(row, Outcome(phase=phase, error=trouble), fatal)
         return active
 
+    def _note_sent(self, active: ActiveRow, request: StartRequest) -> None:
+        """Write to the journal that the start is sent. Raises JournalTrouble: then it must not be."""
+        digest = request.digests.of(request.input)
+        active.sent = self.journal.note_sent(active.row, digest, self.api.http.server_now())
+
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
         """Send the start, again only while nothing can have been started.
 
@@ -208,7 +193,7 @@ class RowWorker:
             except ReadFirst:
                 continue  # another start failed while this one waited
             except Unavailable as error:
-                if error.http_status == SLOW_DOWN:
+                if facts_about(error.http_status).is_sent_again:
                     failures.answered()  # for how long, the pace and the batch's limits decide
                 else:
                     failures.failed()
@@ -284,7 +269,7 @@ class RowWorker:
         self, active: ActiveRow, failures: FailureTracker, error: BaseException
     ) -> ActiveRow | RowResult:
         trouble, run = as_nox_error(error), active.run
-        if trouble.http_status == SLOW_DOWN:
+        if facts_about(trouble.http_status).is_sent_again:
             failures.answered()
             return active
         if isinstance(trouble, RequestAborted | NoSlotInTime) or not failures.is_lost(trouble):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from noxcli.errors import OVERLOADED, NoxError
+from noxcli.errors import NoxError, facts_about
 from noxcli.models import Finished, Polled, Run, Workflow
 from noxcli.retry import RetryPolicy
 from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
@@ -165,6 +165,8 @@ class _Search:
         retries = RetryPolicy(limit, EACH_WITHIN, lambda _: None)
         return retries.keep_trying(
             lambda _: ask(self._source.within(limit.remaining())),
-            lambda error, _: error.http_status is None or error.http_status in OVERLOADED,
+            lambda error, _: (
+                error.http_status is None or facts_about(error.http_status).is_overloaded
+            ),
             believing=True,
         )

@@ -208,9 +208,12 @@ def access_lost(
     )  # the id was right
     still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
     back = continuing or f"noxcli {'fetch-output' if ended else 'wait'} {run_id}"
-    denied = type(error)(error.message, f"{hint}{still}; continue with: {back}", **error.facts())
-    denied.in_json = error.in_json
-    return denied
+    return type(error)(
+        error.message,
+        f"{hint}{still}; continue with: {back}",
+        refusal=error.refusal,
+        **error.facts(),
+    )
 
 
 class AskedToWait(TimedOut):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noxcli.errors import SLOW_DOWN, Interruption, StartUnknown, Unavailable
+from noxcli.errors import Interruption, StartUnknown, Unavailable, facts_about
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, is_uuid, same_id
 from noxcli.retry import FailureTracker, RetryPolicy
@@ -83,9 +83,13 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     ends.
     """
 
-    def __init__(self, name: str, check_first: str) -> None:
+    def __init__(
+        self, name: str, check_first: str, before_sending: Callable[[], None] = lambda: None
+    ) -> None:
         """`name` is what messages call it, `check_first` what to do before it is repeated by hand."""
-        self.name, self.check_first = name, check_first
+        super().__init__(before_sending)
+        self.name = name
+        self.check_first = check_first
 
     @abstractmethod
     def send(self, within: float = float("inf")) -> T:
@@ -98,17 +102,11 @@ class NonIdempotentRequest(Attempt, Generic[T]):
         """Return what may be its effect, as text and as candidates."""
         return "", []
 
-    def mark_sending(self) -> None:
-        """Note that sending begins now. Raises Unavailable if the request was aborted."""
-        if self.aborted:
-            raise Unavailable("the request was aborted", sent=False)
-        super().mark_sending()
-
     def may_be_repeated(self, error: Unavailable) -> bool:
         """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
-        return not (self.may_be_sent or self.aborted) and (
-            not error.sent or error.http_status == SLOW_DOWN
-        )
+        if self.may_be_sent or self.aborted:
+            return False
+        return not error.sent or facts_about(error.http_status).is_sent_again
 
 
 def send_once(
@@ -175,11 +173,11 @@ class StartAttempt(NonIdempotentRequest[Run]):
         api: "NoxusApi",
         request: StartRequest,
         is_known: Callable[[str], bool] = lambda _: False,
+        before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
-        super().__init__(
-            "the start", f"check before you start again: noxcli runs {request.workflow_id}"
-        )
+        check_first = f"check before you start again: noxcli runs {request.workflow_id}"
+        super().__init__("the start", check_first, before_sending)
         self.api = api
         self.request = request
         self._is_known = is_known

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from noxcli.api.rate_limit import FAILURES_IN_A_ROW, Kind, KindLimit, RateLimiter
-from noxcli.errors import NoSlotInTime, ReadFirst, RequestAborted, Unavailable
+from noxcli.errors import NoSlotInTime, ReadFirst, RequestAborted, Unavailable, facts_about
 from tests.process import until
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
@@ -235,6 +235,12 @@ def test_an_answer_is_silence_or_a_reason_to_stop_or_both(
     ask(pace, kind, status, form)
     time.sleep(0.01)
     assert (pace.silent_for > 0) == is_silent
+
+
+def test_what_is_sent_again_slows_the_pace() -> None:
+    known = [facts_about(status) for status in range(100, 600)]
+    assert all(facts.slows_the_pace for facts in known if facts.is_sent_again)
+    assert not any(facts.is_repeated for facts in known if facts.refuses_access)
 
 
 def test_a_lost_answer_is_silence_and_no_reason_to_stop() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from noxcli import retry
+from noxcli import errors, retry
+from noxcli.errors import StatusFacts
 from noxcli.sandbox.faults import Answer, Hold
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
@@ -101,6 +102,19 @@ def test_rows_that_wait_at_a_slow_pace_are_all_started(noxcli: Noxcli) -> None:
         batch = ("batch", workflow, "rows.jsonl", "--row-timeout", "2s", "--max-parallel", "16")
         result = noxcli(*batch, environ={"NOXUS_BACKEND_URL": server.url})
     assert (result.code, sorted(result.codes)) == (0, [1, 2, 3, 4, 5, 6, 7]), result.err
+
+
+@pytest.mark.long(3)
+def test_a_status_that_is_sent_again_is_sent_after_a_pause(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever status is added to those that are sent again, it starts no flood."""
+    again = StatusFacts(is_repeated=True, had_no_effect=True)
+    monkeypatch.setitem(errors.STATUSES, 425, again)
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [Answer(425, {}, repeat=True)]})
+    result = noxcli("batch", workflow, "rows.jsonl", "--timeout", "4s")
+    assert (result.code, result.codes) == (75, {}), result.err
+    assert sum(request.method == "POST" for request in sandbox.requests) < 40
 
 
 REJECTED = {"detail": "Invalid API key"}
