@@ -6,18 +6,20 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.worker import ActiveRow, RowWorker
+from noxcli.batch.worker import InDoubt, RowWorker, RunningRow, StartingRow
 from noxcli.batchdir.journal_state import SentStart
 from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
+from noxcli.rows.columns import Row
 
 FIRST_APART = 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run
 # Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
 SHARE = 0.05
 REMEMBERED = 32
+SETTLED = FINAL_STATUSES | {PAUSED_STATUS}
 
 
 class PollSchedule:
@@ -48,9 +50,12 @@ class PollSchedule:
 
         It is read once it has taken `limit`.
         """
-        wait = 0.0 if taken is None else self.until_next(taken)
-        remaining = self._longest if taken is None or limit is None else limit - taken
-        self._due[number] = time.monotonic() + min(wait, self._longest, remaining)
+        wait = 0.0
+        if taken is not None:
+            wait = min(self.until_next(taken), self._longest)
+            if limit is not None:
+                wait = min(wait, limit - taken)
+        self._due[number] = time.monotonic() + wait
 
     def drop(self, number: int) -> None:
         """No longer read that run."""
@@ -61,94 +66,105 @@ class PollSchedule:
         return number in self._due
 
     def pop_due(self) -> list[int]:
-        """Return the runs to read now; each must be added again, or has ended."""
+        """Return the runs to read now, the longest due first; each must be added again, or has ended."""
         now = time.monotonic()
-        taken = sorted(
-            (number for number, due in self._due.items() if due <= now), key=self._due.__getitem__
-        )
-        for number in taken:
+        due = [number for number, moment in self._due.items() if moment <= now]
+        due.sort(key=self._due.__getitem__)
+        for number in due:
             del self._due[number]
-        return taken
+        return due
 
     def until_due(self, most: float) -> float:
         """Return the seconds until the next read, at most `most`."""
         if not self._due:
             return most
-        return min(most, max(0.0, min(self._due.values()) - time.monotonic()))
+        remaining = min(self._due.values()) - time.monotonic()
+        return min(most, max(0.0, remaining))
 
 
 class RowsInFlight:
     """Every row that was taken from the file, until `report`, the only way to a result."""
 
     def __init__(self, work: RowWorker, output: ResultWriter, schedule: PollSchedule) -> None:
-        self.starting: dict[int, ActiveRow] = {}
-        self.active: dict[int, ActiveRow] = {}  # rows that have a run
-        self.in_doubt: list[ActiveRow] = []  # rows whose start may have been sent
+        self.starting: dict[int, StartingRow] = {}
+        self.running: dict[int, RunningRow] = {}
+        self.in_doubt: list[InDoubt] = []
         self.unstarted = 0  # rows that were taken, and whose start was aborted
         self.still_running: list[str] = []  # runs that continue although their rows were reported
-        self.work, self.output, self.schedule = work, output, schedule
+        self.work = work
+        self.output = output
+        self.schedule = schedule
 
     @property
     def running_runs(self) -> list[str]:
         """The runs that are still running, if known: of rows that were reported, and of those that could not be."""
-        return [
-            *self.still_running,
-            *(row.run.id for row in self.active.values() if row.run is not None),
-        ]
+        return self.still_running + [row.run.id for row in self.running.values()]
 
-    def follow(self, row: ActiveRow) -> None:
+    def has(self, number: int) -> bool:
+        """True for a row that is being started, or whose run is running."""
+        return number in self.starting or number in self.running
+
+    def start(self, row: Row) -> StartingRow:
+        """Keep a row that is being started."""
+        starting = self.starting[row.number] = StartingRow(row)
+        return starting
+
+    def follow(self, running: RunningRow) -> None:
         """Keep a row whose run is known."""
-        self.starting.pop(row.row.number, None)
-        row.attempt = None  # it knows the row: the two would keep each other
-        self.active[row.row.number] = row
+        self._end_start(running.row.number)
+        self.running[running.row.number] = running
         self.output.summary.note_run()
 
-    def end_start(self, number: int) -> None:
-        """Keep a row without a run: in doubt if its start may have been sent, else it is not started."""
-        row = self.starting.pop(number)
-        if row.in_doubt:
-            self.in_doubt.append(row)
-            self.output.summary.note_run()
-        else:
-            self.unstarted += 1
+    def doubt(self, in_doubt: InDoubt) -> None:
+        """Keep a row whose run may exist, but has no known id."""
+        self._end_start(in_doubt.row.number)
+        self.in_doubt.append(in_doubt)
+        self.output.summary.note_run()
+
+    def leave_unstarted(self, row: Row) -> None:
+        """Count a row whose start was not sent."""
+        self._end_start(row.number)
+        self.unstarted += 1
 
     def abort_starts(self) -> None:
         """Keep back the starts that were not sent; their threads may take long to notice it."""
-        for row in self.starting.values():
-            row.aborted = row.attempt is None or row.attempt.abort()
+        for starting in self.starting.values():
+            starting.aborted = starting.attempt is None or starting.attempt.abort()
 
     def report(self, row: RowResult) -> None:
         """Report a row with its result, and forget it."""
         self.drop(row.row.number)
         run = row.result["run"]
-        if (
-            run is not None
-            and row.code not in ANSWERED
-            and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}
-        ):
+        if run is not None and row.code not in ANSWERED and run["status"] not in SETTLED:
             self.still_running.append(run["id"])
         self.output.report(row)
 
-    def report_running(self, row: ActiveRow, error: NoxError) -> None:
+    def report_running(self, row: RunningRow, error: NoxError) -> None:
         """Report a row whose run is still running, and why."""
         self.report(self.work.result_of_running(row, error))
 
     def drop(self, number: int) -> None:
         """Forget a row, which has a result, or starts over."""
-        self.active.pop(number, None)
-        if (row := self.starting.pop(number, None)) is not None:
-            row.attempt = None
+        self.running.pop(number, None)
+        self._end_start(number)
         self.schedule.drop(number)
+
+    def _end_start(self, number: int) -> None:
+        starting = self.starting.pop(number, None)
+        if starting is not None:
+            starting.attempt = None  # it knows the row: the two would keep each other
 
     # What remains at the end.
 
     def end_starts(self) -> None:
         """Take starts without an answer for doubtful, and those that were not sent for not started."""
-        for number, row in list(self.starting.items()):
-            if row.run is not None:  # it was answered a moment ago
-                self.follow(row)
+        for starting in list(self.starting.values()):
+            if starting.run is not None:  # it was answered a moment ago
+                self.follow(RunningRow(starting.row, starting.run, starting.started_at))
+            elif starting.was_sent:
+                self.doubt(InDoubt(starting.row, starting.sent))
             else:
-                self.end_start(number)
+                self.leave_unstarted(starting.row)
 
     def report_all_running(self, error_for: Callable[[Run], NoxError], within: float) -> None:
         """Report all rows that are still running, with the matching error, and those in doubt.
@@ -156,38 +172,34 @@ class RowsInFlight:
         The list of runs is searched for these, for at most `within` seconds.
         """
         self.end_starts()
-        for row in list(self.active.values()):
-            assert row.run is not None
-            # The reason of a failure may still be open, but the verdict is known.
-            error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(
-                row.run
-            )
-            self.report_running(row, error)
+        for running in list(self.running.values()):
+            error = None
+            if running.run.status == "failed":  # its reason may still be open, its verdict is known
+                error = verdict_of(running.run)
+            self.report_running(running, error or error_for(running.run))
         if self.in_doubt:
-            from noxcli.batch.reconcile import (
-                CandidateIndex,
-                find_candidates_of_batch,
-            )  # loaded for rows in doubt
-
-            work, findings = self.work, list[CandidateIndex]()
-            for side, digests in enumerate(work.digests):
-                sent = [
-                    row.sent
-                    for row in self.in_doubt
-                    if row.sent is not None and row.row.side == side
-                ]
-                findings.append(
-                    find_candidates_of_batch(
-                        work.api, work.workflow_id, digests, sent, work.known.__contains__, within
-                    )
-                )
-            for row in sorted(self.in_doubt, key=lambda row: row.row.number):
-                doubt = row.sent or SentStart(
-                    row.row.number, row.row.id
-                )  # None while the journal is being written
-                self.output.report(
-                    findings[row.row.side].unresolved(row.row, doubt, row.error, work.mask)
-                )
-            self.in_doubt.clear()
+            self._report_doubts(within)
         with suppress(TimedOut):  # of a reader of stdout that does not read
             self.output.flush()
+
+    def _report_doubts(self, within: float) -> None:
+        """Report the rows in doubt, with what the list of runs shows about them."""
+        from noxcli.batch.reconcile import find_candidates_of_batch  # loaded for rows in doubt
+
+        work = self.work
+        findings = []
+        for side, digests in enumerate(work.digests):
+            rows = [doubt for doubt in self.in_doubt if doubt.row.side == side]
+            sent = [doubt.sent for doubt in rows if doubt.sent is not None]
+            findings.append(
+                find_candidates_of_batch(
+                    work.api, work.workflow_id, digests, sent, work.known.__contains__, within
+                )
+            )
+        for doubt in sorted(self.in_doubt, key=lambda doubt: doubt.row.number):
+            row = doubt.row
+            # The journal may still be writing it.
+            sent_start = doubt.sent or SentStart(row.number, row.id)
+            finding = findings[row.side]
+            self.output.report(finding.unresolved(row, sent_start, doubt.error, work.mask))
+        self.in_doubt.clear()

@@ -13,7 +13,14 @@ from noxcli.batch.in_flight import PollSchedule, RowsInFlight
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.shutdown import ANSWER_AT_END, Shutdown, Stage
 from noxcli.batch.spec import BatchSpec
-from noxcli.batch.worker import ActiveRow, RowWorker
+from noxcli.batch.worker import (
+    InDoubt,
+    NotStarted,
+    RowState,
+    RowWorker,
+    RunningRow,
+    Started,
+)
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import RowResult
@@ -43,7 +50,9 @@ if TYPE_CHECKING:
     from noxcli.batch.reconcile import CandidateIndex
 
 MAX_THREADS = 32
-TICK, SHORT_TICK = 0.1, 0.01  # seconds
+# Seconds.
+TICK = 0.1
+SHORT_TICK = 0.01
 
 
 class Scheduler:
@@ -60,14 +69,19 @@ class Scheduler:
         spec: BatchSpec,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
-        self.work, self.journaled, self.output, self.tick = work, journaled, output, tick
+        self.work = work
+        self.journaled = journaled
+        self.output = output
+        self.tick = tick
         self.summary = output.summary
         self.schedule = PollSchedule(spec.poll_interval)
         self.in_flight = RowsInFlight(work, output, self.schedule)
-        self._rows, self._has_rows = rows, True
-        self._finding, self._spec = finding, spec
+        self._rows = rows
+        self._has_rows = True
+        self._finding = finding
+        self._spec = spec
         self._threads = min(MAX_THREADS, spec.max_parallel)
-        self._workers: Workers[ActiveRow | RowResult] = Workers(self._threads)
+        self._workers: Workers[RowState] = Workers(self._threads)
         self.shutdown = Shutdown(work, self.in_flight, output, spec)
 
     def run(self) -> NoxError | None:
@@ -78,16 +92,17 @@ class Scheduler:
                     step()
                 except TimedOut:  # a reader of stdout does not read
                     pass
-                except (
-                    Exception
-                ) as error:  # even a bug only ends the batch early: all runs are named at the end
+                except Exception as error:
+                    # Even a bug only ends the batch early: all runs are named at the end.
                     self.shutdown.enter(Stage.DETACHING, self._as_expected(error))
         except Interrupted as signal:
             return self._interrupt(signal)
         return self.shutdown.verdict
 
     def _as_expected(self, error: Exception) -> NoxError:
-        return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
+        if isinstance(error, NoxError):
+            return error
+        return self.work.explain_unexpected(error)
 
     # The loop.
 
@@ -97,32 +112,45 @@ class Scheduler:
             self.shutdown.check()
             if self.shutdown.stage is Stage.DETACHING:
                 return
-            if (limit := self._spec.row_timeout) is not None:  # a last read is not answered
-                late = time.monotonic() - limit - LAST_READ
-                for row in [row for row in self.in_flight.active.values() if row.began < late]:
-                    self._give_up(row)
+            self._give_up_late_rows()
             self._start_rows()
             for number in self.schedule.pop_due():
-                self._call(partial(self.work.poll, self.in_flight.active[number]))
+                self._call(partial(self.work.poll, self.in_flight.running[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
-            starts = any(not row.aborted for row in self.in_flight.starting.values())
-            if not (
-                self.in_flight.active
-                or starts
-                or (self.shutdown.stage is Stage.STARTING and self._has_rows)
-            ):
+            if not self._has_work:
                 return
             within = 0.0 if self._can_start else self.schedule.until_due(TICK)
             self._handle_responses(self.output.until_due(within))
-            self.tick(len(self.in_flight.active), len(self.in_flight.in_doubt))
+            self.tick(len(self.in_flight.running), len(self.in_flight.in_doubt))
+
+    @property
+    def _has_work(self) -> bool:
+        """True if a row is in flight, or may be started."""
+        if self.in_flight.running:
+            return True
+        if self.shutdown.stage is Stage.STARTING and self._has_rows:
+            return True
+        return any(not starting.aborted for starting in self.in_flight.starting.values())
+
+    def _give_up_late_rows(self) -> None:
+        """Report rows whose last read was not answered."""
+        limit = self._spec.row_timeout
+        if limit is None:
+            return
+        late = time.monotonic() - limit - LAST_READ
+        for running in list(self.in_flight.running.values()):
+            if running.began < late:
+                self._give_up(running)
 
     @property
     def _can_start(self) -> bool:
         """True if a row may take a place; starts leave room for reads of running ones."""
         starting = len(self.in_flight.starting)
-        has_place = starting + len(self.in_flight.active) < self._spec.max_parallel
-        has_thread = starting < max(1, self._threads // 2)
-        return self._has_rows and has_place and has_thread and self.shutdown.stage is Stage.STARTING
+        if not self._has_rows or self.shutdown.stage is not Stage.STARTING:
+            return False
+        if starting + len(self.in_flight.running) >= self._spec.max_parallel:
+            return False
+        return starting < max(1, self._threads // 2)
 
     def _start_rows(self) -> None:
         """Give free places to rows, for as long as the runs can wait."""
@@ -140,18 +168,18 @@ class Scheduler:
                     self._begin(row)
 
     def _begin(self, row: Row) -> None:
-        number, state = row.number, self.journaled.state(row.number)
+        """Start a row, or continue where an earlier call left it."""
+        number = row.number
+        state = self.journaled.state(number)
         if row.problem is not None:
-            problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
-            self.in_flight.report(
-                self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem))
-            )
+            what = f"line {row.line}: {row.problem}" if row.line else row.problem
+            outcome = Outcome(phase=Phase.USAGE, error=UsageProblem(what))
+            self.in_flight.report(self.work.result_of(row, outcome))
         elif state == SENT:
             doubt = self.journaled.pop_pending(number)
-            if (
-                self._finding is None
-            ):  # a gate adopts nothing: its starts are searched for at the end
-                self.in_flight.in_doubt.append(ActiveRow(row, sent=doubt))
+            if self._finding is None:
+                # A gate adopts nothing: its starts are searched for at the end.
+                self.in_flight.in_doubt.append(InDoubt(row, doubt))
             else:
                 self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
@@ -159,14 +187,13 @@ class Scheduler:
             run = Run(
                 known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at
             )
-            self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
+            self.in_flight.follow(RunningRow(row, run, time.monotonic(), was_found=True))
             self.schedule.add(number)
         else:
             self.summary.note_begun(row.file_number)
-            self.in_flight.starting[number] = active = ActiveRow(row)
-            self._call(partial(self.work.start, active))
+            self._call(partial(self.work.start, self.in_flight.start(row)))
 
-    def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
+    def _call(self, work: Callable[[], RowState]) -> None:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
@@ -180,36 +207,48 @@ class Scheduler:
             assert state is not None
             self._apply_state(state)
 
-    def _apply_state(self, state: ActiveRow | RowResult) -> None:
+    def _apply_state(self, state: RowState) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
-        number = state.row.number
-        if number not in self.in_flight.active and number not in self.in_flight.starting:
+        if not self.in_flight.has(state.row.number):
             return
-        if isinstance(state, RowResult):
-            self._apply_result(state)
-        elif state.run is None:
-            if (
-                state.error is not None and not state.in_doubt
-            ):  # disk, server or network let no row start
-                error = state.error
-                if isinstance(error, ConnectionRejected) and self.summary.has_started:
-                    error = LostContact(error.message, error.hint)
-                self.shutdown.enter(Stage.FINISHING, error)
-            if state.in_doubt:
+        match state:
+            case RowResult():
+                self._apply_result(state)
+            case InDoubt():
                 self.summary.note_start(in_doubt=True)
-            self.in_flight.end_start(number)
-        else:
-            if number in self.in_flight.starting:
-                self.shutdown.note_start()
-                self.summary.note_start(in_doubt=False)
-                if state.error is not None:
-                    self.shutdown.enter(Stage.FINISHING, state.error)
-            self.in_flight.follow(state)
-            taken, limit = time.monotonic() - state.began, self._spec.row_timeout
-            if limit is None or taken < limit:
-                self.schedule.add(number, taken, limit)
-            else:
-                self._give_up(state)
+                self.in_flight.doubt(state)
+            case NotStarted():
+                self._apply_not_started(state)
+            case Started():
+                self._apply_started(state)
+            case RunningRow():
+                self._schedule_read(state)
+
+    def _apply_not_started(self, state: NotStarted) -> None:
+        error = state.error
+        if error is not None:  # disk, server or network let no row start
+            if isinstance(error, ConnectionRejected) and self.summary.has_started:
+                error = LostContact(error.message, error.hint)
+            self.shutdown.enter(Stage.FINISHING, error)
+        self.in_flight.leave_unstarted(state.row)
+
+    def _apply_started(self, state: Started) -> None:
+        if state.row.number in self.in_flight.starting:  # else the end has counted it
+            self.shutdown.note_start()
+            self.summary.note_start(in_doubt=False)
+            if state.error is not None:
+                self.shutdown.enter(Stage.FINISHING, state.error)
+        self.in_flight.follow(state.running)
+        self._schedule_read(state.running)
+
+    def _schedule_read(self, running: RunningRow) -> None:
+        """Plan the next read of a run, unless its row has had its time."""
+        taken = time.monotonic() - running.began
+        limit = self._spec.row_timeout
+        if limit is not None and taken >= limit:
+            self._give_up(running)
+            return
+        self.schedule.add(running.row.number, taken, limit)
 
     def _apply_result(self, row: RowResult) -> None:
         """Report a row with its result, or start it again if an interrupted batch stopped its run."""
@@ -218,30 +257,29 @@ class Scheduler:
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
-        row.interrupted = (
-            row.code == ExitCode.RUN_STOPPED and row.row.number in self.journaled.stopping
-        )
-        if row.interrupted and self.shutdown.stage is Stage.STARTING:
-            try:
-                self.work.journal.note_ended([row])
-            except JournalTrouble as error:
-                self.shutdown.enter(Stage.FINISHING, error)
-            else:
-                self.in_flight.drop(row.row.number)
-                self.journaled.reset_row(row.row.number)
-                self._begin(row.row)
-                return
-        self.in_flight.report(row)
+        was_stopped_here = row.row.number in self.journaled.stopping
+        row.interrupted = row.code == ExitCode.RUN_STOPPED and was_stopped_here
+        if not row.interrupted or self.shutdown.stage is not Stage.STARTING:
+            self.in_flight.report(row)
+            return
+        try:
+            self.work.journal.note_ended([row])
+        except JournalTrouble as error:
+            self.shutdown.enter(Stage.FINISHING, error)
+            self.in_flight.report(row)
+            return
+        self.in_flight.drop(row.row.number)
+        self.journaled.reset_row(row.row.number)
+        self._begin(row.row)
 
-    def _give_up(self, row: ActiveRow) -> None:
+    def _give_up(self, running: RunningRow) -> None:
         """Report a row past --row-timeout."""
-        run = row.run
-        assert run is not None
+        run = running.run
         what = f"run {run.id} was still {run.word} at"
-        what = f"the output of run {run.id} was not fetched by" if run.settled else what
-        self.in_flight.report_running(
-            row, TimedOut(f"{what} --row-timeout", "--resume waits for it again")
-        )
+        if run.settled:
+            what = f"the output of run {run.id} was not fetched by"
+        error = TimedOut(f"{what} --row-timeout", "--resume waits for it again")
+        self.in_flight.report_running(running, error)
 
     # The end.
 
@@ -265,7 +303,8 @@ class Scheduler:
         """Return the error of a row whose run is still running."""
         if self.work.deadline.passed:
             return still_running(run)
-        if self.output.unprinted is None and self.work.pace.silent_for > self.work.retry_for:
+        is_silent = self.work.pace.silent_for > self.work.retry_for
+        if is_silent and self.output.unprinted is None:
             hint = f"continue with: noxcli wait {run.workflow_id}/{run.id}"
             return LostContact(f"lost contact with run {run.id}", hint)
         return NotFinished(f"stopped waiting; run {run.id} is still {run.word}")
@@ -274,67 +313,72 @@ class Scheduler:
         self.work.pace.hurry()
         self._await_starts()
         stopping = self._stop_runs() if self._spec.stops else 0
-        remaining = len(self.in_flight.active)
+        remaining = len(self.in_flight.running)
         done = f", {stopping - remaining} stopped" if stopping else ""
-        number, within = signal.number, self.work.deadline.remaining(LAST_SEARCH)
-        self.in_flight.report_all_running(
-            lambda run: Interruption(
-                f"stopped waiting; run {run.id} is still {run.word}", number=number
-            ),
-            within,
-        )
-        return Interruption(
-            f"interrupted by {signal}{done}, {remaining} runs still running", number=number
-        )
+        number = signal.number
+
+        def error_for(run: Run) -> Interruption:
+            what = f"stopped waiting; run {run.id} is still {run.word}"
+            return Interruption(what, number=number)
+
+        within = self.work.deadline.remaining(LAST_SEARCH)
+        self.in_flight.report_all_running(error_for, within)
+        what = f"interrupted by {signal}{done}, {remaining} runs still running"
+        return Interruption(what, number=number)
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""
         self.shutdown.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
-        while (
-            any(row.was_sent or row.sent for row in self.in_flight.starting.values())
-            and time.monotonic() < end
-        ):
+        while self._has_sent_starts and time.monotonic() < end:
             self._handle_responses(min(TICK, end - time.monotonic()))
+
+    @property
+    def _has_sent_starts(self) -> bool:
+        starting = self.in_flight.starting.values()
+        return any(row.was_sent or row.sent is not None for row in starting)
 
     def _stop_runs(self) -> int:
         """Stop the running runs, and report those that were; return how many were to stop.
 
         The journal says before that that noxcli itself stops them; if it can't, none is stopped.
         """
-        running = [
-            (row.row, row.run) for row in self.in_flight.active.values() if row.run is not None
-        ]
+        running = list(self.in_flight.running.values())
         try:
-            self.work.journal.note_stopping(running)
+            self.work.journal.note_stopping([(each.row, each.run) for each in running])
         except JournalTrouble as error:
             self.shutdown.enter(Stage.DETACHING, error)
             return 0
-        self.journaled.stopping.update(self.in_flight.active)
+        self.journaled.stopping.update(self.in_flight.running)
         deadline = Deadline(self.work.clock, MAX_STOP)
-        stops = [partial(stop_run, self.work.api, run, deadline) for _, run in running]
-        for (row, _), (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):
-            # One that completed in the meantime is undelivered, and left.
-            if run is not None and run.settled and run.status != "completed":
-                verdict = verdict_of(run, if_stopped="--resume starts the row again")
-                outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
-                self._apply_state(self.work.result_of(row, outcome))
+        stops = [partial(stop_run, self.work.api, each.run, deadline) for each in running]
+        for each, (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):
+            if run is None or not run.settled:
+                continue
+            if run.status == "completed":  # in the meantime: it is undelivered, and left
+                continue
+            verdict = verdict_of(run, if_stopped="--resume starts the row again")
+            outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
+            self._apply_state(self.work.result_of(each.row, outcome))
         return len(running)
 
     def _poll_all_once(self, end: float) -> None:
         """Read the records of all running rows, until that moment at the latest."""
-        in_flight = self.in_flight
-        in_flight.end_starts()
+        self.in_flight.end_starts()
         # What is being read now has half of the time.
-        while (
-            not all(map(self.schedule.has, in_flight.active))
-            and time.monotonic() < end - LAST_READ / 2
-        ):
+        half = end - LAST_READ / 2
+        while self._is_reading and time.monotonic() < half:
             self._handle_responses(SHORT_TICK)
         remaining = max(0.0, end - time.monotonic())
-        waiting = [row for number, row in in_flight.active.items() if self.schedule.has(number)]
-        for state, _ in run_all_within(
-            remaining, [partial(self.work.poll, row, remaining) for row in waiting], MAX_THREADS
-        ):
+        reads = []
+        for number, running in self.in_flight.running.items():
+            if self.schedule.has(number):
+                reads.append(partial(self.work.poll, running, remaining))
+        for state, _ in run_all_within(remaining, reads, MAX_THREADS):
             if isinstance(state, RowResult):
                 self._apply_state(state)
+
+    @property
+    def _is_reading(self) -> bool:
+        """True if a record is being read, or waits for a thread."""
+        return not all(self.schedule.has(number) for number in self.in_flight.running)

@@ -2,6 +2,7 @@
 
 import time
 from enum import IntEnum
+from typing import NamedTuple
 
 from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.result_writer import ResultWriter
@@ -19,13 +20,23 @@ from noxcli.errors import (
 )
 from noxcli.timing import show_seconds
 
-ANSWER_AT_END = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
+# Seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent.
+ANSWER_AT_END = 5.0
 
 
 class Stage(IntEnum):
     """What a batch does: it starts rows; then only waits for their runs; then detaches from those still running."""
 
-    STARTING, FINISHING, DETACHING = range(3)
+    STARTING = 0
+    FINISHING = 1
+    DETACHING = 2
+
+
+class Reason(NamedTuple):
+    """Why a stage began; `only_if_open`: it no longer counts once every row has its result."""
+
+    error: NoxError
+    only_if_open: bool
 
 
 class Shutdown:
@@ -35,17 +46,18 @@ class Shutdown:
         self, work: RowWorker, in_flight: RowsInFlight, output: ResultWriter, spec: BatchSpec
     ) -> None:
         self.stage = Stage.STARTING
-        self._work, self._in_flight, self._output, self._spec = work, in_flight, output, spec
+        self._work = work
+        self._in_flight = in_flight
+        self._output = output
+        self._spec = spec
         self._summary = output.summary
-        self._errors: list[
-            tuple[NoxError, bool]
-        ] = []  # of each stage, and whether it counts only while rows remain
+        self._reasons: list[Reason] = []
         self._had_open_rows = False  # rows had no result when the batch began to detach
         self._start_answered = time.monotonic()  # when the last start was, or this began
-        limit = work.deadline.seconds
-        self._quiet = (
-            -1.0 if limit is None else min(ANSWER_AT_END, limit / 2)
-        )  # seconds before the deadline
+        # Seconds before the deadline.
+        self._quiet = -1.0
+        if work.deadline.seconds is not None:
+            self._quiet = min(ANSWER_AT_END, work.deadline.seconds / 2)
 
     def note_start(self) -> None:
         """A start was answered."""
@@ -53,9 +65,9 @@ class Shutdown:
 
     def note_open(self) -> None:
         """Remember whether rows have no result, before they are left with one."""
-        self._had_open_rows = bool(
-            self._in_flight.starting or self._in_flight.active or self._in_flight.in_doubt
-        )
+        in_flight = self._in_flight
+        open_rows = len(in_flight.starting) + len(in_flight.running) + len(in_flight.in_doubt)
+        self._had_open_rows = open_rows > 0
 
     def check(self) -> None:
         """Begin a later stage where a limit, an outage or the disk demands it."""
@@ -68,52 +80,61 @@ class Shutdown:
         if self._output.unprinted is not None:
             self.enter(Stage.DETACHING, self._output.unprinted)
         elif self._work.deadline.passed:
-            self.enter(Stage.DETACHING, TimedOut("the timeout was reached"), unless_done=True)
+            timeout = TimedOut("the timeout was reached")
+            self.enter(Stage.DETACHING, timeout, unless_done=True)
         elif silent_for > self._work.retry_for:
-            self.enter(
-                Stage.DETACHING,
-                Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"),
-            )
+            what = f"the server gave no usable answer for {show_seconds(silent_for)}"
+            self.enter(Stage.DETACHING, Unavailable(what))
 
     def check_disk(self) -> None:
         """Start no more rows if the disk takes no more results."""
-        if (trouble := self._output.pop_trouble()) is not None:
+        trouble = self._output.pop_trouble()
+        if trouble is not None:
             self.enter(Stage.FINISHING, trouble)
 
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
-        # Runs that have failed count immediately, not when the reason is known.
-        failing = sum(
-            row.run is not None and row.run.status == "failed"
-            for row in self._in_flight.active.values()
-        )
-        if self._spec.max_failures and self._summary.failed + failing >= self._spec.max_failures:
+        most = self._spec.max_failures
+        summary = self._summary
+        if most and summary.failed + self._count_failing() >= most:
             self.enter(Stage.FINISHING, None)
-        elif self._spec.max_failures != 0 and self._summary.stuck is not None:
-            self._end_starts(f"the first {STUCK_AFTER} failed the same way: {self._summary.stuck}")
-        elif self._spec.max_failures != 0 and self._summary.doubts is not None:
-            self._end_starts(f"{self._summary.doubts} are in doubt")
-        elif self._work.deadline.remaining() <= self._quiet:
-            self.enter(
-                Stage.FINISHING,
-                TimedOut("too close to the timeout to start more rows"),
-                unless_done=True,
-            )
-        elif self._spec.row_timeout is not None:
-            starts = self._in_flight.starting.values()
-            waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
-            if (
-                waiting
-                and time.monotonic() - max(min(waiting), self._start_answered)
-                > self._spec.row_timeout
-            ):
-                what = f"the server accepted no run for {show_seconds(self._spec.row_timeout)} (--row-timeout)"
-                self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
+            return
+        if most != 0 and summary.stuck is not None:
+            self._end_starts(f"the first {STUCK_AFTER} failed the same way: {summary.stuck}")
+            return
+        if most != 0 and summary.doubts is not None:
+            self._end_starts(f"{summary.doubts} are in doubt")
+            return
+        if self._work.deadline.remaining() <= self._quiet:
+            near = TimedOut("too close to the timeout to start more rows")
+            self.enter(Stage.FINISHING, near, unless_done=True)
+            return
+        limit = self._spec.row_timeout
+        if limit is not None and self._waiting_for() > limit:
+            what = f"the server accepted no run for {show_seconds(limit)} (--row-timeout)"
+            self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
+
+    def _count_failing(self) -> int:
+        """Return how many runs have failed: they count immediately, not when the reason is known."""
+        running = self._in_flight.running.values()
+        return len([row for row in running if row.run.status == "failed"])
+
+    def _waiting_for(self) -> float:
+        """Return for how many seconds a start has waited to be sent, while no other was answered."""
+        waiting = [
+            starting.ready_at
+            for starting in self._in_flight.starting.values()
+            if starting.attempt is not None and not starting.was_sent
+        ]
+        if not waiting:
+            return 0.0
+        return time.monotonic() - max(min(waiting), self._start_answered)
 
     def _end_starts(self, why: str) -> None:
         """Start no more rows for a reason that --max-failures of a batch turns off; the code is that of the rows."""
-        anyway = "" if self._spec.of_gate else " (--max-failures 0 starts them anyway)"
-        what = f"stopped starting rows: {why}{anyway}"
+        what = f"stopped starting rows: {why}"
+        if not self._spec.of_gate:
+            what += " (--max-failures 0 starts them anyway)"
         self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), unless_done=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, unless_done: bool = False) -> None:
@@ -122,31 +143,32 @@ class Shutdown:
         With `unless_done`, the error no longer counts once every row has its result.
         """
         if error is not None:
-            self._errors.append((error, unless_done))
+            self._reasons.append(Reason(error, unless_done))
         if stage > self.stage:
             self.stage = stage
             self._work.pace.end_starts()
             self._in_flight.abort_starts()
 
     @property
+    def _has_open_rows(self) -> bool:
+        """True if rows are without a result, or were when the batch began to detach."""
+        if self._had_open_rows:
+            return True
+        return self._in_flight.unstarted + self._summary.not_started > 0
+
+    @property
     def verdict(self) -> NoxError | None:
         """The worst reason for an early end, the last of several; without any, no row may be without a result."""
-        rest = self._had_open_rows or self._in_flight.unstarted or self._summary.not_started
-        errors = [error for error, unless_done in self._errors if rest or not unless_done]
+        is_open = self._has_open_rows
+        errors = [reason.error for reason in self._reasons if is_open or not reason.only_if_open]
         if not errors:
-            lacks = rest and self._summary.min_pass is None and not self._summary.failed
-            return (
-                Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED)
-                if lacks
-                else None
-            )
-        error = next(
-            error
-            for error in reversed(errors)
-            if error.exit_code == worst(each.exit_code for each in errors)
-        )
+            is_judged = self._summary.min_pass is not None or self._summary.failed > 0
+            if is_open and not is_judged:
+                return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED)
+            return None
+        code = worst(error.exit_code for error in errors)
+        error = [error for error in errors if error.exit_code == code][-1]
         if isinstance(error, TimedOut) and not self._summary.has_started:
-            return TimedOutBeforeStart(
-                f"nothing was started: {error.message}", "increase --timeout"
-            )
+            what = f"nothing was started: {error.message}"
+            return TimedOutBeforeStart(what, "increase --timeout")
         return error
