@@ -170,7 +170,7 @@ class Refusal(Enum):
     """How far a refusal can be believed; `error_mapping` knows where it came from."""
 
     OWN = "own"  # noxcli itself refused: the server was not asked
-    OF_THE_API = "of the API"  # believed at once, unless this command has read the thing before
+    OF_THE_API = "of the API"  # believed immediately, unless this command has read the thing before
     DOUBTFUL = "doubtful"  # from something before the API, or about what it has just shown
 
 

@@ -370,7 +370,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             if not isinstance(answer, dict):
                 yield from _fresh_items(answer, seen)
                 return
-            page = Page.of(answer, number)
+            page = ListPage.of(answer, number)
             fresh = _fresh_items(page.items, seen)
             yield from fresh
             if page.items:  # the last one of a list that is read by cursors has none
@@ -389,8 +389,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         )
 
 
-class Page(NamedTuple):
-    """One page of a list, and what it says about the whole."""
+class ListPage(NamedTuple):
+    """One page of a list, and what it says about the list."""
 
     number: int
     items: list[Any]
@@ -419,7 +419,7 @@ class Page(NamedTuple):
         return self.total is not None and seen >= self.total
 
     def may_be_followed(self, seen: int, *, continues: bool) -> bool:
-        """True if the list may go on after its last page; `continues` if a page with items said so."""
+        """True if the list may continue after its last page; `continues` if a page with items said so."""
         if self.total is not None and self.total > seen:
             return True
         if self.is_last(seen):

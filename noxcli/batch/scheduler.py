@@ -19,7 +19,7 @@ from noxcli.batch.worker import (
     RowState,
     RowWorker,
     RunningRow,
-    Started,
+    StartedRow,
 )
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
@@ -219,7 +219,7 @@ class Scheduler:
                 self.in_flight.doubt(state)
             case NotStarted():
                 self._apply_not_started(state)
-            case Started():
+            case StartedRow():
                 self._apply_started(state)
             case RunningRow():
                 self._schedule_read(state)
@@ -232,7 +232,7 @@ class Scheduler:
             self.shutdown.enter(Stage.FINISHING, error)
         self.in_flight.leave_unstarted(state.row)
 
-    def _apply_started(self, state: Started) -> None:
+    def _apply_started(self, state: StartedRow) -> None:
         if state.row.number in self.in_flight.starting:  # else the end has counted it
             self.shutdown.note_start()
             self.summary.note_start(in_doubt=False)
@@ -242,7 +242,7 @@ class Scheduler:
         self._schedule_read(state.running)
 
     def _schedule_read(self, running: RunningRow) -> None:
-        """Plan the next read of a run, unless its row has had its time."""
+        """Plan the next read of a run, or give it up at --row-timeout."""
         taken = time.monotonic() - running.began
         limit = self._spec.row_timeout
         if limit is not None and taken >= limit:

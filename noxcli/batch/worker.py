@@ -90,7 +90,7 @@ class RunningRow:
 
 
 @value_class(frozen=True, slots=True)
-class Started:
+class StartedRow:
     """The next state of a row whose start was answered; `error` says why the journal does not have its run."""
 
     running: RunningRow
@@ -118,7 +118,7 @@ class NotStarted:
     error: NoxError | None = None
 
 
-RowState = Started | RunningRow | InDoubt | NotStarted | RowResult
+RowState = StartedRow | RunningRow | InDoubt | NotStarted | RowResult
 
 
 class ClaimedIds:
@@ -218,7 +218,7 @@ class RowWorker:
         fatal = trouble if isinstance(trouble, NotAccessible) else None
         return self.result_of(row, Outcome(phase=phase, error=trouble), fatal)
 
-    def _send(self, starting: StartingRow, attempt: StartAttempt) -> Started:
+    def _send(self, starting: StartingRow, attempt: StartAttempt) -> StartedRow:
         """Send the start, again only while nothing can have been started; then the journal has its run.
 
         After one that was not answered, they are sent one at a time, each after a read that is answered. Raises what
@@ -246,8 +246,8 @@ class RowWorker:
         try:
             self.journal.note_started(starting.row, starting.run)
         except JournalTrouble as error:
-            return Started(running, error)  # it has it as sent: the run will be found again
-        return Started(running)
+            return StartedRow(running, error)  # it has it as sent: the run will be found again
+        return StartedRow(running)
 
     def _send_once(self, attempt: StartAttempt) -> Run:
         """Send the start; after one that was not answered, alone and after a read."""
