@@ -10,7 +10,8 @@ import requests
 from noxcli.errors import Unavailable
 from noxcli.timing import READ_TIMEOUT
 
-JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
+JSON_SECONDS = 60.0
+JSON_PACE = 256 * 1024  # bytes a second
 AT_ONCE = 64 * 1024  # bytes of one read
 LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times alike
 
@@ -63,9 +64,8 @@ class AnswerLimit:
     def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
         self.for_a_read()
-        self._end = min(
-            time.monotonic() + self._seconds, self._end + count * self._per_byte, self.until
-        )
+        longest = time.monotonic() + self._seconds
+        self._end = min(longest, self._end + count * self._per_byte, self.until)
 
 
 def require_framing(response: requests.Response, *, part: bool = False) -> None:
@@ -74,10 +74,8 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
     What follows the head is then still checked by those who read it: the length by urllib3, the chunks by http.client,
     and close_notify by ssl (`TlsConnection`).
     """
-    coding, length = (
-        response.headers.get("Transfer-Encoding"),
-        response.headers.get("Content-Length"),
-    )
+    coding = response.headers.get("Transfer-Encoding")
+    length = response.headers.get("Content-Length")
     fault = None
     if coding is not None and coding.strip().lower() != "chunked":
         fault = "a transfer encoding that hides where the answer ends"

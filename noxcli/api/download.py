@@ -42,8 +42,9 @@ class Download(AbstractContextManager["Download"]):
         coding = headers.get("Content-Encoding", "").strip().lower()
         if coding not in PLAIN | GZIP:
             response.close()
+            what = f"the server sent the file as {mask.torn(coding)}"
             raise OutputNotDelivered(
-                f"the server sent the file as {mask.torn(coding)}, which noxcli can't read and did not request",
+                f"{what}, which noxcli can't read and did not request",
                 "is a proxy in between?",
                 **facts_of(response),
             )
@@ -52,7 +53,9 @@ class Download(AbstractContextManager["Download"]):
         self._packed = coding in GZIP
         tag = headers.get("ETag", "")
         # A weak one (W/) may also identify other bytes, and positions in a compressed file can't be counted.
-        self.etag = tag if tag.startswith('"') and not self._packed else None
+        self.etag = None
+        if tag.startswith('"') and not self._packed:
+            self.etag = tag
         self.start = 0
         self.total = None if self._packed else self.length
         if response.status_code == 206:
@@ -65,17 +68,16 @@ class Download(AbstractContextManager["Download"]):
         """Yield the file's bytes. Raises Unavailable if the connection breaks or the body is incomplete."""
         read = self.read
         if self._packed:
-            from gzip import (
-                GzipFile,
-            )  # checks the trailer: the length, or the chunks, may match half a file
+            # It checks the trailer: the length, or the chunks, may match half a file.
+            from gzip import GzipFile
 
             read = GzipFile(fileobj=cast(Any, self), mode="rb").read1  # it only calls `read`
         try:
             while piece := read(BODY_PIECE):
                 yield piece
         except (*BROKEN, EOFError, zlib.error) as error:
-            what = f"the download broke after {self._response.raw.tell():,} bytes: {cause_of(error, self._mask)}"
-            raise Unavailable(what) from error
+            what = f"the download broke after {self._response.raw.tell():,} bytes"
+            raise Unavailable(f"{what}: {cause_of(error, self._mask)}") from error
 
     def read(self, size: int) -> bytes:
         """Return the next bytes as they arrive: a whole `size` would lose those before a break."""
@@ -83,10 +85,13 @@ class Download(AbstractContextManager["Download"]):
 
     def _read_range(self, text: str) -> None:
         """Take a part: an unknown one begins nowhere, and what it has must be what it announces."""
+        self.start = -1
         match = re.fullmatch(RANGE, text.strip())
-        size = int(match[2]) + 1 - int(match[1]) if match else None
-        if match is None or self._packed or self.length not in {None, size}:
-            self.start = -1
+        if match is None or self._packed:
             return
-        self.start = int(match[1])
-        self.total = None if match[3] == "*" else int(match[3])
+        first, last, total = match.groups()
+        size = int(last) + 1 - int(first)
+        if self.length not in {None, size}:
+            return
+        self.start = int(first)
+        self.total = None if total == "*" else int(total)

@@ -20,9 +20,7 @@ from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
-AHEAD = (
-    64 * 1024
-)  # bytes that may wait for a slow reader of our stdout before the server has to wait
+AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout; then the server has to
 FRAME_LIMIT = 64 * 1024 * 1024
 MAX_LINES = 1000  # of an event; sseclient-py's time grows with their square
 BOM = b"\xef\xbb\xbf"
@@ -55,19 +53,25 @@ class Framer:
 
         Line ends become LF. Raises StreamUnsupported for a frame over the limit.
         """
-        rest = piece.removeprefix(b"\n") if self._after_cr else piece
-        self._after_cr = piece.endswith(b"\r") if piece else self._after_cr
-        self._buffer += (
-            rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in rest else rest
-        )
+        rest = piece
+        if self._after_cr:
+            rest = piece.removeprefix(b"\n")
+        if piece:
+            self._after_cr = piece.endswith(b"\r")
+        if b"\r" in rest:
+            rest = rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._buffer += rest
         end = self._buffer.rfind(b"\n\n", self._scanned)
-        frames = b"" if end < 0 else bytes(self._buffer[: end + 2])
-        del self._buffer[: len(frames)]
+        frames = b""
+        if end >= 0:
+            frames = bytes(self._buffer[: end + 2])
+            del self._buffer[: end + 2]
         self._scanned = max(0, len(self._buffer) - 1)
         if not frames and len(self._buffer) > self._limit:
             raise StreamUnsupported(f"one event is longer than {self._limit >> 20} MiB")
         if frames and self._at_start:
-            frames, self._at_start = frames.removeprefix(BOM), False
+            self._at_start = False
+            return frames.removeprefix(BOM)
         return frames
 
     @property
@@ -82,10 +86,10 @@ def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:
     Raises StreamUnsupported for an event of too many lines.
     """
     text = frames.decode("utf-8", "replace").encode()
-    if text.count(b"\n") > MAX_LINES and any(
-        frame.count(b"\n") > MAX_LINES for frame in text.split(b"\n\n")
-    ):
-        raise StreamUnsupported(f"one event has more than {MAX_LINES:,} lines")
+    if text.count(b"\n") > MAX_LINES:
+        most = max(frame.count(b"\n") for frame in text.split(b"\n\n"))
+        if most > MAX_LINES:
+            raise StreamUnsupported(f"one event has more than {MAX_LINES:,} lines")
     for event in SSEClient(iter([text])).events():
         yield event.event, event.data
 
@@ -104,9 +108,8 @@ def parse_events(
     for name, data in parse_frames(text[place:].encode()):
         if name in ENDINGS:
             reason = describe(data.encode(), mask)
-            return events, Unavailable(
-                f"the server ended the stream with {name!r}" + (f": {reason}" if reason else "")
-            )
+            what = f"the server ended the stream with {name!r}"
+            return events, Unavailable(f"{what}: {reason}" if reason else what)
         if name not in KEEP_ALIVES:
             events.append(_event(name, data))
     return events, None
@@ -119,7 +122,8 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
             data, end = DECODER.raw_decode(text, head.end())
         except (ValueError, RecursionError):
             break
-        tail, raw = CLOSING.match(text, end), text[head.end() : end]
+        tail = CLOSING.match(text, end)
+        raw = text[head.end() : end]
         # A line end may separate two tokens; then one line is not the whole document. The two words are not JSON.
         if tail is None or "\n" in raw or "NaN" in raw or "Infinity" in raw or is_deep(raw):
             break
@@ -136,9 +140,17 @@ def _event(name: str, data: str) -> RunEvent:
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         return RunEvent(name, envelope)
     redis_id = envelope.get("redisId")
-    return RunEvent(
-        envelope["type"], envelope.get("data"), redis_id if redis_id is None else str(redis_id)
-    )
+    if redis_id is not None:
+        redis_id = str(redis_id)
+    return RunEvent(envelope["type"], envelope.get("data"), redis_id)
+
+
+def _chunks_of(response: requests.Response) -> Iterator[bytes]:
+    """Return the pieces of a body as the server sent them."""
+    if response.raw.chunked:
+        chunks: Iterator[bytes] = response.raw.read_chunked(READ_SIZE, decode_content=True)
+        return chunks
+    return pieces_of(response, READ_SIZE)
 
 
 class EventFeed:
@@ -146,19 +158,21 @@ class EventFeed:
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
-        self.first_byte_at: float | None = (
-            None  # when the first byte of the body came, by the monotonic clock
-        )
+        # When the first byte of the body came, by the monotonic clock.
+        self.first_byte_at: float | None = None
         self.last_byte_at = time.monotonic()
         self.opened = False  # the server has accepted the stream
         self.framer = Framer()
         self._pieces: deque[bytes] = deque()
         self._ended: Exception | None = None  # why the thread reads no more
-        self._stopped: Exception | None = (
-            None  # why the events end, though more bytes may have arrived
-        )
-        self._news, self._room, self._closing = threading.Event(), threading.Event(), False
-        self._received = self._taken = 0  # bytes; each count belongs to one thread
+        # Why the events end, though more bytes may have arrived.
+        self._stopped: Exception | None = None
+        self._news = threading.Event()
+        self._room = threading.Event()
+        self._closing = False
+        # Bytes; each count belongs to one thread.
+        self._received = 0
+        self._taken = 0
         self.response: requests.Response | None = None
         try:
             start_thread(lambda: self._pump(connect))
@@ -175,23 +189,30 @@ class EventFeed:
         while True:
             SIGNALS.check()  # also while events arrive faster than they are shown
             self._news.clear()
-            ended = (
-                self._ended
-            )  # looked at before the bytes, so that none came between them and the end
-            pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
-            if pieces and self._stopped is None:
-                arrived = b"".join(pieces)
-                self._taken += len(arrived)
-                self._room.set()
-                events, self._stopped = parse_events(self.framer.feed(arrived), self._mask)
-                if events:
-                    return events
+            # Looked at before the bytes, so that none came between them and the end.
+            ended = self._ended
+            events = self._parse_arrived()
+            if events:
+                return events
+            if self._stopped is not None:
+                raise self._stopped
             if isinstance(ended, StreamClosed) and self.framer.is_within_a_frame:
-                ended = Unavailable("the stream closed within an event")
-            if self._stopped is not None or ended is not None:
-                raise self._stopped or ended  # type: ignore[misc]  # not both are None
+                raise Unavailable("the stream closed within an event")
+            if ended is not None:
+                raise ended
             if not wait_for(self._news, until - time.monotonic()):
                 return []
+
+    def _parse_arrived(self) -> list[RunEvent]:
+        """Return the events in the bytes that have arrived, and note what ends the stream in them."""
+        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
+        if not pieces or self._stopped is not None:
+            return []
+        arrived = b"".join(pieces)
+        self._taken += len(arrived)
+        self._room.set()
+        events, self._stopped = parse_events(self.framer.feed(arrived), self._mask)
+        return events
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
@@ -212,23 +233,8 @@ class EventFeed:
             self.opened = True
             with response:
                 self.last_byte_at = time.monotonic()
-                raw = response.raw
-                chunks = (
-                    raw.read_chunked(READ_SIZE, decode_content=True)
-                    if raw.chunked
-                    else pieces_of(response, READ_SIZE)
-                )
-                for piece in chunks:
-                    self.last_byte_at = time.monotonic()
-                    self.first_byte_at = self.first_byte_at or self.last_byte_at
-                    self._pieces.append(piece)
-                    self._received += len(piece)
-                    if not self._news.is_set():  # a check costs less than setting it
-                        self._news.set()
-                    while self._is_full():
-                        self._room.clear()
-                        if self._is_full():
-                            self._room.wait()
+                for piece in _chunks_of(response):
+                    self._receive(piece)
                     if self._closing:
                         break
             ended: Exception = StreamClosed("the stream closed before the end of the run")
@@ -239,6 +245,20 @@ class EventFeed:
             ended = error
         self._ended = ended
         self._news.set()
+
+    def _receive(self, piece: bytes) -> None:
+        """Keep bytes for `next_events`, and wait while too many of them wait."""
+        self.last_byte_at = time.monotonic()
+        if self.first_byte_at is None:
+            self.first_byte_at = self.last_byte_at
+        self._pieces.append(piece)
+        self._received += len(piece)
+        if not self._news.is_set():  # a check costs less than setting it
+            self._news.set()
+        while self._is_full():
+            self._room.clear()
+            if self._is_full():
+                self._room.wait()
 
     def _is_full(self) -> bool:
         return self._received - self._taken > AHEAD and not self._closing

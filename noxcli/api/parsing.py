@@ -15,24 +15,23 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
 
     Raises Unavailable if the answer has no plain id or no status: then it is unusable.
     """
-    _require_id(record, "run")
-    if not PLAIN_ID.fullmatch(record["id"]):
+    run_id = _require_id(record, "run")
+    if not PLAIN_ID.fullmatch(run_id):
         raise Unavailable("the answer is not a run: its id is not a valid one")
     status = record.get("status")
     if not isinstance(status, str):
         raise Unavailable("the answer is not a run: it has no status")
     status = documented(status)
-    created, finished = parse_time(record.get("created_at")), parse_time(record.get("finished_at"))
-    has_end = (
-        finished is not None
-        and (created is None or finished >= created)
-        and status not in KNOWN_STATUSES
-    )
-    status = ENDED_AS.get(status.lower(), status) if has_end else status
+    ended_unknown = status not in KNOWN_STATUSES and _has_end(record)
+    if ended_unknown:
+        status = ENDED_AS.get(status.lower(), status)
     details = record.get("progress_details")
     embedded = record.get("workflow")
+    workflow = None
+    if isinstance(embedded, dict) and "id" in embedded:
+        workflow = workflow_from(embedded)
     return Run(
-        id=record["id"],
+        id=run_id,
         workflow_id=_text(record.get("workflow_id")) or workflow_id,
         status=status,
         progress=_number(record.get("progress")),
@@ -41,13 +40,20 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         input=record.get("input", input),
         output=record.get("output"),
         progress_details=details if isinstance(details, dict) else {},
-        workflow=workflow_from(embedded)
-        if isinstance(embedded, dict) and "id" in embedded
-        else None,
+        workflow=workflow,
         version_id=_text(record.get("workflow_version_id")),
         runs_only_part=bool(record.get("node_ids") or record.get("single_node_id")),
-        unknown_end=has_end and status not in KNOWN_STATUSES,
+        unknown_end=ended_unknown and status not in KNOWN_STATUSES,
     )
+
+
+def _has_end(record: Mapping[str, Any]) -> bool:
+    """True if the record of a run has a time at which it ended, after it began."""
+    finished = parse_time(record.get("finished_at"))
+    if finished is None:
+        return False
+    created = parse_time(record.get("created_at"))
+    return created is None or finished >= created
 
 
 def workflow_from(record: Any) -> Workflow:
@@ -55,19 +61,21 @@ def workflow_from(record: Any) -> Workflow:
 
     Raises Unavailable if the answer has no id.
     """
-    _require_id(record, "workflow")
+    workflow_id = _require_id(record, "workflow")
     definition = record.get("definition")
-    definition = definition if isinstance(definition, dict) else {}
+    if not isinstance(definition, dict):
+        definition = {}
+    runs = _number(record.get("runs_count"))
     return Workflow(
-        record["id"],
-        _text(record.get("name")) or record["id"],
+        workflow_id,
+        _text(record.get("name")) or workflow_id,
         node_names(definition),
         definition,
         description=_text(record.get("description")),
         created_at=_text(record.get("created_at")),
         last_updated_at=_text(record.get("last_updated_at")),
         last_run_at=_text(record.get("last_run_at")),
-        runs_count=runs if isinstance(runs := _number(record.get("runs_count")), int) else None,
+        runs_count=runs if isinstance(runs, int) else None,
     )
 
 
@@ -76,9 +84,9 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
     Raises Unavailable if it has no id.
     """
-    _require_id(record, "version")
+    version_id = _require_id(record, "version")
     return Version(
-        record["id"],
+        version_id,
         _text(record.get("name")),
         workflow_from({"id": workflow_id, "definition": record.get("definition")}),
         created_at=_text(record.get("created_at")),
@@ -88,36 +96,51 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
     """Return node ids, in the order of the definition, and their names: a label, or else the name, or the type."""
-    nodes, names = definition.get("nodes"), dict[str, str]()
-    for node in nodes if isinstance(nodes, list) else ():
+    nodes = definition.get("nodes")
+    names: dict[str, str] = {}
+    if not isinstance(nodes, list):
+        return names
+    for node in nodes:
         if isinstance(node, dict) and isinstance(node.get("id"), str):
-            config = node.get("node_config")
-            label = config.get("label") if isinstance(config, dict) else None
-            names[node["id"]] = (
-                _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
-            )
+            names[node["id"]] = _name_of(node)
     return names
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    config = node.get("node_config")
+    label = config.get("label") if isinstance(config, dict) else None
+    for known in (label, node.get("name"), node.get("type")):
+        name = _text(known)
+        if name is not None:
+            return name
+    node_id: str = node["id"]
+    return node_id
 
 
 def id_of(item: Any) -> str | None:
     """Return the id of a list's item, or None if it has none."""
-    return _text(item.get("id")) if isinstance(item, dict) else None
+    if not isinstance(item, dict):
+        return None
+    return _text(item.get("id"))
 
 
-def _require_id(record: Any, what: str) -> None:
-    if id_of(record) is None:
+def _require_id(record: Any, what: str) -> str:
+    known = id_of(record)
+    if known is None:
         raise Unavailable(f"the answer is not a {what}: it has no id")
+    return known
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str) and value:
+        return value
+    return None
 
 
 def _number(value: Any) -> int | float | None:
     """Return a usable number; NaN, infinities and 400 digits are not."""
-    usable = (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and -MAX_COUNTED < value < MAX_COUNTED
-    )
-    return value if usable else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    if -MAX_COUNTED < value < MAX_COUNTED:
+        return value
+    return None

@@ -37,20 +37,16 @@ from noxcli.files import reason_of
 from noxcli.models import Attempt
 from noxcli.urls import Url, is_loopback
 
-BUNDLES = (
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)  # the first one that is set counts, as in requests
+# The first one that is set counts, as in requests.
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 MAX_KEPT = 32  # idle connections to one server
 HEADERS = {**default_headers(), "User-Agent": f"noxcli/{__version__}", "Accept": "application/json"}
 SWITCHING_PROTOCOLS = 101
 LATE = 0.05  # seconds that a read may outlast its limit
 EACH_ADDRESS = 3.0  # seconds to connect to one address of a host while others remain
 ANSWERED: dict[str, str] = {}  # the address of each host that answered last
-FRAMING = (
-    "Transfer-Encoding",
-    "Content-Length",
-)  # the libraries read one that is folded in different ways
+# The libraries read one that is folded in different ways.
+FRAMING = ("Transfer-Encoding", "Content-Length")
 
 
 class Body(bytes):
@@ -68,7 +64,8 @@ class FileBody:
     def __init__(
         self, name: str, content: Any, size: int, content_type: str, sent: Callable[[], None]
     ) -> None:
-        boundary, part = choose_boundary(), RequestField("file", b"", filename=name)
+        boundary = choose_boundary()
+        part = RequestField("file", b"", filename=name)
         part.make_multipart(content_type=content_type)
         head = f"--{boundary}\r\n{part.render_headers()}".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
@@ -85,8 +82,9 @@ class FileBody:
             part, rest = self._parts.popleft()
             if not rest:
                 continue
+            most = rest if size < 0 else min(size, rest)
             try:
-                piece: bytes = part.read(rest if size < 0 else min(size, rest))
+                piece: bytes = part.read(most)
             except OSError as error:
                 raise UsageProblem(f"it can't be read to its end: {reason_of(error)}") from None
             if not piece:
@@ -125,7 +123,9 @@ class ReadsInTime(RawIOBase):
     in_body = False
 
     def __init__(self, sock: Any, reads: Any) -> None:
-        self._sock, self._reads, self._limit = sock, reads, EXCHANGE.limit
+        self._sock = sock
+        self._reads = reads
+        self._limit = EXCHANGE.limit
 
     def readable(self) -> bool:
         return True
@@ -135,7 +135,10 @@ class ReadsInTime(RawIOBase):
         if not within <= self._sock.gettimeout() < within + LATE:
             self._sock.settimeout(within)  # a system call
         count: int = self._reads.readinto(buffer)
-        self._limit.received(count if self.in_body else 0)
+        if self.in_body:
+            self._limit.received(count)
+        else:
+            self._limit.received(0)
         return count
 
     def close(self) -> None:
@@ -158,22 +161,25 @@ class FinalResponse(HTTPResponse):
                 break
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
         self._reads.in_body = True
-        self.will_close |= EXCHANGE.starts
-        del self.headers[
-            "Set-Cookie"
-        ]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
-        if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
-            raise HTTPException(
-                "a header that is folded over two lines hides where the answer ends"
-            )
-        for name in [name for name, value in self.headers.items() if "\n" in value]:
-            self.headers.replace_header(
-                name, " ".join(self.headers[name].split())
-            )  # older urllib3 leaves it folded
+        if EXCHANGE.starts:
+            self.will_close = True
+        # Nothing here wants cookies, and http.cookiejar warns of odd ones on stderr.
+        del self.headers["Set-Cookie"]
+        self._require_clear_framing()
+        for name, value in list(self.headers.items()):
+            if "\n" in value:  # older urllib3 leaves it folded
+                self.headers.replace_header(name, " ".join(self.headers[name].split()))
+
+    def _require_clear_framing(self) -> None:
+        """Raise HTTPException for headers that the libraries may read in different ways."""
+        for name in FRAMING:
+            for value in self.headers.get_all(name, []):
+                if "\n" in value:
+                    what = "a header that is folded over two lines hides where the answer ends"
+                    raise HTTPException(what)
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
-        if (
-            len({length.strip() for length in lengths}) > 1
-        ):  # urllib3 notices it too late to close the connection
+        if len({length.strip() for length in lengths}) > 1:
+            # urllib3 notices it too late to close the connection.
             raise HTTPException("the headers give several lengths")
 
 
@@ -187,15 +193,9 @@ class NotingConnection(urllib3.connection.HTTPConnection):
 
         Raises ConfigProblem for a name of this machine that leads to another one, which must not get the key.
         """
-        host, limit = self._dns_host, self.timeout
-        try:
-            found = socket.getaddrinfo(
-                host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM
-            )
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-        addresses = [*dict.fromkeys(socket.getnameinfo(each[4], numeric)[0] for each in found)]
+        host = self._dns_host
+        limit = self.timeout
+        addresses = self._addresses_of(host)
         foreign = [address for address in addresses if not is_loopback(address)]
         if foreign and is_loopback(self.host) and self.proxy is None:
             what = f"{self.host} resolves to {foreign[0]}, which is not this machine"
@@ -203,16 +203,34 @@ class NotingConnection(urllib3.connection.HTTPConnection):
         addresses.sort(key=lambda address: address != ANSWERED.get(host))
         try:
             for address in addresses[:-1]:
-                self._dns_host, self.timeout = address, min(EACH_ADDRESS, limit or EACH_ADDRESS)
                 with suppress(NewConnectionError, ConnectTimeoutError):
-                    return self._connected(host)
-            self._dns_host, self.timeout = addresses[-1], limit
-            return self._connected(host)
+                    return self._connect_to(address, host, min(EACH_ADDRESS, limit or EACH_ADDRESS))
+            return self._connect_to(addresses[-1], host, limit)
         finally:
-            self._dns_host, self.timeout = host, limit
+            self._dns_host = host
+            self.timeout = limit
 
-    def _connected(self, host: str) -> socket.socket:
-        connected, ANSWERED[host] = super()._new_conn(), self._dns_host
+    def _addresses_of(self, host: str) -> list[str]:
+        """Look up a host's addresses, each once."""
+        name = host.strip("[]")
+        try:
+            found = socket.getaddrinfo(name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        addresses: list[str] = []
+        for *_, there in found:
+            address = socket.getnameinfo(there, numeric)[0]
+            if address not in addresses:
+                addresses.append(address)
+        return addresses
+
+    def _connect_to(self, address: str, host: str, within: float | None) -> socket.socket:
+        """Connect to one of a host's addresses, and remember that it answered."""
+        self._dns_host = address
+        self.timeout = within
+        connected = super()._new_conn()
+        ANSWERED[host] = address
         return connected
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
@@ -227,10 +245,11 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
     """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
 
     def connect(self) -> None:
-        if (
-            self.proxy is None or self.proxy.scheme == "http"
-        ):  # else requests names the certificates for both
-            self.ssl_context, self.ca_certs, self.ca_cert_dir = trust(), None, None
+        # Of a proxy by https, requests names the certificates for both.
+        if self.proxy is None or self.proxy.scheme == "http":
+            self.ssl_context = trust()
+            self.ca_certs = None
+            self.ca_cert_dir = None
         super().connect()
         # What SSLContext.wrap_socket takes as an option, in a call of urllib3.
         self.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
@@ -248,48 +267,58 @@ class Adapter(HTTPAdapter):
 def proxy_passwords() -> Iterator[str]:
     """Yield the passwords in the settings of proxies, as they are set and as they are sent."""
     for proxy in getproxies().values():
-        user, found, password = proxy.rpartition("@")[0].rpartition("//")[2].partition(":")
+        credentials = proxy.rpartition("@")[0].rpartition("//")[2]
+        _, found, password = credentials.partition(":")
         if found:
-            yield from (
-                password,
-                unquote(password),
-                f"{user}:{password}",
-                unquote(f"{user}:{password}"),
-            )
+            yield password
+            yield unquote(password)
+            yield credentials
+            yield unquote(credentials)
 
 
 def proxy_for(url: Url) -> str | None:
     """Return the proxy that the environment or the system sets for an address; none for this machine."""
-    return None if is_loopback(url.host) else select_proxy(str(url), get_environ_proxies(str(url)))
+    if is_loopback(url.host):
+        return None
+    address = str(url)
+    return select_proxy(address, get_environ_proxies(address))
 
 
 def proxy_variable(scheme: str) -> str:
     """Return what sets the proxy for addresses of this scheme."""
-    names = (name for each in (f"{scheme}_proxy", "all_proxy") for name in (each, each.upper()))
-    return next(
-        (name for name in names if os.environ.get(name)), "the proxy in the system's settings"
-    )
+    for lower in (f"{scheme}_proxy", "all_proxy"):
+        for name in (lower, lower.upper()):
+            if os.environ.get(name):
+                return name
+    return "the proxy in the system's settings"
 
 
 def bundle_variable() -> str | None:
     """Return the variable that names the certificates to trust."""
-    return next((name for name in BUNDLES if os.environ.get(name)), None)
+    for name in BUNDLES:
+        if os.environ.get(name):
+            return name
+    return None
 
 
 def trust() -> ssl.SSLContext:
     """Return what checks certificates. Raises ConfigProblem if it can't be read from where the environment says."""
     variable = bundle_variable()
-    return _read_bundle(variable, os.environ[variable] if variable else DEFAULT_CA_BUNDLE_PATH)
+    if variable is None:
+        return _read_bundle(None, DEFAULT_CA_BUNDLE_PATH)
+    return _read_bundle(variable, os.environ[variable])
 
 
 @lru_cache  # it takes longer than all else before a start
 def _read_bundle(variable: str | None, path: str) -> ssl.SSLContext:
     context = create_urllib3_context()
     try:
-        context.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
+        if Path(path).is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
         reason = "it has no certificate" if isinstance(error, ssl.SSLError) else reason_of(error)
-        raise ConfigProblem(
-            f"can't read {path}, which {variable} names: {reason}", f"correct or unset {variable}"
-        ) from None
+        what = f"can't read {path}, which {variable} names: {reason}"
+        raise ConfigProblem(what, f"correct or unset {variable}") from None
     return context
