@@ -30,11 +30,12 @@ T = TypeVar("T")
 
 
 class FailureTracker:
-    """Counts the failures in a row of the requests for one thing, and says when they have lasted too long.
+    """Counts failures in a row of requests for one thing, and says when they last too long.
 
-    They last from the first one on, while this process was awake. A refusal is believed once nothing else came for a
-    while, since a gateway, or a replica that lags, may refuse what exists. Fewer than `least` failures are no outage,
-    unless `longest` is 0: a poll interval, or a pause of this process, may be longer. Seconds throughout.
+    They last from the first one on, while this process was awake. A refusal is believed once
+    nothing else came for a while, since a gateway, or a replica that lags, may refuse what exists.
+    Fewer than `least` failures are no outage, unless `longest` is 0: a poll interval, or a pause of
+    this process, may be longer. Seconds throughout.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class FailureTracker:
 
     @property
     def for_an_attempt(self) -> float:
-        """How long one attempt may take: an answer that trickles in must not outlast this either."""
+        """How long one attempt may take, also for an answer that trickles in."""
         if self.longest == 0:
             return float("inf")
         return max(self.remaining, MIN_ATTEMPT)
@@ -137,8 +138,8 @@ class FailureTracker:
 class RetryPolicy:
     """How often and how long a command repeats a call that fails, and what it says and raises then.
 
-    `retry_for` is in seconds, from the first failure of each call; `say` gets a line for each new reason. With `once`,
-    the caller retries itself.
+    `retry_for` is in seconds, from the first failure of each call; `say` gets a line for each new
+    reason. With `once`, the caller retries itself.
     """
 
     deadline: Deadline
@@ -149,7 +150,7 @@ class RetryPolicy:
     once: bool = False
 
     def limit(self) -> Deadline:
-        """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
+        """Return when a call must end; with a limit of 0, one attempt takes as long as it needs."""
         if self.deadline.seconds == 0:
             return Deadline(self.deadline.clock, ONE_ATTEMPT)
         return self.deadline
@@ -167,14 +168,14 @@ class RetryPolicy:
         believing: bool = False,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
-        """Return the result of `call`, once it does not raise Unavailable; it gets the seconds that it may take.
+        """Return the result of `call`, once it raises no Unavailable; it gets its seconds.
 
-        It is repeated until a refusal of what is `known` is believed (see FailureTracker), `believing` now. If a
-        failed call `moved` forward, the time for retries starts again.
+        It is repeated until a refusal of what is `known` is believed (see FailureTracker),
+        `believing` now. If a failed call `moved` forward, the time for retries starts again.
 
-        Raises the last Unavailable when that time is over, or can't help (as `gave_up`, if given), or it is not
-        `worth` a retry in the remaining seconds; `out_of_time` at the command's own limit, or NotFinished for a
-        refusal of what a wait checks once.
+        Raises the last Unavailable when that time is over, or can't help (as `gave_up`, if given),
+        or it is not `worth` a retry in the remaining seconds; `out_of_time` at the command's own
+        limit, or NotFinished for a refusal of what a wait checks once.
         """
         failures = FailureTracker(self.deadline.clock, self.retry_for, known=known)
         while True:
@@ -193,7 +194,7 @@ class RetryPolicy:
                 self.pause(error, failures)
 
     def pause(self, error: NoxError, failures: FailureTracker) -> None:
-        """Wait for the next attempt after a failure, and say why. Raises as `keep_trying` if there is to be none."""
+        """Wait for the next attempt, and say why. Raises as `keep_trying` if there is none."""
         delay = ASK_AGAIN
         if isinstance(error, Unavailable):
             delay = self._delay_after(error, failures)
@@ -216,7 +217,7 @@ class RetryPolicy:
         self.say(f"{reason}; retrying for up to {longest:.0f}s")
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
-        """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
+        """Return the wait before the next attempt. Raises as `keep_trying` if there is none."""
         is_lost = failures.is_lost(error)
         if error.lasts:
             raise error

@@ -17,10 +17,11 @@ LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times al
 
 
 class AnswerLimit:
-    """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
+    """Seconds from now; each byte that arrives adds `per_byte`, never beyond the initial number.
 
-    It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
-    Each read of the connection is within it (`ReadsInTime`), also of a document's redirects.
+    It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer
+    than `each` seconds. Each read of the connection is within it (`ReadsInTime`), also of a
+    document's redirects.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class AnswerLimit:
 
     @classmethod
     def of_json(cls, until: float = float("inf")) -> Self:
-        """Return the limit of a document: a minute, and longer only for a large one that keeps arriving fast enough."""
+        """Return the limit of a document: a minute, longer for a large one that arrives fast
+        enough.
+        """
         return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
 
     def restart(self) -> None:
@@ -62,17 +65,17 @@ class AnswerLimit:
         return min(self._each, remaining)
 
     def received(self, count: int) -> None:
-        """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
+        """Allow more time for arrived bytes. Raises TimeoutError if they arrived too late."""
         self.for_a_read()
         longest = time.monotonic() + self._seconds
         self._end = min(longest, self._end + count * self._per_byte, self.until)
 
 
 def require_framing(response: requests.Response, *, part: bool = False) -> None:
-    """Raise Unavailable for an answer whose end is not certain (RFC 9112, 6.3), or that is a `part` unasked.
+    """Raise Unavailable for an answer without a certain end (RFC 9112, 6.3), or an unasked `part`.
 
-    What follows the head is then still checked by those who read it: the length by urllib3, the chunks by http.client,
-    and close_notify by ssl (`TlsConnection`).
+    What follows the head is then still checked by those who read it: the length by urllib3, the
+    chunks by http.client, and close_notify by ssl (`TlsConnection`).
     """
     coding = response.headers.get("Transfer-Encoding")
     length = response.headers.get("Content-Length")
@@ -89,7 +92,7 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
 
 
 def pieces_of(response: requests.Response, size: int = AT_ONCE) -> Iterator[bytes]:
-    """Yield the decoded body as it arrives. Raises what the libraries raise for one that was cut."""
+    """Yield the decoded body as it arrives. Raises what the libraries raise for a cut one."""
     # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
     while piece := response.raw.read1(size, decode_content=True):
         yield piece

@@ -47,7 +47,8 @@ NAMES_NEXT = re.compile("next|more", re.IGNORECASE)  # in a field of a page
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
 MAX_DATA = 16 * 1024 * 1024  # bytes
-# Seconds: long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
+# Seconds: long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of
+# silence.
 SILENCE = 300.0
 FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
 
@@ -60,7 +61,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         self._until = float("inf")  # the moment of the monotonic clock at which requests end
 
     def within(self, seconds: float) -> Self:
-        """Return this API for requests that end within `seconds` from now, the wait for their slots included.
+        """Return this API for requests that end within `seconds`, the wait for slots included.
 
         Then they raise Unavailable.
         """
@@ -81,7 +82,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         self.http.adapter.close()
 
     def pace_requests(self) -> "RateLimiter":
-        """Let all requests keep one pace from now on, for a command with many of them; return it."""
+        """Let all requests of a command keep one pace from now on; return it."""
         from noxcli.api.rate_limit import RateLimiter
 
         self.http.pace = RateLimiter()
@@ -96,11 +97,11 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         callback_url: str | None = None,
         attempt: Attempt | None = None,
     ) -> Run:
-        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
+        """Start a run, sent once: `POST /v1/workflows/{id}/runs` (docs: create-run-with-api-key).
 
-        `attempt.may_be_sent` says from the first byte on that it may have been sent, also if an error is raised, unless
-        the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
-        such as 303 or 101.
+        `attempt.may_be_sent` says from the first byte on that it may have been sent, also if an
+        error is raised, unless the answer says that it had no effect. Raises Unavailable for any
+        answer that may mean that a run was started, such as 303 or 101.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         request = self.run_request(input, version_id, callback_url)
@@ -121,7 +122,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     ) -> Iterator[tuple[Callable[[], Any], Callable[[], float], Callable[[], bool]]]:
         """Yield what `run_apart` takes for a POST with an effect.
 
-        Raises Unavailable for any answer that may mean it had that, and else notes that it had none.
+        Raises Unavailable for any answer that may mean it had that, and else notes that it had
+        none.
         """
         limit = AnswerLimit.of_json(self._until)
         body = Body(to_json(content).encode())
@@ -166,11 +168,11 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         return replace(self._read_run(path, run_id, workflow_id), with_output=True)
 
     def find_run(self, run_id: str) -> Run:
-        """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
+        """Read a run by its id, without output: `GET /v1/runs/{id}` (public-get-run-by-id)."""
         return self._read_run(f"/v1/runs/{_part(run_id)}", run_id)
 
     def get_run_data(self, run_id: str) -> Any:
-        """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
+        """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`, without documented schema.
 
         An answer larger than `MAX_DATA` is Unavailable.
         """
@@ -180,7 +182,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         )
 
     def get_node_io(self, run_id: str, node_id: str) -> Any:
-        """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
+        """Read a node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (SDK: resources/runs.py).
 
         The schema is not documented; an answer larger than `MAX_DATA` is Unavailable.
         """
@@ -214,7 +216,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     def list_versions(self, workflow_id: str) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`.
 
-        The SDK expects a bare list; if the answer is one of several pages, this requests the others.
+        The SDK expects a bare list; if the answer is one of several pages, this requests the
+        others.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
         return (version_from(item, workflow_id) for item in self._list_pages(path, {}))
@@ -222,7 +225,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     def export_workflow(
         self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True
     ) -> bytes:
-        """Return the bundle in its plain form: `POST /v1/workflows/{id}/export?version=v4` (noxus-sdk 0.6.0).
+        """Return the bundle in plain form: `POST /v1/workflows/{id}/export?version=v4`.
 
         Its source is resources/workflows.py; what is in it is not documented.
         """
@@ -244,7 +247,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         dry_run: bool,
         attempt: Attempt | None = None,
     ) -> list[Any]:
-        """Import a bundle, sent once: `POST /v1/workflows/import`; return what the server says of each workflow.
+        """Import a bundle, sent once: `POST /v1/workflows/import`; return the answer by workflow.
 
         Its source is noxus-sdk 0.6.0, resources/_exports.py. Raises as `create_run`.
         """
@@ -259,14 +262,15 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         return map(workflow_from, self._list_pages("/v1/workflows", {"type": "flow"}))
 
     def get_me(self) -> Mapping[str, Any]:
-        """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
+        """Read the key's record: `GET /v1/admin/me`, without `value`, which may be the key."""
         answer = self._read_json("GET", "/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
     def download(self, file_id: str, start: int = 0, etag: str | None = None) -> Download:
-        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py), from `start` if the server can.
+        """Open a file, from `start` if the server can: `GET /v1/file/{id}` (SDK:
+        resources/files.py).
 
         The answer's own `start` shows whether it does, and whether the file still matches `etag`.
         """
@@ -284,7 +288,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     def upload(
         self, name: str, content: "SupportsRead[bytes]", size: int, content_type: str
     ) -> Mapping[str, Any]:
-        """Store a file of `size` bytes: `POST /v1/file`, one multipart part named `file`; return its record.
+        """Store a file: `POST /v1/file`, one multipart part named `file`; return its record.
 
         Raises UsageProblem if the file can't be read so far.
         """
@@ -311,7 +315,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             # requests would accept gzip, and compressing proxies buffer events.
             "Accept-Encoding": "identity",
         }
-        # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as bytes.
+        # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as
+        # bytes.
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         limit = AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE)
@@ -348,10 +353,10 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     def _list_pages(
         self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES, whole: bool = False
     ) -> Iterator[Any]:
-        """Yield each item once, page by page, until the server marks the end or a page has nothing new.
+        """Yield each item once, until the server marks the end or a page has nothing new.
 
-        If the list continues after that, or may do so, warns, or with `whole` raises Unavailable. Raises
-        RequestRejected if it has no end.
+        If the list continues after that, or may do so, warns, or with `whole` raises Unavailable.
+        Raises RequestRejected if it has no end.
         """
         seen: set[str] = set()
         continues = False  # by the last page with items
@@ -419,7 +424,7 @@ class ListPage(NamedTuple):
         return self.total is not None and seen >= self.total
 
     def may_be_followed(self, seen: int, *, continues: bool) -> bool:
-        """True if the list may continue after its last page; `continues` if a page with items said so."""
+        """True if the list may continue after this page; `continues` if one with items said so."""
         if self.total is not None and self.total > seen:
             return True
         if self.is_last(seen):
@@ -442,7 +447,8 @@ def _fresh_items(items: Any, seen: set[str]) -> list[Any]:
 def _this_run(run: Run, run_id: str) -> Run:
     """Return the run if it is the requested one.
 
-    Raises Unavailable for another one, which may come from a cache that ignores half of the address.
+    Raises Unavailable for another one, which may come from a cache that ignores half of the
+    address.
     """
     if same_id(run.id, run_id):
         return run

@@ -22,10 +22,11 @@ RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 class Download(AbstractContextManager["Download"]):
     """An open answer of `GET /v1/file/{id}`, read in constant memory.
 
-    `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
-    only if it identifies exactly these bytes: without one, two parts may be of two versions (RFC 9110, 15.3.7.3).
-    A file that arrives as gzip is unpacked. Raises Unavailable for a success without a file, such as 202 and 204: the
-    file may be available later; OutputNotDelivered for one that is compressed in another way.
+    `start` is the position of the first byte in the file, `total` the whole file's size if it is
+    known. `etag` is set only if it identifies exactly these bytes: without one, two parts may be of
+    two versions (RFC 9110, 15.3.7.3). A file that arrives as gzip is unpacked. Raises Unavailable
+    for a success without a file, such as 202 and 204: the file may be available later;
+    OutputNotDelivered for one that is compressed in another way.
     """
 
     def __init__(self, response: requests.Response, mask: Mask) -> None:
@@ -52,7 +53,8 @@ class Download(AbstractContextManager["Download"]):
         self.content_type = headers.get("Content-Type", "")
         self._packed = coding in GZIP
         tag = headers.get("ETag", "")
-        # A weak one (W/) may also identify other bytes, and positions in a compressed file can't be counted.
+        # A weak one (W/) may also identify other bytes, and positions in a compressed file can't be
+        # counted.
         self.etag = None
         if tag.startswith('"') and not self._packed:
             self.etag = tag
@@ -65,7 +67,7 @@ class Download(AbstractContextManager["Download"]):
         self._response.close()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the file's bytes. Raises Unavailable if the connection breaks or the body is incomplete."""
+        """Yield the file's bytes. Raises Unavailable if the body is incomplete."""
         read = self.read
         if self._packed:
             # It checks the trailer: the length, or the chunks, may match half a file.

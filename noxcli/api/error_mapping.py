@@ -1,4 +1,4 @@
-"""Which answer, and which exception of requests and urllib3, is which of our errors, and the reason in its body."""
+"""Which answer, and which exception of the libraries, is which of our errors."""
 
 import json
 import re
@@ -41,7 +41,8 @@ NO_CONNECTION = (
     urllib3.exceptions.SSLError,
     urllib3.exceptions.ProxyError,
 )
-# What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same, in connection.py).
+# What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same,
+# in connection.py).
 NOT_TLS = (
     "wrong version number",
     "wrong_version_number",
@@ -52,8 +53,8 @@ CONNECT_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.cl
 IN_OPENSSL = re.compile(
     r" *\(_ssl\.c:\d+\)"
 )  # where Python's source saw it, which tells users nothing
-# Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
-# a head or a chunk size surfaces as the error of int(), or of its result.
+# Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own.
+# An odd number in a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 # What int() says of nothing: the connection ended where a chunk's size should be.
@@ -66,12 +67,16 @@ NO_SUCH_HOST = "the host name is unknown"
 PUT_CREDENTIALS = "put user and password into"
 UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
-NOT_THE_API = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
+NOT_THE_API = (
+    "this was not the API, which answers in JSON: "
+    "is a gateway being restarted, or a firewall in between?"
+)
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 
-# Where Noxus has been seen to answer: noxus-sdk 0.6.0 and the docs; noxus-lab 0.14.0; a public client, 2025-11.
+# Where Noxus has been seen to answer: noxus-sdk 0.6.0 and the docs; noxus-lab 0.14.0; a public
+# client, 2025-11.
 ADDRESSES = (
     "https://backend.noxus.ai",
     "https://api.app.noxus.ai",
@@ -80,7 +85,7 @@ ADDRESSES = (
 
 
 def facts_of(response: requests.Response) -> dict[str, Any]:
-    """Return the details of an answer for an error about it: its status, and the request's id in the server's logs."""
+    """Return the details for an error about an answer: its status, and the request's id."""
     request_id = None
     for name in REQUEST_ID_HEADERS:
         request_id = request_id or response.headers.get(name)
@@ -105,14 +110,14 @@ def is_page(response: requests.Response) -> bool:
 
 
 class ErrorBody(NamedTuple):
-    """The body of an unsuccessful answer: the reason in it, and whether it is JSON, as the API's own answers are."""
+    """The body of an unsuccessful answer: its reason, and whether it is JSON, as the API's are."""
 
     reason: str
     is_json: bool
 
 
 def read_error(response: requests.Response, mask: Mask) -> ErrorBody:
-    """Read the body of an unsuccessful answer within the limits, and close it; `mask` hides secrets in what it quotes."""
+    """Read the body of an unsuccessful answer within limits, and close it; `mask` hides secrets."""
     body = b""
     limit = AnswerLimit(ERROR_BODY_SECONDS)
     with suppress(*BROKEN), response:
@@ -133,8 +138,9 @@ def failure_of(
 ) -> NoxError:
     """Return the error for an unsuccessful answer.
 
-    An answer to a request that was sent without `ours`, the key, says nothing about it. `saw_json`: the API has
-    answered in JSON, so that a refusal in another form is one of something before it, which may pass.
+    An answer to a request that was sent without `ours`, the key, says nothing about it. `saw_json`:
+    the API has answered in JSON, so that a refusal in another form is one of something before it,
+    which may pass.
     """
     status = response.status_code
     facts = facts_about(status)
@@ -196,9 +202,15 @@ def _refusal_of(
             hint += f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
         return Unauthorized(what, hint, **facts)
     if status == 403 and key_from is not None:
-        hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
+        hint = (
+            f"does the key from {key_from} lack a permission (running needs flows_run), "
+            "or is it not for this host?"
+        )
         if is_page(response):
-            hint = "a web page said so, not the API: does a firewall in front of it block this machine?"
+            hint = (
+                "a web page said so, not the API: "
+                "does a firewall in front of it block this machine?"
+            )
         return Unauthorized(what, hint, **facts)
     if status in {404, 410}:
         return NotFound(what, _way_to_find(response, settings), **facts)
@@ -227,7 +239,8 @@ def unavailable(
 ) -> Unavailable:
     """Return the error for a connection that failed or broke.
 
-    `saw_json`: the API has answered before, so that a connection that is rejected now may be accepted later.
+    `saw_json`: the API has answered before, so that a connection that is rejected now may be
+    accepted later.
     """
     parts = urlsplit(url)
     chain = list(_inwards(error))
@@ -251,7 +264,7 @@ def unavailable(
 def _rejection_of(
     chain: Sequence[BaseException], url: str, cause: str, *, lasts: bool
 ) -> Unavailable | None:
-    """Return the error for a connection that a proxy or TLS did not let come about, None for any other."""
+    """Return the error for a connection that a proxy or TLS prevented, None for any other."""
     parts = urlsplit(url)
     if _any_is(chain, urllib3.exceptions.ProxyError):
         proxy = proxy_for(to_url(url))
@@ -367,7 +380,7 @@ def _wrapped_by(error: BaseException) -> BaseException | None:
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds an answer asks to wait, in either form; None for anything odd or negative."""
+    """Return for how many seconds an answer asks to wait, in either form; None if it is odd."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
@@ -390,9 +403,9 @@ def parse_date(value: str | None) -> datetime | None:
 def describe(body: bytes, mask: Mask | None = None) -> str:
     """Return the reason in an error body, or an empty string if it has none.
 
-    FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also reads
-    `message` and `error`. Gateways answer web pages. `mask` is applied before we truncate; the server may have
-    truncated as well.
+    FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py)
+    also reads `message` and `error`. Gateways answer web pages. `mask` is applied before we
+    truncate; the server may have truncated as well.
     """
     mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()

@@ -1,4 +1,4 @@
-"""A run's event stream: a thread reads one connection, so that no read outlasts a limit; frames become events."""
+"""A run's event stream: a thread reads one connection, and its frames become events."""
 
 import re
 import threading
@@ -24,16 +24,18 @@ AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout; then t
 FRAME_LIMIT = 64 * 1024 * 1024
 MAX_LINES = 1000  # of an event; sseclient-py's time grows with their square
 BOM = b"\xef\xbb\xbf"
-# Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server closes.
+# Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the
+# server closes.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
 KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 # Blank lines and comments between two events, of which keep-alives may send any number.
 BETWEEN_EVENTS = re.compile(r"\n\n(?:(?::[^\n]*+)?\n)++")
-# The frame of nearly all events, parsed directly; sseclient-py parses every other form. Its texts have no escapes, so
-# they can be written as JSON again unchanged.
+# The frame of nearly all events, parsed directly; sseclient-py parses every other form. Its texts
+# have no escapes, so they can be written as JSON again unchanged.
 PLAIN = r"[^\"\\\x00-\x1f]"
 OPENING = re.compile(
-    rf'(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
+    r"(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?"
+    rf'data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
 )
 CLOSING = re.compile(rf'(?:, ?"redisId": ?(?:"({PLAIN}*)"|null))?\}}\n\n')
 
@@ -49,7 +51,7 @@ class Framer:
         self._at_start = True
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the frames that `piece` completes, joined, each with its blank line; empty if it completes none.
+        """Return the frames that `piece` completes, joined, each with its blank line, if any.
 
         Line ends become LF. Raises StreamUnsupported for a frame over the limit.
         """
@@ -81,7 +83,7 @@ class Framer:
 
 
 def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (event name, data) for each event in complete frames. Bad UTF-8 becomes U+FFFD, as in the standard.
+    """Yield (event name, data) for each event in complete frames; bad UTF-8 becomes U+FFFD.
 
     Raises StreamUnsupported for an event of too many lines.
     """
@@ -97,10 +99,11 @@ def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:
 def parse_events(
     frames: bytes, mask: Mask | None = None
 ) -> tuple[list[RunEvent], Unavailable | None]:
-    """Return the run's events in complete frames, and what ended the stream in them, if anything did.
+    """Return the run's events in complete frames, and what ended the stream in them, if so.
 
-    Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`. What
-    is not JSON is an event as well, of type `unknown` unless it has a name: a keep-alive in `data` ends nothing.
+    Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events
+    named `message`. What is not JSON is an event as well, of type `unknown` unless it has a name: a
+    keep-alive in `data` ends nothing.
     """
     text = BETWEEN_EVENTS.sub("\n\n", "\n\n" + frames.decode("utf-8", "replace"))
     events: list[RunEvent] = []
@@ -116,7 +119,9 @@ def parse_events(
 
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
-    """Add events from `place` on, as long as they have the usual form; return the position of the first other one."""
+    """Add events from `place` on while they have the usual form; return where the first other
+    begins.
+    """
     while head := OPENING.match(text, place):
         try:
             data, end = DECODER.raw_decode(text, head.end())
@@ -124,7 +129,8 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
             break
         tail = CLOSING.match(text, end)
         raw = text[head.end() : end]
-        # A line end may separate two tokens; then one line is not the whole document. The two words are not JSON.
+        # A line end may separate two tokens; then one line is not the whole document. The two words
+        # are not JSON.
         if tail is None or "\n" in raw or "NaN" in raw or "Infinity" in raw or is_deep(raw):
             break
         events.append(RunEvent(head[1], data, tail[1], raw))
@@ -154,7 +160,7 @@ def _chunks_of(response: requests.Response) -> Iterator[bytes]:
 
 
 class EventFeed:
-    """Events of one connection, in order of arrival: a thread collects bytes, and `next_events` parses them."""
+    """One connection's events in order: a thread collects bytes, `next_events` parses them."""
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
@@ -204,7 +210,7 @@ class EventFeed:
                 return []
 
     def _parse_arrived(self) -> list[RunEvent]:
-        """Return the events in the bytes that have arrived, and note what ends the stream in them."""
+        """Return the events in the arrived bytes, and note what ends the stream in them."""
         pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
         if not pieces or self._stopped is not None:
             return []

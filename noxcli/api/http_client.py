@@ -54,10 +54,12 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # These alone say that the server did not act on the request (RFC 9110, 15.4.8).
 NOTHING_TAKEN = frozenset({307, 308})
 MAX_REDIRECTS = 5
-# Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
+# Seen in a public client, 2025-11: the API below the address of the web app, which is not the API
+# itself.
 WEB_APP = "app.noxus.ai"
 WEB_APP_API = "/api/backend"
-# TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one of SOCKS.
+# TypeError is what they raise for a proxy with a user and without a host, and with PySocks for one
+# of SOCKS.
 ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
 CORRECT_PROXY = (
     "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
@@ -78,8 +80,8 @@ class Http:
         warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
-        """`log` gets a line about each request, without headers, bodies and query values; `warn` one about a list that
-        can't be read to its end, or a cache in between.
+        """`log` gets a line about each request, without headers, bodies and query values; `warn`
+        one about a list that can't be read to its end, or a cache in between.
         """
         self.settings = settings
         self._home = to_url(settings.url)
@@ -103,7 +105,7 @@ class Http:
         self.starting = Adapter(pool_maxsize=MAX_KEPT)
 
     def server_now(self) -> datetime | None:
-        """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
+        """Return the server's time by its last Date header: up to a second and the way back late.
 
         None before the first answer with a time.
         """
@@ -117,8 +119,8 @@ class Http:
     ) -> Any:
         """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
-        `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
-        answer that is not JSON.
+        `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken
+        connection or an answer that is not JSON.
         """
         response = self.send(method, path, limit=limit, **parts)
         content = self._read_body(response, limit, largest)
@@ -163,7 +165,7 @@ class Http:
             raise unavailable(error, response.url, self.mask) from error
         return bytes(body)
 
-    def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
+    def send(  # noqa: PLR0913 - the parts of a request, each by name with a default
         self,
         method: str,
         path: str,
@@ -176,8 +178,8 @@ class Http:
     ) -> requests.Response:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
-        With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether it may have been sent.
+        With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of
+        an Unavailable says whether it may have been sent.
         """
         if self._not_api is not None:
             raise self._not_api
@@ -215,10 +217,10 @@ class Http:
         return failure_of(response, answer, self.settings, ours=ours, saw_json=saw_json)
 
     def _require_api(self, response: requests.Response, *, starts: bool) -> None:
-        """Raise ConfigProblem if the first answer of all is a web page: then the API is somewhere else.
+        """Raise ConfigProblem if the first answer is a web page: the API is somewhere else.
 
-        Later, and with other statuses, it is the page of a gateway. A page that says that it is a success may come
-        from something that `starts` a run.
+        Later, and with other statuses, it is the page of a gateway. A page that says that it is a
+        success may come from something that `starts` a run.
         """
         if self.saw_json or not is_page(response):
             return
@@ -238,7 +240,7 @@ class Http:
     def exchange(
         self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
     ) -> requests.Response:
-        """Return the answer to one request, once it has a slot, with any status; its body is unread."""
+        """Return the answer to one request, once it has a slot; its body is unread."""
         began = time.monotonic()
         turn: AbstractContextManager[Slot] = nullcontext(Slot(began))
         starts = isinstance(body, Body)
@@ -312,7 +314,7 @@ class Http:
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, body: Any, *, elsewhere: bool
     ) -> Url:
-        """Close the answer; return where to send the request now, a GET or one that may be sent again to its server.
+        """Close the answer; return where a GET, or what may be sent again, is to be sent now.
 
         Raises RequestRejected for any other target.
         """

@@ -1,4 +1,4 @@
-"""The conversion of the API's dicts to Run and Workflow, lenient about everything that is not needed."""
+"""The conversion of the API's dicts to Run and Workflow, lenient about what is not needed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -80,7 +80,7 @@ def workflow_from(record: Any) -> Workflow:
 
 
 def version_from(record: Any, workflow_id: str) -> Version:
-    """Return the version in an item of `GET /v1/workflows/{id}/versions` (noxus-sdk 0.6.0, resources/workflows.py).
+    """Return the version in an item of a list (noxus-sdk 0.6.0, resources/workflows.py).
 
     Raises Unavailable if it has no id.
     """
@@ -95,7 +95,7 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
 
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Return node ids, in the order of the definition, and their names: a label, or else the name, or the type."""
+    """Return node ids in their order, with their names: a label, or else the name, or the type."""
     nodes = definition.get("nodes")
     names: dict[str, str] = {}
     if not isinstance(nodes, list):

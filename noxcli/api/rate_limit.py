@@ -1,12 +1,14 @@
-"""The pace of all requests to one server: how many at a time and a second, as its answers have shown.
+"""The pace of all requests to one server: how many at a time and a second.
 
-Each kind of request learns its own limit: a limit on starts does not slow down reads. As soon as two kinds meet one, it
-is treated as one limit on everything. Until the first refusal, only a few requests are in flight, and one more after
-every few answers. A refusal (429, 503) stops requests of its kind for as long as the server asks, or for a jittered
-delay; then one tests the server, and the others follow. From then on they are evenly spaced: a little slower than what
-was granted, slower after each refusal, and after a while slowly faster.
+Each kind of request learns its own limit: a limit on starts does not slow down reads. As soon as
+two kinds meet one, it is treated as one limit on everything. Until the first refusal, only a few
+requests are in flight, and one more after every few answers. A refusal (429, 503) stops requests of
+its kind for as long as the server asks, or for a jittered delay; then one tests the server, and the
+others follow. From then on they are evenly spaced: a little slower than what was granted, slower
+after each refusal, and after a while slowly faster.
 
-A start that is not answered may cost its row: each one after it follows a read, until a start is answered again.
+A start that is not answered may cost its row: each one after it follows a read, until a start is
+answered again.
 """
 
 import random
@@ -47,7 +49,8 @@ CHECK_EVERY = 0.5  # seconds until a waiting request checks again what only an a
 class Kind(StrEnum):
     """What a request is for; servers limit these apart, or all together.
 
-    With files count data and events: whether they can be read says nothing about the calls that a verdict needs.
+    With files count data and events: whether they can be read says nothing about the calls that a
+    verdict needs.
     """
 
     START = "start"
@@ -68,7 +71,7 @@ class Kind(StrEnum):
 
 
 class KindLimit:
-    """One limit. Seconds by one clock, requests a second; a request is known by when it was sent. Not thread-safe."""
+    """One limit; a request is known by when it was sent. Not thread-safe."""
 
     def __init__(self) -> None:
         self.rate: float | None = None  # None while no limit is known
@@ -128,19 +131,20 @@ class KindLimit:
         self._went_on_at = sent_at
 
     def _learn_rate(self, sent_at: float) -> None:
-        """Set the rate a little below what was granted in the second before the stop, or below the last one."""
+        """Set the rate below what was granted in the second before the stop, or below the last."""
         if self.rate is not None:
             rate = self.rate
         else:
             rate = len([at for at in self._granted if at > self._stopped_at - 1])
-            # The first refusal among few requests shows no rate: by it, a batch would crawl for minutes.
+            # The first refusal among few requests shows no rate: by it, a batch would crawl for
+            # minutes.
             if rate < FIRST_ROOM and not self._was_refused:
                 return
         self.rate = max(SLOWEST, LESS * rate)
         self._not_before = sent_at + 1 / self.rate
 
     def stop(self, sent_at: float, now: float, requested: float, *, learns: bool) -> None:
-        """Stop after a refusal or an outage; `requested` is the delay that the server requests, 0 if none."""
+        """Stop after a refusal or an outage; `requested` is the server's delay, 0 if none."""
         if sent_at == self._test:
             self._test = None
         if sent_at < self._cut_at:
@@ -210,13 +214,15 @@ class RateLimiter:
 
     @property
     def rate(self) -> float | None:
-        """The maximum of requests a second, of the kind with the lowest; None if no limit is known."""
+        """The lowest limit of a kind in requests a second; None if no limit is known."""
         rates = [limit.rate for limit in self._limits.values() if limit.rate is not None]
         return min(rates, default=None)
 
     @property
     def silent_for(self) -> float:
-        """How many seconds nothing has answered: since the first of several failures, while this process was awake."""
+        """Seconds without an answer since the first of several failures, while this process was
+        awake.
+        """
         if self._failures.in_a_row < 2:
             return 0.0
         return self._failures.seconds
@@ -253,8 +259,8 @@ class RateLimiter:
     def slot(self, method: str, path: str, until: float = float("inf")) -> Iterator[Slot]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
-        Raises RequestAborted for a start that is no longer wanted, ReadFirst for one that a read must come before;
-        NoSlotInTime at the moment `until`, by the monotonic clock.
+        Raises RequestAborted for a start that is no longer wanted, ReadFirst for one that a read
+        must come before; NoSlotInTime at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
         given = Slot(self._pass(kind, until))
@@ -323,12 +329,12 @@ class RateLimiter:
         self._join_limits(limit)
 
     def _note_answered_start(self, sent_at: float) -> None:
-        """End the caution after a start that was not answered, unless this one was sent before it."""
+        """End the caution after an unanswered start, unless this one was sent before it."""
         if self._start_failed_at is None or sent_at >= self._start_failed_at:
             self._start_failed_at = None
 
     def _join_limits(self, limit: KindLimit) -> None:
-        """Take two limits for one: if two kinds have met one, it is most likely one on all requests."""
+        """If two kinds have met a limit, it is most likely one on all requests: join theirs."""
         others = [other for other in set(self._limits.values()) if other is not limit]
         if limit.stopped and limit.has_limit and any(other.has_limit for other in others):
             limit.join(others)

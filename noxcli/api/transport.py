@@ -1,4 +1,4 @@
-"""How connections are made, and how urllib3 and http.client are set up for the promises about answers and starts."""
+"""How connections are made, and how urllib3 and http.client are set up for our promises."""
 
 import os
 import socket
@@ -50,15 +50,16 @@ FRAMING = ("Transfer-Encoding", "Content-Length")
 
 
 class Body(bytes):
-    """The body of a request with an effect, and its attempt, in which the connection notes that sending begins."""
+    """The body of a request with an effect, and its attempt, in which sending is noted."""
 
     attempt: Attempt
 
 
 class FileBody:
-    """A multipart body of one file (RFC 7578), read as it is sent; `len` is the number of remaining bytes.
+    """A multipart body of one file (RFC 7578), read as it is sent; `len` bytes remain.
 
-    `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what `read` returns.
+    `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what
+    `read` returns.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class FileBody:
         self._sent = sent
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; empty at the end. Raises UsageProblem if the file became shorter."""
+        """Return the next bytes, at most `size`. Raises UsageProblem if the file became shorter."""
         while self._parts:
             part, rest = self._parts.popleft()
             if not rest:
@@ -111,14 +112,15 @@ class Exchange(threading.local):
     """The request that this thread has in flight."""
 
     limit: AnswerLimit
-    starts = False  # a run: on a kept connection that the server has just closed, its answer would look lost
+    # A run: on a kept connection that the server has just closed, its answer would look lost.
+    starts = False
 
 
 EXCHANGE = Exchange()
 
 
 class ReadsInTime(RawIOBase):
-    """What a socket receives: no read outlasts the limit of the answer, which the bytes of a head do not extend."""
+    """What a socket receives: no read outlasts the answer's limit, which a head does not extend."""
 
     in_body = False
 
@@ -147,7 +149,7 @@ class ReadsInTime(RawIOBase):
 
 
 class FinalResponse(HTTPResponse):
-    """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100, and takes 102 and 103 for it."""
+    """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100 alone."""
 
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -184,14 +186,15 @@ class FinalResponse(HTTPResponse):
 
 
 class NotingConnection(urllib3.connection.HTTPConnection):
-    """Notes that a start may have been sent, after the connection is made and before its first byte is sent."""
+    """Notes that a start may have been sent, between the connection and its first byte."""
 
     response_class = FinalResponse
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the host's addresses in turn, the one that answered last first: one alone may be dead.
+        """Connect to the host's addresses in turn, first to the one that answered last.
 
-        Raises ConfigProblem for a name of this machine that leads to another one, which must not get the key.
+        Raises ConfigProblem for a name of this machine that leads to another one, which must not
+        get the key.
         """
         host = self._dns_host
         limit = self.timeout
@@ -242,7 +245,7 @@ class NotingConnection(urllib3.connection.HTTPConnection):
 
 
 class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
-    """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
+    """https, where only close_notify may end a body: ssl would hide that it is missing."""
 
     def connect(self) -> None:
         # Of a proxy by https, requests names the certificates for both.
@@ -256,7 +259,7 @@ class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
 
 
 class Adapter(HTTPAdapter):
-    """Makes our own connections, also to a proxy. A session would read the bodies of redirects, and resend the key."""
+    """Makes our own connections, also to a proxy. A session would resend the key to others."""
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
@@ -277,7 +280,7 @@ def proxy_passwords() -> Iterator[str]:
 
 
 def proxy_for(url: Url) -> str | None:
-    """Return the proxy that the environment or the system sets for an address; none for this machine."""
+    """Return the proxy that the environment or the system sets; none for this machine."""
     if is_loopback(url.host):
         return None
     address = str(url)
@@ -302,7 +305,7 @@ def bundle_variable() -> str | None:
 
 
 def trust() -> ssl.SSLContext:
-    """Return what checks certificates. Raises ConfigProblem if it can't be read from where the environment says."""
+    """Return what checks certificates. Raises ConfigProblem if the file can't be read."""
     variable = bundle_variable()
     if variable is None:
         return _read_bundle(None, DEFAULT_CA_BUNDLE_PATH)

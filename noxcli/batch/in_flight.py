@@ -16,14 +16,15 @@ from noxcli.rows.columns import Row
 
 FIRST_APART = 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run
-# Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
+# Of the median time of runs between two reads, from the shortest time on; while no run has ended,
+# of the time so far.
 SHARE = 0.05
 REMEMBERED = 32
 SETTLED = FINAL_STATUSES | {PAUSED_STATUS}
 
 
 class PollSchedule:
-    """Runs, by numbers, when each is read next, and how long the last ones took; seconds throughout."""
+    """When each run is read next, by numbers, and how long the last ones took, in seconds."""
 
     def __init__(self, longest: float) -> None:
         """`longest` is between two reads of one run."""
@@ -46,7 +47,7 @@ class PollSchedule:
         return max(MIN_APART, SHARE * max(ordered[len(ordered) // 2], taken / 2))
 
     def add(self, number: int, taken: float | None = None, limit: float | None = None) -> None:
-        """Schedule the next read of a run that has taken this long; immediately if that is not known.
+        """Schedule the next read of a run that has taken this long; now if that is not known.
 
         It is read once it has taken `limit`.
         """
@@ -66,7 +67,7 @@ class PollSchedule:
         return number in self._due
 
     def pop_due(self) -> list[int]:
-        """Return the runs to read now, the longest due first; each must be added again, or has ended."""
+        """Return the runs to read now, the longest due first; each is added again, or ends."""
         now = time.monotonic()
         due = [number for number, moment in self._due.items() if moment <= now]
         due.sort(key=self._due.__getitem__)
@@ -97,7 +98,7 @@ class RowsInFlight:
 
     @property
     def running_runs(self) -> list[str]:
-        """The runs that are still running, if known: of rows that were reported, and of those that could not be."""
+        """The runs that are still running, if known, of rows that were reported or could not be."""
         return self.still_running + [row.run.id for row in self.running.values()]
 
     def has(self, number: int) -> bool:
@@ -157,7 +158,7 @@ class RowsInFlight:
     # What remains at the end.
 
     def end_starts(self) -> None:
-        """Take starts without an answer for doubtful, and those that were not sent for not started."""
+        """Take unanswered starts for doubtful, and those that were not sent for not started."""
         for starting in list(self.starting.values()):
             if starting.run is not None:  # it was answered a moment ago
                 self.follow(RunningRow(starting.row, starting.run, starting.started_at))

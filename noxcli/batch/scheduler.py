@@ -1,7 +1,8 @@
 """The loop of a batch, from its first row to its end: it starts rows and waits for their runs.
 
-The main thread decides everything, in one loop over three queues: rows to start, runs to poll, results to print. A
-limited number of threads wait on the network; each returns a row's next state. `Shutdown` has the reasons to end.
+The main thread decides everything, in one loop over three queues: rows to start, runs to poll,
+results to print. A limited number of threads wait on the network; each returns a row's next state.
+`Shutdown` has the reasons to end.
 """
 
 import time
@@ -56,7 +57,7 @@ SHORT_TICK = 0.01
 
 
 class Scheduler:
-    """One batch; call `run` once. `tick` is called ten times a second with the numbers of rows running and in doubt."""
+    """One batch; call `run` once. `tick` gets the numbers of rows running and in doubt."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -85,7 +86,7 @@ class Scheduler:
         self.shutdown = Shutdown(work, self.in_flight, output, spec)
 
     def run(self) -> NoxError | None:
-        """Work through the rows, and report all that were taken; return why not every row has a result."""
+        """Work through the rows, and report those taken; return why not all have a result."""
         try:
             for step in (self._work_through, self._report_remaining):
                 try:
@@ -107,7 +108,7 @@ class Scheduler:
     # The loop.
 
     def _work_through(self) -> None:
-        """Work as long as there is something to do. Raises Interrupted, and TimedOut as ResultWriter.flush."""
+        """Work while there is something to do. Raises Interrupted, and TimedOut as flush does."""
         while True:
             self.shutdown.check()
             if self.shutdown.stage is Stage.DETACHING:
@@ -251,7 +252,7 @@ class Scheduler:
         self.schedule.add(running.row.number, taken, limit)
 
     def _apply_result(self, row: RowResult) -> None:
-        """Report a row with its result, or start it again if an interrupted batch stopped its run."""
+        """Report a row, or start it again if an interrupted batch stopped its run."""
         if row.fatal_error is not None:
             self.shutdown.enter(Stage.FINISHING, row.fatal_error)
         if row.took is not None:
@@ -327,7 +328,7 @@ class Scheduler:
         return Interruption(what, number=number)
 
     def _await_starts(self) -> None:
-        """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""
+        """Wait until the journal has the answers to starts in flight: none stays in doubt."""
         self.shutdown.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
         while self._has_sent_starts and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Why a batch starts no more rows, or waits no longer for their runs, and the error that it ends with."""
+"""Why a batch starts no more rows, or waits no longer for runs, and its error at the end."""
 
 import time
 from enum import IntEnum
@@ -25,7 +25,7 @@ ANSWER_AT_END = 5.0
 
 
 class Stage(IntEnum):
-    """What a batch does: it starts rows; then only waits for their runs; then detaches from those still running."""
+    """What a batch does: start rows; then only wait for their runs; then detach from them."""
 
     STARTING = 0
     FINISHING = 1
@@ -93,7 +93,7 @@ class Shutdown:
             self.enter(Stage.FINISHING, trouble)
 
     def _check_starting(self) -> None:
-        """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
+        """Start no more rows after too many failures, near the timeout, or if none is accepted."""
         most = self._spec.max_failures
         summary = self._summary
         if most and summary.failed + self._count_failing() >= most:
@@ -115,12 +115,12 @@ class Shutdown:
             self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
 
     def _count_failing(self) -> int:
-        """Return how many runs have failed: they count immediately, not when the reason is known."""
+        """Return how many runs have failed: they count before the reason is known."""
         running = self._in_flight.running.values()
         return len([row for row in running if row.run.status == "failed"])
 
     def _waiting_for(self) -> float:
-        """Return for how many seconds a start has waited to be sent, while no other was answered."""
+        """Return for how long a start has waited to be sent, while no other was answered."""
         waiting = [
             starting.ready_at
             for starting in self._in_flight.starting.values()
@@ -131,14 +131,14 @@ class Shutdown:
         return time.monotonic() - max(min(waiting), self._start_answered)
 
     def _end_starts(self, why: str) -> None:
-        """Start no more rows for a reason that --max-failures of a batch turns off; the code is that of the rows."""
+        """Start no more rows for a reason that --max-failures turns off; the code is the rows'."""
         what = f"stopped starting rows: {why}"
         if not self._spec.of_gate:
             what += " (--max-failures 0 starts them anyway)"
         self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), unless_done=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, unless_done: bool = False) -> None:
-        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.
+        """Begin a stage, unless it has begun: other starts than those that were sent are not.
 
         With `unless_done`, the error no longer counts once every row has its result.
         """
@@ -158,7 +158,7 @@ class Shutdown:
 
     @property
     def verdict(self) -> NoxError | None:
-        """The worst reason for an early end, the last of several; without any, no row may be without a result."""
+        """The worst reason for an early end, the last of several; or that rows have no result."""
         is_open = self._has_open_rows
         errors = [reason.error for reason in self._reasons if is_open or not reason.only_if_open]
         if not errors:

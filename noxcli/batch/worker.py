@@ -50,13 +50,14 @@ if TYPE_CHECKING:
 
 REJECTED_KEY = 401
 READS = 3  # answered in a row, before a start after one that was not answered
-# What must be on the disk first is not, or the server is sick, or out of reach for a reason that lasts.
+# What must be on the disk first is not, or the server is sick, or out of reach for a reason that
+# lasts.
 ENDS_STARTS = (JournalTrouble, NoReadAnswered, ConnectionRejected)
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class StartingRow:
-    """A row that is being started; its thread alone changes it, but for `aborted`. Times by `time.monotonic`."""
+    """A row that is being started; its thread alone changes it, but for `aborted`."""
 
     row: Row
     attempt: StartAttempt | None = None
@@ -91,7 +92,7 @@ class RunningRow:
 
 @value_class(frozen=True, slots=True)
 class StartedRow:
-    """The next state of a row whose start was answered; `error` says why the journal does not have its run."""
+    """A row whose start was answered; `error` says why the journal does not have its run."""
 
     running: RunningRow
     error: NoxError | None = None
@@ -103,7 +104,7 @@ class StartedRow:
 
 @value_class(frozen=True, slots=True)
 class InDoubt:
-    """The next state of a row whose run may exist, but has no known id; `sent` is what the journal has of its start."""
+    """A row whose run may exist, with an unknown id; `sent`: what the journal has of it."""
 
     row: Row
     sent: SentStart | None = None
@@ -112,7 +113,7 @@ class InDoubt:
 
 @value_class(frozen=True, slots=True)
 class NotStarted:
-    """The next state of a row whose start was not sent; `error` if it lets no other row start either."""
+    """A row whose start was not sent; `error` if it lets no other row start either."""
 
     row: Row
     error: NoxError | None = None
@@ -145,7 +146,7 @@ class ClaimedIds:
 
 @dataclass(frozen=True, slots=True)
 class RowWorker:
-    """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
+    """What a row needs from server and disk; each call returns the row's next state.
 
     `explain_unexpected` makes an error of ours of a bug.
     """
@@ -219,10 +220,10 @@ class RowWorker:
         return self.result_of(row, Outcome(phase=phase, error=trouble), fatal)
 
     def _send(self, starting: StartingRow, attempt: StartAttempt) -> StartedRow:
-        """Send the start, again only while nothing can have been started; then the journal has its run.
+        """Send the start, again only while nothing can have been started, and note its run.
 
-        After one that was not answered, they are sent one at a time, each after a read that is answered. Raises what
-        sending raises, and NoReadAnswered.
+        After one that was not answered, they are sent one at a time, each after a read that is
+        answered. Raises what sending raises, and NoReadAnswered.
         """
         failures = FailureTracker(self.clock, self.retry_for)
         while starting.run is None:
@@ -259,7 +260,7 @@ class RowWorker:
             return attempt.send()
 
     def _await_read(self, workflow_id: str) -> None:
-        """Read until the API answers several times in a row, as it would not where one server of two is dead."""
+        """Read until the API answers several times in a row, as a half-dead server does not."""
 
         def read(within: float) -> None:
             for _ in range(READS):
@@ -283,9 +284,11 @@ class RowWorker:
     # The run.
 
     def poll(self, running: RunningRow, within: float | None = None) -> RunningRow | RowResult:
-        """Read the record of the row's run, and deliver its output or find out why it failed once it has ended.
+        """Read the record of the row's run; once it has ended, deliver its output or find its
+        reason.
 
-        A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
+        A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in
+        seconds.
         """
         polled_at = time.monotonic()
         if running.failures is None:
@@ -309,7 +312,7 @@ class RowWorker:
         return self._ended(running.row, run, took, explains=within is None)
 
     def _ended(self, row: Row, run: Run, took: float | None, *, explains: bool) -> RowResult:
-        """Return the row with its run's output, or with the reason of its failure if there is time to find it."""
+        """Return the row with its run's output, or with the reason of its failure."""
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
         if outcome.error is None:
             self._deliver(row, run, outcome)
@@ -369,7 +372,7 @@ class RowWorker:
             outcome.ended(trouble)
 
     def deliver(self, row: Row, run: Run) -> Delivered:
-        """Deliver the output of the row's completed run. Raises OutputNotDelivered, and what the API raises."""
+        """Deliver a completed run's output. Raises OutputNotDelivered, and what the API raises."""
         run = await_output(self.api, run, self.retries, self.workflows[row.side])
         if self.place is None:
             return complete_inline(self.api, run.output, self.retries)
@@ -409,7 +412,7 @@ class RowWorker:
 
 
 def duration_of(run: Run, measured: float) -> float:
-    """Return how long the run took: by its record if that is exact, since it may have ended before it was read.
+    """Return how long the run took, by its record if that is exact: it was read later.
 
     That may be longer than was measured, from the answer to its start.
     """
@@ -425,7 +428,8 @@ def duration_of(run: Run, measured: float) -> float:
 def as_nox_error(error: BaseException) -> NoxError:
     """Return the result of a row for any exception.
 
-    Values that Python rejects came from the server's answer; anything else unexpected is our own bug.
+    Values that Python rejects came from the server's answer; anything else unexpected is our own
+    bug.
     """
     if isinstance(error, NoxError):
         return error
