@@ -56,6 +56,7 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
         read_spec(noxus, options, rows, Shard(repeat=PER_ROW), "gate"),
         of_gate=True,
         resume=not options.fresh,
+        checked=True,
         resume_command=line_with(context.argv, []),
     )
     return GateCall(spec, rows, checker, options.max_runs, context.terminal, context.clock)

@@ -623,6 +623,17 @@ def test_other_checks_judge_the_same_answers(
     assert "chosen after answers were seen" not in gate(noxcli, workflow, rows).err
 
 
+def test_a_row_without_its_input_starts_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
+    workflow = answers({"a": ("g", "g")})
+    rows = write_rows({"$id": "1", "Q": "a"}, {"$id": "2", "R": "a"})
+    result = gate(noxcli, workflow, rows)
+    assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", []), result.err
+    assert "row 2 (line 2)" in result.err
+    assert not Path("rows.jsonl.gate").exists()
+
+
 def test_a_dry_run_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
     workflow, rows = answers({"one": ("g", "g")}), table(["one", "two"])
     result = gate(noxcli, workflow, rows, "--dry-run", "--markdown", "comment.md")
