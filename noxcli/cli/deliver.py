@@ -1,10 +1,11 @@
-"""The delivery of a completed run's output by `run`, `stream` and `fetch-output`: to stdout, or to files."""
+"""The delivery of a completed run's output: to stdout, or to files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
@@ -41,7 +42,10 @@ COPIED_AT_ONCE = 256 * 1024  # bytes
 
 
 def check_directory(noxus: Session) -> None:
-    """Check, before anything is started and paid for, that the outputs can be written. Raises UsageProblem."""
+    """Check that the outputs can be written, before anything is started and paid for.
+
+    Raises UsageProblem.
+    """
     directory = noxus.directory
     if directory is None:
         return
@@ -61,9 +65,9 @@ def deliver(
 ) -> None:
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
-    `workflow` is what was already read of it. Raises as `require_completed`; OutputNotDelivered if a part could not be
-    fetched or written, after delivering the rest, or if there is no output that --raw or --query names; and otherwise
-    NotAsAsserted if an --assert fails.
+    `workflow` is what was already read of it. Raises as `require_completed`; OutputNotDelivered if
+    a part could not be fetched or written, after delivering the rest, or if there is no output that
+    --raw or --query names; and otherwise NotAsAsserted if an --assert fails.
     """
     require_completed(noxus, run)
     context = noxus.context
@@ -76,38 +80,51 @@ def deliver(
     delivered = _write_output(noxus, run, keys)
     context.outcome.obtained(delivered)
     require_whole(delivered, run)
-    printing = context.printing
-    if printing.query is not None and printing.format.is_document and isinstance(run.output, dict):
-        from noxcli.outputs.choose import require_output  # loaded only with --query
-
-        for key in printing.query.keys_of("output"):
-            require_output(run, key, [key] if key in run.output else [])
-    if printing.writer is not None:
+    _require_queried(context, run)
+    if context.printing.writer is not None:
         from noxcli.render.events import Content  # it is loaded
 
-        if isinstance(printing.writer, Content):
-            _require_whole_text(noxus, run, printing.writer)
+        if isinstance(context.printing.writer, Content):
+            _require_whole_text(noxus, run, context.printing.writer)
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
-    """Compare the streamed text with the run's only text output, if there is one; else its stream shows if it is whole.
+def _require_queried(context: Context, run: Run) -> None:
+    """Raise OutputNotDelivered if --query names an output that the run does not have."""
+    printing = context.printing
+    if printing.query is None or not printing.format.is_document:
+        return
+    if not isinstance(run.output, dict):
+        return
+    from noxcli.outputs.choose import require_output  # loaded only with --query
 
-    Warns if nothing shows that; raises OutputNotDelivered if it is known that it is not.
+    for key in printing.query.keys_of("output"):
+        fitting = [key] if key in run.output else []
+        require_output(run, key, fitting)
+
+
+def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
+    """Compare the streamed text with the run's only text output.
+
+    Without one, its stream shows if it is whole. Warns if nothing shows that; raises
+    OutputNotDelivered if it is known that it is not.
     """
     from noxcli.runs.event_dedup import Continuity  # loaded only where a stream was used
 
-    context, dedup = noxus.context, noxus.context.outcome.dedup
+    context = noxus.context
+    dedup = context.outcome.dedup
     output = only_text(complete_texts(noxus, run.output).output)
     if output is not None and content.written.equals(output):
         return
     the_whole = f"full output: {line_to_fetch(context, run)}"
     from_start = dedup is None or not dedup.from_cursor
-    if output is not None and (problem := content.differs_from(output, from_start=from_start)):
-        raise OutputNotDelivered(problem, the_whole)
+    if output is not None:
+        problem = content.differs_from(output, from_start=from_start)
+        if problem:
+            raise OutputNotDelivered(problem, the_whole)
     label = Continuity.NONE if dedup is None else dedup.label
     if content.is_as_sent and label is Continuity.PROVEN:
         return
@@ -124,74 +141,91 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    return complete_inline(
-        noxus.api, output, noxus.retries(), partial(task_progress, noxus.context.terminal)
-    )
+    watching = partial(task_progress, noxus.context.terminal)
+    return complete_inline(noxus.api, output, noxus.retries(), watching)
 
 
 def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
-    """Return the output, or its values under `keys`: saved to files, or if it is complete, printed in --format text."""
-    context, directory = noxus.context, noxus.directory
-    if directory is not None:
-        from noxcli.outputs.save import save_output  # as in check_directory
+    """Return the output, or its values under `keys`, once it is delivered.
 
-        with prepare_directory(directory) as place:
-            watching = partial(task_progress, context.terminal)
-            delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
-            context.outcome.obtained(delivered)
-        context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
-        if context.printing.format.is_final_text:
-            paths = "".join(f"{file['path']}\n" for file in delivered.files)
-            context.terminal.write(paths.encode("utf-8", "surrogateescape"))
-        return delivered
-    if (
-        context.printing.writer is not None and context.printing.format.is_text
-    ):  # stdout was already written
+    It is saved to files, or printed in --format text if it is complete.
+    """
+    printing = noxus.context.printing
+    if noxus.directory is not None:
+        return _save_output(noxus, run, noxus.directory)
+    if printing.writer is not None and printing.format.is_text:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     if keys:
         return _print_exactly(noxus, run, keys)
     delivered = complete_texts(noxus, run.output)
-    if context.printing.format.is_text and not delivered.problems:
-        _print(context, run, delivered.output)
+    if printing.format.is_text and not delivered.problems:
+        _print(noxus.context, run, delivered.output)
+    return delivered
+
+
+def _save_output(noxus: Session, run: Run, directory: Path) -> Delivered:
+    """Save the output to the directory; in --format text, print the paths."""
+    from noxcli.outputs.save import save_output  # as in check_directory
+
+    context = noxus.context
+    with prepare_directory(directory) as place:
+        watching = partial(task_progress, context.terminal)
+        delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
+        context.outcome.obtained(delivered)
+    context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
+    if context.printing.format.is_final_text:
+        paths = "".join(f"{file['path']}\n" for file in delivered.files)
+        context.terminal.write(paths.encode("utf-8", "surrogateescape"))
     return delivered
 
 
 def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
+    values = {key: run.output[key] for key in keys}
+    seen = Delivered(values)
+    with ExitStack() as stack:
+        contents = [_content_of(noxus, run, key, seen, stack) for key in keys]
+        if not seen.problems:
+            for content in contents:
+                _copy(noxus.context, content, ends_line=len(keys) != 1)
+    return replace(seen, complete=not seen.problems)
+
+
+def _content_of(
+    noxus: Session, run: Run, key: str, seen: Delivered, stack: ExitStack
+) -> Iterator[bytes]:
+    """Return the whole bytes of a value; note in `seen` which files it took, and what failed.
+
+    A downloaded file stays until the end of the stack.
+    """
     from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in complete_texts
 
-    watch = partial(task_progress, noxus.context.terminal)
-    contents: list[Iterator[bytes]] = []
-    files: list[dict[str, Any]] = []
-    problems: list[str] = []
-    output = {key: run.output[key] for key in keys}
-    with ExitStack() as stack:
-        for key in keys:
-            value = output[key]
-            if not (is_preview(value) or is_file(value)):
-                whole = complete_texts(noxus, {key: value})
-                files, problems = files + whole.files, problems + whole.problems
-                contents.append(iter([to_utf8(as_text(whole.output[key]))]))
-                continue
-            remote = next(find_remote({key: value}))
-            try:
-                content, entry = stack.enter_context(
-                    spool(noxus.api, remote, noxus.retries(), watch)
-                )
-            except DELIVERABLE as error:
-                problems.append(problem(remote.pointer, error))
-                continue
-            _require_shown(noxus.context, run, remote, content)
-            files.append(entry)
-            contents.append(iter(partial(content.read, COPIED_AT_ONCE), b""))
-        if not problems:
-            for pieces in contents:
-                last = b""
-                for last in pieces:
-                    noxus.context.terminal.write(last)
-                if len(keys) != 1 and not last.endswith(b"\n"):
-                    noxus.context.terminal.write(b"\n")
-    return Delivered(output, files, not problems, problems)
+    value = run.output[key]
+    if not is_preview(value) and not is_file(value):
+        whole = complete_texts(noxus, {key: value})
+        seen.files.extend(whole.files)
+        seen.problems.extend(whole.problems)
+        return iter([to_utf8(as_text(whole.output[key]))])
+    remote = next(find_remote({key: value}))
+    watching = partial(task_progress, noxus.context.terminal)
+    try:
+        content, entry = stack.enter_context(spool(noxus.api, remote, noxus.retries(), watching))
+    except DELIVERABLE as error:
+        seen.problems.append(problem(remote.pointer, error))
+        return iter(())
+    _require_shown(noxus.context, run, remote, content)
+    seen.files.append(entry)
+    return iter(partial(content.read, COPIED_AT_ONCE), b"")
+
+
+def _copy(context: Context, content: Iterator[bytes], *, ends_line: bool) -> None:
+    """Copy bytes to stdout, and end their last line if something may follow."""
+    last = b""
+    for piece in content:
+        context.terminal.write(piece)
+        last = piece
+    if ends_line and not last.endswith(b"\n"):
+        context.terminal.write(b"\n")
 
 
 def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes]) -> None:
@@ -201,34 +235,39 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     """
     if not context.terminal.stdout_is_tty:
         return
+    is_text = _is_readable(content)
+    content.seek(0)
+    if is_text:
+        return
+    ways = "save"
+    if remote.content_type.startswith("text/"):
+        ways = "convert it with iconv in a pipe, or save"
+    raise OutputNotDelivered(
+        f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
+        f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
+    )
+
+
+def _is_readable(content: IO[bytes]) -> bool:
+    """Return whether all of the content is text in UTF-8."""
     text = TextIOWrapper(content, "utf-8")
     try:
-        is_text = all("\0" not in piece for piece in iter(partial(text.read, COPIED_AT_ONCE), ""))
+        pieces = iter(partial(text.read, COPIED_AT_ONCE), "")
+        return not any("\0" in piece for piece in pieces)
     except UnicodeDecodeError:
-        is_text = False
-    text.detach()
-    content.seek(0)
-    if not is_text:
-        ways = (
-            "convert it with iconv in a pipe, or save"
-            if remote.content_type.startswith("text/")
-            else "save"
-        )
-        raise OutputNotDelivered(
-            f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
-            f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
-        )
+        return False
+    finally:
+        text.detach()
 
 
 def _choose_outputs(
     noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None
 ) -> tuple[Run, list[str]]:
-    """Return the output's own keys for the requested ones; the definition is read only if they differ."""
-    from noxcli.outputs.choose import (
-        keys_in,
-        require_output,
-        under_its_key,
-    )  # loaded only with --raw
+    """Return the output's own keys for the requested ones.
+
+    The definition is read only if they differ.
+    """
+    from noxcli.outputs.choose import keys_in, require_output, under_its_key  # only with --raw
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):
@@ -239,30 +278,49 @@ def _choose_outputs(
 
 
 def _print(context: Context, run: Run, output: Any) -> None:
-    """Print an output: on a terminal, files described, and several values in sections if no format was chosen."""
-    terminal = context.terminal
-    holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
-    files = (
-        [key for key, value in holder.items() if is_file(value)] if terminal.stdout_is_tty else []
-    )
-    if files or (context.printing.for_reading and terminal.stdout_is_tty and len(holder) > 1):
-        from noxcli.render.sections import in_sections  # loaded only for drawing
+    """Print an output.
 
-        values = {
-            key: _describe(value) if key in files else as_text(value)
-            for key, value in holder.items()
-        }
-        terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
-    else:
-        text = text_of(only_value(output))
-        content = as_text(output if text is None else text)
-        newline = "" if context.printing.format.is_live or content.endswith("\n") else "\n"
-        terminal.write(content + newline)
+    On a terminal, files are described, and several values are in sections if no format was chosen.
+    """
+    terminal = context.terminal
+    if terminal.stdout_is_tty:
+        holder = {"output": output}
+        if isinstance(output, dict) and not is_file(output):
+            holder = output
+        files = [key for key, value in holder.items() if is_file(value)]
+        if files or (context.printing.for_reading and len(holder) > 1):
+            _print_sections(context, run, holder, files)
+            return
+    text = text_of(only_value(output))
+    content = as_text(output if text is None else text)
+    if not context.printing.format.is_live and not content.endswith("\n"):
+        content += "\n"
+    terminal.write(content)
+
+
+def _print_sections(
+    context: Context, run: Run, values: Mapping[str, Any], files: Sequence[str]
+) -> None:
+    """Print each value under its key; those in `files` are described in a line."""
+    from noxcli.render.sections import in_sections  # loaded only for drawing
+
+    texts = {}
+    for key, value in values.items():
+        texts[key] = _describe(value) if key in files else as_text(value)
+    way = line_to_fetch(context, run)
+    context.terminal.show(in_sections(context.terminal, texts, way, files))
 
 
 def _describe(value: Any) -> str:
     """Return a file value's name, type and size, where the server names them."""
     remote = next(find_remote(value))
-    size = "" if remote.size is None else f"{remote.size:,} bytes"
-    about = ", ".join(filter(None, [media_type(remote.content_type), size]))
-    return f"{remote.name or 'file'}{about and f' ({about})'}"
+    about = []
+    kind = media_type(remote.content_type)
+    if kind:
+        about.append(kind)
+    if remote.size is not None:
+        about.append(f"{remote.size:,} bytes")
+    name = remote.name or "file"
+    if not about:
+        return name
+    return f"{name} ({', '.join(about)})"

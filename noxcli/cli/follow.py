@@ -17,7 +17,7 @@ from noxcli.runs.progress import Progress
 
 
 def policy_of(context: Context, options: CommonOptions) -> Policy:
-    """Return how to follow: by the options, or by the context where the verb lacks them or they are not set."""
+    """Return how to follow: by the options, or by the context where they do not say it."""
     policy = Policy(
         every_event=context.printing.format.is_live,
         leave_when_paused=not context.terminal.interactive,
@@ -26,12 +26,11 @@ def policy_of(context: Context, options: CommonOptions) -> Policy:
     )
     if not isinstance(options, FollowOptions):
         return policy
+    if options.on_pause is not None:
+        policy = replace(policy, leave_when_paused=options.on_pause == "exit")
     return replace(
         policy,
         stream=not options.no_stream,
-        leave_when_paused=policy.leave_when_paused
-        if options.on_pause is None
-        else options.on_pause == "exit",
         poll_interval=options.poll_interval,
         stall_timeout=options.stall_timeout,
         stop_when_late=options.on_timeout == "stop",
@@ -46,41 +45,51 @@ def to_end(
     positions: Sequence[str] = (),
     workflow: Workflow | None = None,
 ) -> Run:
-    """Follow the run, shown as the format and the terminal require, until its record has the verdict.
+    """Follow the run, shown as the format and the terminal require, until it has its verdict.
 
-    `workflow` is what was already read of it; None reads it here. Raises UsageProblem for an output in --raw, --query
-    or --assert that a running run is known not to have, by its own definition or, without a saved version, the current.
+    `workflow` is what was already read of it; None reads it here. Raises UsageProblem for an output
+    in --raw, --query or --assert that a running run is known not to have, by its own definition or,
+    without a saved version, the current one.
     """
-    context, outcome = noxus.context, noxus.context.outcome
+    context = noxus.context
+    outcome = context.outcome
     outcome.entered(Phase.FOLLOW)
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         return run
     if workflow is None:
-        asks = bool(options.raw or context.reports.asserts)
-        shows_names = not (context.terminal.quiet and context.printing.format.is_text)
-        workflow = read_workflow_of(noxus, run) if shows_names or asks else run.workflow
-        if (
-            workflow is not None
-            and not run.settled
-            and (workflow is run.workflow or run.version_id is None)
-        ):
-            from noxcli.cli.start import check_outputs  # a run that has ended is its own check
-
-            check_outputs(noxus, options.raw or (), workflow)
+        workflow = _read_and_check(noxus, run, options)
     progress = progress_of(noxus, run, workflow)
     outcome.watched(progress)
     context.followed = progress
     writer = context.printing.event_writer(outcome)
-    shown = (
-        writer,
-        run_progress(context.terminal, progress, writes_events=writer is not None),
+    renderers: list[Renderer] = []
+    if writer is not None:
+        renderers.append(writer)
+    shown = run_progress(context.terminal, progress, writes_events=writer is not None)
+    if shown is not None:
+        renderers.append(shown)
+    if writer is not None:
         # It comes last: the cursor may only name events that are on stdout.
-        None if writer is None else context.history.keep_cursor(run.id, positions),
-    )
-    renderers = [renderer for renderer in shown if renderer is not None]
-    return follow_updates(
-        noxus, progress, policy_of(context, options), renderers, positions=positions
-    )
+        renderers.append(context.history.keep_cursor(run.id, positions))
+    policy = policy_of(context, options)
+    return follow_updates(noxus, progress, policy, renderers, positions=positions)
+
+
+def _read_and_check(noxus: Session, run: Run, options: CommonOptions) -> Workflow | None:
+    """Return what is needed of the run's workflow, and check the outputs that the options name."""
+    context = noxus.context
+    raw = options.raw or ()
+    shows_names = not (context.terminal.quiet and context.printing.format.is_text)
+    workflow = run.workflow
+    if shows_names or raw or context.reports.asserts:
+        workflow = read_workflow_of(noxus, run)
+    if workflow is None or run.settled:  # a run that has ended is its own check
+        return workflow
+    if workflow is run.workflow or run.version_id is None:
+        from noxcli.cli.start import check_outputs
+
+        check_outputs(noxus, raw, workflow)
+    return workflow
 
 
 def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress:
@@ -126,9 +135,9 @@ def follow_updates(
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it has ended.
+    """Stop following a run that has outlasted a limit, or stop it if that is the policy.
 
-    Raises TimedOut, which says whether it was stopped or still runs.
+    Return it if it has ended. Raises TimedOut, which says whether it was stopped or still runs.
     """
     run = outcome.run
     if run is None or not policy.stop_when_late:
@@ -143,10 +152,9 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Return the workflow with the names of its nodes; without it, their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
+    within = noxus.retries().limit().remaining(NAMES_WITHIN)
     try:
-        return noxus.api.within(noxus.retries().limit().remaining(NAMES_WITHIN)).get_workflow(
-            run.workflow_id
-        )
+        return noxus.api.within(within).get_workflow(run.workflow_id)
     except NoxError:
         return None
 
@@ -154,7 +162,8 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
 def require_completed(noxus: Session, run: Run, seen: Progress | None = None) -> None:
     """Do nothing for a completed run; `seen` is what its events showed, unless the outcome has it.
 
-    Raises Incomplete, with the reason of a failure if it can be found, and NotFinished for one that is running.
+    Raises Incomplete, with the reason of a failure if it can be found, and NotFinished for a run
+    that has not ended.
     """
     outcome = noxus.context.outcome
     outcome.entered(Phase.RUN)
@@ -169,7 +178,10 @@ def require_completed(noxus: Session, run: Run, seen: Progress | None = None) ->
 
 
 def explain_failure(noxus: Session, run: Run, seen: Progress | None = None) -> Progress:
-    """Return what is known about a failed run's nodes, and why it failed; `seen` is what its events showed."""
+    """Return what is known about a failed run's nodes, and why it failed.
+
+    `seen` is what its events showed.
+    """
     from noxcli.runs.failure import explain  # loaded only for a failed run
 
     return explain(noxus.api, run, noxus.deadline, noxus.context.terminal.mask.torn, seen=seen)

@@ -55,6 +55,7 @@ from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
+    from noxcli.config.settings import Configured
     from noxcli.render.table import Listing
 
 T = TypeVar("T")
@@ -68,7 +69,8 @@ OUT_OF_REACH = frozenset(
         ExitCode.TIMED_OUT,
     }
 )
-MAX_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
+MAX_NAMED = 20  # workflows of one command whose names are read
+NAMES_WITHIN = 5.0  # seconds for the name of one
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -83,11 +85,10 @@ class Session:
 
     @contextmanager
     def connect(self, phase: Phase | None = None) -> Iterator["NoxusApi"]:
-        """Connect to the API for the current settings, and enter the phase, if it is known before the first request.
+        """Connect to the API for the current settings; enter the phase, if it is known already.
 
-        A signal stops the run that was started, if the options want it.
-
-        Raises ConfigProblem, Unauthorized; Interruption with the outcome of the stop.
+        A signal stops the run that was started, if the options want it. Raises ConfigProblem,
+        Unauthorized; Interruption with the outcome of the stop.
         """
         with _connect(self.context, self.common) as self.api:
             if phase is not None:
@@ -100,31 +101,39 @@ class Session:
                     self._name_workflows()
                 raise
             except Interrupted as signal:
-                run, options = self.context.outcome.run, self.common
-                if run is None or not isinstance(options, RunOptions) or options.detach:
-                    raise
-                if not self.context.stops_runs(options.on_interrupt):
+                run = self.context.outcome.run
+                if run is None or not self._stops_on_interrupt():
                     raise
                 what, hint = self.stop(self.context.outcome, run)
                 raise Interruption(
                     f"interrupted by {signal}; {what}", hint, number=signal.number
                 ) from None
 
+    def _stops_on_interrupt(self) -> bool:
+        """True if a signal stops the run that this command has started."""
+        options = self.common
+        if not isinstance(options, RunOptions) or options.detach:
+            return False
+        return self.context.stops_runs(options.on_interrupt)
+
     def _name_workflows(self) -> None:
-        """Read the names of workflows that reports show and nothing has said yet; without one, its id is shown."""
-        reports, names = self.context.reports, dict[str, Workflow]()
+        """Read the names of workflows that reports show and nothing has said yet.
+
+        Without one, its id is shown.
+        """
+        reports = self.context.reports
         if reports.ci is None and {"report", "junit"}.isdisjoint(reports.targets):
             return
+        names: dict[str, Workflow] = {}
         for outcome in self.context.outcomes:
             run = outcome.run
             if run is None or outcome.workflow_name is not None or len(names) == MAX_NAMED:
                 continue
+            workflow_id = run.workflow_id
             with suppress(NoxError):
-                if run.workflow_id not in names:
-                    names[run.workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(
-                        run.workflow_id
-                    )
-                outcome.found(replace(run, workflow=names[run.workflow_id]))
+                if workflow_id not in names:
+                    names[workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(workflow_id)
+                outcome.found(replace(run, workflow=names[workflow_id]))
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return its outcome, and what remains to do."""
@@ -132,16 +141,16 @@ class Session:
         try:
             run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
-            return (
-                f"run {run.id} could not be stopped: {error.message}",
-                f"stop it with: noxcli stop {run.id}",
-            )
+            failed = f"run {run.id} could not be stopped: {error.message}"
+            return failed, f"stop it with: noxcli stop {run.id}"
         outcome.read(run)
-        still = not_stopped(run)
-        ended = (
-            f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
-        )
-        return (ended, way_to_output(run)) if run.settled else (still.message, still.hint)
+        if not run.settled:
+            still = not_stopped(run)
+            return still.message, still.hint
+        ended = f"run {run.id} is {run.word}"
+        if run.status == "stopped":
+            ended = f"stopped run {run.id}"
+        return ended, way_to_output(run)
 
     def retries(
         self,
@@ -151,18 +160,25 @@ class Session:
         gave_up: type[NoxError] | None = None,
         out_of_time: type[NoxError] | None = None,
     ) -> RetryPolicy:
-        """Return how long to keep retrying while the user waits for a first answer, by default as the options say.
+        """Return how long to keep retrying while the user waits for a first answer.
 
-        As long as nothing was started and no run is read, reaching the command's limit is a temporary failure.
+        By default, the options say so. As long as nothing was started and no run is read, reaching
+        the command's limit is a temporary failure.
         """
-        given, terminal = (retry_for, self.common.retry_for, RETRY_AT_FIRST), self.context.terminal
+        if retry_for is None:
+            retry_for = self.common.retry_for
+        if retry_for is None:
+            retry_for = RETRY_AT_FIRST
+        if out_of_time is None:
+            before_start = self.context.outcome.retry_safe
+            out_of_time = TimedOutBeforeStart if before_start else TimedOut
+        terminal = self.context.terminal
         return RetryPolicy(
             deadline or self.deadline,
-            next(seconds for seconds in given if seconds is not None),
+            retry_for,
             terminal.complain if terminal.verbose else terminal.note,
             gave_up=gave_up,
-            out_of_time=out_of_time
-            or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),
+            out_of_time=out_of_time,
         )
 
     def keep_trying(
@@ -183,8 +199,9 @@ class Session:
     def complete_id(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> str:
         """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
 
-        If none of them begins so, the server's list is read, if it may be `listed` and is not long. Raises
-        UsageProblem with the candidates, if there are several or none; what reading the list raises, if it is long.
+        If none of them begins so, the server's list is read, if it may be `listed` and is not long.
+        Raises UsageProblem with the candidates, if there are several or none; what reading the list
+        raises, if it is long.
         """
         if not is_beginning(text):
             return text
@@ -197,20 +214,23 @@ class Session:
             )
         except RequestRejected as error:
             raise RequestRejected(error.message, "give the whole id", **error.facts()) from None
-        return require_one(
-            text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs"
-        )
+        beginning = text.lower()
+        found = [run.id for run in runs if run.id.startswith(beginning)]
+        return require_one(text, found, "the list of runs")
 
     def resolve_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
-        """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
+        """Return the run by its name on the command line.
+
+        Raises as `resolve_run` and `complete_id`.
+        """
         text = self.complete_id(text, retries, listed=listed)
         noted = self._find_noted(text)
-        known = text if noted is None or "/" in text else f"{noted.workflow_id}/{noted.run_id}"
+        if noted is None:
+            return resolve_run(self.api, text, retries)
+        known = text if "/" in text else f"{noted.workflow_id}/{noted.run_id}"
         try:
-            return resolve_run(self.api, known, retries, young=noted is not None and noted.young)
+            return resolve_run(self.api, known, retries, young=noted.young)
         except NotAccessible as error:
-            if noted is None:
-                raise
             raise access_lost(error, noted.run_id) from error
 
     def is_young(self, text: str) -> bool:
@@ -220,14 +240,15 @@ class Session:
 
     def _find_noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
-        return (
-            history.find_last(host)
-            if text == LAST
-            else history.find_entry(text.rpartition("/")[2], host)
-        )
+        if text == LAST:
+            return history.find_last(host)
+        return history.find_entry(text.rpartition("/")[2], host)
 
     def find_run(self, text: str) -> Run:
-        """Return the run that the command is about, an ended one in its own record. Raises as `read_own_record`."""
+        """Return the run that the command is about, an ended one in its own record.
+
+        Raises as `read_own_record`.
+        """
         from noxcli.outputs.await_output import read_own_record
 
         outcome = self.context.outcome
@@ -256,7 +277,10 @@ class Session:
             terminal.note(f"showing the newest {limit}; list more with --limit N")
 
     def read_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
-        """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
+        """Return the run in its own record, by its name or from stdin.
+
+        Raises as `read_own_record`.
+        """
         from noxcli.outputs.await_output import read_own_record
 
         run = self.resolve_run(parse_one_run(text, self.context.sources), retries, listed=listed)
@@ -264,9 +288,10 @@ class Session:
 
 
 def choose_run(context: Context, run: str | None) -> str:
-    """Return the run of the command line or stdin; without one, a user at a terminal means the last run.
+    """Return the run of the command line or stdin; without one, a user means the last run.
 
-    Raises UsageProblem elsewhere: a script that lost its variable must not get another run. Raises as `parse_one_run`.
+    Raises UsageProblem without a user at a terminal: a script that lost its variable must not get
+    another run. Raises as `parse_one_run`.
     """
     if run is not None:
         return parse_one_run(run, context.sources)
@@ -280,27 +305,22 @@ def choose_run(context: Context, run: str | None) -> str:
 
 
 def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = None) -> Session:
-    """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
+    """Begin a call, whose time counts from here; reports name what the command line did: `subject`.
 
-    Raises UsageProblem and ConfigProblem for invalid options, and Unavailable if another noxcli writes to --output-dir.
+    Raises UsageProblem and ConfigProblem for invalid options, and Unavailable if another noxcli
+    writes to --output-dir.
     """
     context: Context = ctx.obj
-    context.sources.deadline = context.terminal.deadline = deadline = Deadline(
-        context.clock, options.timeout
-    )
+    deadline = Deadline(context.clock, options.timeout)
+    context.sources.deadline = deadline
+    context.terminal.deadline = deadline
     if subject is not None:
         context.outcome.concerns(subject)
-    directory = None
-    if isinstance(options, DeliverOptions) and options.output_dir:
-        is_default = source_of(ctx, "output_dir") == "DEFAULT_MAP"
-        directory = (
-            None if options.raw and is_default else Path(options.output_dir)
-        )  # --raw overrides a mere default
+    directory = _directory_of(ctx, options)
     plan_reports(context, options, directory)
     present(context, options)
-    context.printing.for_reading = (
-        context.printing.format.is_text and source_of(ctx, "form") == "DEFAULT"
-    )
+    printing = context.printing
+    printing.for_reading = printing.format.is_text and source_of(ctx, "form") == "DEFAULT"
     if directory is not None:
         from noxcli.outputs.directory import lock_directory  # loaded only to write files
 
@@ -308,41 +328,55 @@ def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = N
     return Session(context, options, deadline, directory)
 
 
+def _directory_of(ctx: typer.Context, options: CommonOptions) -> Path | None:
+    """Return where to save the outputs of a run; --raw overrides a mere default."""
+    if not isinstance(options, DeliverOptions) or not options.output_dir:
+        return None
+    if options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP":
+        return None
+    return Path(options.output_dir)
+
+
+def _route(configured: "Configured", options: CommonOptions) -> str:
+    """Return the options that select the server, for commands to paste."""
+    flags = {
+        "--profile": configured.named,
+        "--base-url": options.base_url,
+        "--api-key-file": options.api_key_file,
+    }
+    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
+
+
 def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     """Return the API for the current settings."""
-    configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
-    flags = (
-        ("--profile", configured.named),
-        ("--base-url", base_url),
-        ("--api-key-file", api_key_file),
-    )
-    context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
+    configured, terminal = context.configured, context.terminal
+    context.route = _route(configured, options)
     settings = load_settings(
         configured,
-        base_url,
-        api_key_file,
+        options.base_url,
+        options.api_key_file,
         lambda read: context.sources.in_time(read, "the API key was not read"),
     )
     if settings.overriding:
-        context.terminal.warn(
-            f"{' and '.join(settings.overriding)} in the environment override --profile"
-        )
-    context.terminal.mask.learn([settings.key], HIDDEN_KEY)
+        terminal.warn(f"{' and '.join(settings.overriding)} in the environment override --profile")
+    terminal.mask.learn([settings.key], HIDDEN_KEY)
     if not can_hide(settings.key):
-        context.terminal.warn(f"the API key {TOO_SHORT}")
+        terminal.warn(f"the API key {TOO_SHORT}")
     context.base_url = settings.url
-    context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
+    context.server = server_key(options.base_url or "", configured.named or "", terminal.environ)
     context.cache.save_settings(configured.profiles, configured.aliases)
-    from noxcli.api import (
-        Http,
-        NoxusApi,
-    )  # they load the HTTP libraries, which `--help` does not need
+    # They load the HTTP libraries, which `--help` does not need.
+    from noxcli.api import Http, NoxusApi
 
     http = Http(
         settings,
         connect_timeout=configured.limit("connect_timeout"),
-        log=context.terminal.complain if context.terminal.verbose else lambda _: None,
-        warn=context.terminal.warn,
-        mask=context.terminal.mask,
+        log=terminal.complain if terminal.verbose else _say_nothing,
+        warn=terminal.warn,
+        mask=terminal.mask,
     )
     return NoxusApi(http)
+
+
+def _say_nothing(_line: str) -> None:
+    """Drop a line about a request, without --verbose."""

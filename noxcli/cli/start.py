@@ -1,4 +1,4 @@
-"""The start of a run: inputs read and checked against the workflow, files stored, sent once, and its id noted."""
+"""The start of a run: inputs checked against the workflow, files stored, sent once, its id noted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -37,9 +37,15 @@ if TYPE_CHECKING:
 
 # Options about the run, by name, which `--detach` does not see through.
 OF_THE_OUTPUT = ("raw", "output_dir")
-AFTER_THE_START = (
-    *OF_THE_OUTPUT, "on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream",
-)  # fmt: skip
+OF_FOLLOWING = (
+    "on_interrupt",
+    "timeout",
+    "stall_timeout",
+    "on_timeout",
+    "on_pause",
+    "poll_interval",
+    "no_stream",
+)
 MAX_READ = 10.0  # seconds for the definition from a server that answers other requests
 T = TypeVar("T")
 
@@ -50,13 +56,8 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
     Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
     if options.detach:
-        given = [name for name in AFTER_THE_START if source_of(ctx, name) == "COMMANDLINE"]
-        if given:
-            option = option_of(given[0])
-            verb = "fetch-output RUN --wait" if given[0] in OF_THE_OUTPUT else "wait RUN"
-            raise UsageProblem(
-                f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}"
-            )
+        _require_before_start(ctx, OF_THE_OUTPUT, "fetch-output RUN --wait")
+        _require_before_start(ctx, OF_FOLLOWING, "wait RUN")
     if options.timeout == 0:
         raise TimedOutBeforeStart(
             "--timeout 0 leaves no time to start anything", "increase --timeout"
@@ -65,21 +66,35 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
+def _require_before_start(ctx: typer.Context, names: Sequence[str], verb: str) -> None:
+    """Raise UsageProblem for one of these options on the command line: `verb` takes it after the start."""
+    for name in names:
+        if source_of(ctx, name) == "COMMANDLINE":
+            option = option_of(name)
+            raise UsageProblem(
+                f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}"
+            )
+
+
 def parse_given_inputs(noxus: Session, given: InputArguments, whole: str | None = None) -> Inputs:
-    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
-    context, secrets = noxus.context, given.secrets or []
+    """Return the inputs of the command line, and hide secret values from now on.
+
+    Raises UsageProblem.
+    """
+    context = noxus.context
     inputs = parse_inputs(
         given.inputs or [],
         whole,
         context.sources,
-        secrets=secrets,
+        secrets=given.secrets or [],
         environ=context.terminal.environ,
     )
     context.hide(inputs)
-    for key in sorted(key for key in inputs.texts - inputs.secret if inputs.values[key] == "-"):
-        context.terminal.note(
-            f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-"
-        )
+    for key in sorted(inputs.texts - inputs.secret):
+        if inputs.values[key] == "-":
+            context.terminal.note(
+                f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-"
+            )
     return inputs
 
 
@@ -88,9 +103,11 @@ def read_workflow_to_run(
 ) -> Workflow:
     """Return the workflow in the requested version, with its definition if `checks`.
 
-    If that can't be read but a run may start, returns it without one, after a warning. Raises as `find_version`.
+    If that can't be read but a run may start, returns it without one, after a warning. Raises as
+    `find_version`.
     """
-    context, version = noxus.context, None
+    context = noxus.context
+    version = None
     if wanted is not None:
         version = find_version(noxus, workflow, wanted, checks=checks)
         workflow = replace(workflow, version_id=version.id, version_name=_name_of(version))
@@ -102,9 +119,8 @@ def read_workflow_to_run(
     if isinstance(found, NotFound):
         raise found
     if isinstance(found, NoxError):
-        context.terminal.warn(
-            f"the inputs are not checked, since the workflow can't be read: {found.message}"
-        )
+        unread = "the inputs are not checked, since the workflow can't be read"
+        context.terminal.warn(f"{unread}: {found.message}")
         return workflow
     nodes = inputs_of(found.definition)
     if nodes is None:
@@ -119,21 +135,27 @@ def read_workflow_to_run(
 
 def _name_of(version: Version) -> str:
     """Return a version's name, or else when it was saved."""
+    if version.name:
+        return version.name
     saved = parse_time(version.created_at)
-    return version.name or (
-        "" if saved is None else f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    )
+    if saved is None:
+        return ""
+    return f"saved {saved.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
-    """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
+    """Warn of keys in --raw, --query and --assert that may not be outputs.
+
+    Raises UsageProblem for one that is none.
+    """
     context = noxus.context
-    queries = [
-        ("--query", context.printing.query),
-        *(("--assert", each) for each in context.reports.asserts),
-    ]
-    wanted = [(option, query.keys_of("output")) for option, query in queries if query is not None]
-    for option, keys in [("--raw", raw), *(wanted if outputs_of(workflow.definition) else ())]:
+    wanted = [("--raw", raw)]
+    if outputs_of(workflow.definition):
+        if context.printing.query is not None:
+            wanted.append(("--query", context.printing.query.keys_of("output")))
+        for query in context.reports.asserts:
+            wanted.append(("--assert", query.keys_of("output")))
+    for option, keys in wanted:
         if keys:
             from noxcli.outputs.choose import check_keys  # loaded only with one of them
 
@@ -171,35 +193,34 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     """
     version = None
     if version_id is not None:
-        version = resolve_version(
-            noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id
-        )
-    known = already_read(found, version) or noxus.keep_trying(
-        lambda api: api.get_workflow(found.id)
-    )
+        versions = noxus.keep_trying(lambda api: list(api.list_versions(found.id)))
+        version = resolve_version(versions, version_id)
+    known = already_read(found, version)
+    if known is None:
+        known = noxus.keep_trying(lambda api: api.get_workflow(found.id))
     if inputs_of(known.definition) is None:
-        of = "" if version_id is None else f" in version {version_id}"
-        raise Unavailable(f"the workflow's definition{of} can't be read: it has no list of nodes")
-    return (
-        known
-        if version is None
-        else replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
-    )
+        which = "definition" if version is None else f"definition in version {version_id}"
+        raise Unavailable(f"the workflow's {which} can't be read: it has no list of nodes")
+    if version is None:
+        return known
+    return replace(known, id=found.id, version_id=version.id, version_name=_name_of(version))
 
 
 def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:
-    """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
+    """Return the workflow with the definition to use, if a list included it."""
     if version is not None:
         return replace(version.workflow, name=workflow.name)  # the version's own name is another
-    return workflow if "nodes" in workflow.definition else None
+    if "nodes" in workflow.definition:
+        return workflow
+    return None
 
 
 def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: bool) -> Version:
     """Return the saved version with this id or name.
 
     If the versions can't be read, or with `checks` false, an id is used unchanged, and the start decides.
-    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
-    reading raises if a start would also fail.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown
+    version; what reading raises if a start would also fail.
     """
     unread = Version(wanted, None, Workflow(workflow.id, workflow.name))
     if is_uuid(wanted) and not checks:
@@ -208,8 +229,9 @@ def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: boo
     if isinstance(found, list):
         return resolve_version(found, wanted)
     if not is_uuid(wanted):
+        unread_list = f"since the workflow's versions can't be read: {found.message}"
         raise UsageProblem(
-            f"version {wanted!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
+            f"version {wanted!r} can't be looked up, {unread_list}",
             "give --version-id the version's id",
         )
     noxus.context.terminal.warn(f"the workflow's versions can't be read: {found.message}")
@@ -241,20 +263,19 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
 
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
-    noxus.context.outcome.entered(Phase.UPLOAD)
     context = noxus.context
-    return store_files(
-        inputs.values, noxus.api, noxus.retries(), context.terminal.note, context.sources
-    )
+    context.outcome.entered(Phase.UPLOAD)
+    note = context.terminal.note
+    return store_files(inputs.values, noxus.api, noxus.retries(), note, context.sources)
 
 
 def start_once(
     noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions
 ) -> Run | None:
-    """Store the files, start the run, and note its id immediately: in the history, the state file and on stderr.
+    """Store the files, start the run, and note its id in the history, the state file and on stderr.
 
-    Return the run to follow: None after --dry-run and --detach, which print the request and the id. Raises
-    TimedOutBeforeStart; what storing and `send_once` raise.
+    Return the run to follow: None after --dry-run and --detach, which print the request and the id.
+    Raises TimedOutBeforeStart; what storing and `send_once` raise.
     """
     context = noxus.context
     if options.dry_run:
@@ -268,21 +289,17 @@ def start_once(
     digests = InputDigests(nodes, inputs.secret)
     request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
     history, host = context.history, context.base_url
-    attempt = StartAttempt(
-        noxus.api, request, lambda run_id: history.find_entry(run_id, host) is not None
-    )
-    context.outcome.attempted(attempt)
+
+    def is_noted(run_id: str) -> bool:
+        return history.find_entry(run_id, host) is not None
 
     def note(run: Run) -> None:
-        named = replace(run, workflow=run.workflow or workflow) if workflow.name else run
-        context.outcome.started(named, inputs.shown())
-        history.begin(
-            Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret)
-        )
-        context.cache.save_run(run, workflow.name)
+        _note_started(context, run, workflow, inputs)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
+    attempt = StartAttempt(noxus.api, request, is_noted)
+    context.outcome.attempted(attempt)
     run = send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
     if not options.detach:
         return run
@@ -290,6 +307,17 @@ def start_once(
     if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")
     return None
+
+
+def _note_started(context: Context, run: Run, workflow: Workflow, inputs: Inputs) -> None:
+    """Note a run that was started in the outcome, the history, and for completion."""
+    named = run
+    if workflow.name and run.workflow is None:
+        named = replace(run, workflow=workflow)
+    context.outcome.started(named, inputs.shown())
+    secret = None if inputs.veiled else inputs.secret
+    context.history.begin(Entry(run.id, run.workflow_id, context.base_url, secret))
+    context.cache.save_run(run, workflow.name)
 
 
 def _show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> None:
@@ -303,13 +331,15 @@ def _show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: R
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:
-    """Tell other programs about the run; if that fails, it is running all the same, and its id is on stderr."""
+    """Tell other programs about the run.
+
+    If that fails, it is running all the same, and its id is on stderr.
+    """
     mask = context.terminal.mask
     try:
         if state_file is not None:
-            write_state(
-                Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url)
-            )
+            entry = Entry(mask(run.id), mask(run.workflow_id), context.base_url)
+            write_state(Path(state_file), entry)
     except NoxError as error:
         complain(context, error)
         context.state_file_error = error
