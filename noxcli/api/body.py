@@ -40,9 +40,7 @@ class AnswerLimit:
 
     @classmethod
     def of_json(cls, until: float = float("inf")) -> Self:
-        """Return the limit of a document: a minute, longer for a large one that arrives fast
-        enough.
-        """
+        """Return the limit of a document: a minute, or longer for a large one that is fast."""
         return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
 
     def restart(self) -> None:

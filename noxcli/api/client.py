@@ -269,8 +269,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         return {name: value for name, value in answer.items() if name != "value"}
 
     def download(self, file_id: str, start: int = 0, etag: str | None = None) -> Download:
-        """Open a file, from `start` if the server can: `GET /v1/file/{id}` (SDK:
-        resources/files.py).
+        """Open a file, from `start` if the server can: `GET /v1/file/{id}` (SDK: files.py).
 
         The answer's own `start` shows whether it does, and whether the file still matches `etag`.
         """

@@ -188,18 +188,15 @@ def _refusal_of(
         "refusal": Refusal.OF_THE_API if body.is_json else Refusal.DOUBTFUL,
     }
     key_from = settings.key_from if settings is not None else None
-    if status == 407:
-        proxy = proxy_for(to_url(response.url))
-        if proxy is not None:
-            variable = proxy_variable(urlsplit(response.url).scheme)
-            what = f"the proxy {shown_url(proxy)} answered 407"
-            return RequestRejected(what, f"{PUT_CREDENTIALS} {variable}", **facts)
+    proxy = proxy_for(to_url(response.url)) if status == 407 else None
+    if proxy is not None:
+        variable = proxy_variable(urlsplit(response.url).scheme)
+        what = f"the proxy {shown_url(proxy)} answered 407"
+        return RequestRejected(what, f"{PUT_CREDENTIALS} {variable}", **facts)
     if status == 401 and key_from is not None:
         hint = f"is the key from {key_from} for this host?"
         if at_first:
-            host = urlsplit(response.url).netloc
-            others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
-            hint += f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
+            hint += _other_addresses(response)
         return Unauthorized(what, hint, **facts)
     if status == 403 and key_from is not None:
         hint = (
@@ -215,6 +212,12 @@ def _refusal_of(
     if status in {404, 410}:
         return NotFound(what, _way_to_find(response, settings), **facts)
     return RequestRejected(what, **facts)
+
+
+def _other_addresses(response: requests.Response) -> str:
+    host = urlsplit(response.url).netloc
+    others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
+    return f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)"
 
 
 def _way_to_find(response: requests.Response, settings: Settings | None) -> str:
@@ -336,13 +339,9 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     The text may quote the server, and Python may have truncated it.
     """
     chain = list(_inwards(error))
-    for link in chain:
-        if isinstance(link, socket.gaierror):
-            is_unknown = link.errno in UNKNOWN_NAME
-            return NO_SUCH_HOST if is_unknown else "the resolver does not answer"
-    for link in reversed(chain):
-        if isinstance(link, OSError) and link.strerror:
-            return IN_OPENSSL.sub("", str(link.strerror).lower())
+    reason = _reason_of_the_system(chain)
+    if reason is not None:
+        return reason
     if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
@@ -355,6 +354,19 @@ def cause_of(error: BaseException, mask: Mask) -> str:
         return "the connection was dropped before the end of the answer"
     text = " ".join(mask.torn(str(last)).split())
     return text or type(last).__name__
+
+
+def _reason_of_the_system(chain: Sequence[BaseException]) -> str | None:
+    """Return what the system says about a connection, if it says anything."""
+    for link in chain:
+        if isinstance(link, socket.gaierror):
+            if link.errno in UNKNOWN_NAME:
+                return NO_SUCH_HOST
+            return "the resolver does not answer"
+    for link in reversed(chain):
+        if isinstance(link, OSError) and link.strerror:
+            return IN_OPENSSL.sub("", str(link.strerror).lower())
+    return None
 
 
 def _any_is(chain: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
@@ -426,15 +438,21 @@ def _from_json(answer: Any) -> str:
     if isinstance(answer, list):
         return ", ".join(_from_json(each) for each in answer)
     if not isinstance(answer, dict):
-        return json.dumps(answer, ensure_ascii=False) if answer else ""
+        return _as_it_is(answer)
     said = {name: value for name, value in answer.items() if value}
     for name in REASONS:
-        reason = said.get(name)
-        if isinstance(reason, str | list | dict):
-            break
-    else:
-        return json.dumps(said, ensure_ascii=False) if said else ""
+        if isinstance(said.get(name), str | list | dict):
+            return _place_in(said) + _from_json(said[name])
+    return _as_it_is(said)
+
+
+def _as_it_is(answer: Any) -> str:
+    return json.dumps(answer, ensure_ascii=False) if answer else ""
+
+
+def _place_in(said: Mapping[str, Any]) -> str:
+    """Return the place in the request that an error is about, if it names one."""
     where = said.get("loc")
-    if isinstance(where, list):
-        return f"{'.'.join(str(each) for each in where)}: {_from_json(reason)}"
-    return _from_json(reason)
+    if not isinstance(where, list):
+        return ""
+    return ".".join(str(each) for each in where) + ": "

@@ -119,9 +119,7 @@ def parse_events(
 
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
-    """Add events from `place` on while they have the usual form; return where the first other
-    begins.
-    """
+    """Add events from `place` on that have the usual form; return where another begins."""
     while head := OPENING.match(text, place):
         try:
             data, end = DECODER.raw_decode(text, head.end())

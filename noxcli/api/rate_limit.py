@@ -220,9 +220,7 @@ class RateLimiter:
 
     @property
     def silent_for(self) -> float:
-        """Seconds without an answer since the first of several failures, while this process was
-        awake.
-        """
+        """Seconds without an answer, since the first of several failures, of being awake."""
         if self._failures.in_a_row < 2:
             return 0.0
         return self._failures.seconds

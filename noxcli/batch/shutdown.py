@@ -157,15 +157,19 @@ class Shutdown:
         return self._in_flight.unstarted + self._summary.not_started > 0
 
     @property
+    def _lack_of_results(self) -> NoxError | None:
+        """The error that rows have no result, unless the codes of others say it, or --min-pass."""
+        if self._summary.min_pass is not None or self._summary.failed:
+            return None
+        return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED)
+
+    @property
     def verdict(self) -> NoxError | None:
         """The worst reason for an early end, the last of several; or that rows have no result."""
         is_open = self._has_open_rows
         errors = [reason.error for reason in self._reasons if is_open or not reason.only_if_open]
         if not errors:
-            is_judged = self._summary.min_pass is not None or self._summary.failed > 0
-            if is_open and not is_judged:
-                return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED)
-            return None
+            return self._lack_of_results if is_open else None
         code = worst(error.exit_code for error in errors)
         error = [error for error in errors if error.exit_code == code][-1]
         if isinstance(error, TimedOut) and not self._summary.has_started:

@@ -50,8 +50,7 @@ if TYPE_CHECKING:
 
 REJECTED_KEY = 401
 READS = 3  # answered in a row, before a start after one that was not answered
-# What must be on the disk first is not, or the server is sick, or out of reach for a reason that
-# lasts.
+# What must be on the disk first is not; the server is sick, or out of reach for good.
 ENDS_STARTS = (JournalTrouble, NoReadAnswered, ConnectionRejected)
 
 
@@ -284,8 +283,7 @@ class RowWorker:
     # The run.
 
     def poll(self, running: RunningRow, within: float | None = None) -> RunningRow | RowResult:
-        """Read the record of the row's run; once it has ended, deliver its output or find its
-        reason.
+        """Read the record of the row's run; at its end, deliver its output or find its reason.
 
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in
         seconds.
