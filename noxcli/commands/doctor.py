@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.api.event_stream import EventFeed
     from noxcli.cli.session import Session
+    from noxcli.config.settings import Configured
     from noxcli.urls import Url
 
 CHECK_COLUMNS = Layout(
@@ -35,7 +36,10 @@ MIN_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
-FIX_BUFFERING = "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
+FIX_BUFFERING = (
+    "turn off response buffering and compression for /v1/runs/*/events "
+    "(nginx: proxy_buffering off), or use --no-stream"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +74,44 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     printing, terminal = noxus.context.printing, noxus.context.terminal
-    checks = list(run_checks(noxus, options.run))
-    code = worst(check.error.exit_code for _, check in checks if check.error)
-    found = [
-        {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
-        for name, check in checks
-    ]
+    found, errors = [], []
+    for name, check in run_checks(noxus, options.run):
+        found.append(
+            {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
+        )
+        if check.error is not None:
+            errors.append(check.error.exit_code)
+    code = worst(errors)
     found = terminal.mask.whole(found)
     if printing.format.is_text:
-        lines = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in found]
-        rows = [
-            (each["verdict"], each["name"], visible(line, None))
-            for each, line in zip(found, lines, strict=True)
-        ]
-        show_table(terminal, CHECK_COLUMNS, rows)
+        show_table(terminal, CHECK_COLUMNS, [_row(each) for each in found])
     else:
         printing.print_named("doctor", {"checks": found}, code)
     raise typer.Exit(code)
 
 
-def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]:
-    """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
-    from noxcli.api.transport import proxy_for
-    from noxcli.urls import shown_url, to_url  # the help loads none of these
+def _row(check: Mapping[str, Any]) -> tuple[str, str, str]:
+    line = check["message"]
+    if check["hint"]:
+        line = f"{line}; {check['hint']}"
+    return check["verdict"], check["name"], visible(line, None)
 
-    name, configured = "settings", noxus.context.configured
-    used = (
-        [f"profile {configured.profile.value!r} ({configured.profile.source})"]
-        if configured.profile
-        else []
-    )
-    used += [f"project file {configured.project}"] if configured.project else []
+
+def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]:
+    """Yield the checks of all that is between here and the server, by their names.
+
+    A failed one is the last.
+    """
+    from noxcli.urls import to_url  # the help loads none of these
+
+    name = "settings"
+    used = _settings_used(noxus.context.configured)
     if used:
         yield name, Probe("ok", ", ".join(used))
     try:
         with noxus.connect() as api:
-            name, url = "host", to_url(noxus.context.base_url)
+            name = "host"
+            url = to_url(noxus.context.base_url)
             began = time.monotonic()
             me: Mapping[str, Any] | NoxError
             try:
@@ -114,14 +120,7 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
                 if refused.http_status is None or refused.http_status < MIN_REFUSAL:
                     raise  # something else answers
                 me = refused
-            through = f" through the proxy {shown_url(proxy)}" if (proxy := proxy_for(url)) else ""
-            yield (
-                name,
-                Probe(
-                    "ok",
-                    f"{url.netloc} answers in {(time.monotonic() - began) * 1000:.0f} ms{through}",
-                ),
-            )
+            yield name, _host_answered(url, time.monotonic() - began)
             yield "tls", _check_tls(url)
             yield "clock", _check_clock(api)
             name = "key"
@@ -130,6 +129,27 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             yield name, _check_events(noxus, api, run)
     except NoxError as error:
         yield name, Probe("failed", error.message, error.hint, error)
+
+
+def _settings_used(configured: "Configured") -> list[str]:
+    """Return the profile and the project file that say how to connect."""
+    used = []
+    if configured.profile:
+        used.append(f"profile {configured.profile.value!r} ({configured.profile.source})")
+    if configured.project:
+        used.append(f"project file {configured.project}")
+    return used
+
+
+def _host_answered(url: "Url", seconds: float) -> Probe:
+    from noxcli.api.transport import proxy_for  # as above
+    from noxcli.urls import shown_url
+
+    what = f"{url.netloc} answers in {seconds * 1000:.0f} ms"
+    proxy = proxy_for(url)
+    if proxy:
+        what = f"{what} through the proxy {shown_url(proxy)}"
+    return Probe("ok", what)
 
 
 def _check_tls(url: "Url") -> Probe:
@@ -162,7 +182,10 @@ def _check_clock(api: "NoxusApi") -> Probe:
 
 
 def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) -> Probe:
-    """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
+    """Report what the server says about the key, if anything.
+
+    Raises the error with which it rejects the key.
+    """
     if isinstance(me, NoxError):
         if me.http_status not in SAYS_NOTHING:
             raise me
@@ -180,7 +203,10 @@ def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) ->
 
 
 def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe:
-    """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
+    """Watch the stream of the named run, or else of the newest running one.
+
+    Raises what reading them raises.
+    """
     if named is not None:
         recent = [noxus.read_run(named, noxus.retries(0.0))]
     else:
@@ -195,33 +221,47 @@ def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe
 
 
 def _check_buffering(feed: "EventFeed", run: Run) -> Probe:
-    """Say whether the events of a run come as they are sent; `run` is its record from before the stream was opened."""
+    """Say whether the events of a run come as they are sent.
+
+    `run` is its record from before the stream was opened.
+    """
     ended = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers
-    if (
-        "Content-Length" in headers
-        or headers.get("Content-Encoding", "identity").strip().lower() != "identity"
-    ):
+    encoding = headers.get("Content-Encoding", "identity").strip().lower()
+    if "Content-Length" in headers or encoding != "identity":
         text = "something in between buffers or compresses the stream"
     elif run.status != "running" or ended:  # its replay comes in one piece, buffered or not
-        why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
-        why = "it has ended" if run.settled else why
+        why = _why_unchecked(run)
         return Probe("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
     elif feed.first_byte_at is None:
-        text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
-    elif (
-        feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET
-    ):  # as after a buffer of fixed size
-        text = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
+        text = (
+            f"nothing came from run {run.id}, which is running: "
+            "something in between is holding events back"
+        )
+    elif feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET:
+        # As after a buffer of fixed size.
+        text = (
+            f"run {run.id} went silent in the middle of an event: "
+            "something in between is holding the rest back"
+        )
     else:
         return Probe("ok", "come as they are sent")
     return Probe("warning", text, FIX_BUFFERING)
 
 
-def _watch_feed(feed: "EventFeed") -> bool:
-    """Watch a stream until it ends, or stays open after its first bytes, or time is up; return whether it has ended.
+def _why_unchecked(run: Run) -> str:
+    """Return why the stream of a run shows nothing about buffering."""
+    if run.settled:
+        return "it has ended"
+    if run.status == "running":
+        return "its stream has ended"
+    return f"it is {run.word}"
 
-    Raises what opening it raises.
+
+def _watch_feed(feed: "EventFeed") -> bool:
+    """Watch a stream until it ends, or stays open after its first bytes, or time is up.
+
+    Return whether it has ended. Raises what opening it raises.
     """
     began = time.monotonic()
     until = began + WATCHED
@@ -229,11 +269,9 @@ def _watch_feed(feed: "EventFeed") -> bool:
         while time.monotonic() < until:
             feed.next_events(CHECK_EVERY)
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
-            until = (
-                began + WATCHED
-                if feed.first_byte_at is None or in_transit
-                else feed.first_byte_at + STAYS_OPEN
-            )
+            until = began + WATCHED
+            if feed.first_byte_at is not None and not in_transit:
+                until = feed.first_byte_at + STAYS_OPEN
     except NoxError:
         if not feed.opened:
             raise

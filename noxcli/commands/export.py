@@ -47,10 +47,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
             known = start.read_whole_workflow(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
-            wanted = options.version_id
-            version_id = (
-                None if wanted is None else start.find_version(noxus, found, wanted, checks=True).id
-            )
+            version_id = None
+            if options.version_id is not None:
+                version_id = start.find_version(noxus, found, options.version_id, checks=True).id
             content = noxus.keep_trying(
                 lambda api: api.export_workflow(
                     found.id, version_id, dependencies=not options.no_dependencies

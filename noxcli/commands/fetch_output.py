@@ -30,7 +30,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
     text = session.choose_run(noxus.context, options.run)
-    noxus.context.resume_command = f"noxcli fetch-output --wait {text}" if options.wait else None
+    if options.wait:
+        noxus.context.resume_command = f"noxcli fetch-output --wait {text}"
     with noxus.connect():
         found = noxus.find_run(text)
         noxus.context.outcome.read(found)

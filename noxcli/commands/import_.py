@@ -144,14 +144,30 @@ def _show(
     if not context.printing.format.is_text:
         context.printing.print_named("import", document)
         return
-    if options.apply:
-        replaced = document["targets"] if options.mode == "replace" else []
-        lines = [["replaced", each["id"], each["name"]] for each in replaced]
-        lines += [[each["kind"], each["id"]] for each in document["created"]]
-    else:
-        mode = options.mode + " and activate" * options.activate
-        lines = [["server", document["server"]], ["mode", mode]]
-        lines += [["target", each["id"], each["name"]] for each in document["targets"]]
-        lines += [["answer", to_json(each)] for each in document["answer"]]
+    lines = _made(document) if options.apply else _would_do(document)
+    if not options.apply:
         terminal.note("nothing was imported; add --apply to import it")
     terminal.write(with_tabs(lines))
+
+
+def _made(document: Mapping[str, Any]) -> list[list[str]]:
+    """Return a line for each thing that the import has replaced or created."""
+    lines = []
+    if document["mode"] == "replace":
+        lines = [["replaced", each["id"], each["name"]] for each in document["targets"]]
+    for each in document["created"]:
+        lines.append([each["kind"], each["id"]])
+    return lines
+
+
+def _would_do(document: Mapping[str, Any]) -> list[list[str]]:
+    """Return the lines about an import that was only tried."""
+    mode = document["mode"]
+    if document["activate"]:
+        mode = f"{mode} and activate"
+    lines = [["server", document["server"]], ["mode", mode]]
+    for each in document["targets"]:
+        lines.append(["target", each["id"], each["name"]])
+    for each in document["answer"]:
+        lines.append(["answer", to_json(each)])
+    return lines

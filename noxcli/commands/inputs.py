@@ -69,30 +69,54 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:
-    shown = (
-        ""
-        if node.value is None
-        else node.value
-        if isinstance(node.value, str)
-        else to_json(node.value)
-    )
-    fixed, default = (shown, "") if node.fixed else ("", shown)
-    kind = f"list of {node.type}" if node.is_list else node.type or ""
-    return node.label or "", node.id, kind, "yes" if node.required else "no", fixed, default
+    if node.value is None:
+        shown = ""
+    elif isinstance(node.value, str):
+        shown = node.value
+    else:
+        shown = to_json(node.value)
+    fixed, default = "", ""
+    if node.fixed:
+        fixed = shown
+    else:
+        default = shown
+    kind = node.type or ""
+    if node.is_list:
+        kind = f"list of {node.type}"
+    required = "yes" if node.required else "no"
+    return node.label or "", node.id, kind, required, fixed, default
 
 
 def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
-    """Return a command with all required inputs; a label that could act on a terminal is replaced by its id."""
-    from noxcli.inputs.definition import KINDS, keys_of  # as above
+    """Return a command with all required inputs.
+
+    A label that could act on a terminal is replaced by its id.
+    """
+    from noxcli.inputs.definition import keys_of  # as above
+
+    items, uploads = [], False
+    for key, node in keys_of(nodes).items():
+        if node.required:
+            items.append(_sample(key, node))
+            uploads = uploads or node.kind == "file"
+    words = ["noxcli", "run"]
+    if any(word.startswith("-") for word in (workflow, *items)):
+        words.append("--")
+    line = shlex.join([*words, workflow, *items])
+    if uploads:
+        return f"printf hello > {SAMPLE_FILE} && {line}"
+    return line
+
+
+def _sample(key: str, node: "InputNode") -> str:
+    """Return an input with a value of its kind, as it is typed."""
+    from noxcli.inputs.definition import KINDS  # as above
     from noxcli.inputs.parse import item_start
 
-    needed = {key: node for key, node in keys_of(nodes).items() if node.required}
-    items = []
-    for key, node in needed.items():
-        sample = SAMPLE_FILE if node.kind == "file" else KINDS[node.kind or "text"].sample
-        start = item_start(key if visible(key) == key else node.id, node.kind)
-        items.append(start + (sample if isinstance(sample, str) else to_json(sample)))
-    dashes = ["--"] if any(word.startswith("-") for word in (workflow, *items)) else []
-    line = shlex.join(["noxcli", "run", *dashes, workflow, *items])
-    uploads = any(node.kind == "file" for node in needed.values())
-    return f"printf hello > {SAMPLE_FILE} && {line}" if uploads else line
+    start = item_start(key if visible(key) == key else node.id, node.kind)
+    if node.kind == "file":
+        return f"{start}{SAMPLE_FILE}"
+    sample = KINDS[node.kind or "text"].sample
+    if isinstance(sample, str):
+        return f"{start}{sample}"
+    return f"{start}{to_json(sample)}"

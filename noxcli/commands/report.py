@@ -31,7 +31,10 @@ class Options(LimitOptions):
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
+    """Write the page: to a file of its own if stdout is a terminal.
+
+    Raises the NoxError that the command ends with.
+    """
     from noxcli.cli.inspect_run import inspect_run  # the help loads none of what a page needs
     from noxcli.cli.session import begin
     from noxcli.reports.html.run_page import run_page
@@ -46,13 +49,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
         options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN
     )
     document = outcome.document(error.exit_code if error else ExitCode.OK, terminal.mask)
-    for node, known in zip(
-        document["nodes"], inside.nodes, strict=True
-    ):  # the run's data has times that events lack
+    # The run's data has times that events lack.
+    for node, known in zip(document["nodes"], inside.nodes, strict=True):
         node["started_s"] = seconds_between(run.created_at, known["started_at"])
         node["duration_s"] = known["duration_s"]
     if printing.target is None and terminal.stdout_is_tty:
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
-    page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
+    directory = Path()
+    if printing.target is not None:
+        directory = printing.target.parent
+    page = noxus.context.new_page(directory)
     for piece in run_page(page, [EndedRun(options.run, document)]):
         terminal.write(piece)

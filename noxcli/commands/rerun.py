@@ -44,13 +44,12 @@ class Options(RunOptions):
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import (
-        deliver,
-        follow,
-        session,
-        start,
-    )  # the help loads none of what a run needs
+    """Start the run again, follow it and deliver its output.
+
+    Raises the NoxError that the command ends with.
+    """
+    # The help loads none of what a run needs.
+    from noxcli.cli import deliver, follow, session, start
 
     noxus = session.begin(ctx, options, subject=options.run)
     start.require_startable(ctx, options)
@@ -66,11 +65,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
         version_id = options.version_id
         if version_id is None:
             version_id = earlier.version_id
-            noxus.context.terminal.note(
-                f"uses the current version: the record of run {earlier.id} names none"
-                if version_id is None
-                else f"uses version {version_id}, as run {earlier.id} did"
-            )
+            uses = f"uses version {version_id}, as run {earlier.id} did"
+            if version_id is None:
+                uses = f"uses the current version: the record of run {earlier.id} names none"
+            noxus.context.terminal.note(uses)
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         workflow = start.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
@@ -83,7 +81,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Workflow) -> "Inputs":
-    """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
+    """Return the run's inputs, changed by those on the command line.
+
+    Raises UsageProblem if more are needed.
+    """
     from noxcli.inputs.definition import inputs_of
     from noxcli.outputs.expand import complete_inline  # as above
 
@@ -94,9 +95,9 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
             f"give them all: noxcli run {quote(earlier.workflow_id)} INPUT...",
         )
     entry = context.history.find_entry(run_id, context.base_url)
-    secret = (
-        entry.secret_inputs if entry is not None else None
-    )  # None: which were secret is not known
+    secret = None  # which were secret is not known
+    if entry is not None:
+        secret = entry.secret_inputs
     merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition) or ())
     # A record has only the beginning of a long text.
     recorded = {key: value for key, value in merged.values.items() if key not in given.values}
@@ -110,7 +111,8 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
     context.hide(replace(inputs, secret=inputs.secret - given.secret))
     if inputs.veiled:
         context.terminal.note(
-            f"sends the inputs of run {run_id} as recorded, and does not show them: which were secret is not known"
+            f"sends the inputs of run {run_id} as recorded, and does not show them: "
+            "which were secret is not known"
         )
     return inputs
 
@@ -123,21 +125,22 @@ def with_recorded(
 ) -> "Inputs":
     """Return the recorded inputs of a run, replaced by those that are `given`.
 
-    `secret` has the keys of its secrets, None if they are not known. They stay secret; unless all are among the
-    recorded ones, each of these may be one. By the known `nodes`, a label and an id may mean the same input.
+    `secret` has the keys of its secrets, None if they are not known. They stay secret; unless all
+    are among the recorded ones, each of these may be one. By the known `nodes`, a label and an id
+    may mean the same input.
     """
     from noxcli.inputs.definition import meant_by
 
-    found = {key: meant_by(key, nodes) for key in (*recorded, *given.values, *(secret or ()))}
-    meaning = {key: nodes[0].id if len(nodes) == 1 else key for key, nodes in found.items()}
-    overridden = {meaning[key] for key in given.values}
-    kept = {key: value for key, value in recorded.items() if meaning[key] not in overridden}
-    hidden = {meaning[key] for key in secret or ()}
-    recognized = secret is not None and hidden <= {meaning[key] for key in recorded}
+    def meaning(key: str) -> str:
+        meant = meant_by(key, nodes)
+        return meant[0].id if len(meant) == 1 else key
+
+    overridden = {meaning(key) for key in given.values}
+    kept = {key: value for key, value in recorded.items() if meaning(key) not in overridden}
     values = {**kept, **given.values}
-    return replace(
-        given,
-        values=values,
-        secret=given.secret | {key for key in values if meaning[key] in hidden},
-        veiled=frozenset() if recognized else frozenset(kept),
-    )
+    hidden = {meaning(key) for key in secret or ()}
+    secrets = {key for key in values if meaning(key) in hidden}
+    veiled = frozenset(kept)
+    if secret is not None and hidden <= {meaning(key) for key in recorded}:
+        veiled = frozenset()
+    return replace(given, values=values, secret=given.secret | secrets, veiled=veiled)

@@ -26,24 +26,21 @@ class Options(RunOptions):
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import (
-        deliver,
-        follow,
-        session,
-        start,
-    )  # the help loads none of what a run needs
+    """Start the run, follow it and deliver its output.
+
+    Raises the NoxError that the command ends with.
+    """
+    # The help loads none of what a run needs.
+    from noxcli.cli import deliver, follow, session, start
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     start.require_startable(ctx, options)
     deliver.check_directory(noxus)
     inputs = start.parse_given_inputs(noxus, options, options.whole)
     with noxus.connect(Phase.PREFLIGHT):
+        found = noxus.resolve_workflow(options.workflow)
         workflow = start.read_workflow_to_run(
-            noxus,
-            noxus.resolve_workflow(options.workflow),
-            options.version_id,
-            checks=not options.no_check,
+            noxus, found, options.version_id, checks=not options.no_check
         )
         inputs = start.check_inputs(noxus, workflow, inputs, options, options.workflow)
         run = start.start_once(noxus, workflow, inputs, options)

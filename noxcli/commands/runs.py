@@ -1,14 +1,19 @@
 """`noxcli runs`: past and current runs, newest first."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from noxcli.cli.options import STATUS, LimitOptions, ListOptions, argument, declared, read_statuses
 from noxcli.cli.verbs import Codes
 from noxcli.errors import Phase
+from noxcli.models import Run
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 RUN_FIELDS = (
     "id",
@@ -58,19 +63,22 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     wanted = read_statuses(options.status or [])
+    of = None
     with noxus.connect(Phase.DELIVER):
-        of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
-        found = noxus.keep_trying(
-            lambda api: newest(
-                api.list_runs(of.id if of else None),
-                options.limit,
-                lambda run: not wanted or run.status in wanted,
-            )
-        )
+        if options.workflow is not None:
+            of = noxus.resolve_workflow(options.workflow)
+        listed_of = None if of is None else of.id
+
+        def read(api: "NoxusApi") -> list[Run]:
+            runs = api.list_runs(listed_of)
+            return newest(runs, options.limit, lambda run: not wanted or run.status in wanted)
+
+        found = noxus.keep_trying(read)
     # A workflow given by its id has no name, unless the list says it.
-    named = (
-        Outcome(run=replace(run, workflow=run.workflow or of)).document_of_run() or {}
-        for run in found
-    )
-    entries = [{name: each[name] for name in RUN_FIELDS} for each in named]
+    entries = [_entry(run if run.workflow else replace(run, workflow=of)) for run in found]
     noxus.print_list(RUN_LISTING, entries, options.limit)
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    fields = Outcome(run=run).document_of_run() or {}
+    return {name: fields[name] for name in RUN_FIELDS}

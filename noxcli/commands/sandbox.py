@@ -2,7 +2,7 @@
 
 import errno
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import typer
 
@@ -11,6 +11,10 @@ from noxcli.cli.verbs import VerbFacts
 from noxcli.errors import ConfigProblem, ReaderGone, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from noxcli.sandbox.scenario import Scenario
+    from noxcli.sandbox.switches import Switches
 
 
 @declared
@@ -65,51 +69,70 @@ class Options(VerbFacts):
 
 
 def execute(_: typer.Context, options: Options) -> None:
-    """Serve until a signal, or run the command. Raises typer.Exit with its code; ConfigProblem, UsageProblem."""
+    """Serve until a signal, or run the command.
+
+    Raises typer.Exit with its code; ConfigProblem, UsageProblem.
+    """
     from noxcli.sandbox import INSTALL_HINT, missing_packages
 
-    if missing := missing_packages():
+    missing = missing_packages()
+    if missing:
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.builtin import BUILT_IN
     from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
-    from noxcli.sandbox.replay import load_replays
-    from noxcli.sandbox.scenario_file import load_scenarios
     from noxcli.sandbox.server import Sandbox
-    from noxcli.sandbox.switches import Switches, load_switches, with_overrides
-    from noxcli.sandbox.tape import load_tapes
 
     SIGNALS.release()
     command = options.command
-    at = options.port if options.port is not None else 0 if command else DEFAULT_PORT
+    port = options.port
+    if port is None:
+        port = 0 if command else DEFAULT_PORT
+    key = options.key
     try:
-        added = [made for path in options.scenario or () for made in load_scenarios(path)]
-        taped = load_tapes(options.tape or ())
-        # A built-in workflow of the same name would make the name ambiguous.
-        built_in = [
-            scenario for scenario in BUILT_IN if scenario.name not in {each.name for each in taped}
-        ]
-        scenarios = [*built_in, *added, *load_replays(options.replay or ()), *taped]
-        settings = {
-            name: value
-            for path in options.switches or ()
-            for name, value in load_switches(path).items()
-        }
-        # Those on the command line override those in files.
-        decided = with_overrides(
-            Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ())
-        )
-        key = fresh_key() if options.key is None else options.key
-        server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
+        scenarios = _scenarios(options)
+        switches = _switches(options)
+        if key is None:
+            key = fresh_key()
+        server = Sandbox(scenarios, key=key, port=port, speed=options.speed, switches=switches)
         code = run_command(command, server) if command else serve_forever(server)
     except BrokenPipeError:
         raise ReaderGone("the reader of stdout closed the pipe") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageProblem(
-                f"port {at} is in use", "give another --port, or 0 for any free one"
+                f"port {port} is in use", "give another --port, or 0 for any free one"
             ) from None
         where = f"{error.filename}: " if error.filename else ""
         raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
+
+
+def _scenarios(options: Options) -> "list[Scenario]":
+    """Return the workflows to serve: built-in ones, those of files, replayed and taped ones."""
+    from noxcli.sandbox.builtin import BUILT_IN
+    from noxcli.sandbox.replay import load_replays
+    from noxcli.sandbox.scenario_file import load_scenarios
+    from noxcli.sandbox.tape import load_tapes
+
+    added = []
+    for path in options.scenario or ():
+        added.extend(load_scenarios(path))
+    taped = load_tapes(options.tape or ())
+    # A built-in workflow of the same name would make the name ambiguous.
+    names = {each.name for each in taped}
+    built_in = [each for each in BUILT_IN if each.name not in names]
+    return [*built_in, *added, *load_replays(options.replay or ()), *taped]
+
+
+def _switches(options: Options) -> "Switches":
+    """Return the switches: those on the command line override those in files."""
+    from noxcli.sandbox.switches import Switches, load_switches, with_overrides
+
+    settings = {}
+    for path in options.switches or ():
+        settings.update(load_switches(path))
+    for text in options.switch or ():
+        name, _, value = text.partition("=")
+        settings[name] = value
+    return with_overrides(Switches(), settings)

@@ -1,5 +1,8 @@
 """`noxcli schema`: the JSON Schemas of noxcli's documents, for programs that read them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from noxcli.cli.context import Context
@@ -35,19 +38,26 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context: Context = ctx.obj
     present(context, options)
     schemas = {each: schema_named(each) for each in schema_names()}
-    if (name := options.name) is not None:
-        # Its name in documents (`noxcli.result/1`) means it as well.
-        found = schemas.get(name) or next(
-            (each for each in schemas.values() if each["title"] == name), None
+    if options.name is not None:
+        context.printing.print_document(_find(options.name, schemas), indent=2)
+        return
+    entries = []
+    for name, schema in schemas.items():
+        entries.append(
+            {"name": name, "title": schema["title"], "description": schema["description"]}
         )
-        if found is None:
-            hint = suggestion(nearest(name, schemas), "noxcli schema lists them")
-            raise UsageProblem(f"there is no schema named {name!r}", hint)
-        context.printing.print_document(found, indent=2)
-        return
-    about = [(each, schema["title"], schema["description"]) for each, schema in schemas.items()]
     if context.printing.format.is_text:
-        show_table(context.terminal, SCHEMA_COLUMNS, about)
+        show_table(context.terminal, SCHEMA_COLUMNS, [tuple(each.values()) for each in entries])
         return
-    entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
     context.printing.print_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
+
+
+def _find(name: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the schema of this name, or with this name in documents, such as `noxcli.result/1`."""
+    if name in schemas:
+        return schemas[name]
+    for schema in schemas.values():
+        if schema["title"] == name:
+            return schema
+    hint = suggestion(nearest(name, schemas), "noxcli schema lists them")
+    raise UsageProblem(f"there is no schema named {name!r}", hint)

@@ -14,6 +14,7 @@ from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
+    from noxcli.render.terminal import Terminal
 
 STOP_TIMEOUT = 30.0
 
@@ -51,35 +52,55 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    given, state_file = options.runs or [], options.started_by
-    if not given and state_file is None:
+    given = options.runs or []
+    if not given and options.started_by is None:
         raise UsageProblem("no run was given", "give RUN, such as @last, or --state-file FILE")
     context.listed = "-" in given
     named = parse_runs(given, context.sources)
-    state = read_state(Path(state_file)) if state_file is not None else None
+    state = None
+    if options.started_by is not None:
+        state = read_state(Path(options.started_by))
     if not named and state is None:
-        context.outcomes = [] if context.listed else context.outcomes
-        missing = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
-        context.terminal.note(f"nothing to stop: {missing if state_file else 'stdin names no run'}")
+        if context.listed:
+            context.outcomes = []
+        _note_nothing(context.terminal, options.started_by)
         return
     with noxus.connect():
         if state is not None:
             if state.base_url != context.base_url:
                 where = f"was started at {state.base_url}, but the base URL is {context.base_url}"
-                raise ConfigProblem(f"the run in {state_file} {where}", "set NOXUS_BACKEND_URL")
+                raise ConfigProblem(
+                    f"the run in {options.started_by} {where}", "set NOXUS_BACKEND_URL"
+                )
             named.append(f"{state.workflow_id}/{state.run_id}")
         context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
         for text, outcome in zip(named, context.outcomes, strict=True):
             try:
                 _stop_one(noxus, text, outcome)
             except NoxError as error:
-                if isinstance(error, Unavailable) and not error.lasts:
-                    hint = f"try again with: noxcli stop {text}"
-                    error = LostContact(error.message, hint, **error.facts())
-                outcome.ended(error)
+                ended = _for_a_stop(error, text)
+                outcome.ended(ended)
                 if len(named) > 1:
-                    complain(context, error)
+                    complain(context, ended)
     raise_worst(context.outcomes)
+
+
+def _note_nothing(terminal: "Terminal", state_file: str | None) -> None:
+    """Say why there is nothing to stop."""
+    if state_file is None:
+        terminal.note("nothing to stop: stdin names no run")
+        return
+    terminal.note(
+        f"nothing to stop: there is no file {state_file}; either nothing was started with it, "
+        "or the name is wrong"
+    )
+
+
+def _for_a_stop(error: NoxError, text: str) -> NoxError:
+    """Return the error of a stop: what is only temporary elsewhere means that contact is lost."""
+    if not isinstance(error, Unavailable) or error.lasts:
+        return error
+    return LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
@@ -88,11 +109,8 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
     context = noxus.context
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
     limit = deadline.remaining(STOP_TIMEOUT)
-    run = noxus.resolve_run(
-        text,
-        noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact),
-        listed=False,
-    )
+    retries = noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact)
+    run = noxus.resolve_run(text, retries, listed=False)
     outcome.read(run)
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.word}")
@@ -101,7 +119,8 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         outcome.read(run)
         if not run.settled:
             raise not_stopped(run)
-        context.terminal.note(
-            f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
-        )
+        if run.status == "stopped":
+            context.terminal.note(f"stopped run {run.id}")
+        else:
+            context.terminal.note(f"run {run.id} is {run.word}")
     context.printing.print_run_line(run)

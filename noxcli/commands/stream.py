@@ -1,5 +1,7 @@
 """`noxcli stream`: follow a run that was started elsewhere, to its verdict and its output."""
 
+from collections.abc import Sequence
+
 import typer
 
 from noxcli.cli.options import (
@@ -47,6 +49,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         deliver.check_directory(noxus)
         found = noxus.find_run(text)
-        asked_for = () if options.etag is None else (options.etag,)
-        positions = context.history.read_positions(found.id) if options.resume else asked_for
-        deliver.deliver(noxus, follow.to_end(noxus, found, options, positions=positions), options)
+        positions: Sequence[str] = ()
+        if options.resume:
+            positions = context.history.read_positions(found.id)
+        elif options.etag is not None:
+            positions = (options.etag,)
+        ended = follow.to_end(noxus, found, options, positions=positions)
+        deliver.deliver(noxus, ended, options)
