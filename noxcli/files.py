@@ -14,6 +14,7 @@ from noxcli.safe_dir import SafeDir, is_device
 from noxcli.value_class import value_class
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
+ASKED_NAME, ASKED_ROWS_NAME = "asked.json", "asked.rows"  # of a gate, in its directory
 HOLDER_NAME = "batch.lock"  # which process has that directory, while one has it
 
 

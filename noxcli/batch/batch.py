@@ -111,6 +111,11 @@ class Batch(AbstractContextManager["Batch"]):
         if not spec.fresh and self.journaled.header is None:
             require_no_results(spec.directory)
 
+    def start_over(self) -> None:
+        """Continue nothing: what is in the directory is moved aside when the batch begins."""
+        self.spec = replace(self.spec, resume=False, fresh=True)
+        self.journaled = JournalState()
+
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 

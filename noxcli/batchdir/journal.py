@@ -21,7 +21,14 @@ from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, 
 from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
-from noxcli.files import HOLDER_NAME, JOURNAL_NAME, RESULTS_NAME, reason_of
+from noxcli.files import (
+    ASKED_NAME,
+    ASKED_ROWS_NAME,
+    HOLDER_NAME,
+    JOURNAL_NAME,
+    RESULTS_NAME,
+    reason_of,
+)
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.rows.columns import MAX_ROWS, Row
@@ -79,7 +86,7 @@ class Journal(AbstractContextManager["Journal"]):
         if not self._is_new or self._starts:
             return False
         with suppress(OSError):
-            for name in (RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
+            for name in (ASKED_ROWS_NAME, ASKED_NAME, RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
                 self.place.remove(name)
             if self._made_directory:
                 self.path.parent.rmdir()

@@ -21,7 +21,14 @@ OWN, ARGUMENTS, TIME, COMMON = "Options", "Arguments", "Time", "General"
 HEADINGS = {
     "Inputs": ["--inputs", "--secret", "--version-id", "--dry-run", "--no-check"],
     "Rows": ["--input-format", "--id", "--keep", "--column", "--only", "--repeat", "--shard"],
-    "Continue": ["--resume", "--again", "--fresh", "--allow-changed-input", "--etag"],
+    "Continue": [
+        "--resume",
+        "--again",
+        "--fresh",
+        "--fresh-if-changed",
+        "--allow-changed-input",
+        "--etag",
+    ],
     "Start": ["--detach", "--state-file", "--callback-url"],
     "Output": [
         "--status",

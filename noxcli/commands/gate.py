@@ -57,6 +57,10 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
         "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
         None,
     )
+    fresh_if_changed: bool = flag(
+        "--fresh-if-changed",
+        "Start over if rows, files, inputs or versions differ from those before.",
+    )
     dry_run: bool = flag(
         "--dry-run", "Print the least and the most runs that it may start, and start none."
     )

@@ -69,7 +69,13 @@ def _judge(noxus: Session, options: Options, call: GateCall) -> NoxError | None:
     context.outcome.has_started_runs(call.answers.has_started)
     with noxus.connect(Phase.PREFLIGHT) as api:
         pace = api.pace_requests()
-        call.check(_read_versions(noxus, options, call), context.base_url, context.argv)
+        versions = _read_versions(noxus, options, call)
+        call.check(
+            versions,
+            context.base_url,
+            context.argv,
+            fresh_if_changed=options.fresh_if_changed,
+        )
         if options.dry_run:
             context.printing.print_document(call.plan())
             return None

@@ -57,6 +57,13 @@ class GateAnswers(BatchSummary):
         self.has_started = bool(self.runs.total())
         self._followed = {*map(AnswerKey.of, journaled.pending)}
 
+    def forget(self) -> None:
+        """Count no run of earlier calls: the gate starts over."""
+        self.runs.clear()
+        self._tries.clear()
+        self._followed.clear()
+        self.has_started = False
+
     def count(
         self,
         line: Mapping[str, Any],

@@ -9,7 +9,8 @@ from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import BatchHeader, constants_of, differences, digests_of
+from noxcli.batchdir.header import BatchHeader, constants_of, digests_of
+from noxcli.batchdir.header import differences as differences_of_headers
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import (
@@ -21,9 +22,11 @@ from noxcli.errors import (
     TimedOut,
     TimedOutBeforeStart,
     UsageProblem,
+    WrongInputs,
     worst,
 )
 from noxcli.gate.answers import GateAnswers
+from noxcli.gate.asked import Asked, compare_rows, read_asked
 from noxcli.gate.rows import NEW_INPUT, GateRows, with_own
 from noxcli.gate.rules import (
     BASE,
@@ -46,6 +49,10 @@ from noxcli.rows.columns import EXPECT
 from noxcli.timing import Clock
 
 
+class OtherGate(UsageProblem):
+    """The directory has a gate of other versions, rows or inputs."""
+
+
 class GateCall:
     """The steps of one call, in their order: open, check, begin, decide, require_unchanged."""
 
@@ -64,6 +71,7 @@ class GateCall:
         self.batch = Batch(spec, self.answers, terminal, clock)
         self.workflows: Sequence[Workflow] = ()  # in the versions of both sides
         self.checks_changed = False  # since the gate began
+        self.asked = Asked(b"", ())
         self._max_runs = max_runs
         self._terminal = terminal
 
@@ -78,22 +86,46 @@ class GateCall:
         self.batch.open()
         self.answers.remember(self.batch.journaled)
 
-    def check(self, workflows: Sequence[Workflow], host: str, argv: Sequence[str]) -> None:
+    def check(
+        self,
+        workflows: Sequence[Workflow],
+        host: str,
+        argv: Sequence[str],
+        *,
+        fresh_if_changed: bool,
+    ) -> None:
         """Check table, inputs and checks for both versions, and compare them with those of earlier calls.
 
-        Raises UsageProblem, WrongInputs.
+        With `fresh_if_changed`, another gate in the directory is moved aside when this one begins. Raises UsageProblem,
+        WrongInputs.
         """
+        try:
+            self._check(workflows, host, argv)
+        except OtherGate as other:
+            if not fresh_if_changed:
+                raise
+            self._terminal.note(f"{other.message}: starting over")
+            self.batch.start_over()
+            self.answers.forget()
+            self._check(workflows, host, argv)
+
+    def _check(self, workflows: Sequence[Workflow], host: str, argv: Sequence[str]) -> None:
         rows = self.rows
         batch = self.batch
         self.workflows = workflows
         self._require_two_sides()
         nodes = [inputs_of(each.definition) or [] for each in workflows]
         rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
-        if rows.is_pipe:
-            batch.at_end(rows.copy_pipe(self.spec.directory).close)
         begun = batch.journaled.header
+        self.asked = rows.read_now()
         header = header_of(self._terminal, workflows[BASE], self.spec, host, argv)
-        seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
+        if begun is not None:
+            self.spec.require_same_batch(begun, header)
+            now = replace(header, gate=self._own_of_new(begun))
+            _require_same_gate(begun, now, self._take_places(), str(self.spec.directory))
+        rows.hold(self.asked.rows)
+        header = replace(header, gate=self._own_of_new(begun))
+        seen = batch.check(header, *nodes)
         rows.require_apart()
         if not self.checker.has_checks and EXPECT not in rows.names:
             raise UsageProblem(
@@ -104,14 +136,30 @@ class GateCall:
             self.checker.require_answers(list(outputs), name)
         validate_checks(self._terminal, self.checker, rows, header, seen)
         if begun is not None:
-            _require_same_gate(begun, batch.header, str(self.spec.directory))
+            _require_same_rows(begun, batch.header, str(self.spec.directory))
         numbers: Sequence[int] = range(1, seen.rows // PER_ROW + 1)
         if seen.only is not None:
             numbers = seen.only
         self.answers.rules = self._rules_for(numbers)
 
+    def _take_places(self) -> Sequence[str]:
+        """Give the rows the places that they had when the gate began; return what differs in what they ask.
+
+        Raises UsageProblem for a row that can't be read, or if it is not known what was asked.
+        """
+        for asked in self.asked.rows:
+            if asked.row.problem is not None:
+                raise WrongInputs(f"{asked.row.place} of {self.rows.name}: {asked.row.problem}")
+        if not self.answers.runs.total():
+            return ()  # nothing was asked yet
+        content, files = read_asked(self.spec.directory, FRESH)
+        then = self.rows.read_of(content, files)
+        rows, differences = compare_rows(then.rows, self.asked.rows)
+        self.asked = replace(self.asked, rows=rows)
+        return differences
+
     def _require_two_sides(self) -> None:
-        """Raise UsageProblem if nothing can differ between BASE and NEW."""
+        """Raise UsageProblem if BASE and NEW have the same definition and inputs."""
         base, new = (digests_of(each.definition)[0] for each in self.workflows)
         common = self.spec.common.values
         own = self.rows.own.values
@@ -123,7 +171,7 @@ class GateCall:
 
     def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
         """Return what the header says of NEW, and of the checks that the gate began with."""
-        checks = self.checker.identity()
+        checks = [*self.checker.identity(), self.asked.columns_digest]
         first = checks
         if begun is not None and begun.gate is not None:
             first = begun.gate["checks"]
@@ -152,8 +200,10 @@ class GateCall:
         }
 
     def begin(self) -> None:
-        """Begin the journal. Raises UsageProblem."""
+        """Begin the journal, and note what is asked. Raises UsageProblem, and JournalTrouble for a full disk."""
         self.batch.begin(self.checker)
+        if not self.answers.runs.total():
+            self.asked.write(self.batch.journal.place)
 
     def count_earlier(self) -> None:
         """Judge the answers that earlier calls have."""
@@ -224,11 +274,20 @@ class GateCall:
         return kind(error.message, f"continue with: {self.spec.resume_command}")
 
     def require_unchanged(self, workflows: Sequence[Workflow]) -> None:
-        """Raise UsageProblem if a version has another definition than when the gate began."""
+        """Raise UsageProblem if versions, rows or files are not what this call has asked."""
         header = self.batch.header
         of_new = {**(header.gate or {}), **_about(workflows[NEW])}
         now = replace(header, **_about(workflows[BASE]), gate=of_new)
-        _require_same_gate(header, now, str(self.spec.directory))
+        differences: Sequence[str] = ()
+        if not self.rows.is_pipe:
+            rows, differences = compare_rows(self.asked.rows, self.rows.read_now().rows)
+            columns_now = replace(self.asked, rows=rows).columns_digest
+            if not differences and columns_now != self.asked.columns_digest:
+                self._terminal.warn(
+                    f"{self.rows.name} has other expectations or kept columns than when this call began; "
+                    "the same line judges by them"
+                )
+        _require_same_gate(header, now, differences, str(self.spec.directory))
 
 
 def _print_none(_: str) -> None:
@@ -266,20 +325,29 @@ def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
     return replace(header, **own, repeat=1, gate=None)
 
 
-def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:
-    """Raise UsageProblem with what differs from the gate that has begun there."""
+def _require_same_gate(
+    then: BatchHeader, now: BatchHeader, differences: Sequence[str], directory: str
+) -> None:
+    """Raise OtherGate with what differs from the gate that began there; `differences` are those of its rows."""
     names: list[str] = []
     for side, whose in ((BASE, ""), (NEW, "NEW's ")):
-        for each in differences(header_of_side(then, side), header_of_side(now, side)):
+        for each in differences_of_headers(header_of_side(then, side), header_of_side(now, side)):
             nodes = f" ({each.now})" if each.what == "definition" else ""
             if each.what not in names:
                 names.append(f"{whose}{each.what}{nodes}")
-    rows_then = (then.digest, then.rows, then.limit, then.only)
-    rows_now = (now.digest, now.rows, now.limit, now.only)
-    if rows_then != rows_now:
-        names.append("rows")
+    names += differences
+    _require_none(names, directory)
+
+
+def _require_same_rows(then: BatchHeader, now: BatchHeader, directory: str) -> None:
+    """Raise OtherGate for another choice of rows."""
+    if (then.rows, then.limit, then.only) != (now.rows, now.limit, now.only):
+        _require_none(["rows"], directory)
+
+
+def _require_none(names: Sequence[str], directory: str) -> None:
     if names:
         differ = "differs" if len(names) == 1 and names[0] != "rows" else "differ"
-        raise UsageProblem(
-            f"{in_prose(names)} {differ} from the gate that began in {directory}", FRESH
+        raise OtherGate(
+            f"{in_prose(list(names))} {differ} from the gate that began in {directory}", FRESH
         )

@@ -1,22 +1,82 @@
 """The rows of a gate: each for both sides and all places, with the inputs that NEW gets in their place."""
 
-from collections.abc import Iterable, Iterator
+import copy
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from noxcli.batchdir.header import PLACES
 from noxcli.errors import UsageProblem
+from noxcli.files import reason_of
+from noxcli.gate.asked import Asked, AskedRow, asked_of
 from noxcli.gate.rules import NEW, PER_ROW, AnswerKey
 from noxcli.inputs.parse import Inputs
-from noxcli.rows.columns import Row
+from noxcli.rows.columns import Row, digest_of
 from noxcli.rows.reader import RowReader
 
 NEW_INPUT = "--new-input"
 
 
 class GateRows(RowReader):
-    """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says."""
+    """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says.
+
+    Once they are held, all stages have the same rows, even if the table or the files that it names change.
+    """
 
     own = Inputs()
+    _held: Sequence[Row] | None = None
+
+    def read_now(self) -> Asked:
+        """Return the table and its files as they are now. Raises UsageProblem for what can't be read."""
+        if self.is_pipe and self._copy is not None:
+            self._copy.seek(0)
+            content = self._copy.read()
+        else:
+            copied = self.copy_pipe()
+            copied.seek(0)
+            content = copied.read()
+        return self.read_of(content)
+
+    def read_of(self, content: bytes, files: Mapping[str, str] | None = None) -> Asked:
+        """Return the rows of a table with this content; `files` are the digests that were noted of its files."""
+        reader = copy.copy(self)
+        reader._held = None
+        reader._copy = io.BytesIO(content)
+        reader.names = {}
+        rows = []
+        for row in reader.rows():
+            try:
+                asked = asked_of(row, self.common.values, self._columns.operators, files)
+            except OSError as error:
+                raise UsageProblem(
+                    f"can't read a file of {row.place}: {reason_of(error)}"
+                ) from None
+            rows.append(asked)
+        if files is None:
+            self.names = reader.names
+            self.empty = reader.empty
+            self.first_empty = reader.first_empty
+            self.separator = reader.separator
+            self.separated_oddly = reader.separated_oddly
+        return Asked(content, rows)
+
+    def hold(self, rows: Sequence[AskedRow]) -> None:
+        """Let all stages have these rows."""
+        held = []
+        for asked in rows:
+            row = asked.row
+            if row.problem is None:
+                row = replace(row, digest=digest_of(asked.question))
+            held.append(row)
+        self._held = held
+
+    def share(self, common: Inputs) -> None:
+        super().share(common)
+        if self._held is not None:
+            self._held = [_with_common(row, common) for row in self._held]
+
+    def rows(self) -> Iterator[Row]:
+        return super().rows() if self._held is None else iter(self._held)
 
     def require_apart(self) -> None:
         """Raise UsageProblem if a column has an input of NEW's own, once all rows were read."""
@@ -32,12 +92,15 @@ class GateRows(RowReader):
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
                     number = AnswerKey(row.number, side, place).number
-                    own_id = (
-                        None
-                        if row.id is None
-                        else f"{row.id}#{number - (row.number - 1) * PER_ROW}"
-                    )
+                    own_id = None
+                    if row.id is not None:
+                        own_id = f"{row.id}#{number - (row.number - 1) * PER_ROW}"
                     yield replace(of_side, number=number, id=own_id, of=row.number)
+
+
+def _with_common(row: Row, common: Inputs) -> Row:
+    values = {**row.inputs.values, **common.values}
+    return replace(row, inputs=replace(row.inputs, values=values))
 
 
 def with_own(inputs: Inputs, own: Inputs) -> Inputs:
