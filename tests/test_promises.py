@@ -12,6 +12,7 @@ from noxcli.batchdir.results_file import RUN_KINDS
 from noxcli.cli.verbs import VERBS, verb_facts
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AROUND
+from noxcli.sandbox.scenario import Version
 from noxcli.sandbox.steps import Emit
 from noxcli.schemas import schema_named, schema_names
 from tests.cli.test_bare import LINES
@@ -143,7 +144,8 @@ def test_what_is_checked_is_a_field_of_the_schema() -> None:
 
 def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     report = tmp_path / "run.html"
-    done = noxcli("run", plays(output={"A": "x"}), "--json", "--report", str(report))
+    workflow = plays(output={"A": "x"}, versions=[Version("saved")])
+    done = noxcli("run", workflow, "--version-id", "saved", "--json", "--report", str(report))
     shown = report.read_text(encoding="utf-8")
     lacking = {
         field for field, value in json.loads(done.text)["run"].items() if str(value) not in shown

@@ -99,6 +99,9 @@ class Shutdown:
         if most and summary.failed + self._count_failing() >= most:
             self.enter(Stage.FINISHING, None)
             return
+        if summary.why_end is not None:
+            self._end_starts(summary.why_end)
+            return
         if most != 0 and summary.stuck is not None:
             self._end_starts(f"the first {STUCK_AFTER} failed the same way: {summary.stuck}")
             return

@@ -39,7 +39,8 @@ RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
 RUN_KINDS: Mapping[str, tuple[type, ...]] = {
     "duration_s": (int, float, NONE),
     **dict.fromkeys(
-        ("id", "workflow_id", "workflow_name", "created_at", "finished_at"), (str, NONE)
+        ("id", "workflow_id", "workflow_name", "version_id", "created_at", "finished_at"),
+        (str, NONE),
     ),
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))

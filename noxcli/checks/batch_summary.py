@@ -99,6 +99,7 @@ class BatchSummary:
     _starts: deque[bool] = field(
         default_factory=lambda: deque(maxlen=LAST_STARTS)
     )  # of this call: which are in doubt
+    why_end: str | None = None  # why no other row is to be started
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     _first: dict[int, set[str]] = field(
         default_factory=dict

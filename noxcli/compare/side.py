@@ -9,6 +9,7 @@ from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
 from noxcli.checks.merge import MergedBatch
+from noxcli.checks.run_version import of_version, version_in
 from noxcli.errors import COMPLETED, UsageProblem
 from noxcli.outputs.values import by_name
 from noxcli.reports.failure_groups import ResultLine
@@ -80,6 +81,11 @@ class GateSide(Directory):
     def numbers_of(self, row: int) -> Sequence[int]:
         return self._numbers[row]
 
+    @contextmanager
+    def open_to_read(self) -> Iterator[Read]:
+        with super().open_to_read() as read:
+            yield lambda number: of_version(read(number), self.header.version_id)
+
 
 class Side:
     """What is known of one side before anything is judged: names, constants, and what pairs its rows."""
@@ -100,6 +106,7 @@ class Side:
         self.outputs = {*(header.outputs or ())}  # of the workflow, and of completed rows
         self.columns = {*header.kept, *header.constants, *header.secrets}  # and inputs
         self.columns.update(column.rstrip("=@:") for column in header.columns or ())
+        self.record_versions: set[str] = set()  # that the records of its runs name
         self.expects = False  # rows have their own expectation
         self.has_ids = False
         self.has_unnamed = False
@@ -133,6 +140,9 @@ class Side:
             self.outputs.update(by_name(result["output"]))
         if self.workflow_name is None:
             self.workflow_name = run.get("workflow_name")
+        version_id = version_in(line)
+        if version_id is not None:
+            self.record_versions.add(version_id)
         created = parse_time(run.get("created_at"))
         if created is not None:
             self.began_at = min(self.began_at or created, created)
@@ -161,7 +171,8 @@ class Side:
 
     def constant(self, name: str) -> int | None:
         """Return the digest of an input that all rows share, None if they do not."""
-        return self._values.get(name) if name in self.header.constants else None
+        is_shared = name in self.header.constants or name in self.header.secrets
+        return self._values.get(name) if is_shared else None
 
     def may_lack(self, name: str) -> bool:
         """True for an input that all rows share, and for one that none has."""
@@ -198,7 +209,9 @@ class Side:
 def differing_constants(base: Side, new: Side) -> list[str]:
     """Return the inputs that all rows of each side share, and that differ, or that only one side has."""
     names = []
-    for name in sorted({*base.header.constants, *new.header.constants}):
+    shared = {*base.header.constants, *base.header.secrets}
+    shared.update(new.header.constants, new.header.secrets)
+    for name in sorted(shared):
         is_shared = base.may_lack(name) and new.may_lack(name)
         if is_shared and base.constant(name) != new.constant(name):
             names.append(name)

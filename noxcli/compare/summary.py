@@ -330,6 +330,7 @@ class ComparisonSummary:
             "workflow_name": side.workflow_name,
             "version_id": header.version_id,
             "version_name": header.version_name or None,
+            "record_version_ids": sorted(side.record_versions),
             "table": header.source,
             "began_at": side.began_at and side.began_at.isoformat(),
             "ended_at": side.ended_at and side.ended_at.isoformat(),

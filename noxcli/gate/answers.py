@@ -9,6 +9,7 @@ from noxcli.batchdir.header import SIDES
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
+from noxcli.checks.run_version import is_of_other_version, of_version, version_in
 from noxcli.errors import ExitCode
 from noxcli.gate.rules import (
     BASE,
@@ -27,6 +28,7 @@ from noxcli.reports.row_pair import Confirmed
 from noxcli.runs.resolve import SHOWN_CANDIDATES
 
 TRIES = 2  # in one call, for an answer that has no result
+MAX_OTHER = 5  # answers of a side that are of another version, before one that is of its own
 CLASSES = {
     SuspectState.VARIES: RowClass.VARIES,
     SuspectState.NO_BASE: None,
@@ -43,6 +45,11 @@ class GateAnswers(BatchSummary):
     unknown_starts: list[str] = field(
         default_factory=list
     )  # starts whose outcome is not known, with their candidates
+    versions: Sequence[str | None] = (None, None)  # of both sides
+    other_versions: dict[int, list[str]] = field(
+        default_factory=lambda: {BASE: [], NEW: []}
+    )  # that records of a side's runs name, in place of its own
+    _agreed: set[int] = field(default_factory=set)  # sides with a record that names their version
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
@@ -71,8 +78,10 @@ class GateAnswers(BatchSummary):
         before: bool = False,
         **more: Any,
     ) -> None:
-        BatchSummary.count(self, line, *paste, before=before, **more)
         key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
+        is_of_other = self._note_version(line, key.side)
+        line = of_version(line, self.versions[key.side])
+        BatchSummary.count(self, line, *paste, before=before, **more)
         if line["result"].get("assertions"):
             self._checked.add(key.row)
         if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
@@ -83,7 +92,28 @@ class GateAnswers(BatchSummary):
             self._tries[key] += 1
             self.runs[key] += not line["result"]["retry_safe"] and key not in self._followed
             self._followed.discard(key)
+        if is_of_other:
+            self._tries[key] = TRIES  # another run would be of that version as well
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
+
+    def _note_version(self, line: Mapping[str, Any], side: int) -> bool:
+        """Note which version a record names; return whether that is another one than its side's."""
+        named = version_in(line)
+        is_of_other = is_of_other_version(line, self.versions[side])
+        if is_of_other and named is not None:
+            self.other_versions[side].append(named)
+        elif named is not None:
+            self._agreed.add(side)
+        self.why_end = self.other_version()
+        return is_of_other
+
+    def other_version(self) -> str | None:
+        """Return which side's runs are of another version, if that is sure; None if it is not."""
+        for side, others in self.other_versions.items():
+            if len(others) >= MAX_OTHER and side not in self._agreed:
+                what = f"{len(others)} runs of {SIDES[side].upper()} are of another version"
+                return f"{what}: their records name {others[-1]}, not {self.versions[side]}"
+        return None
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or the answers to get next: a retry where there is no result."""

@@ -18,6 +18,7 @@ from noxcli.errors import (
     Incomplete,
     Interruption,
     LostContact,
+    NotFinished,
     NoxError,
     TimedOut,
     TimedOutBeforeStart,
@@ -114,6 +115,7 @@ class GateCall:
         batch = self.batch
         self.workflows = workflows
         self._require_two_sides()
+        self.answers.versions = [each.version_id for each in workflows]
         nodes = [inputs_of(each.definition) or [] for each in workflows]
         rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
         begun = batch.journaled.header
@@ -226,6 +228,7 @@ class GateCall:
             batch.header, batch.journal, batch.results, self.checker, answers, _print_none, paste
         )
         try:
+            self._require_versions()
             found = answers.decide()
             while not isinstance(found, GateVerdict):
                 self._terminal.note(_stage(found))
@@ -253,8 +256,17 @@ class GateCall:
         cause = batch.run(work, output, tick, numbers)
         for number in numbers:  # what this call has seen is not followed again
             batch.journaled.reset_row(number)
+        if isinstance(cause, Incomplete):
+            self._require_versions()
         if cause is not None:
             raise self._ending_of(cause)
+        self._require_versions()
+
+    def _require_versions(self) -> None:
+        """Raise NotFinished if the runs of a side are of another version than was asked."""
+        what = self.answers.other_version()
+        if what is not None:
+            raise NotFinished(f"nothing is judged: {what}", FRESH)
 
     def _ending_of(self, cause: NoxError) -> NoxError:
         """Return what a batch ended with as the ending of a gate, which says how to continue."""

@@ -13,8 +13,10 @@ from noxcli.errors import NotAsAsserted, NoxError
 from noxcli.gate.answers import GateAnswers
 from noxcli.gate.call import header_of_side
 from noxcli.gate.rules import (
+    BASE,
     BLOCK,
     MAX_ROUNDS,
+    NEW,
     SCREEN,
     Color,
     GateVerdict,
@@ -55,6 +57,10 @@ class GateReport:
             "loss_seen": loss_seen(rows, rate, possible, scored=rules.scored),
             "row_seen": row_seen(rows, rate),
             "checks_changed": self._checks_changed,
+            "other_versions": {
+                "base": len(self._answers.other_versions[BASE]),
+                "new": len(self._answers.other_versions[NEW]),
+            },
         }
 
     def why_red(self, names: str) -> NoxError | None:
@@ -95,6 +101,10 @@ class GateReport:
             yield often if is_open else f"{what}: {often}"
         if verdict.suspects and not is_red_by_rows:
             yield f"seemed broken: {verdict.words()}"
+        for side, others in self._answers.other_versions.items():
+            if others:
+                of_side = f"{amount(len(others), 'answer')} of {SIDES[side]}"
+                yield f"{of_side} not judged: the record names version {others[-1]}"
         if ending is None:
             yield self._worth()
         if self._checks_changed:

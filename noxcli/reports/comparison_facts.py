@@ -71,6 +71,16 @@ def _passed(side: Mapping[str, Any], noun: str = "row") -> str:
     return f"{part_of(side['passed'], side['rows'], noun)} passed ({rate:.1%}{rounds}){scored}"
 
 
+def _record_versions(side: Mapping[str, Any]) -> str:
+    """Return which versions the records of a side's runs name."""
+    named = side["record_version_ids"]
+    if not named:
+        return "its records name no version"
+    if named == [side["version_id"]]:
+        return "its records name this version"
+    return f"its records name {amount(len(named), 'version')}: {', '.join(named)}"
+
+
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
     if side["source"] not in (
         side["version_id"],
@@ -82,6 +92,7 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
     for what in ("version", "workflow"):
         if own_id := side[f"{what}_id"]:
             yield f"{what} {with_id(side[f'{what}_name'], own_id)}"
+    yield _record_versions(side)
     times = (each for each in (side["began_at"], side["ended_at"]) if each is not None)
     moments = dict.fromkeys(
         f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times

@@ -203,6 +203,7 @@ class Outcome:
             "id": self.run.id,
             "workflow_id": self.run.workflow_id,
             "workflow_name": self.workflow_name,
+            "version_id": self.run.version_id,
             "status": self.run.status,
             "progress": self.run.progress,
             "created_at": self.run.created_at,

@@ -189,7 +189,7 @@ class Follower:
         return State.LISTEN
 
     def _leave_connection(self) -> list[Update]:
-        """Set the wait before the state that follows a connection; return what the user is told."""
+        """Set the wait before the state that follows a connection; return what is reported."""
         if self._state is State.DECIDE:
             self._wait.restart(self._read_after)
             self._read_after *= 2

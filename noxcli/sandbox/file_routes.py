@@ -94,7 +94,7 @@ def _range(text: str, size: int) -> tuple[int, int]:
         start = int(first)
         if last:
             stop = min(size, int(last) + 1)
-    else:  # the last so many bytes
+    else:  # the end of the file
         start = size - min(size, int(last or 0))
     if start >= stop:
         raise HTTPException(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})

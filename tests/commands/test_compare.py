@@ -124,7 +124,10 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "score": None,
     }
     unknown = dict.fromkeys(("workflow_name", "version_name", "began_at", "ended_at"))
-    assert document["new"] == {"source": "new", "table": "rows.jsonl"} | totals | unknown
+    assert (
+        document["new"]
+        == {"source": "new", "table": "rows.jsonl", "record_version_ids": []} | totals | unknown
+    )
     assert document["reason"] == "of 7 rows, 2 broken: id1, id3"
     what = "no answer in NEW (ended with 6)"
     about = {

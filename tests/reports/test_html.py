@@ -564,7 +564,8 @@ def hostile_comparison(path: str) -> None:
             key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()
         }
         pairs.append(classified_pair([[row], [after]], PassRule()))
-    side: dict[str, Any] = dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
+    side: dict[str, Any] = {"record_version_ids": [PAYLOADS["lf"]]}
+    side |= dict.fromkeys(("score", "p95_s", "version_id", "began_at", "ended_at"))
     side |= dict.fromkeys(("source", "version_name", "table"), PAYLOADS["lf"])
     side |= dict.fromkeys(("workflow_id", "workflow_name"), PAYLOADS["nul"])
     side |= {"rows": 1, "passed": 1, "pass_rate": 1.0, "median_s": 0.5}

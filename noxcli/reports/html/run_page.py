@@ -92,6 +92,7 @@ def _facts(page: Page, one: EndedRun) -> Iterator[tuple[str, Any]]:
     for term, value in (
         ("Run", run.get("id")),
         ("Workflow", run.get("workflow_id")),
+        ("Version", run.get("version_id")),
         ("Server", page.server or None),
         ("Created", run.get("created_at")),
         ("Finished", run.get("finished_at")),
