@@ -61,6 +61,16 @@ def expanded(name: str) -> Path:
     return Path(os.path.expanduser(name))  # noqa: PTH111 - pathlib raises for such a name
 
 
+def identities_of(path: Path) -> set[object]:
+    """Return what is the same for all paths of a file: where its links lead, and which file of the disk is there."""
+    found: set[object] = set()
+    with suppress(OSError, ValueError, RuntimeError):
+        found.add(path.resolve())
+        status = path.stat()
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
 def check_target(target: Path, option: str) -> None:
     """Check, before anything is started, that the file which `option` names can be written at the end.
 

@@ -35,6 +35,7 @@ def read_rows(noxus: Session, options: TableOptions, reader: Callable[..., R], r
     """Return the rows of the command line, each of them `repeat` times. Raises UsageProblem."""
     context = noxus.context
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
+    columns.sources.spare = context.reports.spare
     if options.only is not None and options.limit is not None:
         raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
     choice: int | IdFilter | None = options.limit

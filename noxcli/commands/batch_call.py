@@ -37,7 +37,6 @@ from noxcli.render.text import amount
 from noxcli.reports.row_table import RowTable
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import choose_shard
-from noxcli.runs.start import MAX_SEARCH
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
         return  # --resume will compare it
     try:
-        now = noxus.api.within(noxus.deadline.remaining(MAX_SEARCH)).get_workflow(begun.workflow_id)
+        now = noxus.keep_trying(lambda api: api.get_workflow(begun.workflow_id))
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
         noxus.context.terminal.warn(

@@ -48,3 +48,8 @@ class Options(ComparisonOptions, DocumentOptions, ShownOptions):
         "Exit with 11 for changed, new or removed rows, or if NEW is worse.",
         None,
     )
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories of both batches."""
+        return [self.base, self.new]

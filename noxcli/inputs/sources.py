@@ -30,11 +30,17 @@ def process_stdin() -> BinaryIO | None:
     return getattr(buffer, "raw", buffer)
 
 
+def _spare_none(_: Path) -> None:
+    """No report is written."""
+
+
 class Sources:
     """The files that one command line reads, and their readers."""
 
     def __init__(self, stdin: Callable[[], BinaryIO | None] = process_stdin) -> None:
         self.deadline: Deadline | None = None  # of the command: a pipe may never end
+        # Keeps a report from the place of a file; the option that names that one is the result.
+        self.spare: Callable[[Path], str | None] = _spare_none
         self._stdin = stdin
         self._readers: dict[object, str] = {}
 
@@ -57,9 +63,18 @@ class Sources:
             self._require_unread(None, "stdin", reader)
             return None
         status = Path(name).expanduser().stat()
+        self.require_unwritten(name, reader)
         if stat.S_ISFIFO(status.st_mode):
             self._require_unread((status.st_dev, status.st_ino), f"the pipe {name}", reader)
         return status
+
+    def require_unwritten(self, name: str, reader: str) -> None:
+        """Raise UsageProblem for a file that a report would replace."""
+        option = self.spare(Path(name).expanduser())
+        if option is not None:
+            raise UsageProblem(
+                f"{reader} and {option} name the same file: {name}", "name two files"
+            )
 
     def open(self, name: str) -> BinaryIO:
         """Open what was claimed. Raises OSError, ValueError, RuntimeError."""
@@ -139,6 +154,7 @@ class OnlyFiles(Sources):
         if name in STDIN_NAMES:
             raise UsageProblem(f"{reader} is in a row, and rows cannot read stdin", "give a file")
         status = Path(name).expanduser().stat()
+        self.require_unwritten(name, reader)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise UsageProblem(
                 f"{reader} is in a row, and {name} is not a regular file", "give a file"

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ConfigProblem, ExitCode
+from noxcli.files import identities_of
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import EndedRun, Outcome, own_code
@@ -56,6 +57,21 @@ class Reports:
             with suppress(OSError), path.open("rb") as file:
                 if file.read(len(HEADS[name])) != HEADS[name]:
                     del self.targets[name]
+
+    def keep_earlier_reports(self) -> None:
+        """Write only in the place of reports of an earlier call, as the command line is wrong about files."""
+        for name, path in [*self.targets.items()]:
+            if not _begins_with(path, HEADS[name]):
+                del self.targets[name]
+
+    def spare(self, path: "Path") -> str | None:
+        """Write no report in the place of a file that is read; return the option that names it, None without one."""
+        identities = identities_of(path)
+        for name, target in self.targets.items():
+            if not identities_of(target).isdisjoint(identities):
+                del self.targets[name]
+                return f"--{name}"
+        return None
 
     def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start. Raises OutputNotDelivered."""
@@ -124,6 +140,12 @@ class Reports:
             self.ci.report_batch(_concluded(self.batch, outcomes, code))
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
+
+
+def _begins_with(path: "Path", head: bytes) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(head)) == head
+    return False
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:

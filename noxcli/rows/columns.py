@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs, item_start, parse_json, parse_value, split_item
+from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.render.text import in_prose
 from noxcli.value_class import value_class
 
@@ -62,6 +63,7 @@ class Columns:
     known: frozenset[str] = frozenset()
     needed: Mapping[str, Collection[str | None]] = field(default_factory=dict)
     all_known: bool = False
+    sources: Sources = field(default_factory=OnlyFiles)  # of the files that rows name
 
     @classmethod
     def parse(
@@ -178,7 +180,9 @@ class Columns:
                     f"{name!r} must be text, since --column reads it as {name}{operator}"
                 )
             # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
-            values[name] = value if operator == "=" else parse_value(name, operator, value)
+            values[name] = (
+                value if operator == "=" else parse_value(name, operator, value, self.sources)
+            )
             if operator in {"=", "=@"}:
                 texts.add(name)
         return Inputs(values, frozenset(texts), self.common.secret)

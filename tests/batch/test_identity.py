@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.batchdir.header import BatchHeader, differences
-from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
+from noxcli.sandbox.faults import RATE_LIMITED, Answer, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State, Step
@@ -274,6 +274,19 @@ def test_a_change_while_the_batch_runs_is_a_warning(noxcli: Noxcli, plays: Any) 
         "the workflow has changed while the batch ran ('Prompt')" in result.err,
     ) == (0, True)
     assert "each row of this call may have run with either" in result.err
+
+
+def test_the_last_look_at_a_workflow_waits_as_the_first(noxcli: Noxcli, plays: Any) -> None:
+    refused: dict[str, Any] = {"workflow": [RATE_LIMITED, Answer(503)]}
+
+    def ends(_: dict[str, Any]) -> list[Step]:
+        plays(nodes=[input_node("Q"), input_node("Prompt", default="two")], faults=refused)
+        return []
+
+    workflow = plays(nodes=[input_node("Q"), input_node("Prompt", default="one")], script=ends)
+    result = noxcli("batch", workflow, write_rows("a"))
+    changed = "the workflow has changed while the batch ran ('Prompt')"
+    assert (result.code, changed in result.err) == (0, True), result.err
 
 
 # Doubtful rows.

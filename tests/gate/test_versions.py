@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
+from noxcli.sandbox.faults import RATE_LIMITED, Answer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
@@ -110,3 +111,39 @@ def test_a_secret_that_new_gets_as_text_is_compared(
         "gate", workflow, "rows.jsonl", *asks, *secret, environ={"HIDDEN": "a-long-secret"}
     )
     assert (result.code, len(sandbox.runs(workflow))) == (0, 4), result.err
+
+
+def with_faults_at_the_end(plays: Any, faults: list[Any]) -> str:
+    """Return a workflow whose versions can't be read once its runs have ended."""
+
+    def nodes(word: str) -> list[Any]:
+        return [input_node("Q"), input_node("P", default=word), output_node("A")]
+
+    scenario: dict[str, Any] = {
+        "nodes": nodes("base"),
+        "versions": [Version(word, "", nodes(word)) for word in ("base", "new")],
+    }
+
+    def output(_: dict[str, Any]) -> dict[str, Any]:
+        plays(**scenario, output={"A": "good"}, faults={"workflow": faults})
+        return {"A": "good"}
+
+    return str(plays(**scenario, output=output))
+
+
+@pytest.mark.parametrize(
+    "faults", [[RATE_LIMITED], [Answer(503)], [Answer(502)] * 8], ids=["429", "503", "outage"]
+)
+def test_the_last_look_waits_as_the_first(noxcli: Noxcli, plays: Any, faults: list[Any]) -> None:
+    write_rows("one")
+    result = gate(noxcli, with_faults_at_the_end(plays, faults))
+    assert (result.code, "1 same" in result.err) == (0, True), result.err
+
+
+def test_versions_that_stay_unreadable_are_not_judged(noxcli: Noxcli, plays: Any) -> None:
+    write_rows("one")
+    workflow = with_faults_at_the_end(plays, [Answer(503, repeat=True)])
+    result = gate(noxcli, workflow, "--junit", "j.xml", "--json")
+    assert (result.code, result.json["retry_safe"]) == (6, False), result.err
+    assert "continue with: noxcli gate" in result.err
+    assert JUnitXml.fromfile("j.xml").errors > 0
