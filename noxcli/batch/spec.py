@@ -72,8 +72,14 @@ class BatchSpec:
             )
 
     def require_resumed(self, journaled: JournalState) -> None:
-        """Raise UsageProblem if there is a batch, which the user did not want to continue."""
-        if journaled.header is not None and not self.continues:
+        """Raise UsageProblem if there is a batch, which the user did not want to continue.
+
+        Raises ConfigProblem for one of another kind.
+        """
+        if journaled.header is None:
+            return
+        self.require_kind(journaled.header)
+        if not self.continues:
             what = "row" if journaled.header.repeat == 1 else "run"
             done = part_of(journaled.count_finished(), journaled.header.rows, what)
             raise UsageProblem(
@@ -81,18 +87,24 @@ class BatchSpec:
                 "continue it with --resume, start over with --fresh, or choose another --output-dir",
             )
 
+    def require_kind(self, header: BatchHeader) -> None:
+        """Raise ConfigProblem if the directory has a gate, and this is a batch, or the other way round."""
+        is_gate = header.gate is not None
+        if is_gate is self.of_gate:
+            return
+        kind, verb = ("a gate", "gate") if is_gate else ("a batch", "batch")
+        raise ConfigProblem(
+            f"{self.directory} has {kind}, not of this command",
+            f"continue it with noxcli {verb}, or choose another --output-dir",
+        )
+
     def require_same_batch(self, then: BatchHeader, now: BatchHeader) -> None:
         """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference.
 
         Raises Unavailable if it is unknown, since the definition that rows are checked against was not read.
         """
         here = f"the batch in {self.directory}"
-        if (then.gate is not None) is not self.of_gate:
-            kind, verb = ("a gate", "gate") if then.gate is not None else ("a batch", "batch")
-            raise ConfigProblem(
-                f"{self.directory} has {kind}, not of this command",
-                f"continue it with noxcli {verb}",
-            )
+        self.require_kind(then)
         if self.of_gate:
             return  # the verb compares gates
         if then.shard != now.shard:

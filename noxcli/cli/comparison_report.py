@@ -17,7 +17,7 @@ from noxcli.render.text import amount, shorten
 from noxcli.reports.ci import BatchReport
 from noxcli.reports.comparison_facts import compared_facts, side_figures, worse_headline
 from noxcli.reports.html.comparison_page import comparison_page
-from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
+from noxcli.reports.junit import Case, CaseVerdict, Suite, case_of_pair, write_junit
 from noxcli.reports.row_pair import RowPair, diffs_of_pairs
 
 MAX_SHOWN, MAX_DIFFS = (
@@ -37,13 +37,14 @@ class ComparisonReport:
     options: ComparisonOptions
     failing: Collection[str]
 
-    def ending(self, red: NoxError | None, none_passes: str) -> NoxError | None:
+    def ending(self, red: NoxError | None, none_passes: str, runs: str = "") -> NoxError | None:
         """Return why the command does not end with 0: the first of 2, 11 and 8 that holds; 11 is `red`.
 
-        `none_passes` says what 2 is about. Raises UsageProblem if nothing was compared.
+        `none_passes` says what 2 is about, and `runs` how many a gate has started. Raises UsageProblem if nothing was
+        compared.
         """
         compared, allow_missing = self.comparison.compared, self.options.allow_missing
-        compared.require_partners(allow_missing=allow_missing)
+        compared.require_partners(allow_missing=allow_missing, runs=runs)
         if compared.nothing_could_break:
             ways = ["correct the --assert or --expect, or see why they failed", compared.new_alone]
             return UsageProblem(
@@ -95,8 +96,9 @@ class ComparisonReport:
                 target, comparison_page(context.new_page(target.parent), totals, comparison.pairs())
             )
 
-        def write_cases(target: Path) -> None:
-            write_junit(target, context.outcome.name, self._cases(totals), context.terminal.mask)
+        def write_cases(target: Path) -> Suite:
+            cases = self._cases(totals)
+            return write_junit(target, context.outcome.name, cases, context.terminal.mask)
 
         context.reports.put("report", write_page)
         context.reports.put("junit", write_cases)

@@ -256,14 +256,21 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
             ),
         )
 
+    def explain(code: ExitCode) -> None:
+        error = context.outcome.error
+        message = error.line() if error is not None else ""
+        context.reports.explain_code(code, message, context.terminal.mask)
+
     troubles = {name: write(name, code) for name in context.reports.targets}
+    troubles["cases of rows"] = _write_one(context, lambda: explain(code))
     failed = [trouble for trouble in troubles.values() if trouble is not None]
     if code or not failed:
         return code
     final = failed[0].exit_code
-    for name, trouble in troubles.items():
-        if trouble is None:
+    for name in context.reports.targets:
+        if troubles[name] is None:
             write(name, final)
+    _write_one(context, lambda: explain(final))
     return final
 
 

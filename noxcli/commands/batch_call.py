@@ -40,7 +40,7 @@ from noxcli.rows.selection import choose_shard
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    pass
+    from noxcli.reports.junit import Suite
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -191,7 +191,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
 
 def _write_report(
     batch: Batch, context: Context, checker: RowChecker, name: str, target: Path
-) -> None:
+) -> "Suite | None":
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
     from noxcli.reports.junit import write_junit
@@ -199,6 +199,6 @@ def _write_report(
     joined = MergedBatch.read([batch.spec.directory], of_last_call=True)
     if name == "junit":
         cases = joined.cases(checker, joined.shard)
-        write_junit(target, joined.header.source, cases, context.terminal.mask)
-    else:
-        save(target, joined.page(context.new_page(target.parent), checker, batch.summary))
+        return write_junit(target, joined.header.source, cases, context.terminal.mask)
+    save(target, joined.page(context.new_page(target.parent), checker, batch.summary))
+    return None

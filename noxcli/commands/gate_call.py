@@ -116,6 +116,6 @@ def _report(
     with Comparison(base, new, call.checker, suspects=suspects) as comparison:
         report = ComparisonReport(noxus.context, comparison, options, [RowClass.BROKEN])
         red = found.why_red(report.name_failing())
-        ending = report.ending(red, f"no row passes in either version ({found.runs})")
+        ending = report.ending(red, f"no row passes in either version ({found.runs})", found.runs)
         report.write(ending, found.notes(ending), found.document)
     return ending

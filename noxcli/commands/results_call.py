@@ -22,7 +22,7 @@ from noxcli.outputs.values import by_name
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import group_facts
 from noxcli.reports.failure_groups import ResultLine
-from noxcli.reports.junit import write_junit
+from noxcli.reports.junit import Suite, write_junit
 from noxcli.reports.row_table import RowTable
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.rows.columns import EXPECT
@@ -182,8 +182,9 @@ class _Rows:
                 self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))),
             )
 
-        def write_cases(target: Path) -> None:
-            write_junit(target, joined.header.source, joined.cases(checker), context.terminal.mask)
+        def write_cases(target: Path) -> Suite:
+            cases = joined.cases(checker)
+            return write_junit(target, joined.header.source, cases, context.terminal.mask)
 
         def write_page(target: Path) -> None:
             save(

@@ -204,9 +204,10 @@ class ComparisonSummary:
             [*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"]
         )
 
-    def require_partners(self, *, allow_missing: bool) -> None:
-        """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
-        there, hint = self.row_counts, self.new_alone or RETRY
+    def require_partners(self, *, allow_missing: bool, runs: str) -> None:
+        """Raise UsageProblem if no row of NEW can be compared with one of BASE; `runs` are those of a gate."""
+        hint = self.new_alone or RETRY
+        there = f"{self.row_counts} ({runs})" if runs else self.row_counts
         if not self.counted["partners"]:
             what = "id and the input" if self.counted["other input"] else self.by
             raise UsageProblem(

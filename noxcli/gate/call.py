@@ -9,7 +9,8 @@ from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import BatchHeader, constants_of, digests_of
+from noxcli.batchdir.append_file import JournalTrouble
+from noxcli.batchdir.header import HEADER, BatchHeader, constants_of, digests_of
 from noxcli.batchdir.header import differences as differences_of_headers
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.row_checker import RowChecker
@@ -48,6 +49,10 @@ from noxcli.render.text import amount, in_prose
 from noxcli.reports.row_pair import SIDES
 from noxcli.rows.columns import EXPECT
 from noxcli.timing import Clock
+
+# What the header says of NEW alone; what it says else is of both sides, or of BASE.
+OF_NEW = ("version_id", "version_name", "definition", "nodes", "constants")
+NOTHING_STARTED = "; nothing was started"
 
 
 class OtherGate(UsageProblem):
@@ -122,7 +127,7 @@ class GateCall:
         self.asked = rows.read_now()
         header = header_of(self._terminal, workflows[BASE], self.spec, host, argv)
         if begun is not None:
-            self.spec.require_same_batch(begun, header)
+            _require_readable(begun, str(self.spec.directory))
             now = replace(header, gate=self._own_of_new(begun))
             _require_same_gate(begun, now, self._take_places(), str(self.spec.directory))
         rows.hold(self.asked.rows)
@@ -174,9 +179,9 @@ class GateCall:
     def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
         """Return what the header says of NEW, and of the checks that the gate began with."""
         checks = [*self.checker.identity(), self.asked.columns_digest]
-        first = checks
+        first: Any = checks
         if begun is not None and begun.gate is not None:
-            first = begun.gate["checks"]
+            first = begun.gate.get("checks")
         self.checks_changed = first != checks
         constants = constants_of(with_own(self.spec.common, self.rows.own))
         return {**_about(self.workflows[NEW]), "constants": constants, "checks": first}
@@ -280,10 +285,18 @@ class GateCall:
 
     def as_started(self, error: NoxError) -> NoxError:
         """Return the error without saying that nothing was started, once a run was."""
-        if error.exit_code != ExitCode.TEMPORARY or not self.answers.has_started:
+        way_on = f"continue with: {self.spec.resume_command}"
+        if isinstance(error, JournalTrouble):
+            return JournalTrouble(error.message, f"free some space, and {way_on}")
+        if not self.answers.has_started:
             return error
-        kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
-        return kind(error.message, f"continue with: {self.spec.resume_command}")
+        if error.exit_code == ExitCode.TEMPORARY:
+            kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
+            return kind(error.message, way_on)
+        if isinstance(error, UsageProblem) and NOTHING_STARTED in error.message:
+            message = error.message.replace(NOTHING_STARTED, "")
+            return type(error)(message, error.hint, **error.facts())
+        return error
 
     def require_unchanged(self, workflows: Sequence[Workflow]) -> None:
         """Raise UsageProblem if versions, rows or files are not what this call has asked."""
@@ -332,9 +345,20 @@ def _about(workflow: Workflow) -> dict[str, Any]:
 def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
     """Return what a gate's header says of one side alone."""
     own = {}
-    if side == NEW:
-        own = {key: value for key, value in (header.gate or {}).items() if key != "checks"}
+    if side == NEW and header.gate is not None:
+        own = {name: header.gate[name] for name in OF_NEW}
     return replace(header, **own, repeat=1, gate=None)
+
+
+def _require_readable(header: BatchHeader, directory: str) -> None:
+    """Raise UsageProblem if the header lacks what it says of NEW, or has it in another form."""
+    of_gate = header.gate or {}
+    for name in OF_NEW:
+        if name not in of_gate or type(of_gate[name]) not in HEADER[name]:
+            raise UsageProblem(
+                f"{directory} has a gate of another edition of noxcli: its {name} can't be read",
+                FRESH,
+            )
 
 
 def _require_same_gate(

@@ -4,7 +4,9 @@ No standard defines the format. This output is valid by the schema of Jenkins' x
 GitLab, GitHub's report actions, Azure and Buildkite read as well.
 """
 
+import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+TAIL = b"</testsuite>\n</testsuites>\n"
 MAX_TOTALS = 110  # characters of the totals in the head: a billion cases of each kind, and seconds
 
 
@@ -136,37 +139,78 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     )
 
 
-def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> None:
+@dataclass(slots=True)
+class Suite:
+    """The one suite of a report: where it is, and the totals that its head has."""
+
+    target: Path
+    name: str
+    began: datetime
+    counts: Counter[CaseVerdict]
+    seconds: float = 0.0
+
+    @property
+    def has_trouble(self) -> bool:
+        """True if a case has a failure or an error."""
+        return bool(self.counts[CaseVerdict.FAILURE] or self.counts[CaseVerdict.ERROR])
+
+    def count(self, case: Case) -> None:
+        self.counts[case.verdict] += 1
+        self.seconds += case.seconds or 0.0
+
+    def head(self) -> bytes:
+        """Return the head, as long for any totals: it comes first, but they are known last."""
+        failures = self.counts[CaseVerdict.FAILURE]
+        errors = self.counts[CaseVerdict.ERROR]
+        skipped = self.counts[CaseVerdict.SKIPPED]
+        totals = (
+            f'tests="{self.counts.total()}" failures="{failures}" errors="{errors}"'
+            f' skipped="{skipped}" time="{self.seconds:.3f}"'
+        )
+        about = f"name={_attribute(self.name)} {totals}"
+        blanks = " " * 2 * (MAX_TOTALS - len(totals))
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {about}>\n'
+            f'<testsuite {about} timestamp="{self.began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'
+        ).encode()
+
+
+def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> Suite:
     """Write a report with one suite, completely or not at all.
 
     Raises OutputNotDelivered if writing fails, and what `cases` raises.
     """
-    began, counts, seconds = datetime.now(UTC), Counter[CaseVerdict](), 0.0
+    suite = Suite(target, name, datetime.now(UTC), Counter())
     with replacing(target) as file:
-        file.write(_head(name, began, counts, seconds))
+        file.write(suite.head())
         for case in cases:
-            counts[case.verdict] += 1
-            seconds += case.seconds or 0.0
-            file.write(_testcase(Case(**mask.whole(asdict(case)))).encode())
-        file.write(b"</testsuite>\n</testsuites>\n")
+            suite.count(case)
+            file.write(_testcase(case, mask))
+        file.write(TAIL)
         file.seek(0)
-        file.write(_head(name, began, counts, seconds))
+        file.write(suite.head())
+    return suite
 
 
-def _head(name: str, began: datetime, counts: Counter[CaseVerdict], seconds: float) -> bytes:
-    """Return the head, as long for any totals: it comes first, but they are known last."""
-    totals = (
-        f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
-        f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
+def add_ending(suite: Suite, code: ExitCode, message: str, mask: Mask) -> None:
+    """Add a case for a command that ended with a code which no other case explains. Raises OutputNotDelivered."""
+    verdict = CaseVerdict.FAILURE if code in ENDED_BADLY | COMPLETED else CaseVerdict.ERROR
+    text = f"exit code {code}: {code.meaning}\n{message}"
+    case = Case(
+        f"exit code {int(code)}", "noxcli", None, verdict, code.name, message or code.meaning, text
     )
-    about, blanks = f"name={_attribute(name)} {totals}", " " * 2 * (MAX_TOTALS - len(totals))
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {about}>\n'
-        f'<testsuite {about} timestamp="{began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'
-    ).encode()
+    with replacing(suite.target) as file, suite.target.open("rb") as before:
+        shutil.copyfileobj(before, file)
+        suite.count(case)
+        file.seek(-len(TAIL), os.SEEK_END)
+        file.write(_testcase(case, mask))
+        file.write(TAIL)
+        file.seek(0)
+        file.write(suite.head())
 
 
-def _testcase(case: Case) -> str:
+def _testcase(case: Case, mask: Mask) -> bytes:
+    case = Case(**mask.whole(asdict(case)))
     name, classname = _attribute(case.name), _attribute(case.classname)
     inner = ""
     if case.verdict is not CaseVerdict.PASSED:
@@ -175,7 +219,7 @@ def _testcase(case: Case) -> str:
     if case.system_out:
         inner += f"<system-out>{_text(case.system_out)}</system-out>\n"
     time = "" if case.seconds is None else f' time="{case.seconds:.3f}"'
-    return f"<testcase name={name} classname={classname}{time}>\n{inner}</testcase>\n"
+    return f"<testcase name={name} classname={classname}{time}>\n{inner}</testcase>\n".encode()
 
 
 def _attribute(text: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noxcli.reports.ci import BatchReport
     from noxcli.reports.ci.github import GitHub
     from noxcli.reports.html.markup import Page
+    from noxcli.reports.junit import Suite
 
 CI_VARIABLE = "NOXCLI_CI"
 CI_SYSTEMS = AUTO, _, OFF = "auto", "github", "off"
@@ -44,12 +45,24 @@ class Reports:
     ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
     batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
+    suite: "Suite | None" = None  # the test cases of rows, which were written before the end
 
-    def put(self, name: str, write: "Callable[[Path], None]") -> None:
-        """Write the report now, if it has a file; if that fails, another says so at the end. Raises as `write`."""
+    def put(self, name: str, write: "Callable[[Path], Suite | None]") -> None:
+        """Write the report now, if it has a file; if that fails, another says so at the end. Raises as `write`.
+
+        `write` returns the suite that it has written, if any.
+        """
         if name in self.targets:
-            write(self.targets[name])
+            self.suite = write(self.targets[name]) or self.suite
             del self.targets[name]
+
+    def explain_code(self, code: ExitCode, message: str, mask: Mask) -> None:
+        """Let the test cases say why the command ended with a code, if none of them does. Raises OutputNotDelivered."""
+        if code == ExitCode.OK or self.suite is None or self.suite.has_trouble:
+            return
+        from noxcli.reports.junit import add_ending
+
+        add_ending(self.suite, code, message, mask)
 
     def keep_other_files(self) -> None:
         """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""
