@@ -155,7 +155,7 @@ class GateCall:
         Raises UsageProblem for a row that can't be read, or if it is not known what was asked.
         """
         for asked in self.asked.rows:
-            if asked.row.problem is not None:
+            if asked.row.problem is not None and self.rows.takes(asked.row):
                 raise WrongInputs(f"{asked.row.place} of {self.rows.name}: {asked.row.problem}")
         if not self.answers.runs.total():
             return ()  # nothing was asked yet

@@ -60,6 +60,12 @@ class GateRows(RowReader):
             self.separated_oddly = reader.separated_oddly
         return Asked(content, rows)
 
+    def takes(self, row: Row) -> bool:
+        """True for a row that --limit and --only do not leave out."""
+        if self.only is not None:
+            return row.id in self.only.ids
+        return self.limit is None or row.number <= self.limit
+
     def hold(self, rows: Sequence[AskedRow]) -> None:
         """Let all stages have these rows."""
         held = []

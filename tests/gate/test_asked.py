@@ -197,6 +197,20 @@ def test_the_directory_has_what_was_asked_and_no_secret(noxcli: Noxcli, echo: An
         assert "a-very-secret-value" not in path.read_text()
 
 
+def test_a_row_that_is_left_out_may_be_wrong(noxcli: Noxcli, sandbox: Sandbox, echo: Any) -> None:
+    workflow = echo()
+    Path("rows.jsonl").write_text(f"{json.dumps(row('easy'))}\nnot JSON\n")
+    for _ in range(2):
+        assert gate(noxcli, workflow, "--limit", "1").code == 0
+    assert len(sandbox.runs(workflow)) == 2
+    Path("rows.jsonl").write_text("not JSON\n")
+    result = gate(noxcli, workflow, "--limit", "1")
+    assert (result.code, "row 1 (line 1) of rows.jsonl: the line is not valid" in result.err) == (
+        2,
+        True,
+    )
+
+
 def test_a_gate_of_another_edition_is_refused(noxcli: Noxcli, sandbox: Sandbox, echo: Any) -> None:
     workflow = echo()
     write_rows(row("easy"))
