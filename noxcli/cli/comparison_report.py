@@ -52,9 +52,9 @@ class ComparisonReport:
             )
         if red is not None:
             return red
-        if not compared.counted["answered"] and not compared.rule.of_gate:  # which names its rows
+        if not compared.counts.answered and not compared.rule.of_gate:  # which names its rows
             what = f"{compared.row_counts}, but no row has an answer on both sides"
-        elif (unjudged := compared.counted["unjudged"]) and not allow_missing:
+        elif (unjudged := compared.counts.unjudged) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.unjudged)
             rows, has = (
                 amount(self.comparison.counts.total(), "row"),

@@ -14,7 +14,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.options import option_of, read_statuses
 from noxcli.commands.results import Options
-from noxcli.compare.summary import Groups, SideTotals
+from noxcli.compare.totals import Groups, SideTotals
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.expressions.query import Query, found_line
 from noxcli.files import save

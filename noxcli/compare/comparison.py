@@ -10,7 +10,8 @@ from noxcli.checks.batch_summary import enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import PassRule, RowClass, classified_pair
 from noxcli.compare.side import Side, differing_constants
-from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable
+from noxcli.compare.summary import ComparisonSummary, require_comparable
+from noxcli.compare.totals import Groups
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import Confirmed, RowPair, counted
@@ -67,7 +68,7 @@ class Comparison(ExitStack):
             SIGNALS.check()
             limited = self._limited_side(matched)
             if limited is not None:
-                self.compared.counted[f"left out of {limited.name}"] += 1
+                self.compared.leave_out(limited)
                 continue
             pair = self._pair(matched)
             self.compared.count(pair, read)
@@ -132,7 +133,7 @@ class Comparison(ExitStack):
             **sides,
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in RowClass},
-            "slower": self.compared.counted["slower"],  # of any class
+            "slower": self.compared.counts.slower,  # of any class
             "groups": self.compared.groups.document(),
             "chance": self.compared.chance(),
             "score": self.compared.score,
