@@ -1,4 +1,7 @@
-"""What `batch` and `gate` do before they begin: name what they are of, and validate their checks."""
+"""What `batch` and `gate` do before they begin.
+
+Name what they are of, and validate their checks.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +21,10 @@ from noxcli.rows.reader import RowReader
 def header_of(
     terminal: Terminal, workflow: Workflow, spec: BatchSpec, host: str, argv: Sequence[str]
 ) -> BatchHeader:
-    """Return what makes the batch this one, on this host. Raises UsageProblem for a mistake in the table."""
+    """Return what makes the batch this one, on this host.
+
+    Raises UsageProblem for a mistake in the table.
+    """
     rows = spec.rows
     sent = rows.sent()
     if rows.separated_oddly:
@@ -55,7 +61,10 @@ def validate_checks(
     header: BatchHeader,
     seen: RowCounts,
 ) -> None:
-    """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
+    """Warn of rows without a check.
+
+    Raises UsageProblem for a check that could not fail, or not hold.
+    """
     if rows.empty:
         skipped = amount(rows.empty, "empty row")
         terminal.warn(

@@ -1,4 +1,7 @@
-"""Who passes, and the class of a row that two sides answered: the rules of `compare` and of `gate`."""
+"""Who passes, and the class of a row that two sides answered.
+
+These are the rules of `compare` and of `gate`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +59,10 @@ class PassRule:
     of_gate: bool = False  # which needs an answer on both sides
 
     def answer(self, codes: Sequence[int]) -> SideVerdict:
-        """Return what the codes of a row's lines say: nothing while those without an answer could still decide."""
+        """Return what the codes of a row's lines say.
+
+        They say nothing while those without an answer could still decide.
+        """
         if ExitCode.NOT_FINISHED in codes:
             return SideVerdict.NONE
         found = [ANSWERS.get(code, SideVerdict.NONE) for code in codes]
@@ -71,7 +77,10 @@ class PassRule:
 
 
 class Classification(NamedTuple):
-    """The class of a row; `unjudged` if there is no answer to judge, so that the comparison ends with 8."""
+    """The class of a row.
+
+    `unjudged` if there is no answer to judge, so that the comparison ends with 8.
+    """
 
     change: RowClass
     reason: str = ""
@@ -79,7 +88,10 @@ class Classification(NamedTuple):
 
 
 class PairSide:
-    """What one side has of a row: a line for each repetition; without lines, its table lacks the row."""
+    """What one side has of a row: a line for each repetition.
+
+    Without lines, its table lacks the row.
+    """
 
     def __init__(self, lines: Sequence[ResultLine], rule: PassRule) -> None:
         self.lines = lines
@@ -115,10 +127,10 @@ def classified_pair(
     other_input: str | None = None,
     confirmed: Confirmed | None = None,
 ) -> RowPair:
-    """Return a row of BASE and NEW with its class, which the first `rule.repeat` lines of each decide.
+    """Return a row of both sides with its class, which the first `rule.repeat` lines decide.
 
-    `other_input` names an input that differs, so that the two answers are not to one question. `confirmed` is of a row
-    that seemed broken in a gate.
+    `other_input` names an input that differs, so that the two answers are not to one question.
+    `confirmed` is of a row that seemed broken in a gate.
     """
     base, new = (PairSide(of_side[: rule.repeat], rule) for of_side in lines)
     is_slower = other_input is None and _is_slower(base.seconds, new.seconds)

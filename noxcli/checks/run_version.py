@@ -1,4 +1,7 @@
-"""The version that a run's record names: an answer of another version than was asked is no answer."""
+"""The version that a run's record names.
+
+An answer of another version than was asked is no answer.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +24,10 @@ def is_of_other_version(line: ResultLine, version_id: str | None) -> bool:
 
 
 def of_version(line: ResultLine, version_id: str | None) -> ResultLine:
-    """Return the line; without an answer that can be judged, if its run is of another version than this."""
+    """Return the line as it can be judged.
+
+    It has no answer if its run is of another version than this.
+    """
     if not is_of_other_version(line, version_id):
         return line
     error = NotFinished(f"its record names version {version_in(line)}, not {version_id}")

@@ -87,18 +87,25 @@ def _files_of_inputs(options: Printed) -> Iterator[tuple[str, str]]:
 
 
 def _directories(options: Printed) -> list[Path]:
-    """Return the directories of batches that the verb reads or continues, by the fields of its options."""
+    """Return the directories of batches that the verb reads or continues."""
     named: list[str] = [*(getattr(options, "directories", None) or ())]
     file = getattr(options, "file", None)
     if file and options.output_dir:
         named.append(options.output_dir)
     elif file:
         named += [f"{file}.batch", f"{file}.gate"]
-    return [path for path in map(expanded, named) if os.path.isfile(path / JOURNAL_NAME)]  # noqa: PTH113 - pathlib raises for long names
+    found = []
+    for path in map(expanded, named):
+        if os.path.isfile(path / JOURNAL_NAME):  # noqa: PTH113 - pathlib raises for long names
+            found.append(path)
+    return found
 
 
 def _tables_of(directory: Path) -> Iterator[Path]:
-    """Yield where the table of a batch may be: as its journal names it, and next to the directory."""
+    """Yield where the table of a batch may be.
+
+    That is as its journal names it, or next to the directory.
+    """
     source: Any = None
     with suppress(OSError, ValueError), (directory / JOURNAL_NAME).open("rb") as file:
         header = decode_json(file.readline())

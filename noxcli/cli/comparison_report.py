@@ -38,10 +38,10 @@ class ComparisonReport:
     failing: Collection[str]
 
     def ending(self, red: NoxError | None, none_passes: str, runs: str = "") -> NoxError | None:
-        """Return why the command does not end with 0: the first of 2, 11 and 8 that holds; 11 is `red`.
+        """Return why the command does not end with 0: the first of 2, 11 and 8 that holds.
 
-        `none_passes` says what 2 is about, and `runs` how many a gate has started. Raises UsageProblem if nothing was
-        compared.
+        11 is `red`. `none_passes` says what 2 is about, and `runs` how many a gate has started.
+        Raises UsageProblem if nothing was compared.
         """
         compared, allow_missing = self.comparison.compared, self.options.allow_missing
         compared.require_partners(allow_missing=allow_missing, runs=runs)
@@ -88,7 +88,10 @@ class ComparisonReport:
         return _name_some(filter(self.fails, self.comparison.pairs()))
 
     def _write_files(self, totals: dict[str, Any]) -> None:
-        """Write the page and the test cases, and collect what a CI system gets. Raises OutputNotDelivered."""
+        """Write the page and the test cases, and collect what a CI system gets.
+
+        Raises OutputNotDelivered.
+        """
         context, comparison = self.context, self.comparison
 
         def write_page(target: Path) -> None:
@@ -182,7 +185,10 @@ def _with_input(pair: RowPair) -> str:
 
 
 def _in_brief(pair: RowPair) -> str:
-    """Return what differs, cut to fit into a table: of an assertion, the values and not its text."""
+    """Return what differs, cut to fit into a table.
+
+    Of an assertion, the values and not its text.
+    """
     what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")
     was = "was: " if asserted and what.startswith("was: ") else ""

@@ -1,4 +1,7 @@
-"""What `inspect` and `report` read of a run: its record, its events if it failed, and the data of its nodes."""
+"""What `inspect` and `report` read of a run.
+
+Its record, its events if it failed, and the data of its nodes.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What is known about the nodes of a run. `data` is the server's, unchanged; `inputs` are without known secrets."""
+    """What is known about the nodes of a run.
+
+    `data` is the server's, unchanged; `inputs` are without known secrets.
+    """
 
     run: Run
     progress: Progress
@@ -30,7 +36,10 @@ class Inside:
 
 
 def inspect_run(noxus: Session, text: str) -> Inside:
-    """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
+    """Return what the record, the events of a failed run, and the run's data show.
+
+    `text` is its name.
+    """
     context = noxus.context
     context.outcome.looked_for()
 

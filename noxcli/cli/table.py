@@ -49,7 +49,10 @@ def read_rows(noxus: Session, options: TableOptions, reader: Callable[..., R], r
 def read_spec(
     noxus: Session, options: TableOptions, rows: RowReader, shard: Shard, kind: str
 ) -> BatchSpec:
-    """Return what the options of every table say; FILE.`kind` is the directory without one. Raises UsageProblem."""
+    """Return what the options of every table say; FILE.`kind` is the directory without one.
+
+    Raises UsageProblem.
+    """
     return BatchSpec(
         workflow=options.workflow,
         rows=rows,
@@ -66,7 +69,10 @@ def read_spec(
 
 
 def _directory(rows: RowReader, options: TableOptions, kind: str) -> Path:
-    """Return the batch's directory. Raises UsageProblem if none is given, and there is no file to name it after."""
+    """Return the batch's directory.
+
+    Raises UsageProblem if none is given, and there is no file to name it after.
+    """
     if options.output_dir is not None:
         return Path(options.output_dir)
     if Path(options.file).is_dir():
@@ -84,7 +90,10 @@ def _directory(rows: RowReader, options: TableOptions, kind: str) -> Path:
 def worker_of(
     noxus: Session, pace: "RateLimiter", workflows: Sequence[Workflow], batch: Batch
 ) -> RowWorker:
-    """Return what the batch's threads do for each row; in a directory that is named, its outputs become files."""
+    """Return what the batch's threads do for each row.
+
+    In a directory that is named, its outputs become files.
+    """
     context = noxus.context
     retry_for = noxus.common.retry_for
     if batch.spec.named:

@@ -91,7 +91,10 @@ def _judge(noxus: Session, options: Options, call: GateCall) -> NoxError | None:
 
 
 def _read_versions(noxus: Session, options: Options, call: GateCall) -> list[Workflow]:
-    """Return the workflow in the versions of both sides. Raises UsageProblem without two sides, and what reading does."""
+    """Return the workflow in the versions of both sides.
+
+    Raises UsageProblem without two sides, and what reading does.
+    """
     if options.new is None and not call.rows.own.values:
         raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
     workflow = noxus.resolve_workflow(options.workflow)

@@ -1,4 +1,7 @@
-"""Two sides, row by row: which rows are a pair, judged by NEW's row, counted, and read again where it is shown."""
+"""Two sides, row by row.
+
+Rows are paired, judged by NEW's row, counted, and read again where they are shown.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -84,7 +87,10 @@ class Comparison(ExitStack):
         return None
 
     def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
-        """Yield the pairs that differ, the worst first; and then those that are the `same`, if requested."""
+        """Yield the pairs that differ, the worst first.
+
+        Those that are the `same` follow, if requested.
+        """
         for change, rows in self._matched.items():
             if same or change is not RowClass.SAME:
                 yield from map(self._pair, rows)
@@ -169,10 +175,11 @@ def _inputs_in(lines: list[ResultLine]) -> Mapping[str, Any] | None:
 
 
 def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[Matched]:
-    """Yield each row of both sides once, paired by `row`, `id` or `input`; `differ` are constants that do not count.
+    """Yield each row of both sides once, paired by `row`, `id` or `input`.
 
-    A row that never started has neither an id nor inputs: it may be any row that its own side seems to lack, and is
-    paired with one of those. Raises UsageProblem for an id of several rows of a side.
+    `differ` are constants that do not count. A row that never started has neither an id nor inputs:
+    it may be any row that its own side seems to lack, and is paired with one of those. Raises
+    UsageProblem for an id of several rows of a side.
     """
     if by == "row":  # of one table
         for row in base.row_numbers():
@@ -223,7 +230,10 @@ def _require_own_ids(side: Side) -> None:
 def _rows_by_key(
     side: Side, without: list[str], *, by_id: bool
 ) -> tuple[dict[RowKey | None, int | list[int]], list[int]]:
-    """Return the rows of a side by what pairs them, several of one key in a list, and those that have nothing of it."""
+    """Return the rows of a side by what pairs them, and those that have nothing of it.
+
+    Several rows of one key are in a list.
+    """
     found: dict[RowKey | None, int | list[int]] = {}
     unnamed: list[int] = []
     for row in side.row_numbers():
@@ -242,6 +252,9 @@ def _rows_by_key(
 
 
 def _key_of(side: Side, row: int, without: list[str], *, by_id: bool) -> RowKey | None:
-    """Return what pairs a row: its id, or the digest of its inputs; None of a row that was never started."""
+    """Return what pairs a row: its id, or the digest of its inputs.
+
+    A row that was never started has neither.
+    """
     own_id = side.id_of(row) if by_id else None
     return side.inputs_of_row(row, without) if own_id is None else own_id

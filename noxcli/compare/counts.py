@@ -93,7 +93,7 @@ def _was_rerun(lines: Sequence[ResultLine]) -> bool:
 
 
 def _has_unread_files(pair: RowPair) -> bool:
-    """True if outputs have files that were not downloaded, so that their content was not compared."""
+    """True if outputs have files that were not downloaded, so that only addresses differ."""
     for line in (*pair.base, *pair.new):
         for value in by_name(line["result"]["output"]).values():
             if not isinstance(value, HOLDERS):

@@ -1,4 +1,7 @@
-"""One side of a comparison: what its lines are about, in a few values for each; a line is read again by its number."""
+"""One side of a comparison: what its lines are about, in a few values for each.
+
+A line is read again by its number.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,7 +91,10 @@ class GateSide(Directory):
 
 
 class Side:
-    """What is known of one side before anything is judged: names, constants, and what pairs its rows."""
+    """What is known of one side before anything is judged.
+
+    Names, constants, and what pairs its rows.
+    """
 
     def __init__(
         self, name: str, named: str, source: Directory, see: Callable[[ResultLine], None]
@@ -159,7 +165,7 @@ class Side:
         self._is_here[row] = True
 
     def _digest(self, given: Mapping[str, Any]) -> int:
-        """Return the sum of the inputs' digests, from which that of a constant can be taken away."""
+        """Return the sum of the inputs' digests: that of a constant can be taken away."""
         total = 0
         for name, value in given.items():
             # A text alone takes a tenth of the time of a list.
@@ -197,7 +203,7 @@ class Side:
         return self._ids[row]
 
     def inputs_of_row(self, row: int, without: Sequence[str]) -> int | None:
-        """Return the digest of a row's inputs without some constants, None of a row that was never started."""
+        """Return the digest of a row's inputs without some constants, None if it never started."""
         digest = self._inputs[row]
         if digest is None:
             return None
@@ -207,7 +213,7 @@ class Side:
 
 
 def differing_constants(base: Side, new: Side) -> list[str]:
-    """Return the inputs that all rows of each side share, and that differ, or that only one side has."""
+    """Return the inputs that all rows of a side share, and that differ or lack on the other."""
     names = []
     shared = {*base.header.constants, *base.header.secrets}
     shared.update(new.header.constants, new.header.secrets)

@@ -1,6 +1,7 @@
-"""What chance does between two versions that are equally good: sign tests, intervals of scores, what a green is worth.
+"""What chance does between two versions that are equally good.
 
-All of it assumes that answers are independent of each other.
+Sign tests, intervals of scores, what a green is worth. All of it assumes that answers are
+independent of each other.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ SEEN_WITH_SCORE = 1.85  # after the last round
 
 @cache
 def chance(broken: int, fixed: int) -> float:
-    """Return how often chance breaks that number or more of all that break or are fixed: McNemar's exact, one-sided."""
+    """Return how often chance breaks that number or more of all that break or are fixed.
+
+    McNemar's exact, one-sided.
+    """
     return ways_to_toss(broken + fixed, broken) / (1 << (broken + fixed))
 
 
@@ -39,7 +43,8 @@ def chance_of(broken: int, fixed: int) -> str:
     """Return how often chance does that."""
     share = chance(broken, fixed)
     often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
-    return f"an unchanged workflow breaks {broken} or more of these {broken + fixed} in {often} of 100 comparisons"
+    these = f"{broken} or more of these {broken + fixed}"
+    return f"an unchanged workflow breaks {these} in {often} of 100 comparisons"
 
 
 def ways_to_toss(tosses: int, least: int) -> int:
@@ -53,10 +58,11 @@ def ways_to_toss(tosses: int, least: int) -> int:
 
 @cache
 def needed_lead(suspects: int) -> int:
-    """Return how many more of twelve answers must pass in BASE than in NEW, by the number of rows that seem broken.
+    """Return how many more of twelve answers must pass in BASE than in NEW.
 
-    In versions that are equally good, one of them reaches that in at most 4 of 100 gates: the likeliest case is that
-    half of all answers pass, and then BASE's passes and NEW's failures are the heads of a coin.
+    In versions that are equally good, one of these `suspects` reaches that in at most 4 of 100
+    gates: the likeliest case is that half of all answers pass, and then BASE's passes and NEW's
+    failures are the heads of a coin.
     """
     leads = range(1, CONFIRMED + 1)
     tosses = 2 * CONFIRMED
@@ -72,7 +78,7 @@ def needed_lead(suspects: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The mean difference of scores, NEW minus BASE, with the bounds between which it lies at the requested level."""
+    """The mean difference of scores, NEW minus BASE, with its bounds at the requested level."""
 
     low: float
     mean: float
@@ -92,12 +98,18 @@ class Interval:
 
 
 def difference(base: float, new: float) -> float:
-    """Return how much higher a score is in NEW; scores that are equal but for rounding do not differ."""
+    """Return how much higher a score is in NEW.
+
+    Scores that are equal but for rounding do not differ.
+    """
     return 0.0 if isclose(base, new, rel_tol=1e-9) else new - base
 
 
 def quantile(freedom: int, level: float) -> float:
-    """Return the quantile of Student's t that is exceeded at that level; its error is .005 at most from 6 on."""
+    """Return the quantile of Student's t that is exceeded at that level.
+
+    Its error is .005 at most from 6 on.
+    """
     z, v = NormalDist().inv_cdf(1 - level), freedom
     y = z * z
     terms = (
@@ -110,7 +122,7 @@ def quantile(freedom: int, level: float) -> float:
 
 
 def loss_seen(rows: int, passing: float, rounds: int, *, scored: bool = False) -> float | None:
-    """Return which loss of the pass rate everywhere a gate sees in 8 of 10 cases, None if it can't see any.
+    """Return which loss everywhere a gate sees in 8 of 10 cases, None if it can't see any.
 
     `passing` is the rate of all answers, `rounds` how many the budget allows.
     """
@@ -123,7 +135,7 @@ def loss_seen(rows: int, passing: float, rounds: int, *, scored: bool = False) -
 
 
 def row_seen(rows: int, passing: float, now: float = 0.1) -> float:
-    """Return in which share of gates one row is broken that passed at that rate, and passes at the rate `now`."""
+    """Return in which share of gates a row is broken that passed so often, and passes `now`."""
     cleared = rows * passing * (1 - passing) * _at_most(SCREENED, passing, ENOUGH_TO_CLEAR - 1)
     lead = needed_lead(round(1 + cleared))
     led = sum(

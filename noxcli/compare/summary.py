@@ -1,4 +1,7 @@
-"""What a comparison compared: its sides, the checks, what was left out or may differ; and whether it did."""
+"""What a comparison compared: its sides, the checks, what was left out or may differ.
+
+And whether it did.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -76,7 +79,10 @@ class ComparisonSummary:
         self._lacking[name].update(codes or [ExitCode.NOT_FINISHED])
 
     def _count_scores(self, pair: RowPair) -> None:
-        """Keep the mean scores; in a gate of rounds in which both sides have one, as its looks read them."""
+        """Keep the mean scores.
+
+        In a gate of rounds in which both sides have one, as its looks read them.
+        """
         base, new = (
             [line for line in lines if line.get("score") is not None] for lines in pair.lines
         )
@@ -99,7 +105,10 @@ class ComparisonSummary:
             raise UsageProblem(f"{what}, so nothing can differ", "compare another batch")
 
     def require_partners(self, *, allow_missing: bool, runs: str) -> None:
-        """Raise UsageProblem if no row of NEW can be compared with one of BASE; `runs` are those of a gate."""
+        """Raise UsageProblem if no row of NEW can be compared with one of BASE.
+
+        `runs` are those of a gate.
+        """
         hint = self.new_alone or RETRY
         there = f"{self.row_counts} ({runs})" if runs else self.row_counts
         if not self.counts.partners:
@@ -139,7 +148,7 @@ class ComparisonSummary:
         return "; ".join([*ways, "or add --allow-missing"])
 
     def _way_to_finish(self, side: Side) -> str:
-        """Return how a side gets the answers that it lacks, empty if it lacks none or can't get them."""
+        """Return how a side gets the answers that it lacks, empty if there is no way or need."""
         codes = self._lacking[side.name.lower()]
         if not codes:
             return ""

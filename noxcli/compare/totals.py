@@ -1,4 +1,7 @@
-"""The rows of a side, and of the values of a column: how many pass, their scores, and how long they took."""
+"""The rows of a side, and of the values of a column.
+
+How many pass, their scores, and how long they took.
+"""
 
 from array import array
 from collections.abc import Mapping, Sequence

@@ -56,7 +56,10 @@ class GateAnswers(BatchSummary):
     _followed: set[AnswerKey] = field(default_factory=set)  # that an earlier call has started
 
     def remember(self, journaled: JournalState) -> None:
-        """Count the runs of earlier calls; what they have retried already is asked once in this call."""
+        """Count the runs of earlier calls.
+
+        What they have retried already is asked once in this call.
+        """
         self.runs.update(
             {AnswerKey.of(number): count for number, count in journaled.starts.items()}
         )
@@ -127,7 +130,10 @@ class GateAnswers(BatchSummary):
         )
 
     def counting(self, row: int, side: int, verdict: GateVerdict) -> list[AnswerKey]:
-        """Return a row's answers of rounds that have a result, or one that has none; the first one classes the row."""
+        """Return a row's answers of rounds that have a result, or one that has none.
+
+        The first one classes the row.
+        """
         rounds = [AnswerKey(row, side, place) for place in ROUNDS[: len(verdict.looks)]]
         return [key for key in rounds if self._answer(key) is not SideVerdict.NONE] or rounds[:1]
 

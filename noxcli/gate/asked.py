@@ -1,6 +1,7 @@
-"""What a gate was asked: its table as it was when the gate began, and the SHA-256 of each file that a row names.
+"""What a gate was asked: its table when the gate began, and the SHA-256 of each file of a row.
 
-Both are in the gate's directory before the first start. A row's place is that in this table, wherever it is now.
+Both are in the gate's directory before the first start. A row's place is that in this table,
+wherever it is now.
 """
 
 import hashlib
@@ -62,7 +63,10 @@ class Asked:
     rows: Sequence[AskedRow]
 
     def write(self, place: SafeDir) -> None:
-        """Write it to the gate's directory, where it is on the disk when this returns. Raises JournalTrouble."""
+        """Write it to the gate's directory, where it is on the disk when this returns.
+
+        Raises JournalTrouble.
+        """
         files = {}
         for asked in self.rows:
             for name, digest in asked.files.items():
@@ -92,7 +96,10 @@ class Compared(NamedTuple):
 
 
 def compare_rows(then: Sequence[AskedRow], now: Sequence[AskedRow]) -> Compared:
-    """Return today's rows in the places of those that were asked: the k-th of equal rows has the k-th place."""
+    """Return today's rows in the places of those that were asked.
+
+    The k-th of equal rows has the k-th place.
+    """
     waiting: dict[str, list[int]] = {}
     for place, asked in enumerate(then):
         waiting.setdefault(_known_by(asked), []).append(place)
@@ -124,7 +131,10 @@ def _key(row: Row, name: str) -> str:
 
 
 def read_asked(directory: Path, fresh: str) -> tuple[bytes, Mapping[str, str]]:
-    """Return the table that a gate began with, and the digests of its files. Raises UsageProblem with the way `fresh`."""
+    """Return the table that a gate began with, and the digests of its files.
+
+    Raises UsageProblem with `fresh`, the way to start over.
+    """
     try:
         content = (directory / ASKED_ROWS_NAME).read_bytes()
         about = decode_json((directory / ASKED_NAME).read_bytes())

@@ -1,4 +1,7 @@
-"""One call of a gate: it compares itself with the calls before, and asks what the rules need until they decide."""
+"""One call of a gate.
+
+It compares itself with the calls before, and asks what the rules need until they decide.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -100,10 +103,10 @@ class GateCall:
         *,
         fresh_if_changed: bool,
     ) -> None:
-        """Check table, inputs and checks for both versions, and compare them with those of earlier calls.
+        """Check table, inputs and checks, and compare them with those of earlier calls.
 
-        With `fresh_if_changed`, another gate in the directory is moved aside when this one begins. Raises UsageProblem,
-        WrongInputs.
+        With `fresh_if_changed`, another gate in the directory is moved aside when this one begins.
+        Raises UsageProblem, WrongInputs.
         """
         try:
             self._check(workflows, host, argv)
@@ -150,9 +153,10 @@ class GateCall:
         self.answers.rules = self._rules_for(numbers)
 
     def _take_places(self) -> Sequence[str]:
-        """Give the rows the places that they had when the gate began; return what differs in what they ask.
+        """Give the rows the places that they had when the gate began.
 
-        Raises UsageProblem for a row that can't be read, or if it is not known what was asked.
+        Return what differs in what they ask. Raises UsageProblem for a row that can't be read, or
+        if it is not known what was asked.
         """
         for asked in self.asked.rows:
             if asked.row.problem is not None and self.rows.takes(asked.row):
@@ -207,7 +211,10 @@ class GateCall:
         }
 
     def begin(self) -> None:
-        """Begin the journal, and note what is asked. Raises UsageProblem, and JournalTrouble for a full disk."""
+        """Begin the journal, and note what is asked.
+
+        Raises UsageProblem, and JournalTrouble for a full disk.
+        """
         self.batch.begin(self.checker)
         if not self.answers.runs.total():
             self.asked.write(self.batch.journal.place)
@@ -309,8 +316,8 @@ class GateCall:
             columns_now = replace(self.asked, rows=rows).columns_digest
             if not differences and columns_now != self.asked.columns_digest:
                 self._terminal.warn(
-                    f"{self.rows.name} has other expectations or kept columns than when this call began; "
-                    "the same line judges by them"
+                    f"{self.rows.name} has other expectations or kept columns than when this "
+                    "call began; the same line judges by them"
                 )
         _require_same_gate(header, now, differences, str(self.spec.directory))
 
@@ -364,7 +371,10 @@ def _require_readable(header: BatchHeader, directory: str) -> None:
 def _require_same_gate(
     then: BatchHeader, now: BatchHeader, differences: Sequence[str], directory: str
 ) -> None:
-    """Raise OtherGate with what differs from the gate that began there; `differences` are those of its rows."""
+    """Raise OtherGate with what differs from the gate that began there.
+
+    `differences` are those of its rows.
+    """
     names: list[str] = []
     for side, whose in ((BASE, ""), (NEW, "NEW's ")):
         for each in differences_of_headers(header_of_side(then, side), header_of_side(now, side)):

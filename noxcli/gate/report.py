@@ -64,7 +64,10 @@ class GateReport:
         }
 
     def why_red(self, names: str) -> NoxError | None:
-        """Return why the gate is red, and what decides rows that are not confirmed; `names` are those that fail."""
+        """Return why the gate is red, and what decides rows that are not confirmed.
+
+        `names` are those that fail.
+        """
         verdict = self._verdict
         if not verdict.is_red:
             return None

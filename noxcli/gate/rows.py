@@ -1,4 +1,7 @@
-"""The rows of a gate: each for both sides and all places, with the inputs that NEW gets in their place."""
+"""The rows of a gate.
+
+Each for both sides and all places, with the inputs that NEW gets in their place.
+"""
 
 import copy
 import io
@@ -18,16 +21,20 @@ NEW_INPUT = "--new-input"
 
 
 class GateRows(RowReader):
-    """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says.
+    """A table whose rows NEW gets with other inputs.
 
-    Once they are held, all stages have the same rows, even if the table or the files that it names change.
+    `own` are those that replace what the row or the line says. Once they are held, all stages have
+    the same rows, even if the table or the files that it names change.
     """
 
     own = Inputs()
     _held: Sequence[Row] | None = None
 
     def read_now(self) -> Asked:
-        """Return the table and its files as they are now. Raises UsageProblem for what can't be read."""
+        """Return the table and its files as they are now.
+
+        Raises UsageProblem for what can't be read.
+        """
         if self.is_pipe and self._copy is not None:
             self._copy.seek(0)
             content = self._copy.read()
@@ -38,7 +45,10 @@ class GateRows(RowReader):
         return self.read_of(content)
 
     def read_of(self, content: bytes, files: Mapping[str, str] | None = None) -> Asked:
-        """Return the rows of a table with this content; `files` are the digests that were noted of its files."""
+        """Return the rows of a table with this content.
+
+        `files` are the digests that were noted of its files.
+        """
         reader = copy.copy(self)
         reader._held = None
         reader._copy = io.BytesIO(content)

@@ -1,6 +1,8 @@
-"""What a gate decides: one function of the stored answers, which returns a verdict or the answers that it needs next.
+"""What a gate decides.
 
-It reads the answers from the first round on each time, so that neither their order nor where a call was cut matters.
+It is one function of the stored answers, which returns a verdict or the answers that it needs next. It
+reads the answers from the first round on each time, so that neither their order nor where a call
+was cut matters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -164,7 +166,10 @@ class _Needed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """The rules for a table with rows of these numbers: at most `most` runs, with scores or without."""
+    """The rules for a table with rows of these numbers.
+
+    At most `most` runs, with scores or without.
+    """
 
     rows: Sequence[int]
     max_runs: int
@@ -254,7 +259,7 @@ class _Reading:
         )
 
     def _mean(self, row: int, places: Iterable[int]) -> float | None:
-        """Return how much higher NEW's score is over these rounds of a row, None if none of them has both scores."""
+        """Return how much higher NEW's score is over these rounds, None without both scores."""
         pairs = (
             [self.stored[AnswerKey(row, side, place)].score for side in SIDES] for place in places
         )
@@ -291,7 +296,10 @@ class _Reading:
         return base is SideVerdict.FAILED and new is SideVerdict.BAD
 
     def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> None:
-        """Ask both sides for as long as a row of the block can reach the lead; answers without a result may be any."""
+        """Ask both sides for as long as a row of the block can reach the lead.
+
+        Answers without a result may be any.
+        """
         for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
             more = SUSPECTS[asked - SCREENED : asked]
             self._need(

@@ -1,7 +1,7 @@
 """JUnit XML, the report that every CI system shows: written case by case, in constant memory.
 
-No standard defines the format. This output is valid by the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
-GitLab, GitHub's report actions, Azure and Buildkite read as well.
+No standard defines the format. This output is valid by the schema of Jenkins' xUnit plug-in
+(junit-10.xsd), which GitLab, GitHub's report actions, Azure and Buildkite read as well.
 """
 
 import os
@@ -63,10 +63,11 @@ def cases_of(
     asserted: Iterable[str],
     elapsed: float | None = None,
 ) -> Iterator[Case]:
-    """Yield a result document as a test case, then each of its assertions; `asserted` names them if none was checked.
+    """Yield a result document as a test case, then each of its assertions.
 
-    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones. `elapsed`
-    is the local time in seconds, used if the record has none.
+    `asserted` names them if none was checked. The name should be the same in each pipeline: CI
+    systems use it to distinguish new failures from old ones. `elapsed` is the local time in
+    seconds, used if the record has none.
     """
     run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
     code, seconds = ExitCode(result["exit_code"]), run.get("duration_s")
@@ -115,7 +116,10 @@ def cases_of(
 def cases_of_row(
     line: Mapping[str, Any], classname: str, asserted: Iterable[str]
 ) -> Iterator[Case]:
-    """Yield a batch's row as a test case, then each of its assertions; `asserted` names those of the other rows."""
+    """Yield a batch's row as a test case, then each of its assertions.
+
+    `asserted` names those of the other rows.
+    """
     name = row_name(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
     # Of a row that completed, an assertion that was not checked is not its own.
     return cases_of(
@@ -124,7 +128,10 @@ def cases_of_row(
 
 
 def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
-    """Return a row of a comparison as a test case; one that did not pass has what differs, word by word."""
+    """Return a row of a comparison as a test case.
+
+    One that did not pass has what differs, word by word.
+    """
     from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
@@ -193,7 +200,10 @@ def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> S
 
 
 def add_ending(suite: Suite, code: ExitCode, message: str, mask: Mask) -> None:
-    """Add a case for a command that ended with a code which no other case explains. Raises OutputNotDelivered."""
+    """Add a case for a command that ended with a code which no other case explains.
+
+    Raises OutputNotDelivered.
+    """
     verdict = CaseVerdict.FAILURE if code in ENDED_BADLY | COMPLETED else CaseVerdict.ERROR
     text = f"exit code {code}: {code.meaning}\n{message}"
     case = Case(

@@ -22,7 +22,10 @@ SIDES = ("BASE", "NEW")
 
 
 class Confirmed(NamedTuple):
-    """A suspect of a gate: what was found, its class then, and how many of its further answers pass on each side."""
+    """A suspect of a gate.
+
+    What was found, its class then, and how many of its further answers pass on each side.
+    """
 
     finding: str
     change: str | None  # None: as by the first round
@@ -55,7 +58,7 @@ class Confirmed(NamedTuple):
 
 @dataclass(eq=False, repr=False, slots=True, kw_only=True)
 class RowPair:
-    """The judged lines of a row in BASE and in NEW, and what was found: its class as a word, and the reason.
+    """The judged lines of a row in BASE and in NEW, its class as a word, and the reason.
 
     Values of both sides come in their order.
     """
@@ -205,7 +208,10 @@ def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
 
 
 def outputs_in(line: ResultLine) -> Mapping[str, Any]:
-    """Return the outputs, each in one form of those that the API has for it; files by their digests."""
+    """Return the outputs, each in one form of those that the API has for it.
+
+    Files by their digests.
+    """
     outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
     files = line["result"].get("files")
     if not files:

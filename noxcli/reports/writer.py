@@ -1,4 +1,7 @@
-"""The reports apart from stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
+"""The reports apart from stdout.
+
+`--report`, `--junit`, `--dotenv`, and the files of the CI system.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -48,16 +51,19 @@ class Reports:
     suite: "Suite | None" = None  # the test cases of rows, which were written before the end
 
     def put(self, name: str, write: "Callable[[Path], Suite | None]") -> None:
-        """Write the report now, if it has a file; if that fails, another says so at the end. Raises as `write`.
+        """Write the report now, if it has a file; if that fails, another says so at the end.
 
-        `write` returns the suite that it has written, if any.
+        Raises as `write`. `write` returns the suite that it has written, if any.
         """
         if name in self.targets:
             self.suite = write(self.targets[name]) or self.suite
             del self.targets[name]
 
     def explain_code(self, code: ExitCode, message: str, mask: Mask) -> None:
-        """Let the test cases say why the command ended with a code, if none of them does. Raises OutputNotDelivered."""
+        """Let the test cases say why the command ended with a code, if none of them does.
+
+        Raises OutputNotDelivered.
+        """
         if code == ExitCode.OK or self.suite is None or self.suite.has_trouble:
             return
         from noxcli.reports.junit import add_ending
@@ -65,20 +71,26 @@ class Reports:
         add_ending(self.suite, code, message, mask)
 
     def keep_other_files(self) -> None:
-        """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""
+        """Write no report in the place of a file that is visibly none.
+
+        A wrong command line may mean another one.
+        """
         for name, path in [*self.targets.items()]:
             with suppress(OSError), path.open("rb") as file:
                 if file.read(len(HEADS[name])) != HEADS[name]:
                     del self.targets[name]
 
     def keep_earlier_reports(self) -> None:
-        """Write only in the place of reports of an earlier call, as the command line is wrong about files."""
+        """Write only in the place of earlier reports, as the command line is wrong about files."""
         for name, path in [*self.targets.items()]:
             if not _begins_with(path, HEADS[name]):
                 del self.targets[name]
 
     def spare(self, path: "Path") -> str | None:
-        """Write no report in the place of a file that is read; return the option that names it, None without one."""
+        """Write no report in the place of a file that is read.
+
+        Return the option that names it, None without one.
+        """
         identities = identities_of(path)
         for name, target in self.targets.items():
             if not identities_of(target).isdisjoint(identities):
@@ -102,9 +114,10 @@ class Reports:
         mask: Mask,
         new_page: Callable[["Path"], "Page"],
     ) -> None:
-        """Write one of the files, again if the exit code is another one by now. Raises OutputNotDelivered.
+        """Write one of the files, again if the exit code is another one by now.
 
-        `elapsed` is in seconds, `new_page` returns the empty page of a directory.
+        Raises OutputNotDelivered. `elapsed` is in seconds, `new_page` returns the empty page of a
+        directory.
         """
         from noxcli.files import save
 
@@ -162,10 +175,11 @@ def _begins_with(path: "Path", head: bytes) -> bool:
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:
-    """Write a file of variables for later jobs and steps; one with None is omitted. Raises OutputNotDelivered.
+    """Write a file of variables for later jobs and steps; one with None is omitted.
 
-    GitLab docs, ci/yaml/artifacts_reports and ci/variables/dotenv_variables: one KEY=VALUE per line, no quotes, empty
-    lines or comments, at most 5 KB and 20 variables. GitLab expands `$NAME` in a value, and a shell expands more, so
+    Raises OutputNotDelivered. GitLab docs, ci/yaml/artifacts_reports and
+    ci/variables/dotenv_variables: one KEY=VALUE per line, no quotes, empty lines or comments, at
+    most 5 KB and 20 variables. GitLab expands `$NAME` in a value, and a shell expands more, so
     values have plain characters only.
     """
     from noxcli.files import save  # as for a page
@@ -212,9 +226,9 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ende
 
 
 def ci_system(terminal: Terminal) -> "GitHub | None":
-    """Return GitHub by NOXCLI_CI, or else by the variable that its runner sets to `true`; None elsewhere.
+    """Return GitHub by NOXCLI_CI, or else by the variable that its runner sets to `true`.
 
-    Raises ConfigProblem for any other NOXCLI_CI.
+    None elsewhere. Raises ConfigProblem for any other NOXCLI_CI.
     """
     word = terminal.environ.get(CI_VARIABLE) or AUTO
     if word not in CI_SYSTEMS:
