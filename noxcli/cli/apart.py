@@ -88,7 +88,8 @@ def _files_of_inputs(options: Printed) -> Iterator[tuple[str, str]]:
 
 def _directories(options: Printed) -> list[Path]:
     """Return the directories of batches that the verb reads or continues."""
-    named: list[str] = [*(getattr(options, "directories", None) or ())]
+    # Of an invalid command line, some may be None.
+    named: list[str] = [*filter(None, getattr(options, "directories", None) or ())]
     file = getattr(options, "file", None)
     if file and options.output_dir:
         named.append(options.output_dir)

@@ -124,3 +124,9 @@ def test_no_earlier_report_survives_a_wrong_setting(noxcli: Noxcli, verb: str) -
         assert 'name="green"' not in text, more
         assert 'errors="1"' in text
     assert Path(rows).read_text() == '{"Question": "x"}\n'
+
+
+@pytest.mark.parametrize("verb", ["compare", "results", "batch", "gate", "run"])
+def test_a_report_without_a_name_is_a_usage_error(noxcli: Noxcli, verb: str) -> None:
+    done = noxcli(verb, "one", "two", "--junit")
+    assert (done.code, "option '--junit' requires an argument" in done.err) == (2, True), done.err
