@@ -1,9 +1,10 @@
-"""What Tab offers: verbs, options, fixed words and kinds of values from `complete.tsv`, and names that commands saved.
+"""What Tab offers: verbs, options, fixed words and kinds of values from `complete.tsv`, and names.
 
-Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and gets a first line
-ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate. The candidates of `words` are whole words,
-those of `keys` end where a value follows without a blank. Those of `files` and `directories` are among file names,
-which the shell adds after NUMBER characters of the word.
+Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and gets
+a first line ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate. The candidates
+of `words` are whole words, those of `keys` end where a value follows without a blank. Those of
+`files` and `directories` are among file names, which the shell adds after NUMBER characters of the
+word. The names are those that commands saved.
 """
 
 import os
@@ -24,7 +25,8 @@ def complete(argv: list[str]) -> None:
             typed = TypedLine(line)
             offer = Offer(typed.words, typed.begun)
             number = max(0, typed.length(offer.prefix) - len(quoted))
-            lines = [f"{offer.action}\t{number}", *("\t".join(line) for line in offer.lines)]
+            lines = [f"{offer.action}\t{number}"]
+            lines += [f"{word}\t{about}" for word, about in offer.lines]
         case ["fish", *words, begun] if words:  # which matches and quotes whole words
             offer = Offer(words, begun)
             lines = [f"{offer.action}\t{len(offer.prefix)}"]
@@ -38,29 +40,30 @@ class Offer:
     """What fits at the end of a command line: candidates, and what the shell itself has to add."""
 
     def __init__(self, words: list[str], begun: str) -> None:
-        self.action, self.lines = (
-            "words",
-            list[tuple[str, str]](),
-        )  # each candidate with its description
-        self.prefix = (
-            ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
-        )
-        self._words, self._begun = words, begun
+        self.action = "words"
+        self.lines: list[tuple[str, str]] = []  # each candidate with its description
+        # The beginning of the word that belongs to no candidate: `--format=`, `key=@`.
+        self.prefix = ""
+        self._words = words
+        self._begun = begun
         with open(TABLE, encoding="utf-8") as file:
             self._table = [line.rstrip("\n").split("\t") for line in file]
         self._read()
 
     def _read(self) -> None:
-        """Find out what is at the cursor, as Typer would: an option, its value, the verb or an argument."""
+        """Find out what is at the cursor, as Typer would, and offer what fits there."""
         verb = pending = ""
-        closed, number = False, 1
+        closed = False
+        number = 1
         for word in self._words[1:]:
+            is_option = not closed and word.startswith("-") and word != "-"
             if pending:
                 pending = ""
             elif not closed and word == "--":
                 closed = True
-            elif not closed and word[:1] == "-" and word != "-":
-                pending = word if self._value(verb, word) else ""
+            elif is_option:
+                if self._value(verb, word):
+                    pending = word
             elif not verb:
                 verb = word
             else:
@@ -69,28 +72,39 @@ class Offer:
         if pending:
             self._offer(self._value(verb, pending))
         elif not closed and begun.startswith("--") and "=" in begun:
-            self.prefix = begun[: begun.index("=") + 1]
-            self._offer(self._value(verb, self.prefix[:-1]))
+            option = begun.partition("=")[0]
+            self.prefix = f"{option}="
+            self._offer(self._value(verb, option))
         elif not closed and begun.startswith("-"):
-            options = (
-                (names, about)
-                for verbs, names, *_, about in self._table
-                if (verb or "-") in verbs.split()
-            )
-            self.lines = [
-                (name, about)
-                for names, about in options
-                for name in names.split()
-                if name[0] == "-"
-            ]
+            self._offer_options(verb)
         elif not verb:
-            self.lines = [(name, about) for verbs, name, *_, about in self._table if not verbs]
+            self._offer_verbs()
         else:
             self._offer(self._value(verb, str(number)))
 
+    def _offer_verbs(self) -> None:
+        for verbs, name, _, about in self._table:
+            if not verbs:
+                self.lines.append((name, about))
+
+    def _offer_options(self, verb: str) -> None:
+        """Offer the options of the verb, or of the program."""
+        for verbs, names, _, about in self._table:
+            if (verb or "-") not in verbs.split():
+                continue
+            for name in names.split():
+                if name.startswith("-"):
+                    self.lines.append((name, about))
+
     def _value(self, verb: str, name: str) -> list[str]:
-        """Return the kinds and fixed words that an option or the argument of this number takes; none for a flag."""
-        for known in (name, "*") if name.isdigit() else (name,):
+        """Return the kinds and fixed words of a value: of an option, or of the argument of this number.
+
+        There are none for a flag.
+        """
+        known_as = [name]
+        if name.isdigit():
+            known_as.append("*")
+        for known in known_as:
             for verbs, names, values, _ in self._table:
                 if (verb or "-") in verbs.split() and known in names.split():
                     return values.split()
@@ -99,27 +113,47 @@ class Offer:
     def _offer(self, values: list[str]) -> None:
         rest = self._begun[len(self.prefix) :]
         for value in values:
-            if value[0] != "<":
+            start = _until_file(rest) if value == "<input>" else ""
+            if not value.startswith("<"):
                 self.lines.append((value, ""))
-            elif value in ("<file>", "<directory>"):
-                self.action = "files" if value == "<file>" else "directories"
+            elif value == "<file>":
+                self.action = "files"
+            elif value == "<directory>":
+                self.action = "directories"
             elif value == "<@file>" and rest.startswith("@"):
-                self.prefix, self.action = f"{self.prefix}@", "files"
-            elif value == "<input>" and (start := _until_file(rest)):
-                self.prefix, self.action = f"{self.prefix}{start}", "files"
+                self.action = "files"
+                self.prefix = f"{self.prefix}@"
+            elif start:
+                self.action = "files"
+                self.prefix = f"{self.prefix}{start}"
             else:
-                names = KnownNames([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
-                self.lines += [(word, about) for word, _, about in names.offered(value[1:-1])]
-                self.action = "keys" if value == "<input>" else self.action
+                self._offer_names(value)
+
+    def _offer_names(self, kind: str) -> None:
+        """Offer names of this kind, such as `<run>`, that commands have saved."""
+        begun = self._begun[len(self.prefix) :]
+        names = KnownNames([*self._words[1:], begun], os.environ)
+        for word, _, about in names.offered(kind[1:-1]):
+            self.lines.append((word, about))
+        if kind == "<input>":
+            self.action = "keys"
 
 
 def _until_file(item: str) -> str:
-    """Return the beginning of `KEY=@FILE`, `KEY:=@FILE` or `KEY@FILE` up to its @, empty without one."""
+    """Return the beginning of `KEY=@FILE`, `KEY:=@FILE` or `KEY@FILE` up to its @.
+
+    It is empty for any other item.
+    """
     place = 0
     while place < len(item) and item[place] not in "=@":
         place += 2 if item[place] == "\\" else 1
-    end = place + (item[place : place + 1] == "=")
-    return item[: end + 1] if place > 0 and item[end : end + 1] == "@" else ""
+    if item[place : place + 1] == "=":
+        end = place + 1
+    else:
+        end = place
+    if place > 0 and item[end : end + 1] == "@":
+        return item[: end + 1]
+    return ""
 
 
 class TypedLine:
@@ -132,7 +166,8 @@ class TypedLine:
         self._ends: list[int] = []  # where each character of the last word ends
         self.kept = 0  # how much of the last word readline does not replace
         self.quote = ""  # the quote that is open at the end
-        escaped, depth = False, 0
+        escaped = False
+        depth = 0  # of brackets
         for place, char in enumerate(line):
             if not escaped and char == "\\" and self.quote != "'":
                 escaped = True
@@ -142,17 +177,29 @@ class TypedLine:
                 self._add(char, place)
                 escaped = False
             elif char in "'\"":
-                self.quote, self.kept = char, len(self.begun)
+                self.quote = char
+                self.kept = len(self.begun)
             elif char in " \t\n" and depth == 0:
-                if self._start < place:
-                    self.words.append(self.begun)
-                self._start = place + 1
-                self.begun, self._ends, self.kept = "", [], 0
+                self._end_word(place)
             else:
-                depth += (char == "(") - (char == ")" and depth > 0)
+                if char == "(":
+                    depth += 1
+                elif char == ")" and depth > 0:
+                    depth -= 1
+                if char == "@" and char in breaks:  # it belongs to the word after it
+                    self.kept = len(self.begun)
                 self._add(char, place)
-                if char in breaks:
-                    self.kept = len(self.begun) - (char == "@")  # an @ belongs to the word after it
+                if char != "@" and char in breaks:
+                    self.kept = len(self.begun)
+
+    def _end_word(self, place: int) -> None:
+        """Begin the next word behind a blank."""
+        if self._start < place:
+            self.words.append(self.begun)
+        self._start = place + 1
+        self.begun = ""
+        self._ends = []
+        self.kept = 0
 
     def _add(self, char: str, place: int) -> None:
         self.begun += char
@@ -160,7 +207,9 @@ class TypedLine:
 
     def length(self, prefix: str) -> int:
         """Return how many of the last word's characters, quotes included, are its prefix."""
-        return self._ends[len(prefix) - 1] - self._start if prefix else 0
+        if not prefix:
+            return 0
+        return self._ends[len(prefix) - 1] - self._start
 
 
 def _for_bash(typed: TypedLine) -> list[str]:
@@ -169,36 +218,42 @@ def _for_bash(typed: TypedLine) -> list[str]:
     words = [f"{offer.prefix}{word}" for word, _ in offer.lines]
     words = [word for word in words if word.startswith(typed.begun)]
     replies = [_quoted(word[typed.kept :], typed.quote) for word in words]
-    if offer.action in ("files", "directories"):
+    if offer.action in {"files", "directories"}:
         start = typed.begun[len(offer.prefix) :]
-        found = [
-            f"{offer.prefix}{path}"
-            for path in _files(start, directories=offer.action == "directories")
-        ]
-        # Readline takes what it replaces for the name of a file, and quotes it: not if a key is still before it.
+        paths = _files(start, directories=offer.action == "directories")
+        found = [f"{offer.prefix}{path}" for path in paths]
+        # Readline treats what it replaces as the name of a file, and quotes it: not if a key is
+        # still before it.
         if typed.kept >= len(offer.prefix):
             return ["files", *replies, *(path[typed.kept :].removesuffix("/") for path in found)]
         replies += [_quoted(path[typed.kept :], typed.quote) for path in found]
         if len(found) == 1 and found[0].endswith("/"):
             return ["keys", *replies]
-    return [offer.action if offer.action == "keys" else "words", *replies]
+    action = "keys" if offer.action == "keys" else "words"
+    return [action, *replies]
 
 
 def _files(start: str, *, directories: bool = False) -> list[str]:
     """Return the paths that begin so; a directory's ends in a slash."""
     directory, slash, name = start.rpartition("/")
+    place = os.path.expanduser(f"{directory}{slash}") or "."
+    found = []
     try:
-        with os.scandir(os.path.expanduser(f"{directory}{slash}") or ".") as entries:
-            found = sorted(
-                (entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(name)
-            )
+        with os.scandir(place) as entries:
+            for entry in entries:
+                is_hidden = entry.name.startswith(".") and not name
+                if not entry.name.startswith(name) or is_hidden or "\n" in entry.name:
+                    continue
+                is_directory = entry.is_dir()
+                if is_directory or not directories:
+                    found.append((entry.name, is_directory))
     except OSError:
         return []
-    return [
-        f"{directory}{slash}{file}{'/' if is_directory else ''}"
-        for file, is_directory in found
-        if (is_directory or not directories) and "\n" not in file and (name or file[0] != ".")
-    ]
+    paths = []
+    for file, is_directory in sorted(found):
+        path = f"{directory}{slash}{file}"
+        paths.append(f"{path}/" if is_directory else path)
+    return paths
 
 
 def _quoted(word: str, quote: str) -> str:
@@ -206,12 +261,15 @@ def _quoted(word: str, quote: str) -> str:
     plain = "".join(char if char.isalnum() or char in UNQUOTED else f"\\{char}" for char in word)
     if word == plain or not quote:
         return plain
-    inside = (
-        {"'": "'\\''"}
-        if quote == "'"
-        else {"!": "\"'!'\"", **{char: f"\\{char}" for char in '"\\$`'}}
-    )
-    text = "".join(inside.get(char, char) for char in word)
-    # Readline takes a quote at either end for its own, and then adds none.
-    text = f"{quote}{text}" if text.startswith(quote) else text
-    return f"{text}{quote}" if text.endswith(quote) else text
+    text = word
+    if quote == "'":
+        text = text.replace("'", "'\\''")
+    else:
+        text = "".join(f"\\{char}" if char in '"\\$`' else char for char in text)
+        text = text.replace("!", "\"'!'\"")
+    # Readline treats a quote at either end as its own, and then adds none.
+    if text.startswith(quote):
+        text = f"{quote}{text}"
+    if text.endswith(quote):
+        text = f"{text}{quote}"
+    return text

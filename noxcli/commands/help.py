@@ -77,7 +77,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     group: Any = root.command
     topics = [*group.list_commands(root), *TOPICS]
     if topic is not None and topic not in topics:
-        near = "exit-codes" if topic.isdecimal() else nearest(topic, topics)
+        near = nearest(topic, topics)
+        if topic.isdecimal():
+            near = "exit-codes"
         hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
         raise UsageProblem(f"there is no help on {topic!r}", hint)
 
@@ -110,11 +112,13 @@ def _exit_codes() -> str:
         lines.append(f"{int(code):>3}  {code.meaning}")
         if code.again != "-":
             lines.append(f"     retry: {code.again}")
-    retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
+    retried = ", ".join(map(str, ENGINES_RETRY))
+    final = ", ".join(map(str, ENGINES_FAIL))
     engines = (
-        f"An engine that runs noxcli batch with --resume should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed. The page Several machines shows how "
-        "to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
+        f"An engine that runs noxcli batch with --resume should retry {retried} (137 is a "
+        f"kill -9), and never {final}: they fail again until something is fixed. The page Several "
+        "machines shows how to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, "
+        "Airflow, Kubernetes, Argo and AWS Batch."
     )
     return "\n".join([*lines, "", fill(engines, width=80)]).replace("`", "")
 
@@ -123,10 +127,13 @@ def _switches() -> str:
     """Return each switch of the sandbox with its values and its meaning."""
     from noxcli.sandbox.switches import Switches, choices, meanings  # only for this topic
 
-    defaults, parts = Switches(), []
+    defaults = Switches()
+    parts = []
     for name, meaning in meanings().items():
-        default = str(getattr(defaults, name))
-        default = default.lower() if default in ("True", "False") else default
+        value = getattr(defaults, name)
+        default = str(value)
+        if isinstance(value, bool):
+            default = default.lower()
         text = indent(fill(meaning.replace("`", ""), width=76), "    ")
         parts.append(f"{name}={'|'.join(choices(name))}  [default: {default}]\n{text}")
     return "\n\n".join(parts)

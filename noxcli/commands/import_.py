@@ -50,19 +50,23 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context, retries = noxus.context, noxus.retries()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
-        workflows = {
-            each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))
-        }
+        listed = noxus.keep_trying(lambda api: list(api.list_workflows()))
+        workflows = {each.id: each.name for each in listed}
         targets = request.targets(workflows)
         check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
 
         def send(*, dry_run: bool) -> list[Any]:
             attempt = ImportAttempt(api, request, check_command, dry_run=dry_run)
             context.outcome.attempted(attempt)
-            note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
+
+            def note(_: object) -> None:
+                if not dry_run:
+                    context.terminal.note("imported")
+
             return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
-        answer, created = send(dry_run=True), []
+        answer = send(dry_run=True)
+        created: list[dict[str, str]] = []
         context.outcome.had_no_effect()
         if options.apply:
             _require_consent(noxus, options, targets)

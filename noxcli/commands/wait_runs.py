@@ -47,8 +47,8 @@ from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
 MAX_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
-# Reads of all runs together, and by how many threads.
-READS_A_SECOND, READERS = 20.0, 16
+READS_A_SECOND = 20.0  # of all runs together
+READERS = 16  # threads
 
 
 class PauseNote(Renderer):
@@ -72,7 +72,8 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
 
     Raises what it ended with; Incomplete, NotFinished and TimedOut if it has not ended.
     """
-    context, outcome = noxus.context, noxus.context.outcome
+    context = noxus.context
+    outcome = context.outcome
     run = resolve_and_read(noxus, text, noxus.retries(gave_up=LostContact))
     outcome.read(run)
     progress = progress_of(noxus, run, run.workflow)
@@ -112,67 +113,82 @@ class ManyRuns:
     """The runs of the command's outcomes, and how to wait for them."""
 
     def __init__(self, noxus: Session, policy: Policy, *, any_one: bool, fail_fast: bool) -> None:
-        """With `any_one`, one that has ended is enough; with `fail_fast`, one that did not complete."""
-        self._noxus, self._context, self._policy = noxus, noxus.context, policy
-        self._any_one, self._fail_fast = any_one, fail_fast
+        """Wait for all: with `any_one`, for one to end; with `fail_fast`, for one to not complete."""
+        self._noxus = noxus
+        self._context = noxus.context
+        self._policy = policy
+        self._any_one = any_one
+        self._fail_fast = fail_fast
         self._once = noxus.deadline.seconds == 0
         clock = noxus.context.clock
-        self._all = [
-            Waited(
-                outcome,
-                FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)),
-            )
-            for outcome in noxus.context.outcomes
-        ]
+        self._all = []
+        for outcome in noxus.context.outcomes:
+            is_young = noxus.is_young(outcome.subject)
+            failures = FailureTracker(clock, policy.retry_for, known=is_young)
+            self._all.append(Waited(outcome, failures))
         self._one_try = replace(noxus.retries(policy.retry_for, Deadline(clock, None)), once=True)
 
     def wait_to_end(self) -> None:
-        """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
+        """Print each run as it ends, until all or enough have ended.
 
-        Raises the worst error of those that are over.
+        At the time limit, read the others once more. Raises the worst error of those that are over.
         """
         pace = self._noxus.api.pace_requests()
         is_enough = self._poll()
         pace.hurry()
-        going = [] if is_enough else [one for one in self._all if not one.over]
-        reads = run_all_within(
-            MAX_READ if self._once else LAST_READ,
-            [partial(self._read_record, one) for one in going],
-        )
-        for one, read in zip(going, reads, strict=True):
-            self._receive(one, read, last=True)
+        if not is_enough:
+            self._read_a_last_time()
         for one in self._all:
             if not one.over:
                 what = f"noxcli stopped waiting for {one.outcome.subject}"
                 one.outcome.ended(NotFinished(what))
         raise_worst([one.outcome for one in self._all if one.over])
 
+    def _read_a_last_time(self) -> None:
+        """Read all runs together that are not over."""
+        going = [one for one in self._all if not one.over]
+        within = MAX_READ if self._once else LAST_READ
+        reads = run_all_within(within, [partial(self._read_record, one) for one in going])
+        for one, read in zip(going, reads, strict=True):
+            self._receive(one, read, last=True)
+
     def _poll(self) -> bool:
-        """Read the runs until all, or enough of them, are over, or until the time limit; true if they are."""
-        deadline, interval = self._noxus.deadline, self._policy.poll_interval
+        """Read the runs until all, or enough of them, are over, or until the time limit.
+
+        Return true if they are over.
+        """
+        deadline = self._noxus.deadline
         workers: Workers[tuple[Waited, Result[Run]]] = Workers(READERS)
         # The first reads are not spaced: many may have ended long ago.
-        due, last_due = deque((0.0, one) for one in self._all), 0.0
-        unread, is_enough = {*self._all}, False
-        # Runs that had ended before the wait are all reported, even if one is enough.
-        while (due or workers.busy) and not deadline.passed and (unread or not is_enough):
+        due = deque((0.0, one) for one in self._all)
+        last_due = 0.0
+        unread = set(self._all)
+        is_enough = False
+        while due or workers.busy:
+            # Runs that had ended before the wait are all reported, even if one is enough.
+            if deadline.passed or (is_enough and not unread):
+                return is_enough
             # What waits for a thread would also be read after the limit.
             while due and due[0][0] <= time.monotonic() and workers.busy < READERS:
-                workers.call(partial(self._read, due.popleft()[1]))
+                _, one = due.popleft()
+                workers.call(partial(self._read, one))
             for news in workers.next_outcomes(deadline.remaining(LIMIT_SEEN_EVERY)):
                 one, read = value_of(news)
                 self._receive(one, read, last=False)
                 unread.discard(one)
                 if isinstance(one.outcome.error, AskedToWait):  # so would the others be
                     return True
-                if one.over:
-                    is_enough |= self._any_one or (
-                        self._fail_fast and one.outcome.error is not None
-                    )
-                else:
-                    last_due = max(time.monotonic() + interval, last_due + 1 / READS_A_SECOND)
+                if not one.over:
+                    spaced = last_due + 1 / READS_A_SECOND
+                    last_due = max(time.monotonic() + self._policy.poll_interval, spaced)
                     due.append((last_due, one))
-        return is_enough or not (due or workers.busy)
+                elif self._is_enough(one):
+                    is_enough = True
+        return True
+
+    def _is_enough(self, one: Waited) -> bool:
+        """Return whether no other run needs to end after this one has."""
+        return self._any_one or (self._fail_fast and one.outcome.error is not None)
 
     def _read(self, one: Waited) -> tuple[Waited, Result[Run]]:
         return one, result_of(partial(self._read_record, one))
@@ -197,54 +213,66 @@ class ManyRuns:
             if not self._is_over(one, read):
                 if not last:
                     return
-                run, trouble = one.outcome.run, one.trouble
-                if run is None:
-                    assert trouble is not None
-                    is_refusal = isinstance(trouble, NotAccessible)
-                    kind = (
-                        TimedOut if not self._once else NotFinished if is_refusal else LostContact
-                    )
-                    hint = ASK_LATER if is_refusal else trouble.hint
-                    raise kind(
-                        f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts()
-                    )
-                if not self._once:
-                    late = still_running(run, f"wait for it: noxcli wait {run.id}")
-                    stop_or_raise(self._noxus, one.outcome, self._policy, late)
+                self._give_up(one)
             assert outcome.run is not None  # it was read
-            if verdict := verdict_of(outcome.run, outcome.progress.why if outcome.progress else ""):
+            why = "" if outcome.progress is None else outcome.progress.why
+            verdict = verdict_of(outcome.run, why)
+            if verdict is not None:
                 raise verdict
             require_queries(context.reports.asserts, outcome, context.terminal.mask)
-        except NoxError as why:
-            outcome.ended(why)
+        except NoxError as error:
+            outcome.ended(error)
         one.over = True
         if outcome.run is not None:
             context.printing.print_run_line(outcome.run)
         if outcome.error is not None:
             complain(context, outcome.error)
 
+    def _give_up(self, one: Waited) -> None:
+        """Raise why the run is not over at the last read, unless it is judged by what is known."""
+        run = one.outcome.run
+        if run is None:
+            raise self._never_read(one)
+        if not self._once:
+            late = still_running(run, f"wait for it: noxcli wait {run.id}")
+            stop_or_raise(self._noxus, one.outcome, self._policy, late)
+
+    def _never_read(self, one: Waited) -> NoxError:
+        """Return the error of a run that could not be read at all."""
+        trouble = one.trouble
+        assert trouble is not None
+        is_refusal = isinstance(trouble, NotAccessible)
+        kind: type[NoxError] = TimedOut
+        if self._once:
+            kind = NotFinished if is_refusal else LostContact
+        hint = ASK_LATER if is_refusal else trouble.hint
+        return kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
+
     def _is_over(self, one: Waited, read: Result[Run]) -> bool:
-        """Return whether the run needs no other read. Raises why there is no reason to read it again."""
-        (run, error), outcome = read, one.outcome
+        """Return whether the run needs no other read.
+
+        Raises why there is no reason to read it again.
+        """
+        run, error = read
+        outcome = one.outcome
         if run is not None:
-            if (
-                run.paused
-                and not self._policy.over(run)
-                and not (outcome.run and outcome.run.paused)
-            ):
+            is_over = self._policy.over(run)
+            was_paused = outcome.run is not None and outcome.run.paused
+            if run.paused and not is_over and not was_paused:
                 note_pause(self._context.terminal, run)
             outcome.read(run)
             one.failures.got_answer()
-            return self._policy.over(run)
-        was_sent = not isinstance(error, NoSlotInTime)
-        if isinstance(error, Unavailable | NotAccessible) and not (
-            was_sent and one.failures.is_lost(error)
-        ):
-            one.trouble = error
-            if not self._noxus.deadline.passed:
-                require_time(error, outcome.subject, self._noxus.deadline)
-            return False
-        if isinstance(error, Unavailable) or (isinstance(error, NotAccessible) and outcome.run):
-            raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)
+            return is_over
         assert error is not None
-        raise error
+        if not isinstance(error, Unavailable | NotAccessible):
+            raise error
+        # A read that was not sent says nothing about the run.
+        was_sent = not isinstance(error, NoSlotInTime)
+        if was_sent and one.failures.is_lost(error):
+            if isinstance(error, NotAccessible) and outcome.run is None:
+                raise error
+            raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)
+        one.trouble = error
+        if not self._noxus.deadline.passed:
+            require_time(error, outcome.subject, self._noxus.deadline)
+        return False
