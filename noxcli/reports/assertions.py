@@ -1,6 +1,6 @@
 """The assertions about a completed run (--assert, --expect), and their results."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from noxcli.reports.result import Outcome
 
 # What a result document has, whose schema a test holds this to; `*` is the whole document.
 OF_A_RESULT = frozenset(
-    (
+    [
         "schema",
         "ok",
         "exit_code",
@@ -25,7 +25,7 @@ OF_A_RESULT = frozenset(
         "stream",
         "error",
         "*",
-    )
+    ]
 )
 MAX_SEEN = 300  # characters of a value that was found instead of true
 
@@ -43,20 +43,23 @@ class Assertion:
 def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert") -> Query:
     """Return the expression of --assert, or of another option, about a run or one `of_row`.
 
-    Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.
+    Raises UsageProblem for one that is not valid, that could never fail, or that has a name which
+    nothing has.
     """
     from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, nodes_in
 
     query = Query(text, option)
-    named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}
+    named = query.keys_of(DOCUMENT)
+    known = set(OF_A_RESULT)
+    if of_row:
+        known.add(ROW)
     if OF_A_RESULT.isdisjoint(named):
-        near = [close for name in named if (close := nearest(name, OF_A_RESULT))]
-        meant = suggestion(near[0] if near else None, "name an output, as in output.Answer")
+        meant = suggestion(_first_near(named), "name an output, as in output.Answer")
         raise UsageProblem(
             f"{option} {text!r} names nothing of the result, so it checks nothing", meant
         )
     for name in named:
-        if name not in {*known, "null"}:
+        if name not in known and name != "null":
             raise UsageProblem(
                 f"{option} {text!r} names {name!r}, which no result has", _meant(name, known)
             )
@@ -70,13 +73,25 @@ def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert"
     return query
 
 
+def _first_near(names: Iterable[str]) -> str | None:
+    """Return what the first of the names that is near to a name of the result may mean."""
+    for name in names:
+        close = nearest(name, OF_A_RESULT)
+        if close:
+            return close
+    return None
+
+
 def _meant(name: str, known: Collection[str]) -> str:
-    if name.casefold() in ("true", "false", "none"):
-        return f"write `{name.casefold() if name.casefold() != 'none' else 'null'}`"
-    of_row = f", a column is row.{name}" if "row" in known else ""
-    return suggestion(
-        nearest(name, known), f"a text is '{name}', an output is output.{name}{of_row}", quoted=True
-    )
+    match name.casefold():
+        case "none":
+            return "write `null`"
+        case "true" | "false" as literal:
+            return f"write `{literal}`"
+    advice = f"a text is '{name}', an output is output.{name}"
+    if "row" in known:
+        advice += f", a column is row.{name}"
+    return suggestion(nearest(name, known), advice, quoted=True)
 
 
 def assertion_name(query: Query) -> str:
@@ -86,17 +101,20 @@ def assertion_name(query: Query) -> str:
 
 def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
     """Return whether the expression is true of the document, and nothing but true."""
+    name = assertion_name(query)
     try:
         found = query.of_result(document)
     except Unfitting as error:
-        return Assertion(assertion_name(query), False, error.message)
+        return Assertion(name, False, error.message)
     if found is True:
-        return Assertion(assertion_name(query), True)
+        return Assertion(name, True)
+    reasons = []
+    if found is not False:
+        reasons.append(f"it is {to_json(found)[:MAX_SEEN]} but not true")
     seen = query.operands(document)
-    instead = "" if found is False else f"it is {to_json(found)[:MAX_SEEN]} but not true"
-    return Assertion(
-        assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false"
-    )
+    if seen:
+        reasons.append(seen)
+    return Assertion(name, False, "; ".join(reasons) or "it is false")
 
 
 def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | None:
@@ -104,9 +122,13 @@ def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | N
     broken = [each for each in found if not each.holds]
     if not broken:
         return None
-    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-    run = f"run {run_id} " if run_id is not None else ""
-    return f"{run}completed, but {broken[0].name} does not hold: {broken[0].message}{more}"
+    first = broken[0]
+    message = f"completed, but {first.name} does not hold: {first.message}"
+    if run_id is not None:
+        message = f"run {run_id} {message}"
+    if len(broken) > 1:
+        message += f" (and {len(broken) - 1} more)"
+    return message
 
 
 def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> None:
@@ -119,5 +141,7 @@ def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> N
     document = outcome.document(ExitCode.OK, mask)
     found = [check_assertion(query, document) for query in queries]
     outcome.asserted([asdict(each) for each in found])
-    if broken := broken_assertions(found, outcome.run.id if outcome.run is not None else None):
+    run_id = outcome.run.id if outcome.run is not None else None
+    broken = broken_assertions(found, run_id)
+    if broken:
         raise NotAsAsserted(broken)

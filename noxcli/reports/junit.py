@@ -65,52 +65,70 @@ def cases_of(
 ) -> Iterator[Case]:
     """Yield a result document as a test case, then each of its assertions.
 
-    `asserted` names them if none was checked. The name should be the same in each pipeline: CI
-    systems use it to distinguish new failures from old ones. `elapsed` is the local time in
+    The name should be the same in each pipeline: CI systems use it to distinguish new failures from
+    old ones. `asserted` names the assertions if none was checked. `elapsed` is the local time in
     seconds, used if the record has none.
     """
-    run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
-    code, seconds = ExitCode(result["exit_code"]), run.get("duration_s")
-    message, hint = error.get("message") or code.meaning, error.get("hint")
-    verdict = CaseVerdict.FAILURE if code in ENDED_BADLY else CaseVerdict.ERROR
+    run = result["run"] or {}
+    code = ExitCode(result["exit_code"])
     if code in COMPLETED and run.get("status") != "completed":
         why = "the run was not waited for" if run else "nothing was started"
-        yield Case(name, classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why)
+        yield _skipped(name, classname, why)
         return
-    yield Case(
-        name=name,
-        classname=classname,
-        seconds=elapsed if seconds is None else max(0.0, seconds),
-        verdict=CaseVerdict.PASSED
-        if code in COMPLETED
-        else verdict,  # each assertion is a separate case
-        type=code.name,
-        message=message,
-        text=f"exit code {code}: {code.meaning}\n{'; '.join(filter(None, [message, hint]))}",
-        system_out=f"run {run.get('id')} of workflow {run.get('workflow_id')}: {run.get('status')}\n"
-        if run
-        else "",
-    )
+    yield _case_of_run(name, classname, result, elapsed)
+    found = result.get("assertions", ())
     for each in found:
-        verdict = CaseVerdict.PASSED if each["holds"] else CaseVerdict.FAILURE
-        broken, text = (
-            each["message"] or "",
-            "\n".join(filter(None, [each["message"], each["diff"]])),
-        )
         yield Case(
             f"{name}: {each['name']}",
             classname,
-            None,
-            verdict,
-            ExitCode.NOT_AS_ASSERTED.name,
-            broken,
-            text,
+            seconds=None,
+            verdict=CaseVerdict.PASSED if each["holds"] else CaseVerdict.FAILURE,
+            type=ExitCode.NOT_AS_ASSERTED.name,
+            message=each["message"] or "",
+            text="\n".join(filter(None, [each["message"], each["diff"]])),
         )
-    for unchecked in () if found else asserted:
-        why = "the run has no output to check"
-        yield Case(
-            f"{name}: {unchecked}", classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why
-        )
+    if found:
+        return
+    for unchecked in asserted:
+        yield _skipped(f"{name}: {unchecked}", classname, "the run has no output to check")
+
+
+def _case_of_run(
+    name: str, classname: str, result: Mapping[str, Any], elapsed: float | None
+) -> Case:
+    """Return the case of the run itself, which passes if the run completed."""
+    run = result["run"] or {}
+    error = result["error"] or {}
+    code = ExitCode(result["exit_code"])
+    if code in COMPLETED:  # each assertion is a separate case
+        verdict = CaseVerdict.PASSED
+    elif code in ENDED_BADLY:
+        verdict = CaseVerdict.FAILURE
+    else:
+        verdict = CaseVerdict.ERROR
+    seconds = elapsed
+    if run.get("duration_s") is not None:
+        seconds = max(0.0, run["duration_s"])
+    message = error.get("message") or code.meaning
+    advice = "; ".join(filter(None, [message, error.get("hint")]))
+    system_out = ""
+    if run:
+        of_workflow = f"run {run.get('id')} of workflow {run.get('workflow_id')}"
+        system_out = f"{of_workflow}: {run.get('status')}\n"
+    return Case(
+        name=name,
+        classname=classname,
+        seconds=seconds,
+        verdict=verdict,
+        type=code.name,
+        message=message,
+        text=f"exit code {code}: {code.meaning}\n{advice}",
+        system_out=system_out,
+    )
+
+
+def _skipped(name: str, classname: str, why: str) -> Case:
+    return Case(name, classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why)
 
 
 def cases_of_row(
@@ -120,11 +138,13 @@ def cases_of_row(
 
     `asserted` names those of the other rows.
     """
-    name = row_name(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
+    name = row_name(line)
+    if "repetition" in line:
+        name += f", repetition {line['repetition']}"
     # Of a row that completed, an assertion that was not checked is not its own.
-    return cases_of(
-        name, classname, line["result"], asserted if line["result"]["exit_code"] else ()
-    )
+    if line["result"]["exit_code"] == ExitCode.OK:
+        asserted = ()
+    return cases_of(name, classname, line["result"], asserted)
 
 
 def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
@@ -135,15 +155,13 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
-    case = Case(
-        row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict
-    )
+    classname = shown.get("workflow_id") or "noxcli"
+    case = Case(row_name(pair.first), classname, pair.seconds[1], verdict)
     if verdict is CaseVerdict.PASSED:
         return case
-    what, diff = pair.what(), marked_diffs(pair.differences()) if pair.base and pair.new else ""
-    return replace(
-        case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff]))
-    )
+    what = pair.what()
+    text = "\n".join(filter(None, [what, marked_diffs(pair.differences())]))
+    return replace(case, type=str(pair.change), message=what, text=text)
 
 
 @dataclass(slots=True)
@@ -163,7 +181,8 @@ class Suite:
 
     def count(self, case: Case) -> None:
         self.counts[case.verdict] += 1
-        self.seconds += case.seconds or 0.0
+        if case.seconds is not None:
+            self.seconds += case.seconds
 
     def head(self) -> bytes:
         """Return the head, as long for any totals: it comes first, but they are known last."""
@@ -221,15 +240,16 @@ def add_ending(suite: Suite, code: ExitCode, message: str, mask: Mask) -> None:
 
 def _testcase(case: Case, mask: Mask) -> bytes:
     case = Case(**mask.whole(asdict(case)))
-    name, classname = _attribute(case.name), _attribute(case.classname)
+    attributes = f"name={_attribute(case.name)} classname={_attribute(case.classname)}"
+    if case.seconds is not None:
+        attributes += f' time="{case.seconds:.3f}"'
     inner = ""
     if case.verdict is not CaseVerdict.PASSED:
         about = f"type={_attribute(case.type)} message={_attribute(case.message)}"
         inner += f"<{case.verdict} {about}>{_text(case.text)}</{case.verdict}>\n"
     if case.system_out:
         inner += f"<system-out>{_text(case.system_out)}</system-out>\n"
-    time = "" if case.seconds is None else f' time="{case.seconds:.3f}"'
-    return f"<testcase name={name} classname={classname}{time}>\n{inner}</testcase>\n".encode()
+    return f"<testcase {attributes}>\n{inner}</testcase>\n".encode()
 
 
 def _attribute(text: str) -> str:

@@ -239,7 +239,7 @@ class Outcome:
 
 @value_class(frozen=True, slots=True)
 class EndedRun:
-    """One run at the end: its readable name, its result document, and its inputs with secrets masked."""
+    """One run at the end: its readable name, its result document, its inputs, secrets masked."""
 
     name: str
     document: Mapping[str, Any]
@@ -270,9 +270,10 @@ class EndedRun:
 
 
 def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxError | None:
-    """Return None for a completed run, and the error for one that ended otherwise, waits for human input, or runs.
+    """Return None for a completed run, and the error for any other.
 
-    `why` is the reason of a failure, `if_stopped` the hint for a stopped run.
+    Others ended otherwise, wait for human input, or run. `why` is the reason of a failure,
+    `if_stopped` the hint for a stopped run.
     """
     match run.status:
         case "completed":
@@ -297,7 +298,10 @@ def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxE
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:
     """Raise the error of the run with the worst code; do nothing if all completed."""
-    errors = {int(outcome.error.exit_code): outcome.error for outcome in outcomes if outcome.error}
+    errors: dict[int, NoxError] = {}
+    for outcome in outcomes:
+        if outcome.error is not None:
+            errors[int(outcome.error.exit_code)] = outcome.error
     if errors:
         raise errors[worst(errors)]
 
@@ -305,16 +309,20 @@ def raise_worst(outcomes: Iterable[Outcome]) -> None:
 def document_of(
     outcomes: Sequence[Outcome], exit_code: ExitCode, mask: Mask, *, listed: bool = False
 ) -> dict[str, Any]:
-    """Return one run's document, or one around the documents of several; of as many as were `listed`."""
+    """Return one run's document, or one around the documents of several.
+
+    One run that was `listed`, as several may be, has one around it, too.
+    """
     if len(outcomes) == 1 and not listed:
         return outcomes[0].document(exit_code, mask)
+    results = []
+    for outcome in outcomes:
+        results.append(outcome.document(own_code(outcome, outcomes, exit_code), mask))
     return {
         "schema": RESULTS_SCHEMA,
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
-        "results": [
-            outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes
-        ],
+        "results": results,
     }
 
 
@@ -322,4 +330,6 @@ def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode)
     """Return the code of one of the outcomes; `exit_code` is the whole command's."""
     if len(outcomes) == 1:
         return exit_code
-    return outcome.error.exit_code if outcome.error else ExitCode.OK
+    if outcome.error is None:
+        return ExitCode.OK
+    return outcome.error.exit_code

@@ -15,17 +15,17 @@ from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, ma
 from noxcli.timing import show_seconds
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
-AROUND, MAX_CHANGES = 24, 160  # characters: around a change in one line, and of all changes there
+AROUND = 24  # characters around a change in one line
+MAX_CHANGES = 160  # characters of all changes there
 # Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
-MAX_NAME, AROUND_IN_WORDS, MAX_IN_WORDS = 60, 120, 600
+MAX_NAME = 60
+AROUND_IN_WORDS = 120
+MAX_IN_WORDS = 600
 SIDES = ("BASE", "NEW")
 
 
 class Confirmed(NamedTuple):
-    """A suspect of a gate.
-
-    What was found, its class then, and how many of its further answers pass on each side.
-    """
+    """A suspect of a gate: what was found, its class then, and how many further answers passed."""
 
     finding: str
     change: str | None  # None: as by the first round
@@ -58,9 +58,9 @@ class Confirmed(NamedTuple):
 
 @dataclass(eq=False, repr=False, slots=True, kw_only=True)
 class RowPair:
-    """The judged lines of a row in BASE and in NEW, its class as a word, and the reason.
+    """The judged lines of a row in BASE and in NEW, and what was found.
 
-    Values of both sides come in their order.
+    Found were its class as a word, and the reason. Values of both sides come in their order.
     """
 
     lines: Sequence[Sequence[ResultLine]]  # of a gate those of all rounds
@@ -208,10 +208,7 @@ def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
 
 
 def outputs_in(line: ResultLine) -> Mapping[str, Any]:
-    """Return the outputs, each in one form of those that the API has for it.
-
-    Files by their digests.
-    """
+    """Return the outputs, each in one form of those that the API has; files by their digests."""
     outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
     files = line["result"].get("files")
     if not files:

@@ -11,7 +11,8 @@ from noxcli.render.text import amount, shorten
 from noxcli.reports.failure_groups import brief_reason_in
 
 MAX_SHOWN = 100  # rows
-MAX_ID, MAX_CELL = 30, 200  # characters
+MAX_ID = 30  # characters
+MAX_CELL = 200
 LAYOUT = Layout(
     ("ROW", "STATUS", "TIME", "OUTPUT"),
     cut=("OUTPUT",),
@@ -32,29 +33,34 @@ class RowTable:
         self._count += 1
         if len(self._shown) == MAX_SHOWN:
             return
-        result, repetition = line["result"], line.get("repetition")
-        seconds, first = (
-            (result["run"] or {}).get("duration_s"),
-            next(iter(by_name(result["output"]).values()), None),
-        )
-        text = brief_reason_in(result) or ("" if first is None else as_text(first))
-        name = str(line["row"] if line["id"] is None else line["id"]) + (
-            f" #{repetition}" if repetition else ""
-        )
-        time = "" if seconds is None else str(seconds)
-        cells = [
-            shorten(name, MAX_ID),
-            ExitCode(result["exit_code"]).words,
-            time,
-            shorten(text, MAX_CELL),
-        ]
-        self._shown.append((line["row"], repetition or 0, cells))
+        result = line["result"]
+        name = str(line["row"] if line["id"] is None else line["id"])
+        repetition = line.get("repetition") or 0
+        if repetition:
+            name += f" #{repetition}"
+        time = ""
+        run = result["run"] or {}
+        if run.get("duration_s") is not None:
+            time = str(run["duration_s"])
+        text = brief_reason_in(result)
+        if not text:
+            text = _first_output(result)
+        status = ExitCode(result["exit_code"]).words
+        cells = [shorten(name, MAX_ID), status, time, shorten(text, MAX_CELL)]
+        self._shown.append((line["row"], repetition, cells))
 
     def show(self, terminal: Terminal) -> None:
-        """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
+        """Print the table in the order of the rows, if there are any. Raises as Terminal.write."""
         if not self._shown:
             return
         show_table(terminal, LAYOUT, [cells for _, _, cells in sorted(self._shown)])
         if self._count > MAX_SHOWN:
             others = amount(self._count - MAX_SHOWN, "row")
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
+
+
+def _first_output(result: Mapping[str, Any]) -> str:
+    values = list(by_name(result["output"]).values())
+    if not values or values[0] is None:
+        return ""
+    return as_text(values[0])

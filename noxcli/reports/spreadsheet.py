@@ -1,4 +1,4 @@
-"""Results as a CSV file that a spreadsheet opens right: a line for each row, a column for each input and output."""
+"""Results as a CSV file that a spreadsheet opens right: lines of rows, columns of their values."""
 
 import codecs
 import csv
@@ -16,10 +16,9 @@ from noxcli.reports.failure_groups import reason_in
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
 MAX_COLUMNS = 16_384  # of a sheet
-AROUND = (
-    ("row", "id"),
-    ("status", "seconds", "run", "error"),
-)  # before and after the columns of the rows' values
+# Before and after the columns of the rows' values.
+BEFORE = ("row", "id")
+AFTER = ("status", "seconds", "run", "error")
 KINDS = ("column", "input", "output")
 
 
@@ -31,69 +30,84 @@ class _Encoder:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Sheet:
-    """The columns of results, which are known once all lines were added. `raw` writes texts that look like formulas.
+    """The columns of results, which are known once all lines were added.
 
-    A spreadsheet that separates cells by semicolons has commas in its numbers.
+    `raw` writes texts that look like formulas as they are. A spreadsheet that separates cells by
+    semicolons has commas in its numbers.
     """
 
     raw: bool = False
     separator: str = ","
     _repeated: bool = False  # with --repeat
-    _names: dict[tuple[str, str], None] = field(
-        default_factory=dict
-    )  # of the values: their kind and name
+    _names: dict[tuple[str, str], None] = field(default_factory=dict)  # of the values, with kinds
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Learn the columns of a line. Raises UsageProblem for more than a sheet has."""
-        self._repeated |= "repetition" in line
+        if "repetition" in line:
+            self._repeated = True
         self._names.update(dict.fromkeys(_values(line)))
-        if len(self._names) + sum(map(len, AROUND)) > MAX_COLUMNS:
+        if len(self._names) + len(BEFORE) + len(AFTER) > MAX_COLUMNS:
             raise UsageProblem(
                 f"the results need more than {MAX_COLUMNS:,} columns", "drop --csv, or use jq"
             )
 
     def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-        """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""
-        names = sorted(self._names, key=lambda name: KINDS.index(name[0]))
-        writer: Any = csv.writer(
-            _Encoder(), delimiter=self.separator
-        )  # CRLF and doubled quotes, as RFC 4180 has them
-        yield codecs.BOM_UTF8 + writer.writerow(map(self._cell, self._header(names)))
+        """Yield the file.
+
+        It begins with a byte order mark, without which Excel takes UTF-8 for another encoding.
+        """
+        names: list[tuple[str, str]] = []
+        for kind in KINDS:
+            names += [name for name in self._names if name[0] == kind]
+        # CRLF and doubled quotes, as RFC 4180 has them.
+        writer: Any = csv.writer(_Encoder(), delimiter=self.separator)
+        yield codecs.BOM_UTF8 + writer.writerow(self._cells(self._header(names)))
         for line in lines:
-            values, result = _values(line), line["result"]
-            run, words = result["run"] or {}, ExitCode(result["exit_code"]).words
-            after = words, run.get("duration_s"), run.get("id"), reason_in(result)
-            before = [
-                line["row"],
-                line["id"],
-                *([line.get("repetition")] if self._repeated else []),
-            ]
-            yield writer.writerow(map(self._cell, [*before, *map(values.get, names), *after]))
+            result = line["result"]
+            run = result["run"] or {}
+            values = _values(line)
+            cells = [line["row"], line["id"]]
+            if self._repeated:
+                cells.append(line.get("repetition"))
+            cells += [values.get(name) for name in names]
+            cells.append(ExitCode(result["exit_code"]).words)
+            cells += [run.get("duration_s"), run.get("id"), reason_in(result)]
+            yield writer.writerow(self._cells(cells))
 
     def _header(self, names: Iterable[tuple[str, str]]) -> list[str]:
-        before, after = AROUND
-        header = [*before, *(["repetition"] if self._repeated else []), *after]
+        header = list(BEFORE)
+        if self._repeated:
+            header.append("repetition")
+        header += AFTER
         for kind, name in names:
             while name in header:
                 name = f"{name} ({kind})"
-            header.insert(len(header) - len(after), name)
+            header.insert(len(header) - len(AFTER), name)
         return header
+
+    def _cells(self, values: Iterable[Any]) -> list[str]:
+        return [self._cell(value) for value in values]
 
     def _cell(self, value: Any) -> str:
         value = unwrapped(value)
-        if not isinstance(value, str):
-            text = "" if value is None else to_json(value)
-            return (
-                text.replace(".", ",")
-                if isinstance(value, float) and self.separator == ";"
-                else text
-            )
-        guarded = FORMULA.match(value) and not NUMBER.fullmatch(value) and not self.raw
-        return f"'{value}" if guarded else value
+        if value is None:
+            return ""
+        if isinstance(value, str):
+            looks_like_formula = FORMULA.match(value) and not NUMBER.fullmatch(value)
+            if looks_like_formula and not self.raw:
+                return f"'{value}"
+            return value
+        text = to_json(value)
+        if isinstance(value, float) and self.separator == ";":
+            return text.replace(".", ",")
+        return text
 
 
 def _values(line: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return the values of a line by kind and name."""
-    values = line.get("columns") or {}, line["input"] or {}, by_name(line["result"]["output"])
-    kinds = zip(KINDS, values, strict=True)
-    return {(kind, name): value for kind, values in kinds for name, value in values.items()}
+    by_kind = [line.get("columns") or {}, line["input"] or {}, by_name(line["result"]["output"])]
+    found = {}
+    for kind, values in zip(KINDS, by_kind, strict=True):
+        for name, value in values.items():
+            found[kind, name] = value
+    return found

@@ -1,13 +1,9 @@
-"""The reports apart from stdout.
-
-`--report`, `--junit`, `--dotenv`, and the files of the CI system.
-"""
+"""The reports apart from stdout: `--report`, `--junit`, `--dotenv`, and a CI system's files."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ConfigProblem, ExitCode
@@ -27,7 +23,9 @@ if TYPE_CHECKING:
     from noxcli.reports.junit import Suite
 
 CI_VARIABLE = "NOXCLI_CI"
-CI_SYSTEMS = AUTO, _, OFF = "auto", "github", "off"
+AUTO = "auto"
+OFF = "off"
+CI_SYSTEMS = (AUTO, "github", OFF)
 # How each report begins, by the name of its option.
 HEADS = {
     "report": b"<!doctype html>",
@@ -116,12 +114,13 @@ class Reports:
     ) -> None:
         """Write one of the files, again if the exit code is another one by now.
 
-        Raises OutputNotDelivered. `elapsed` is in seconds, `new_page` returns the empty page of a
-        directory.
+        `elapsed` is in seconds, `new_page` returns the empty page of a directory. Raises
+        OutputNotDelivered.
         """
         from noxcli.files import save
 
-        path, ended = self.targets[name], _ended(outcomes, code, mask)
+        path = self.targets[name]
+        ended = _ended(outcomes, code, mask)
         match name:
             case "report":
                 from noxcli.reports.html.run_page import run_page  # loaded only for a page
@@ -129,34 +128,31 @@ class Reports:
                 save(path, run_page(new_page(path.parent), ended))
             case "junit":
                 from noxcli.reports.assertions import assertion_name
-                from noxcli.reports.junit import (
-                    cases_of,
-                    write_junit,
-                )  # xml.sax loads half of urllib
 
-                asserted = list(map(assertion_name, self.asserts))
-                cases = (
-                    cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended
-                )
-                write_junit(path, "noxcli", chain.from_iterable(cases), mask)
+                # xml.sax loads half of urllib.
+                from noxcli.reports.junit import Case, cases_of, write_junit
+
+                asserted = [assertion_name(query) for query in self.asserts]
+                cases: list[Case] = []
+                for one in ended:
+                    cases += cases_of(one.name, "noxcli", one.document, asserted, elapsed)
+                write_junit(path, "noxcli", cases, mask)
             case "dotenv":
-                run = outcomes[0].run if len(outcomes) == 1 else None
-                write_dotenv(path, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+                variables = {}
+                if len(outcomes) == 1:
+                    variables = _variables(outcomes[0].run)
+                variables["NOXCLI_EXIT_CODE"] = int(code)
+                write_dotenv(path, variables, mask)
             case "markdown":
                 from noxcli.reports.ci import BatchReport
                 from noxcli.reports.ci.step_summary import batch_page  # as for a page
 
-                batch = self.batch or BatchReport(
-                    outcomes[0].name, 0, 0, (), (), command=self.command
-                )
-                save(
-                    path,
-                    [
-                        batch_page(_concluded(batch, outcomes, code), mask).encode(
-                            "utf-8", "replace"
-                        )
-                    ],
-                )
+                batch = self.batch
+                if batch is None:
+                    name = outcomes[0].name
+                    batch = BatchReport(name, 0, 0, (), (), command=self.command)
+                text = batch_page(_concluded(batch, outcomes, code), mask)
+                save(path, [text.encode("utf-8", "replace")])
 
     def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
@@ -184,15 +180,13 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     """
     from noxcli.files import save  # as for a page
 
-    shown = {
-        name: mask(str(value))[:MAX_VARIABLE]
-        for name, value in variables.items()
-        if value is not None
-    }
-    lines = (
-        f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in shown.items()
-    )
-    save(path, map(str.encode, lines))
+    lines = []
+    for name, value in variables.items():
+        if value is not None:
+            shown = mask(str(value))[:MAX_VARIABLE]
+            plain = re.sub(r"[^A-Za-z0-9_.:/@+-]", "_", shown)
+            lines.append(f"{name}={plain}\n".encode())
+    save(path, lines)
 
 
 def _concluded(batch: "BatchReport", outcomes: Sequence[Outcome], code: ExitCode) -> "BatchReport":
@@ -215,18 +209,16 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ende
     """Return how each run ended, with a name of its own, since several may be of one workflow."""
     ended = []
     for one in outcomes:
-        name = (
-            f"{one.name} {one.run.id}"
-            if len(outcomes) > 1 and one.run and one.run.id != one.name
-            else one.name
-        )
+        name = one.name
+        if len(outcomes) > 1 and one.run is not None and one.run.id != name:
+            name = f"{name} {one.run.id}"
         document = one.document(own_code(one, outcomes, code), mask)
         ended.append(EndedRun(name, document, mask.whole(one.inputs)))
     return ended
 
 
 def ci_system(terminal: Terminal) -> "GitHub | None":
-    """Return GitHub by NOXCLI_CI, or else by the variable that its runner sets to `true`.
+    """Return GitHub, if NOXCLI_CI or the variable of its runner says so; else None.
 
     None elsewhere. Raises ConfigProblem for any other NOXCLI_CI.
     """
@@ -235,7 +227,9 @@ def ci_system(terminal: Terminal) -> "GitHub | None":
         raise ConfigProblem(
             f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(CI_SYSTEMS)}"
         )
-    if word == OFF or (word == AUTO and terminal.environ.get("GITHUB_ACTIONS") != "true"):
+    if word == OFF:
+        return None
+    if word == AUTO and terminal.environ.get("GITHUB_ACTIONS") != "true":
         return None
     from noxcli.reports.ci.github import GitHub  # loaded only there
 

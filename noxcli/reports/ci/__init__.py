@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail.
+    """A batch or a comparison at the end: the counts of its rows, the messages of those that fail.
 
-    `facts` say what was compared or joined. Of a comparison, `broken` has the first rows that fail, and the messages
-    are about others that differ; `listed` is the number of all of them.
+    `trouble` has the messages of the first ones. `facts` say what was compared or joined. Of a
+    comparison, `broken` has the first rows that fail, and the messages are about others that
+    differ; `listed` is the number of all of them.
     """
 
     name: str
@@ -34,15 +35,13 @@ class BatchReport:
     @property
     def verdict(self) -> str:
         """The verdict in a word or two."""
-        if self.exit_code == ExitCode.OK and (
-            self.rows or not self.compares
-        ):  # a dry run compares none
+        if not self.compares:
+            return "passed" if self.exit_code == ExitCode.OK else "failed"
+        if self.exit_code == ExitCode.OK and self.rows:  # a dry run compares none
             return "passed"
-        return (
-            "failed"
-            if self.exit_code == ExitCode.NOT_AS_ASSERTED or not self.compares
-            else "not judged"
-        )
+        if self.exit_code == ExitCode.NOT_AS_ASSERTED:
+            return "failed"
+        return "not judged"
 
     @property
     def compares(self) -> bool:

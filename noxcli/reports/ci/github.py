@@ -1,13 +1,14 @@
-"""GitHub Actions: workflow commands on stderr, and the files that GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name.
+"""GitHub Actions: commands on stderr, the files of GITHUB_OUTPUT and GITHUB_STEP_SUMMARY.
 
-GitHub docs, actions/reference/workflow-commands. The runner reads both streams of a step (actions/runner,
-ScriptHandler), so commands go to stderr: stdout is the user's data. A line is a command if `::` comes first in it,
-after any white space (ActionCommand.TryParseV2).
+GitHub docs, actions/reference/workflow-commands. The runner reads both streams of a step
+(actions/runner, ScriptHandler), so commands go to stderr: stdout is the user's data. A line is a
+command if `::` comes first in it, after any white space (ActionCommand.TryParseV2).
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
@@ -41,7 +42,8 @@ class GitHub:
         results = {"exit_code": str(int(exit_code))}
         if len(ended) == 1:
             document = ended[0].document
-            if run := document["run"]:
+            run = document["run"]
+            if run:
                 results = {
                     "run_id": run["id"],
                     "workflow_id": run["workflow_id"],
@@ -50,38 +52,33 @@ class GitHub:
                 }
             if output_dir is not None and document["files"]:
                 results["outputs_path"] = output_dir
-            # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
-            whole = document["complete"] and not any(
-                value.is_text for value in find_remote(document["output"])
-            )
-            output = to_json(document["output"]) if whole else ""
+            output = _whole_output(document)
             if output and len(output.encode()) <= MAX_STEP_OUTPUT:
                 results["output"] = output
         self._set_outputs(results)
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask))
-        self._annotate(
-            [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]]
-        )
+        errors = []
+        for one in ended:
+            if not one.document["ok"]:
+                errors.append((f"{one.name}: {one.words}", one.reason))
+        self._annotate(errors)
 
     def report_batch(self, ended: BatchReport) -> None:
         """Report how a batch ended, instead of its single runs."""
-        classes = {words: count for count, words in ended.became} if ended.compares else {}
-        counted = {
-            "rows": ended.rows,
-            "completed": ended.completed,
-            **classes,
-            "exit_code": int(ended.exit_code),
-        }
-        self._set_outputs({name: str(value) for name, value in counted.items()})
+        outputs = {"rows": str(ended.rows), "completed": str(ended.completed)}
+        if ended.compares:
+            for count, words in ended.became:
+                outputs[words] = str(count)
+        outputs["exit_code"] = str(int(ended.exit_code))
+        self._set_outputs(outputs)
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask))
-        if ended.exit_code:
-            messages = () if ended.compares else ended.trouble
-            lines = [
-                ended.reason,
-                *(f"{row.name}: {row.what()}" for row in ended.broken),
-                *messages,
-            ]
-            self._annotate([(f"noxcli {ended.command}", line) for line in lines])
+        if ended.exit_code == ExitCode.OK:
+            return
+        lines = [ended.reason]
+        lines += [f"{row.name}: {row.what()}" for row in ended.broken]
+        if not ended.compares:
+            lines += ended.trouble
+        self._annotate([(f"noxcli {ended.command}", line) for line in lines])
 
     def _annotate(self, notes: Sequence[tuple[str, str]]) -> None:
         """Write title and message of each error to the run's page, within GitHub's limit."""
@@ -95,24 +92,26 @@ class GitHub:
     def _set_outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs; no value can end one, since the delimiter can't be guessed."""
         delimiter = f"noxcli_{os.urandom(16).hex()}"
-        masked = {
-            name: value if name == "output" else self._terminal.mask(value)
-            for name, value in values.items()
-        }
-        text = "".join(
-            f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in masked.items()
-        )
+        text = ""
+        for name, value in values.items():
+            if name != "output":
+                value = self._terminal.mask(value)
+            text += f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
         self._append("GITHUB_OUTPUT", text)
 
     def _append(self, variable: str, text: str) -> None:
-        """Append to the file that the variable names; in a container, it may be out of reach, which is no error."""
+        """Append to the file that the variable names.
+
+        In a container, it may be out of reach, which is no error.
+        """
         if not self._terminal.environ.get(variable):
             return
         try:
             with Path(self._terminal.environ[variable]).open("ab+") as file:
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
-                    text = text if file.read() == b"\n" else f"\n{text}"
+                    if file.read() != b"\n":
+                        text = f"\n{text}"
                 file.write(text.encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
             self._terminal.complain(f"noxcli: can't write {variable}: {reason_of(error)}")
@@ -120,3 +119,14 @@ class GitHub:
     def _safe(self, text: str) -> str:
         """Return the text as a command has it, in one line."""
         return visible(self._terminal.mask(text)).replace("%", "%25")
+
+
+def _whole_output(document: Mapping[str, Any]) -> str:
+    """Return the output as JSON; empty if it is not all there."""
+    if not document["complete"]:
+        return ""
+    # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
+    for value in find_remote(document["output"]):
+        if value.is_text:
+            return ""
+    return to_json(document["output"])

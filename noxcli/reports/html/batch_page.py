@@ -1,8 +1,8 @@
-"""The page of a batch: the outcomes of its rows, the reasons of failures, each row, their durations, and the rest."""
+"""The page of a batch: outcomes of its rows, reasons of failures, each row, durations, the rest."""
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +35,8 @@ NOT_PASSED = "bad"  # the filter for all rows that did not pass
 class BatchAbout:
     """The content of a batch's page around its rows; `facts` are for its details.
 
-    `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
-    `verdict` says whether the batch passes, and why; None: if all rows pass.
+    `commands` returns commands for the remaining work; it is called after the rows were read for
+    the first time. `verdict` says whether the batch passes, and why; None: if all rows pass.
     """
 
     source: str
@@ -70,19 +70,34 @@ class _Count:
 
     def add(self, row: ResultLine) -> None:
         result = row["result"]
-        code, run = result["exit_code"], result["run"] or {}
-        self.codes[code] += 1
-        self.word = "runs" if "repetition" in row else self.word
-        self.workflow = self.workflow or run.get("workflow_name")
-        self.input = self.input or next(iter(row["input"] or ()), None)
-        self.output = self.output or next(iter(by_name(result["output"])), None)
-        if (took := run.get("duration_s")) is not None:
-            self.took.append(took)
-        began, ended = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
-        self.began = min(filter(None, (self.began, began)), default=None)
-        self.ended = max(filter(None, (self.ended, ended)), default=None)
-        if code != ExitCode.OK:
+        run = result["run"] or {}
+        self.codes[result["exit_code"]] += 1
+        if result["exit_code"] != ExitCode.OK:
             self.reasons.count(row)
+        if "repetition" in row:
+            self.word = "runs"
+        if not self.workflow:
+            self.workflow = run.get("workflow_name")
+        if not self.input:
+            self.input = _first_key(row["input"] or {})
+        if not self.output:
+            self.output = _first_key(by_name(result["output"]))
+        self._time(run)
+
+    def _time(self, run: Mapping[str, Any]) -> None:
+        took = run.get("duration_s")
+        if took is not None:
+            self.took.append(took)
+        began = parse_time(run.get("created_at"))
+        if began is not None and (self.began is None or began < self.began):
+            self.began = began
+        ended = parse_time(run.get("finished_at"))
+        if ended is not None and (self.ended is None or ended > self.ended):
+            self.ended = ended
+
+
+def _first_key(values: Mapping[str, Any]) -> str | None:
+    return next(iter(values), None)
 
 
 def rows_page(
@@ -95,15 +110,16 @@ def rows_page(
     count = _Count()
     for row in rows():
         count.add(row)
-    rules = parts.rules_of_choice(
-        {**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"}
-    )
-    passes, words = about.verdict or (
-        not count.bad,
-        headline_of(count.codes, count.rows, count.word[:-1]),
-    )
+    hidden = {str(code): f":not(.c{code})" for code in count.codes}
+    hidden[NOT_PASSED] = ".c0"
+    if about.verdict is not None:
+        passes, words = about.verdict
+    else:
+        passes = not count.bad
+        words = headline_of(count.codes, count.rows, count.word[:-1])
     body = _body(page, about, rows, count, "good" if passes else "bad", words)
-    return page.whole(f"{count.workflow or about.source} — {words}", body, rules)
+    title = f"{count.workflow or about.source} — {words}"
+    return page.whole(title, body, parts.rules_of_choice(hidden))
 
 
 def _body(
@@ -114,31 +130,29 @@ def _body(
     tone: str,
     verdict: str,
 ) -> Iterator[Html]:
-    when = [show_moment(count.began)] if count.began is not None else []
-    if (
-        count.began is not None and count.ended is not None
-    ):  # from the first start to the last end, by the server
-        when.append(f"in {show_took((count.ended - count.began).total_seconds())}")
-    yield parts.verdict(
-        page,
-        tone,
-        f"{count.workflow or 'Batch'}:",
-        verdict,
-        [*when, Path(about.source).name],
-        *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
-    )
+    when = []
+    if count.began is not None:
+        when.append(show_moment(count.began))
+        if count.ended is not None:  # from the first start to the last end, by the server
+            when.append(f"in {show_took((count.ended - count.began).total_seconds())}")
+    when.append(Path(about.source).name)
+    name = f"{count.workflow or 'Batch'}:"
+    notes = [page.tag("p", page.bdi(note), class_="why") for note in about.notes]
+    yield parts.verdict(page, tone, name, verdict, when, *notes)
     yield from _reasons(page, count)
     yield from _filter(page, count)
     yield from _listed(page, rows, count)
-    if commands := about.commands():
+    commands = about.commands()
+    if commands:
         yield page.heading("Retry")
         yield parts.commands(page, commands)
-    if took := sorted(count.took):
+    took = sorted(count.took)
+    if took:
         yield page.heading("Durations", amount(len(took), "row"))
-        at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
-        yield parts.facts(
-            page, ((term, show_took(within(took, share), took[-1])) for term, share in at)
-        )
+        shares = []
+        for term, share in (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0)):
+            shares.append((term, show_took(within(took, share), took[-1])))
+        yield parts.facts(page, shares)
     yield page.heading("Details")
     yield parts.facts(page, [("File", about.source), *about.facts])
 
@@ -150,12 +164,13 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     yield page.heading("Reasons", amount(count.bad, "row"))
     lines = []
     for reason in ranked[:MAX_REASONS]:
-        links = page.joined(
-            page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows
-        )
-        more = " …" if reason.count > len(reason.rows) else None
-        where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
-        shared = page.tag("div", page.bdi(reason.shared, 600), where)
+        where: list[Any] = ["row" if reason.count == 1 else "rows"]
+        for _, row in reason.rows:
+            where += [" ", page.tag("a", row, href=f"#r{row}")]
+        if reason.count > len(reason.rows):
+            where.append(" …")
+        rows = page.tag("div", *where, class_="dim")
+        shared = page.tag("div", page.bdi(reason.shared, 600), rows)
         lines.append(page.tag("li", page.tag("b", f"{reason.count:,}"), shared))
     yield page.tag("ul", *lines, class_="reasons")
     if len(ranked) > MAX_REASONS:
@@ -173,7 +188,12 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
         word = "passed" if ExitCode.NOT_AS_ASSERTED in bad else "completed"
         choices.append((NOT_PASSED, f"Not {word} {count.bad:,}"))
     choices += [(f"{code}", f"{status_of(code)} {count.codes[code]:,}") for code in codes]
-    first = "all" if len(codes) == 1 or not bad else NOT_PASSED if len(bad) > 1 else f"{bad[0]}"
+    if len(codes) == 1 or not bad:
+        first = "all"
+    elif len(bad) > 1:
+        first = NOT_PASSED
+    else:
+        first = f"{bad[0]}"
     yield parts.choice(page, choices, first)
 
 
@@ -182,20 +202,51 @@ def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count)
     columns = RowColumns(count.input, count.output, max(count.took, default=0.0))
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
     yield Html(f'<div class="rows">{head_of(page, heads)}')
-    # By whether they did not pass: the rows to list, and the bytes that each of them is sure to have.
-    waiting = {True: min(count.bad, ROWS_ON_A_PAGE)}
-    waiting[False] = min(count.rows - count.bad, ROWS_ON_A_PAGE - waiting[True])
-    remaining, shown = MAX_ROWS, 0
-    most = min(MAX_ROWS // 2, MAX_ROWS - FRAME * waiting[False])
-    kept = {True: min(MAX_ROW, most // max(1, waiting[True])), False: FRAME}
+    share = _Share(count)
     for row in rows():
-        bad = row["result"]["exit_code"] != ExitCode.OK
-        room = (remaining - waiting[not bad] * kept[not bad]) // max(1, waiting[bad])
-        if waiting[bad] and room > 0:
-            yield (made := fitting_row(page, columns, row, room))
-            remaining -= len(made.encode())
-            waiting[bad] -= 1
-            shown += 1
+        passed = row["result"]["exit_code"] == ExitCode.OK
+        room = share.room(passed=passed)
+        if room > 0:
+            shown = fitting_row(page, columns, row, room)
+            share.take(len(shown.encode()), passed=passed)
+            yield shown
     yield Html("</div>")
-    if more := count.rows - shown:
+    more = count.rows - share.rows
+    if more:
         yield page.dim(f"{more:,} more rows are not on this page; noxcli results lists them all.")
+
+
+class _Share:
+    """How many bytes the next row may have, so that all that are listed have their part.
+
+    Rows that did not pass come first: each of the others is sure of its frame only.
+    """
+
+    def __init__(self, count: _Count) -> None:
+        self.rows = 0  # that were listed
+        self._bad = min(count.bad, ROWS_ON_A_PAGE)  # that are still to be listed
+        self._good = min(count.rows - count.bad, ROWS_ON_A_PAGE - self._bad)
+        self._remaining = MAX_ROWS
+        most = min(MAX_ROWS // 2, MAX_ROWS - FRAME * self._good)
+        self._of_each_bad = min(MAX_ROW, most // max(1, self._bad))
+
+    def room(self, *, passed: bool) -> int:
+        """Return the bytes for a row; 0 or less if it is not listed."""
+        if passed:
+            kept = self._bad * self._of_each_bad
+            waiting = self._good
+        else:
+            kept = self._good * FRAME
+            waiting = self._bad
+        if waiting == 0:
+            return 0
+        return (self._remaining - kept) // waiting
+
+    def take(self, size: int, *, passed: bool) -> None:
+        """Note that a row was listed."""
+        self.rows += 1
+        self._remaining -= size
+        if passed:
+            self._good -= 1
+        else:
+            self._bad -= 1

@@ -1,4 +1,4 @@
-"""The page of a comparison: verdict, what was compared, and each row that differs, its outputs side by side."""
+"""The page of a comparison: verdict, what was compared, each row that differs, side by side."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.outputs.values import by_name
 from noxcli.reports.comparison_facts import compared_facts, worse_headline
-from noxcli.reports.failure_groups import reason_in
+from noxcli.reports.failure_groups import ResultLine, reason_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     MAX_ID,
@@ -23,7 +23,8 @@ from noxcli.reports.html.parts import show_took
 from noxcli.reports.row_pair import RowPair, counted
 from noxcli.reports.text_diff import Piece, excerpt, fitting
 
-MIN_TEXT, MAX_TEXT = 60, 100_000  # characters of a text in a row
+MIN_TEXT = 60  # characters of a text in a row
+MAX_TEXT = 100_000
 AROUND = 20  # characters around a change in a row's line
 TONES = {  # of each class
     "broken": "bad",
@@ -43,7 +44,9 @@ def comparison_page(
 ) -> Iterator[bytes]:
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
     headline = worse_headline(totals)
-    counts = [(headline, "bad")] if headline else []
+    counts = []
+    if headline:
+        counts.append((headline, "bad"))
     for change, count in totals["classes"].items():
         if count:
             counts.append((counted(change, count), TONES[change]))
@@ -60,21 +63,14 @@ def _body(
     name: str,
     counts: Sequence[tuple[str, str]],
 ) -> Iterator[Html]:
-    heading = (
-        page.joined(
-            page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts
-        )
-        or "no rows"
-    )
+    words: list[Any] = []
+    for each, tone in counts:
+        words += [page.tag("span", each, class_=tone), " "]
+    heading = page.joined(words or ["no rows"])
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
-    yield parts.facts(
-        page,
-        [
-            ("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"),
-            *compared_facts(totals),
-        ],
-    )
+    ending = f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"
+    yield parts.facts(page, [("Exit code", ending), *compared_facts(totals)])
     yield from _rows(page, totals, pairs)
 
 
@@ -89,10 +85,10 @@ def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> It
     yield parts.choice(page, [("all", f"All {listed:,}"), *named], "all")
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
     whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"]["broken"]))
-    yield Html(
-        f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}'
-    )
-    shown, remaining = 0, MAX_ROWS
+    head = head_of(page, ("Row", "Input", "Difference", "Change", "Time"))
+    yield Html(f'<div class="rows pairs">{head}')
+    shown = 0
+    remaining = MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
         row = _pair(page, pair, whole if pair.change == "broken" else most)
         remaining -= len(row.encode())
@@ -109,33 +105,44 @@ def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> It
 
 
 def _text_of_each(room: int, rows: int) -> int:
-    """Return how many characters of a text there is room for in each row, which shows it up to eight times."""
+    """Return how many characters of a text there is room for in each row.
+
+    A row shows a text up to eight times.
+    """
     return max(MIN_TEXT, min(MAX_TEXT, room // (8 * max(1, rows))))
 
 
 def _pair(page: Page, pair: RowPair, most: int) -> Html:
-    inputs, differences = dict(pair.first.get("input") or {}), pair.differences()
-    first, (base, new) = next(iter(inputs), None), pair.seconds
-    longest, width = max(base or 0.0, new or 0.0), min(most, WIDEST_CELL)
+    inputs = dict(pair.first.get("input") or {})
+    first_input = next(iter(inputs), None)
+    differences = pair.differences()
     pieces = differences[0][1] if differences else []
-    summary = summary_of(
-        page,
-        page.bdi(pair.name, MAX_ID),
-        [
-            cell_of(page, inputs, first, width),
-            page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width))),
-        ],
-        pair.change,
-        " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
-        None if pair.change == "changed" else page.peek(pair.what(), width),
-    )
+    width = min(most, WIDEST_CELL)
+    cells = [
+        cell_of(page, inputs, first_input, width),
+        page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width))),
+    ]
+    why = None
+    if pair.change != "changed":
+        why = page.peek(pair.what(), width)
+    name = page.bdi(pair.name, MAX_ID)
+    summary = summary_of(page, name, cells, pair.change, _times(pair), why)
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
-    place = (
-        f"r{pair.row}" if pair.base else f"n{pair.row}"
-    )  # both sides may have a row of this number
-    return page.tag(
-        "details", summary, body, id=place, class_=f"{pair.change} {TONES[pair.change]}"
-    )
+    side = "r" if pair.base else "n"  # both sides may have a row of this number
+    tone = f"{pair.change} {TONES[pair.change]}"
+    return page.tag("details", summary, body, id=f"{side}{pair.row}", class_=tone)
+
+
+def _times(pair: RowPair) -> str:
+    """Return how long the row took on each side."""
+    measured = [seconds for seconds in pair.seconds if seconds is not None]
+    times = []
+    for seconds in pair.seconds:
+        if seconds is None:
+            times.append("-")
+        else:
+            times.append(show_took(seconds, max(measured)))
+    return " → ".join(times)
 
 
 def _unfolded(
@@ -145,12 +152,14 @@ def _unfolded(
     differences: Sequence[tuple[str, list[Piece]]],
     most: int,
 ) -> Iterator[Html]:
-    """Yield what a row unfolds to: what differs, inputs and kept columns, each repetition, and the runs."""
+    """Yield what a row unfolds to: what differs, inputs, kept columns, repetitions, runs."""
     for key, pieces in differences:
         yield _sides(page, key, pieces, most)
-    columns: Mapping[str, Any] = next(
-        (line["columns"] for line in (*pair.new, *pair.base) if line.get("columns")), {}
-    )
+    columns: Mapping[str, Any] = {}
+    for line in [*pair.new, *pair.base]:
+        if line.get("columns"):
+            columns = line["columns"]
+            break
     for title, values in (("Inputs", inputs), ("Columns", columns)):
         if values:
             yield page.tag("h3", title)
@@ -158,34 +167,42 @@ def _unfolded(
     for name, lines in (("BASE", pair.base), ("NEW", pair.new)):
         if pair.repeat > 1 or not differences:
             for number, line in enumerate(lines, 1):
-                result = line["result"]
                 which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
-                yield page.tag("h3", f"{which}: {status_of(result['exit_code'])}")
-                if message := reason_in(result):
-                    yield page.tag("p", page.bdi(message, most))
-                yield from parts.values(page, by_name(result["output"]), most)
-        ids = [str((line["result"]["run"] or {}).get("id") or "unknown") for line in lines]
-        if ids:
-            yield page.tag(
-                "p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim"
-            )
+                yield from _repetition(page, which, line, most)
+        if lines:
+            yield _run_ids(page, name, lines)
+
+
+def _repetition(page: Page, which: str, line: ResultLine, most: int) -> Iterator[Html]:
+    result = line["result"]
+    yield page.tag("h3", f"{which}: {status_of(result['exit_code'])}")
+    message = reason_in(result)
+    if message:
+        yield page.tag("p", page.bdi(message, most))
+    yield from parts.values(page, by_name(result["output"]), most)
+
+
+def _run_ids(page: Page, side: str, lines: Sequence[ResultLine]) -> Html:
+    ids = []
+    for line in lines:
+        run = line["result"]["run"] or {}
+        ids.append(str(run.get("id") or "unknown"))
+    noun = "run" if len(ids) == 1 else "runs"
+    return page.tag("p", f"{side} {noun} ", page.bdi(", ".join(ids)), class_="dim")
 
 
 def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
-    """Return an output as it was, with what was removed, and as it is, with what was added; both whole if they fit."""
+    """Return an output as it was, with what was removed, and as it is, with what was added.
+
+    Both are whole if they fit.
+    """
     shown, lengths = fitting(pieces, most // 4, most)
-    texts = (
-        parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
-        for omitted in ("+", "-")
-    )
-    return page.joined(
-        [
-            page.tag("h3", page.bdi(key, MIN_TEXT)),
-            page.tag(
-                "div",
-                *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts),
-                class_="sides",
-            ),
-            page.dim(f"{lengths.capitalize()}.") if lengths else None,
-        ]
-    )
+    sides = []
+    for omitted in ("+", "-"):
+        text = parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
+        sides.append(page.tag("pre", page.tag("bdi", text), tabindex=0))
+    head = page.tag("h3", page.bdi(key, MIN_TEXT))
+    body = page.tag("div", *sides, class_="sides")
+    if not lengths:
+        return page.joined([head, body])
+    return page.joined([head, body, page.dim(f"{lengths.capitalize()}.")])

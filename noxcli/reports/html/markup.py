@@ -1,4 +1,4 @@
-"""`Html`, and what makes it: all else in a page is text, without secrets, control characters or markup."""
+"""`Html`, and what makes it: all else in a page is text, without secrets, controls or markup."""
 
 import base64
 import shlex
@@ -22,9 +22,8 @@ HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
 MAX_TEXT = 200_000  # characters of one output, input or message
 MAX_COMMAND = 600  # characters of the command line in the footer
-MAX_SEARCHED = (
-    4  # times the shown length is searched for secrets, since their replacements are shorter
-)
+# So many times the shown length is searched for secrets, since their replacements are shorter.
+MAX_SEARCHED = 4
 
 
 class Html(str):
@@ -37,7 +36,8 @@ class Html(str):
 class Page:
     """Makes the elements of one page. Links are relative to the directory `base`.
 
-    `argv` and `at` are the command line that writes it and the moment, `server` is the address that it asked, if any.
+    `argv` and `at` are the command line that writes it and the moment, `server` is the address that
+    it asked, if any.
     """
 
     mask: Mask
@@ -47,16 +47,20 @@ class Page:
     server: str = ""
 
     def tag(self, name: str, /, *content: Any, **attributes: Any) -> Html:
-        """Return an element. `class_` is `class`, `aria_label` is `aria-label`; None and False are left out."""
-        shown = "".join(
-            f" {key.rstrip('_').replace('_', '-')}"
-            + ("" if value is True else f'="{self.text(value)}"')
-            for key, value in attributes.items()
-            if value is not None and value is not False
-        )
-        return Html(
-            f"<{name}{shown}>{self.joined(content)}" + ("" if name == "input" else f"</{name}>")
-        )
+        """Return an element.
+
+        `class_` is `class`, `aria_label` is `aria-label`; None and False are left out.
+        """
+        head = name
+        for key, value in attributes.items():
+            if value is None or value is False:
+                continue
+            head += f" {key.rstrip('_').replace('_', '-')}"
+            if value is not True:
+                head += f'="{self.text(value)}"'
+        if name == "input":
+            return Html(f"<{head}>")
+        return Html(f"<{head}>{self.joined(content)}</{name}>")
 
     def joined(self, content: Iterable[Any]) -> Html:
         """Return everything that is not None side by side."""
@@ -66,13 +70,8 @@ class Page:
         """Return Html as it is, and anything else as one line of limited length."""
         if isinstance(value, Html):
             return value
-        return Html(
-            escape(
-                shorten(
-                    visible(self.mask(value if isinstance(value, str) else as_text(value))), width
-                )
-            )
-        )
+        text = value if isinstance(value, str) else as_text(value)
+        return Html(escape(shorten(visible(self.mask(text)), width)))
 
     def bdi(self, value: Any, width: int = LINE_WIDTH) -> Html:
         """Return a line whose direction of writing has no effect on what is around it."""
@@ -89,20 +88,23 @@ class Page:
     def block(
         self, value: Any, most: int = MAX_TEXT, draw: Callable[[str], Html] | None = None
     ) -> Html:
-        """Return the beginning of a text or a JSON value in its own lines, or as `draw` makes them of it."""
+        """Return the beginning of a text or a JSON value in its own lines.
+
+        `draw` makes the lines of a text, if they are not plain.
+        """
         text = as_text(value)
         begun = self.begun(text, most)
-        shown = self.tag("pre", self.tag("bdi", (draw or self.lines)(begun)), tabindex=0)
-        more = (
-            f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
-        )
-        return self.joined([shown, more and self.dim(more)])
+        lines = self.lines(begun) if draw is None else draw(begun)
+        shown = self.tag("pre", self.tag("bdi", lines), tabindex=0)
+        if len(text) <= most:
+            return shown
+        more = f"The first {len(begun):,} of {len(text):,} characters."
+        return self.joined([shown, self.dim(more)])
 
     def lines(self, text: str) -> Html:
         """Return a text in its own lines, which the mask has seen."""
-        return Html(
-            "\n".join(escape(visible(line, None), quote=False) for line in text.split("\n"))
-        )
+        lines = [escape(visible(line, None), quote=False) for line in text.split("\n")]
+        return Html("\n".join(lines))
 
     def dim(self, words: str) -> Html:
         """Return a remark."""
@@ -110,10 +112,15 @@ class Page:
 
     def heading(self, words: str, small: Any = None) -> Html:
         """Return the title of a part, and the note next to it."""
-        return self.tag("h2", words, *([" ", self.tag("small", small)] if small else []))
+        if not small:
+            return self.tag("h2", words)
+        return self.tag("h2", words, " ", self.tag("small", small))
 
     def link(self, path: str, words: str) -> Html:
-        """Return a link to a file on this machine: relative, so that no name in it can be a scheme or a host."""
+        """Return a link to a file on this machine.
+
+        It is relative, so that no name in it can be a scheme or a host.
+        """
         try:
             way = relpath(path, self.base)
         except ValueError:  # a null byte, or another drive
@@ -123,10 +130,8 @@ class Page:
 
     def whole(self, title: str, body: Iterable[Html], rules: str = "") -> Iterator[bytes]:
         """Yield the whole page. `rules` are added to its style."""
-        style, script = (
-            (HERE / "style.css").read_text("utf-8") + rules,
-            (HERE / "script.js").read_text("utf-8"),
-        )
+        style = (HERE / "style.css").read_text("utf-8") + rules
+        script = (HERE / "script.js").read_text("utf-8")
         policy = (
             f"default-src 'none'; style-src {_hash_of(style)}; script-src {_hash_of(script)}; "
             "img-src data:; base-uri 'none'; form-action 'none'"
@@ -141,11 +146,14 @@ class Page:
         yield b"<main>\n"
         for part in body:
             yield f"{self.text(part)}\n".encode()
-        when = f" on {show_moment(self.at)}" if self.at is not None else ""
-        line = self.text(shlex.join(["noxcli", *self.argv]), MAX_COMMAND) if self.argv else None
-        footer = self.tag(
-            "footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line)
-        )
+        written = f"Written by noxcli {__version__}"
+        if self.at is not None:
+            written += f" on {show_moment(self.at)}"
+        command = None
+        if self.argv:
+            line = shlex.join(["noxcli", *self.argv])
+            command = self.tag("code", self.text(line, MAX_COMMAND))
+        footer = self.tag("footer", written, command)
         yield f"</main>\n{footer}\n<script>{script}</script>\n</body>\n</html>\n".encode()
 
 
