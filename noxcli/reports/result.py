@@ -311,7 +311,7 @@ def document_of(
 ) -> dict[str, Any]:
     """Return one run's document, or one around the documents of several.
 
-    One run that was `listed`, as several may be, has one around it, too.
+    One run that was `listed`, as several may be, has one around it as well.
     """
     if len(outcomes) == 1 and not listed:
         return outcomes[0].document(exit_code, mask)

@@ -22,7 +22,7 @@ HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
 MAX_TEXT = 200_000  # characters of one output, input or message
 MAX_COMMAND = 600  # characters of the command line in the footer
-# So many times the shown length is searched for secrets, since their replacements are shorter.
+# The shown length times this is searched for secrets, since their replacements are shorter.
 MAX_SEARCHED = 4
 
 
