@@ -1,6 +1,7 @@
-"""The core: one ordered sequence of updates about a run, across dropped connections, to a verdict from its record.
+"""The core: one ordered sequence of updates about a run, across dropped connections.
 
-The event stream is for showing; the record is for judging. Knows no HTTP, no terminal and no real time of its own.
+The event stream is for showing; the record is for judging. Knows no HTTP, no terminal and no real
+time of its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -305,7 +306,7 @@ class Follower:
     # The stream.
 
     def _listen(self) -> list[Update]:
-        """Pass on what a connection brings; read the record after a hint at the end, or in silence."""
+        """Pass on what a connection brings; read the record at a hint of the end, or in silence."""
         stream = self.stream
         if not stream.is_open:
             stream.open()

@@ -33,24 +33,23 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
-MAX_STOP, STOP_LOOKS_APART = (
-    5.0,
-    0.3,
-)  # seconds for the stop on Ctrl-C, and between two reads of any stop
-UNKNOWN_END = (
-    30.0  # seconds until an unknown status of a run with an end is treated as its last one
-)
+MAX_STOP = 5.0  # seconds for the stop on Ctrl-C
+STOP_LOOKS_APART = 0.3  # seconds between two reads of any stop
+STOP_REQUEST = 5.0  # seconds for one request of a stop
+UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end counts as its last one
 
 
 def settled_if_unchanged(run: Run, before: Run | None, now: float) -> Run:
-    """Return a read of a run, settled if it has an end and an unknown status that did not change for `UNKNOWN_END`.
+    """Return a read of a run, settled if its unknown status did not change for `UNKNOWN_END`.
 
-    `before` is the read before it, settled in the same way; `now` is in seconds of a monotonic clock.
+    That needs a run with an end. `before` is the read before it, settled in the same way; `now` is
+    in seconds of a monotonic clock.
     """
     if not run.unknown_end:
         return run
-    since = before.unknown_since if before is not None and before.status == run.status else None
-    since = now if since is None else since
+    since = now
+    if before is not None and before.status == run.status and before.unknown_since is not None:
+        since = before.unknown_since
     return replace(run, unknown_since=since, ended=now - since >= UNKNOWN_END)
 
 
@@ -68,10 +67,10 @@ class Record:
     ) -> None:
         """`ends` says whether a record leaves anything to wait for."""
         self.run = run
-        # The answer to the start is neither a verdict nor an update.
-        self.now = (
-            replace(run, status="unknown") if just_started and (run.settled or run.paused) else run
-        )
+        self.now = run
+        if just_started and (run.settled or run.paused):
+            # The answer to the start is neither a verdict nor an update.
+            self.now = replace(run, status="unknown")
         self.was_read = not just_started
         self.moved = False  # the last read said something that nothing had said before
         self._source = source
@@ -80,9 +79,8 @@ class Record:
         self._at_work = False  # an event of a node has arrived
         self._last: RunEvent | None = None
         self._last_state: object = None
-        self._has_events = (
-            False  # an event has arrived since the last read, which the next one may only repeat
-        )
+        # An event has arrived since the last read, and the next one may only repeat it.
+        self._has_events = False
         self._pause_shown = False
 
     @property
@@ -95,43 +93,62 @@ class Record:
         return self.was_read and self._ends(self.run)
 
     def read(self, within: float) -> list[Update]:
-        """Read the run for at most `within` seconds, and return what changed. Raises what the API raises."""
+        """Read the run for at most `within` seconds, and return what changed.
+
+        Raises what the API raises.
+        """
         read = self._source.within(within).get_run(self.run.workflow_id, self.run.id)
-        before, latest = self.run, settled_if_unchanged(read, self.run, self._clock.monotonic())
+        latest = settled_if_unchanged(read, self.run, self._clock.monotonic())
+        has_changed = _place(latest) != _place(self.run)
         self.run = latest
-        changed = _place(latest) != _place(before)
-        self.moved, self._has_events = changed and not self._has_events, False
+        self.moved = has_changed and not self._has_events
+        self._has_events = False
         self.was_read = True
-        # A record may be out of date: running nodes are not queued.
-        self.now = (
-            replace(latest, status="running")
-            if latest.status == "queued" and self._at_work
-            else latest
-        )
-        return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
+        self.now = latest
+        if latest.status == "queued" and self._at_work:
+            # The record is out of date: running nodes are not queued.
+            self.now = replace(latest, status="running")
+        updates: list[Update] = []
+        if has_changed:
+            updates.append(Polled(self.now))
+        updates += self.pause_begins()
+        return updates
 
     def apply_events(self, events: Sequence[RunEvent]) -> bool:
-        """Note what new events say, and return whether the run has moved; only a read says that it has ended."""
-        self._last = next(
-            (event for event in reversed(events) if isinstance(event.data, dict)), self._last
-        )
-        states = [event for event in events if event.type == "state"]
-        moved = len(states) < len(events)
-        for event in states:
-            moved = moved or event.data != self._last_state
+        """Note what new events say, and return whether the run has moved.
+
+        Only a read says that it has ended.
+        """
+        if not events:
+            return False
+        has_moved = False
+        last_state: RunEvent | None = None
+        for event in events:
+            if isinstance(event.data, dict):
+                self._last = event
+            if event.type != "state":
+                has_moved = True
+                continue
+            if event.data != self._last_state:
+                has_moved = True
             self._last_state = event.data
-        if events and not self.over():
+            last_state = event
+        if not self.over():
             self._has_events = True
-            for event in (events[0], *states[-1:]):
-                self._take(event)
-        return moved
+            # The first event may show that the run is at work; the last state, how far it is.
+            self._take(events[0])
+            if last_state is not None:
+                self._take(last_state)
+        return has_moved
 
     def _take(self, event: RunEvent) -> None:
         """Take the run's current status and progress from an event."""
-        status, progress = event.state, None
-        if event.type == "state" and isinstance(event.data, dict):
-            progress = event.data.get("progress")
-        elif event.type != "state" and self.now.status == "queued":
+        status = event.state
+        progress = None
+        if event.type == "state":
+            if isinstance(event.data, dict):
+                progress = event.data.get("progress")
+        elif self.now.status == "queued":
             status = "running"
         if status is not None and status not in FINAL_STATUSES | {"queued"}:
             self._at_work = True
@@ -146,42 +163,38 @@ class Record:
 
     @property
     def is_announced(self) -> bool:
-        """True if the last event announced an end or the current pause: nothing more needs to follow."""
-        paused = (
-            self.run.paused
-            and self._last is not None
-            and _named_ending(self._last) == PAUSED_STATUS
-        )
-        return paused or self.is_at_an_end
+        """True if the last event announced an end or the current pause: no other has to follow."""
+        if self._last is None:
+            return False
+        if self.run.paused and _named_ending(self._last) == PAUSED_STATUS:
+            return True
+        return self.is_at_an_end
 
     def pause_begins(self) -> list[Update]:
         """Return a pause when it begins."""
-        updates: list[Update] = (
-            [Paused(self.run)] if self.run.paused and not self._pause_shown else []
-        )
+        begins = self.run.paused and not self._pause_shown
         self._pause_shown = self.run.paused
-        return updates
+        if begins:
+            return [Paused(self.run)]
+        return []
 
 
 def events_of_a_run(updates: Iterable[Update]) -> list[RunEvent]:
-    """Return the events of documented types: one of a kind of the server's own may also come after the end."""
+    """Return the events of documented types: others may also come after the end."""
     return [
         update for update in updates if isinstance(update, RunEvent) and update.type in OF_A_RUN
     ]
 
 
 def may_be_the_end(event: RunEvent) -> bool:
-    """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
-    if (
-        event.type == "content"
-        and isinstance(event.data, dict)
-        and "workflow_status" not in event.data
-    ):
+    """True if an event has a status in which nothing more happens; the record tells whose it is."""
+    data = event.data
+    if event.type == "content" and isinstance(data, dict) and "workflow_status" not in data:
         return False  # as nearly all: a piece of text
     ending = _named_ending(event)
-    return ending is not None and (
-        ending in FINAL_STATUSES or ending == PAUSED_STATUS or ending.lower() in ENDED_AS
-    )
+    if ending is None:
+        return False
+    return ending in FINAL_STATUSES or ending == PAUSED_STATUS or ending.lower() in ENDED_AS
 
 
 def _named_ending(event: RunEvent) -> str | None:
@@ -190,30 +203,33 @@ def _named_ending(event: RunEvent) -> str | None:
 
 
 def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
-    """Return the error for a run that can no longer be read, for this reason, with the command that continues."""
+    """Return the error for a run that can no longer be read, with the command that continues."""
     if isinstance(error, NotAccessible):
         return access_lost(error, run_id, continuing)
     if isinstance(error, Unavailable) and error.lasts:
         return error
-    hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"
-    return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
+    if continuing is None:
+        continuing = f"noxcli wait {run_id}"
+    what = f"lost contact with run {run_id}: {error.message}"
+    return LostContact(what, f"continue with: {continuing}", **error.facts())
 
 
 def access_lost(
     error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False
 ) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
-    hint = (
-        f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""
-    )  # the id was right
-    still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
-    back = continuing or f"noxcli {'fetch-output' if ended else 'wait'} {run_id}"
-    return type(error)(
-        error.message,
-        f"{hint}{still}; continue with: {back}",
-        refusal=error.refusal,
-        **error.facts(),
-    )
+    if ended:
+        hint = f"run {run_id} has ended"
+        verb = "fetch-output"
+    else:
+        hint = f"run {run_id} may still be running"
+        verb = "wait"
+    if error.hint and isinstance(error, Unauthorized):
+        hint = f"{error.hint}; {hint}"  # any other hint doubts the id, which was right
+    if continuing is None:
+        continuing = f"noxcli {verb} {run_id}"
+    hint = f"{hint}; continue with: {continuing}"
+    return type(error)(error.message, hint, refusal=error.refusal, **error.facts())
 
 
 class AskedToWait(TimedOut):
@@ -222,12 +238,12 @@ class AskedToWait(TimedOut):
 
 def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
     """Return for how many seconds the server asks not to read a run. Raises AskedToWait."""
-    asked = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
-    if asked > deadline.remaining():
-        raise AskedToWait(
-            f"{error.line()}, beyond --timeout", f"continue with: noxcli wait {run_id}"
-        )
-    return asked
+    if not isinstance(error, Unavailable) or error.retry_after is None:
+        return 0.0
+    if error.retry_after > deadline.remaining():
+        hint = f"continue with: noxcli wait {run_id}"
+        raise AskedToWait(f"{error.line()}, beyond --timeout", hint)
+    return error.retry_after
 
 
 def still_running(run: Run, hint: str | None = None) -> TimedOut:
@@ -246,21 +262,19 @@ def not_stopped(run: Run) -> NotFinished:
 def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     """Request the stop, and return the record once the run has ended, or when the time is up.
 
-    Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
-    retried as long as there is time, and the last one is raised if the server never took the request.
+    Safe to repeat, also for a run that has already ended. Raises the error of a rejection.
+    Temporary failures are retried as long as there is time, and the last one is raised if the
+    server never took the request.
     """
-    requested, trouble, failures = False, None, FailureTracker(deadline.clock)
+    is_requested = False
+    trouble: NoxError | None = None
+    failures = FailureTracker(deadline.clock)
     while True:
+        if not is_requested:
+            trouble = _request_stop(api, run, deadline)
+            is_requested = trouble is None
         try:
-            if not requested:
-                api.within(deadline.remaining(5.0)).stop_run(run.id)
-                requested = True
-        except RequestRejected:
-            requested = True  # an ended run may reject the request; the record decides
-        except (NotFound, Unavailable) as error:
-            trouble = error  # a replica may not know the run yet
-        try:
-            run = api.within(deadline.remaining(5.0)).get_run(run.workflow_id, run.id)
+            run = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
             failures.got_answer()
         except Unavailable:
             pass  # the error of the stop tells more
@@ -270,10 +284,21 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
         if run.settled:
             return run
         if deadline.remaining() <= STOP_LOOKS_APART:
-            if not requested and trouble is not None:
+            if trouble is not None:
                 raise trouble
             return run
         deadline.clock.sleep(STOP_LOOKS_APART)
+
+
+def _request_stop(api: "NoxusApi", run: Run, deadline: Deadline) -> NoxError | None:
+    """Send the request; return why it has to be sent again, None if the server took it."""
+    try:
+        api.within(deadline.remaining(STOP_REQUEST)).stop_run(run.id)
+    except RequestRejected:
+        return None  # an ended run may reject the request; the record decides
+    except (NotFound, Unavailable) as error:
+        return error  # a replica may not know the run yet
+    return None
 
 
 def _place(run: Run) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""The event stream of one run: its connections, one after the other, and what remains of it after the verdict."""
+"""The event stream of one run: its connections in turn, and what remains after the verdict."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from noxcli.api.event_stream import EventFeed
 
 MAX_WAIT = 1.0  # so that the display is updated every second
-# How long to wait for events in transit when the record already has the end: if they are the product, or not.
-LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
+# How long to wait for events in transit when the record already has the end.
+LAST_EVENTS_GRACE = 2.0  # if they are the product
+SHORT_GRACE = 0.25  # if they are not
 MAX_REST = 60.0  # spent waiting for the rest: a stream that never ends must not delay the verdict
 TRIES_FOR_THE_REST = 3  # consecutive connections without an event
 # The docs say only that these two are announced; a stop or a pause may not be.
@@ -42,10 +43,9 @@ class RunStream:
         self.ended: NoxError | None = None  # why the server's side of the last connection has ended
         self.was_open = False  # the last connection that was closed was a stream of events
         self.is_abandoned = False  # no other connection is to be opened
-        self._source, self._run_id = source, run_id
-        self._feed: EventFeed | None = (
-            None  # None before the first connection, and once it was closed
-        )
+        self._source = source
+        self._run_id = run_id
+        self._feed: EventFeed | None = None  # also None once it was closed
         self._earlier = 0  # connections that became a stream of events
 
     @property
@@ -56,7 +56,9 @@ class RunStream:
     @property
     def connects(self) -> int:
         """How many connections became a stream of events."""
-        return self._earlier + int(self._feed is not None and self._feed.opened)
+        if self._feed is not None and self._feed.opened:
+            return self._earlier + 1
+        return self._earlier
 
     @property
     def is_broken(self) -> bool:
@@ -71,14 +73,18 @@ class RunStream:
     @property
     def requested_delay(self) -> float:
         """How long the server asks to wait until the next connection."""
-        return (self.ended.retry_after if isinstance(self.ended, Unavailable) else None) or 0.0
+        if isinstance(self.ended, Unavailable) and self.ended.retry_after is not None:
+            return self.ended.retry_after
+        return 0.0
 
     def why(self) -> str:
         """Return why the last connection ended."""
         assert self.ended is not None
         if isinstance(self.ended, CursorRefused):
             return f"the server rejected the position: {self.ended.message}"
-        return f"no event stream: {self.ended.message}" if self.is_refused else self.ended.message
+        if self.is_refused:
+            return f"no event stream: {self.ended.message}"
+        return self.ended.message
 
     def open(self) -> None:
         """Begin a new connection, which resumes what was shown."""
@@ -89,20 +95,21 @@ class RunStream:
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._feed is not None:
-            self.was_open, self._earlier = self._feed.opened, self.connects
+            self.was_open = self._feed.opened
+            self._earlier = self.connects
             self._feed.close()
             self._feed = None
 
     def give_up(self, why: str) -> None:
         """Treat the connection as broken."""
-        self.ended = self.ended or Unavailable(why)
+        if self.ended is None:
+            self.ended = Unavailable(why)
 
     def abandon(self) -> Gap:
-        """Resume nothing more, since there is no position to resume from; return the gap that this leaves."""
+        """Resume nothing more, since there is no position for that; return the gap it leaves."""
         self.is_abandoned = True
-        return self.dedup.gap(
-            f"{self.why()}; without a position to resume from, events may be missing"
-        )
+        what = f"{self.why()}; without a position to resume from, events may be missing"
+        return self.dedup.gap(what)
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
@@ -118,29 +125,31 @@ class RunStream:
             if isinstance(ended, CursorRefused):
                 self.dedup.rejected()
             return []
-        return self.dedup.accept(events) if events else []
+        if not events:
+            return []
+        return self.dedup.accept(events)
 
 
 class TrailingEvents:
-    """The events that may still come when the record has the verdict: in transit, or missed between connections."""
+    """The events that may come after the verdict: in transit, or missed between connections."""
 
     def __init__(
         self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool
     ) -> None:
         """With `every_event`, the events are the product."""
-        self._stream, self._record, self._deadline, self._every_event = (
-            stream,
-            record,
-            deadline,
-            every_event,
-        )
-        self._dedup, self._clock = stream.dedup, deadline.clock
+        self._stream = stream
+        self._record = record
+        self._deadline = deadline
+        self._every_event = every_event
+        self._dedup = stream.dedup
+        self._clock = deadline.clock
         self._waited = 0.0
 
     def read(self) -> Iterator[Sequence[Update]]:
-        """Yield what is in transit; if the events are the product, also what was missed, and a gap for what stays so.
+        """Yield what is in transit; if the events are the product, also what was missed.
 
-        The verdict is known: a limit ends only the search for events, not the command.
+        What stays missing is a gap. A limit ends only the search for events, not the command, whose
+        verdict is known.
         """
         yield from self._drain()
         may_miss = self._stream.is_broken or not self._record.is_announced
@@ -153,10 +162,10 @@ class TrailingEvents:
         """Pass on what the open connection brings until it ends, or falls silent."""
         silence = Deadline(self._clock, self._grace)
         while self._stream.is_open:
-            came, began = self._dedup.came, self._clock.monotonic()
-            updates = self._stream.receive(
-                min(silence.remaining(MAX_WAIT), self._deadline.remaining())
-            )
+            came = self._dedup.came
+            began = self._clock.monotonic()
+            within = min(silence.remaining(MAX_WAIT), self._deadline.remaining())
+            updates = self._stream.receive(within)
             self._waited += self._clock.monotonic() - began
             if self._dedup.came > came:
                 silence.restart(self._grace)
@@ -179,28 +188,25 @@ class TrailingEvents:
                 failures.answered()
                 continue
             failures.failed()
-            delay, is_quiet = failures.delay(), self._stream.ended is None
-            if (
-                is_quiet
-                or failures.in_a_row > TRIES_FOR_THE_REST
-                or delay >= self._deadline.remaining()
-            ):
+            if self._stream.ended is None:
+                break  # the connection is quiet, and so would be the next
+            delay = failures.delay()
+            if failures.in_a_row > TRIES_FOR_THE_REST or delay >= self._deadline.remaining():
                 break
             yield [Reconnecting(failures.in_a_row, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
         if not self._record.is_announced:
-            unsaid = f"the run is {self._record.now.word}, but its event stream never reported that"
-            what = self._stream.why() if self._stream.is_refused else unsaid
+            what = f"the run is {self._record.now.word}, but its event stream never reported that"
+            if self._stream.is_refused:
+                what = self._stream.why()
             yield [self._dedup.gap(f"{what}; events may be missing")]
 
     @property
     def _grace(self) -> float:
         """How long to wait for the next event."""
-        return (
-            LAST_EVENTS_GRACE
-            if self._every_event and not self._record.is_announced
-            else SHORT_GRACE
-        )
+        if self._every_event and not self._record.is_announced:
+            return LAST_EVENTS_GRACE
+        return SHORT_GRACE
 
     @property
     def _may_wait(self) -> bool:
@@ -213,7 +219,10 @@ class TrailingEvents:
             return True
         if self._stream.is_broken or self._dedup.fresh:
             return False
-        # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
-        closed = self._stream.ended is not None
-        from_outside = closed and self._dedup.cursor is not None and not self._dedup.accepted
-        return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
+        if self._record.run.status not in ANNOUNCED_ENDINGS:
+            return True
+        # A stream that closes may have no event after a position from outside: it was the last one.
+        # Silence tells nothing.
+        was_closed = self._stream.ended is not None
+        is_from_outside = self._dedup.cursor is not None and not self._dedup.accepted
+        return was_closed and is_from_outside
