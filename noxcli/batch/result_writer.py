@@ -33,7 +33,7 @@ class ResultWriter:
     results: ResultsFile
     checker: RowChecker
     summary: BatchSummary
-    write: Callable[[str], None]
+    write: Callable[[str], None] | None  # None: no line is printed
     paste: Callable[[str], str]
     query: Query | None = None
     table: RowTable | None = None
@@ -90,17 +90,18 @@ class ResultWriter:
         try:
             if self.unprinted is None:
                 self.results.append([one for one in rows if one.final])
-                if self.table is None:
+                if self.table is not None:
+                    for one in rows:
+                        self.table.add(one.judged)
+                elif self.write is not None:
                     # Of a row whose run a signal did not wait for, --resume prints the line.
                     whole = [
                         one for one in rows if not one.interrupted and one.code not in SIGNALLED
                     ]
                     self.write("".join(map(self._line, whole)))
-                else:
-                    for one in rows:
-                        self.table.add(one.judged)
-                lacking = False
+                    lacking = False  # a printed line names its run
                 self.journal.note_ended(one for one in rows if not one.result["retry_safe"])
+                lacking = False
         except (ReaderGone, StdoutFailed) as error:
             self.unprinted = error
         except JournalTrouble as error:

@@ -181,6 +181,13 @@ class JournalState:
         if number < len(self.states):
             self.states[number] = NEW
 
+    def restore_row(self, number: int, written: "JournalState") -> None:
+        """Count a row as what is written of it, which is not that it has finished."""
+        self._make_room(number)
+        self.states[number] = written.states[number]
+        self.digests[number] = written.digests[number]
+        self.pending[number] = written.pending[number]
+
     def choose(self, numbers: Sequence[int]) -> None:
         """Count rows as new that are to be re-run; an edited one has another input, which never ran."""
         self._make_room(max(numbers, default=0))

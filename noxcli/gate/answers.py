@@ -10,7 +10,7 @@ from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
 from noxcli.checks.run_version import is_of_other_version, of_version, version_in
-from noxcli.errors import ExitCode
+from noxcli.errors import ExitCode, OutputNotDelivered
 from noxcli.gate.rules import (
     BASE,
     NEW,
@@ -49,6 +49,8 @@ class GateAnswers(BatchSummary):
     other_versions: dict[int, list[str]] = field(
         default_factory=lambda: {BASE: [], NEW: []}
     )  # that records of a side's runs name, in place of its own
+    # Why the output of a completed run could not be fetched or written.
+    undelivered: dict[AnswerKey, str] = field(default_factory=dict)
     _agreed: set[int] = field(default_factory=set)  # sides with a record that names their version
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
@@ -72,6 +74,7 @@ class GateAnswers(BatchSummary):
         self.runs.clear()
         self._tries.clear()
         self._followed.clear()
+        self.undelivered.clear()
         self.has_started = False
 
     def count(
@@ -97,6 +100,10 @@ class GateAnswers(BatchSummary):
             self._followed.discard(key)
         if is_of_other:
             self._tries[key] = TRIES  # another run would be of that version as well
+        self.undelivered.pop(key, None)
+        if line["result"]["exit_code"] == ExitCode.UNDELIVERED:
+            self.undelivered[key] = line["result"]["error"]["message"]
+            self._followed.add(key)
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
 
     def _note_version(self, line: Mapping[str, Any], side: int) -> bool:
@@ -121,13 +128,21 @@ class GateAnswers(BatchSummary):
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or the answers to get next: a retry where there is no result."""
         spent = self.runs.total() >= self.rules.max_runs
-        return self.rules.decide(
-            {
-                key: each
-                for key, each in self._stored.items()
-                if each.answer is not SideVerdict.NONE or spent or self._tries[key] >= TRIES
-            }
-        )
+        ended = {}
+        for key, each in self._stored.items():
+            starts_none = spent and key not in self.undelivered
+            if each.answer is not SideVerdict.NONE or starts_none or self._tries[key] >= TRIES:
+                ended[key] = each
+        return self.rules.decide(ended)
+
+    def require_delivered(self) -> None:
+        """Raise OutputNotDelivered for an output that was fetched twice, and is not here."""
+        for key, why in self.undelivered.items():
+            if self._tries[key] >= TRIES:
+                what = (
+                    f"the answer of row {key.row} in {SIDES[key.side].upper()} is not here: {why}"
+                )
+                raise OutputNotDelivered(what)
 
     def counting(self, row: int, side: int, verdict: GateVerdict) -> list[AnswerKey]:
         """Return a row's answers of rounds that have a result, or one that has none.

@@ -15,7 +15,7 @@ from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import HEADER, BatchHeader, constants_of, digests_of
 from noxcli.batchdir.header import differences as differences_of_headers
-from noxcli.batchdir.journal_state import FINISHED
+from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import (
     ExitCode,
@@ -24,6 +24,7 @@ from noxcli.errors import (
     LostContact,
     NotFinished,
     NoxError,
+    OutputNotDelivered,
     TimedOut,
     TimedOutBeforeStart,
     UsageProblem,
@@ -237,7 +238,7 @@ class GateCall:
         batch = self.batch
         answers = self.answers
         output = ResultWriter(
-            batch.header, batch.journal, batch.results, self.checker, answers, _print_none, paste
+            batch.header, batch.journal, batch.results, self.checker, answers, None, paste
         )
         try:
             self._require_versions()
@@ -273,6 +274,14 @@ class GateCall:
         if cause is not None:
             raise self._ending_of(cause)
         self._require_versions()
+        try:
+            answers.require_delivered()
+        except OutputNotDelivered as error:
+            raise self._ending_of(error) from None
+        if answers.undelivered:
+            written = JournalState.read(batch.journal.path)
+            for key in answers.undelivered:  # their runs are read again
+                batch.journaled.restore_row(key.number, written)
 
     def _require_versions(self) -> None:
         """Raise NotFinished if the runs of a side are of another version than was asked."""
@@ -320,10 +329,6 @@ class GateCall:
                     "call began; the same line judges by them"
                 )
         _require_same_gate(header, now, differences, str(self.spec.directory))
-
-
-def _print_none(_: str) -> None:
-    """A gate prints no lines."""
 
 
 def _stage(wanted: Sequence[AnswerKey]) -> str:
