@@ -1,4 +1,7 @@
-"""The formats of stdout, and what all renderers share. The views of a run are in the modules of this package."""
+"""The formats of stdout, and what all renderers share.
+
+The views of a run are in the modules of this package.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -14,7 +17,7 @@ HowFar = Callable[[float], Facts]  # from the seconds since the task's beginning
 
 
 class Format(StrEnum):
-    """The content of stdout; code that depends on it uses these properties, and compares no member."""
+    """The content of stdout. Code that depends on it uses these properties, and compares none."""
 
     TEXT = "text"
     CONTENT = "content"
@@ -48,7 +51,10 @@ class Format(StrEnum):
 
 
 class Renderer(Protocol):
-    """One picture of a run or of a task. A burst is what arrived together; an empty one means that time has passed."""
+    """One picture of a run or of a task. A burst is what arrived together.
+
+    An empty one means that time has passed.
+    """
 
     def __enter__(self) -> Self:
         return self

@@ -43,17 +43,17 @@ class Content(EventWriter):
     @property
     def is_readable(self) -> bool:
         """True if each piece was a text, and had its place."""
-        return not (self._has_others or self._pieces.contradictory)
+        if self._has_others:
+            return False
+        return not self._pieces.contradictory
 
     def differs_from(self, output: str, *, from_start: bool) -> str:
         """Return what shows that this is not the run's text output once; empty if nothing does."""
         if self.written.begins(output) or (from_start and self.written.ends(output)):
             return "the streamed text is only a part of the output"
-        return (
-            "the streamed text has a part of the output twice"
-            if self._pieces.has_twice(output)
-            else ""
-        )
+        if self._pieces.has_twice(output):
+            return "the streamed text has a part of the output twice"
+        return ""
 
     def show(self, burst: Sequence[Step]) -> None:
         parts = []
@@ -78,10 +78,15 @@ class Content(EventWriter):
 
 
 class Ndjson(EventWriter):
-    """One event per line, numbered from 1. What arrived together is written together, before the next wait."""
+    """One event per line, numbered from 1.
+
+    What arrived together is written together, before the next wait.
+    """
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
-        """With a `query`, print its result for each event, and nothing if that is null or the query does not fit."""
+        """With a `query`, print its result for each event, and nothing if that is null or the query
+        does not fit.
+        """
         self._terminal = terminal
         self._query = query
         self._run_id: str | None = None
@@ -95,10 +100,15 @@ class Ndjson(EventWriter):
             self._terminal.write("".join(lines))
 
     def finish(self, document: Callable[[], Mapping[str, Any]], run: Run | None) -> None:
-        """Write the last line, below the first one, if the run is known; if it is missing, the writer was killed."""
+        """Write the last line, below the first one, if the run is known.
+
+        If it is missing, the writer was killed.
+        """
         now = _now()
-        first = "" if run is None or self._run_id is not None else self._line(Started(run), now)
-        self._terminal.write(first + self._own(now, "result", document()))
+        lines = ""
+        if run is not None and self._run_id is None:
+            lines = self._line(Started(run), now)
+        self._terminal.write(lines + self._own(now, "result", document()))
 
     def _line(self, update: Update, now: str) -> str:
         """Return the update's line, empty if only the result reports it."""
@@ -107,7 +117,8 @@ class Ndjson(EventWriter):
             case RunEvent():
                 return self._numbered(now, update)
             case Started(run):
-                self._run_id, self._run_in_json = run.id, to_json(run.id)
+                self._run_id = run.id
+                self._run_in_json = to_json(run.id)
                 return self._own(now, "started", {**_brief(run), "inputs": self.inputs})
             case Reconnecting(attempt, delay, reason):
                 facts = {"attempt": attempt, "delay_s": round(delay, 3), "reason": mask(reason)}
@@ -128,23 +139,33 @@ class Ndjson(EventWriter):
     def _numbered(self, now: str, event: RunEvent) -> str:
         """Return the line of an event, with `data` as the server wrote it if that is known."""
         self._seq += 1
-        ends = event.is_terminal
         if event.raw is not None and self._query is None:
             position = "null" if event.redis_id is None else f'"{event.redis_id}"'
+            is_terminal = "true" if event.is_terminal else "false"
             return (
-                f'{{"seq":{self._seq},"ts":"{now}","run_id":{self._run_in_json},"type":"{event.type}",'
-                f'"data":{event.raw},"redis_id":{position},"is_terminal":{"true" if ends else "false"}}}\n'
+                f'{{"seq":{self._seq},"ts":"{now}","run_id":{self._run_in_json},'
+                f'"type":"{event.type}","data":{event.raw},'
+                f'"redis_id":{position},"is_terminal":{is_terminal}}}\n'
             )
-        head = {"seq": self._seq, "ts": now, "run_id": self._run_id, "type": event.type}
-        rest = {"data": event.data, "redis_id": event.redis_id, "is_terminal": ends}
-        return found_line(self._query, head | rest)
+        line = {
+            "seq": self._seq,
+            "ts": now,
+            "run_id": self._run_id,
+            "type": event.type,
+            "data": event.data,
+            "redis_id": event.redis_id,
+            "is_terminal": event.is_terminal,
+        }
+        return found_line(self._query, line)
 
 
 def event_writer(
     form: Format, terminal: Terminal, query: Query | None, only_text: Callable[[Any], str | None]
 ) -> EventWriter:
     """Return what writes a live format; for the others as Content and Ndjson."""
-    return Content(terminal, only_text) if form.is_text else Ndjson(terminal, query)
+    if form.is_text:
+        return Content(terminal, only_text)
+    return Ndjson(terminal, query)
 
 
 def _now() -> str:

@@ -72,15 +72,15 @@ class Capabilities:
         lines = [self.line()]
         for text, style in pieces:
             for place, row in enumerate(word_rows(self.shown(text), columns, lines[-1].cells)):
-                lines += [self.line()] if place else []
-                fits = (
-                    lines[-1].cells + cell_len(row) <= columns
-                )  # else the terminal gives its blank a line
-                lines[-1].add(row if fits else row.rstrip(), style)
+                if place > 0:
+                    lines.append(self.line())
+                if lines[-1].cells + cell_len(row) > columns:
+                    row = row.rstrip()  # the terminal would give its blank a line
+                lines[-1].add(row, style)
         return lines
 
     def shown(self, text: str) -> str:
-        """Return a text as it may be shown: without secrets, and in ASCII where there is nothing else."""
+        """Return a text as it may be shown: without secrets, and in ASCII if that is all."""
         text = visible(self.mask(text))
         if self.unicode:
             return text
@@ -94,8 +94,9 @@ class Line:
         self.cells = 0
         self._look = look
         self._width = width
-        # The sixteen colors that every theme defines.
-        self._colors = ColorSystem.STANDARD if look.color else None
+        self._colors: ColorSystem | None = None
+        if look.color:
+            self._colors = ColorSystem.STANDARD  # the sixteen that every theme defines
         self._pieces: list[str] = []
 
     @property
@@ -105,28 +106,36 @@ class Line:
 
     def add(self, text: str, style: str = "", cells: int | None = None) -> Self:
         """Add as much as fits; with `cells`, exactly that many if they fit."""
-        room = self.free_cells if cells is None else min(cells, self.free_cells)
-        text = self._look.shown(text)
-        if cell_len(text) > room:
-            text = f"{set_cell_size(text, room - 1)}{self._look.shown('…')}" if room else ""
+        room = self.free_cells
+        if cells is not None:
+            room = min(cells, room)
+        whole = self._look.shown(text)
+        text = whole
+        if cell_len(whole) > room:
+            text = ""
+            if room > 0:
+                text = set_cell_size(whole, room - 1) + self._look.shown("…")
         size = cell_len(text)
         if cells is not None:
-            text, size = text + " " * (room - size), room
+            text += " " * (room - size)
+            size = room
         self.cells += size
-        self._pieces.append(
-            Style.parse(style).render(text, color_system=self._colors) if text.strip() else text
-        )
+        if text.strip():
+            text = Style.parse(style).render(text, color_system=self._colors)
+        self._pieces.append(text)
         return self
 
     def add_end(self, text: str, style: str = "") -> Self:
         """Add as much of the end of the text as fits, from the start of a word if one is near."""
-        whole = text = self._look.shown(text)
-        while (excess := cell_len(text) - self.free_cells) > 0:
-            text = text[max(1, excess // 2) :]  # a character has two cells at most
-        words = text.partition(" ")[2]
-        return self.add(
-            words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style
-        )
+        whole = self._look.shown(text)
+        end = whole
+        while (excess := cell_len(end) - self.free_cells) > 0:
+            end = end[max(1, excess // 2) :]  # a character has two cells at most
+        if len(end) < len(whole):
+            words = end.partition(" ")[2]
+            if 2 * len(words) > len(end):
+                end = words
+        return self.add(end, style)
 
     def add_bar(self, share: float, cells: int) -> Self:
         """Add a bar of that many cells; `share` is the part that is done, at most 1."""
@@ -134,15 +143,15 @@ class Line:
         return self.add("━" * filled, "green").add("─" * (cells - filled), "dim")
 
     def add_span(self, start: float, end: float, cells: int, style: str) -> Self:
-        """Add that many cells with a bar from one share of their width to another, at least half a cell long."""
+        """Add cells with a bar from one share of their width to another, at least half a cell."""
         first = min(2 * cells - 1, round(2 * cells * start))
         last = max(first + 1, min(2 * cells, round(2 * cells * end)))
-        halves = [first <= half < last for half in range(2 * cells)]
-        return self.add(
-            "".join(map(SPAN.__getitem__, zip(halves[::2], halves[1::2], strict=True))),
-            style,
-            cells,
-        )
+        bar = ""
+        for cell in range(cells):
+            left = first <= 2 * cell < last
+            right = first <= 2 * cell + 1 < last
+            bar += SPAN[left, right]
+        return self.add(bar, style, cells)
 
     def __str__(self) -> str:
         return "".join(self._pieces)

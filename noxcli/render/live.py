@@ -1,5 +1,6 @@
 """The picture of a run at the bottom of a terminal, while the run is running and at its end."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
@@ -14,7 +15,8 @@ from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress, Ste
 from noxcli.timing import show_seconds
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-# Nodes that can run at the same time, by whether the line before is one of them, and the line after.
+# Nodes that can run at the same time, by whether the line before is one of them, and the line
+# after.
 BRACKETS = {(False, True): "┌", (True, True): "│", (True, False): "└"}
 # Which nodes get a line if there are more nodes than lines; in workflow order within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "executed": 2, "completed": 2, "skipped": 3, "waiting": 4}
@@ -22,12 +24,17 @@ NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
 FRAMES_PER_SECOND = 10
 MIN_COLUMNS = 20
-MIN_BAR, MAX_BAR, MIN_TEXT = 4, 40, 8  # cells
+MIN_BAR = 4  # cells
+MAX_BAR = 40  # cells
+MIN_TEXT = 8  # cells
 BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
 class Live(BottomRenderer):
-    """The picture of a run: a headline, a line for each node that fits, a note; at the end, the nodes' times stay."""
+    """The picture of a run: a headline, a line for each node that fits, a note.
+
+    At the end, the nodes' times stay.
+    """
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         super().__init__(terminal)
@@ -40,7 +47,8 @@ class Live(BottomRenderer):
         super().__exit__()
         self._ended = True
         progress = self._progress
-        now, width = progress.began + progress.took(), self._terminal.size().columns - 1
+        now = progress.began + progress.took()
+        width = self._terminal.size().columns - 1
         kept = worth_keeping(list(progress.nodes.values()), now, progress.from_start)
         lines = self._node_lines(kept, now, max(MIN_COLUMNS, width))
         self._terminal.draw("".join(f"{line}\n" for line in lines))
@@ -57,9 +65,8 @@ class Live(BottomRenderer):
     def lines(self) -> Sequence[Line]:
         size = self._terminal.size()
         width = max(MIN_COLUMNS, size.columns - 1)
-        nodes = list(
-            self._progress.nodes.values()
-        )  # copied in one step: updates come from another thread
+        # Copied in one step: updates come from another thread.
+        nodes = list(self._progress.nodes.values())
         now = self._progress.began + self._progress.took()
         chosen = choose(nodes, max(1, size.lines - 3))
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
@@ -68,11 +75,10 @@ class Live(BottomRenderer):
             hidden = counts([node for node in nodes if node.id not in shown])
             words = ", ".join(f"{count} {word}" for count, word in hidden)
             lines.append(self._look.line(width).add(f"  not shown: {words}", "dim"))
-        if (
-            note := "paused for human input"
-            if self._progress.status == PAUSED_STATUS
-            else self._note
-        ):
+        note = self._note
+        if self._progress.status == PAUSED_STATUS:
+            note = "paused for human input"
+        if note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
 
@@ -91,66 +97,86 @@ class Live(BottomRenderer):
         return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
-        bar_cells = (
-            min(MAX_BAR, width // 4) if width >= BARS_FROM - 1 and self._progress.from_start else 0
-        )
+        bar_cells = 0
+        most_for_name = width // 3
+        if width >= BARS_FROM - 1 and self._progress.from_start:
+            bar_cells = min(MAX_BAR, width // 4)
+            most_for_name = width // 4
         longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
-        name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
-        layers = [None, *(node.layer for node in nodes), None]
+        name_cells = min(longest, max(10, most_for_name))
+        brackets = _brackets(nodes)
         lines = []
-        for place, node in enumerate(nodes):
-            group, (before, layer, after) = group_of(node), layers[place : place + 3]
-            bracket = (
-                BRACKETS.get((before == layer, after == layer), " ") if layer is not None else " "
-            )
+        for node, bracket in zip(nodes, brackets, strict=True):
             line = self._look.line(width).add(f"{bracket} ", "dim")
+            group = group_of(node)
             mark, style = LOOKS.get(group, OTHER_LOOK)
-            at_work = self._at_work(node)
-            line.add(
-                SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)] if at_work else mark, style
-            ).add(" ")
-            line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
-            took = node.seen_for(now) if at_work else node.duration(now)
-            line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
-            if bar_cells:
-                self._add_bar(line.add(" "), node, now, min(bar_cells, line.free_cells), style)
-            lines.append(self._add_words(line, node, group, style))
+            if self._at_work(node):
+                mark = SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)]
+            line.add(mark, style).add(" ")
+            name_style = "" if group in {"failed", "other"} else "dim"
+            line.add(node.name, name_style, cells=name_cells)
+            line.add(f" {self._time_of(node, now):>6}", "dim")
+            if bar_cells > 0:
+                line.add(" ")
+                self._add_bar(line, node, now, min(bar_cells, line.free_cells), style)
+            self._add_words(line, node, group, style)
+            lines.append(line)
         return lines
+
+    def _time_of(self, node: Node, now: float) -> str:
+        """Return how long the node has taken, empty if that is not worth a word."""
+        took = node.seen_for(now) if self._at_work(node) else node.duration(now)
+        if took is None or took < NOTICEABLE:
+            return ""
+        return show_seconds(took)
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
         """Add the node's bar on the time axis of the run, if it was measured."""
-        began, total = self._progress.began, now - self._progress.began
+        began = self._progress.began
+        total = now - began
         if node.unmeasured or node.began is None or node.status in SKIPPED or total <= 0:
             line.add("", cells=cells)
-        else:
-            ended = now if node.ended is None else node.ended
-            line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
+            return
+        ended = now if node.ended is None else node.ended
+        line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
 
-    def _add_words(self, line: Line, node: Node, group: str, style: str) -> Line:
-        """Add why the node failed, the text that it is writing, or a status that its mark does not show."""
-        if node.failed and node.error and not self._is_in_error(node):
-            return line.add(" ").add(node.error.strip(), "red")
+    def _add_words(self, line: Line, node: Node, group: str, style: str) -> None:
+        """Add why the node failed, the text that it is writing, or its status.
+
+        A status that the mark shows is not added.
+        """
         if self._at_work(node) and node.tail:
-            tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
-            return (
-                line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
-            )
-        if (
-            group in {"failed", "other", "skipped"}
-            and node.status != "running"
-            and not self._is_in_error(node)
-        ):
+            if line.free_cells > MIN_TEXT:
+                tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
+                line.add(" ").add_end(tail.strip(), "dim")
+            return
+        if self._is_in_error(node):
+            return
+        if node.failed and node.error:
+            line.add(" ").add(node.error.strip(), "red")
+        elif group in {"failed", "other", "skipped"} and node.status != "running":
             line.add(f" {node.status}", style)
-        return line
 
     def _at_work(self, node: Node) -> bool:
         return node.running and not self._ended
 
     def _is_in_error(self, node: Node) -> bool:
-        """Return whether the command ends with a line about this node: the only failed node of a failed run."""
+        """Return whether the command's last line is about it: a failed run's only failed node."""
         if not self._ended or self._progress.run.status != "failed":
             return False
         return [other for other in self._progress.nodes.values() if other.failed] == [node]
+
+
+def _brackets(nodes: Sequence[Node]) -> list[str]:
+    """Return the character before each node that joins it to its neighbors of the same layer."""
+    layers = [None, *(node.layer for node in nodes), None]
+    brackets = []
+    for before, layer, after in zip(layers, layers[1:], layers[2:], strict=False):
+        if layer is None:
+            brackets.append(" ")
+        else:
+            brackets.append(BRACKETS.get((before == layer, after == layer), " "))
+    return brackets
 
 
 def title_of(progress: Progress) -> str:
@@ -165,28 +191,48 @@ def _status_in_style(status: str) -> tuple[str, str]:
 
 def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
     """Write how a run has ended, below its output, and the command that prints that again."""
-    run, look, columns = progress.run, Capabilities.of(terminal), terminal.size().columns
-    # The record of a run that is still running is older than its events, but it alone says how a run has ended.
-    status = run.status if progress.status in FINAL_STATUSES else progress.status
-    completed = run.status == "completed"
-    numbers = counts(list(progress.nodes.values()), cut_off=run.settled and not completed)
-    counted = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
-    facts = (
-        [", ".join([*counted, *(f"{count} {word}" for count, word in numbers[1:])])]
-        if numbers
-        else []
-    )
-    if progress.reconnects:
-        facts.append(amount(progress.reconnects, "reconnect"))
-    took = f" {'in' if run.settled else 'after'} {show_seconds(progress.took())}"
-    pieces = [(title_of(progress), "bold"), (" ", ""), _status_in_style(status), (took, "")]
-    lines = look.wrapped([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
-    if completed:
-        lines += [
-            look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)
-        ]
-    above = "\n" if completed and terminal.stdout_is_tty else ""
+    run = progress.run
+    look = Capabilities.of(terminal)
+    columns = terminal.size().columns
+    status = progress.status
+    if status in FINAL_STATUSES:
+        # The record of a run that is still running is older than its events, but it alone says how
+        # a run has ended.
+        status = run.status
+    since = "in" if run.settled else "after"
+    pieces = [
+        (title_of(progress), "bold"),
+        (" ", ""),
+        _status_in_style(status),
+        (f" {since} {show_seconds(progress.took())}", ""),
+        (_facts(progress), "dim"),
+    ]
+    lines = look.wrapped(pieces, columns)
+    if run.status != "completed":
+        terminal.draw("".join(f"{line}\n" for line in lines))
+        return
+    for hint in hint_lines(f"output: {line_to_fetch}", columns):
+        lines.append(look.line().add(hint, "dim"))
+    above = "\n" if terminal.stdout_is_tty else ""
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
+
+
+def _facts(progress: Progress) -> str:
+    """Return the counts of nodes and of reconnects, as they follow on the verdict."""
+    run = progress.run
+    interrupted = run.settled and run.status != "completed"
+    words: list[str] = []
+    for count, word in counts(list(progress.nodes.values()), cut_off=interrupted):
+        if words:
+            words.append(f"{count} {word}")
+        else:
+            words.append(f"{amount(count, 'node')} {word}")
+    facts = ""
+    if words:
+        facts += f"; {', '.join(words)}"
+    if progress.reconnects:
+        facts += f"; {amount(progress.reconnects, 'reconnect')}"
+    return facts
 
 
 def group_of(node: Node) -> str:
@@ -197,30 +243,43 @@ def group_of(node: Node) -> str:
         return "failed"
     if node.done:
         return "completed"
-    return "skipped" if node.status in SKIPPED else "other"
+    if node.status in SKIPPED:
+        return "skipped"
+    return "other"
 
 
 def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
-    """Return the nodes that get a line, in order: all if they fit, otherwise failed and running ones first."""
+    """Return the nodes that get a line, in order: if not all fit, failed and running ones first."""
     if len(nodes) <= rows:
         return list(nodes)
     return _first(rows - 1, nodes, lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
 
 
 def counts(nodes: Sequence[Node], *, cut_off: bool = False) -> list[tuple[int, str]]:
-    """Return the number of nodes in each state, and its word; running ones of a run `cut_off` are interrupted."""
-    words = {
-        group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")
-    }
-    words["other"] = "interrupted" if cut_off else "running"
-    groups = list(map(group_of, nodes))
-    return [(groups.count(group), word) for group, word in words.items() if group in groups]
+    """Return the number of nodes in each state, and its word.
+
+    Running ones of a run `cut_off` are interrupted.
+    """
+    amounts = Counter(map(group_of, nodes))
+    counted = []
+    for group in ("completed", "executed", "failed", "other", "skipped", "waiting"):
+        word = group
+        if group == "other":
+            word = "interrupted" if cut_off else "running"
+        if amounts[group] > 0:
+            counted.append((amounts[group], word))
+    return counted
 
 
 def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Node]:
     """Return the failed nodes and, if durations are meaningful, the slowest ones; in order."""
-    took = {node.id: (node.duration(now) or 0.0) if measured else 0.0 for node in nodes}
-    noticeable = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
+    took: dict[str, float] = {}
+    noticeable = []
+    for node in nodes:
+        duration = node.duration(now) if measured else None
+        took[node.id] = duration or 0.0
+        if node.failed or took[node.id] >= NOTICEABLE:
+            noticeable.append(node)
     return _first(SUMMED_UP, noticeable, lambda node: (not node.failed, -took[node.id]))
 
 

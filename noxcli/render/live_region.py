@@ -1,4 +1,7 @@
-"""The last lines of a terminal, redrawn in place below all other messages; a bar for work that takes some time."""
+"""The last lines of a terminal, redrawn in place below all other messages.
+
+A bar for work that takes some time.
+"""
 
 import os
 import signal
@@ -21,21 +24,27 @@ from noxcli.waiting import start_thread
 
 REDRAW_EVERY = 0.1  # seconds
 FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
-BAR_WIDTH, MIN_BAR = 20, 4  # cells
+BAR_WIDTH = 20  # cells
+MIN_BAR = 4  # cells
 MAX_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is stopped with Ctrl-S
 HIDE_CURSOR = "\x1b[?25l"
 # Without auto-wrap, a character that is wider than expected costs a cell, not a row.
-NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
-CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"
+NO_WRAP = "\x1b[?7l"
+WRAP = "\x1b[?7h"
+CLEAR_LINE = "\x1b[K"
+CLEAR_BELOW = "\x1b[J"
 CLEAR_LINES = f"\r{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
 class BottomRenderer(Renderer, ABC):
-    """A renderer at the bottom, for the duration of `with`; its own thread draws it ten times a second.
+    """A renderer at the bottom, for the duration of `with`.
 
-    Any thread may draw or print: each makes one whole write. Between two writes, the cursor is where the lines begin.
-    So a line of another process pushes them down and is not overwritten, and a resize moves the cursor along with them,
-    regardless of how the terminal wraps lines. Nothing is drawn in the background: after Ctrl-Z, or with `&`.
+    Its own thread draws it ten times a second.
+
+    Any thread may draw or print: each makes one whole write. Between two writes, the cursor is
+    where the lines begin. So a line of another process pushes them down and is not overwritten, and
+    a resize moves the cursor along with them, regardless of how the terminal wraps lines. Nothing
+    is drawn in the background: after Ctrl-Z, or with `&`.
     """
 
     def __init__(self, terminal: Terminal, first: float = 0.0) -> None:
@@ -51,13 +60,17 @@ class BottomRenderer(Renderer, ABC):
 
     @abstractmethod
     def lines(self) -> Sequence[Line]:
-        """Return the current lines. The thread calls it, while the main thread may change what they show."""
+        """Return the current lines.
+
+        The thread calls it, while the main thread may change what they show.
+        """
 
     def __enter__(self) -> Self:
         self._terminal.drawn = self
         ours = threading.current_thread() is threading.main_thread()
-        self._suspends = ours and signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
-        if self._suspends:
+
+        if ours and signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+            self._suspends = True
             signal.signal(signal.SIGTSTP, self._suspend)
         with suppress(Unavailable):  # without a thread there is no picture
             self._painter = start_thread(self._paint)
@@ -74,17 +87,23 @@ class BottomRenderer(Renderer, ABC):
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def refresh(self) -> None:
-        """Draw the current lines in place of the last ones; while the terminal is being resized, change nothing."""
+        """Draw the current lines in place of the last ones.
+
+        While the terminal is being resized, change nothing.
+        """
         with self._lock:
             lines = self.lines()
-            before, self._seen = self._seen, self._terminal.size()
+            before = self._seen
+            self._seen = self._terminal.size()
             if self._seen != before or self._over.is_set() or self._terminal.in_background():
                 return
             texts = list(map(str, lines[-max(1, self._seen.lines - 1) :]))
             if not texts:
                 self._erase()
+            elif not self._drawn:
+                self._terminal.draw(HIDE_CURSOR + _whole(texts))
             elif texts != self._drawn:
-                self._terminal.draw(f"{'' if self._drawn else HIDE_CURSOR}{_whole(texts)}")
+                self._terminal.draw(_whole(texts))
             self._drawn = texts
 
     def print_above(self, text: str) -> None:
@@ -121,7 +140,7 @@ class BottomRenderer(Renderer, ABC):
 
 
 class Bar(BottomRenderer):
-    """A line about a task, with a bar if the share that is done is known and the words leave room for it."""
+    """A line about a task, with a bar if the share that is done is known, and there is room."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal, FIRST_BAR)
@@ -137,7 +156,8 @@ class Bar(BottomRenderer):
             return []
         share, done, pace = self._how_far(time.monotonic() - self._began)
         width = self._terminal.size().columns - 1
-        line, words = self._look.line(width), f"{done}, {pace}"
+        line = self._look.line(width)
+        words = f"{done}, {pace}"
         cells = min(BAR_WIDTH, line.free_cells - cell_len(words) - 1)
         if share is not None and cells >= MIN_BAR:
             line.add_bar(share, cells).add(" ")
@@ -147,5 +167,7 @@ class Bar(BottomRenderer):
 def _whole(lines: Sequence[str]) -> str:
     # Cleared line by line: terminals keep a cleared screen in their history.
     shown = "\n".join(f"{line}{CLEAR_LINE}" for line in lines)
-    up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
+    up = ""
+    if len(lines) > 1:
+        up = f"\x1b[{len(lines) - 1}A"
     return f"\r{NO_WRAP}{shown}{CLEAR_BELOW}{WRAP}\r{up}"

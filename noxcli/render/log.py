@@ -22,17 +22,23 @@ from noxcli.models import (
 from noxcli.render import HowFar, Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import shorten
-from noxcli.runs.progress import Progress, Step
+from noxcli.runs.progress import Progress, StatusChange, Step
 from noxcli.timing import show_seconds
 
-NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
+NAME_WIDTH = 36  # the characters of an id
+STATUS_WIDTH = 9
+WHY_WIDTH = 200
+NOTICEABLE = 0.05  # seconds
 TASK_LINE_EVERY = 10.0  # seconds
 QUEUED = "queued"
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
 
 
 class RunLog(Renderer):
-    """A line with the time for each change; those about a node or the stream come once, apart from their times."""
+    """A line with the time for each change.
+
+    One about a node or the stream comes once; that its time differs is no reason for another.
+    """
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
@@ -50,25 +56,25 @@ class RunLog(Renderer):
             if isinstance(update, Started):
                 self._log(update)
             for change in changes:
-                name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
-                status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
-                took = (
-                    show_seconds(change.seconds)
-                    if change.seconds and change.seconds >= 0.05
-                    else ""
-                )
-                why = shorten(change.error or "", WHY_WIDTH)
-                self._write_once(
-                    f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
-                )
+                self._log_node(change)
             if not isinstance(update, Started):
                 self._log(update)
         now = self._progress.elapsed()
         if now - self._spoke >= HEARTBEAT:
+            line = f"run {word_for(self._progress.status)} for {show_seconds(now)}"
             stuck = self._progress.stuck()
-            self._write(
-                f"run {word_for(self._progress.status)} for {show_seconds(now)}{f': {stuck}' if stuck else ''}"
-            )
+            if stuck:
+                line += f": {stuck}"
+            self._write(line)
+
+    def _log_node(self, change: StatusChange) -> None:
+        name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
+        status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
+        took = ""
+        if change.seconds is not None and change.seconds >= NOTICEABLE:
+            took = show_seconds(change.seconds)
+        why = shorten(change.error or "", WHY_WIDTH)
+        self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
 
     def _write(self, line: str) -> None:
         self._terminal.note(f"{datetime.now():%H:%M:%S} {line.rstrip()}")
@@ -84,22 +90,21 @@ class RunLog(Renderer):
         match update:
             case Started(run):
                 self._status = run.status
-                named = (
-                    "run" if self._progress.from_start else f"run {run.id}"
-                )  # started here: its id was written
-                self._write(f"{named} {run.word}")
-            case Polled(run):
-                if not run.settled:
-                    self._log_status(run.status)
-            case RunEvent(state=str(status)):
-                if status not in FINAL_STATUSES:
-                    self._log_status(status)
-            case RunEvent():
+                if self._progress.from_start:
+                    self._write(f"run {run.word}")  # its id was written as it was started
+                else:
+                    self._write(f"run {run.id} {run.word}")
+            case Polled(run) if not run.settled:
+                self._log_status(run.status)
+            case RunEvent(state=str(status)) if status not in FINAL_STATUSES:
+                self._log_status(status)
+            case Polled() | RunEvent():
                 pass
             case Reconnecting(reason=reason):
                 self._write_once(stream_line(update), reason)
             case Gap():
-                self._write_once(line := stream_line(update), line)
+                line = stream_line(update)
+                self._write_once(line, line)
             case Paused():
                 self._write("run paused for human input")
             case Finished(run):
@@ -108,27 +113,26 @@ class RunLog(Renderer):
                 assert_never(update)
 
     def _log_status(self, status: str) -> None:
-        replayed = (
-            status == QUEUED and self._status is not None
-        )  # the record had said more when reading began
-        if not replayed and status not in (
-            self._status,
-            PAUSED_STATUS,
-        ):  # of a pause, there is an update of its own
-            self._status = status
-            odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
-            self._write(f"run {status}{odd}")
+        if status == QUEUED and self._status is not None:
+            return  # replayed: the record had said more when reading began
+        if status == PAUSED_STATUS:
+            return  # a pause has an update of its own
+        if status == self._status:
+            return
+        self._status = status
+        if status in KNOWN_STATUSES:
+            self._write(f"run {status}")
+        else:
+            self._write(f"run {status} (unknown to noxcli, which keeps waiting)")
 
 
 def stream_line(update: Reconnecting | Gap) -> str:
     """Return the line about the event stream."""
     if isinstance(update, Gap):
         return f"gap: {update.reason}"
-    return (
-        f"{update.reason}; retrying in {show_seconds(update.delay)}"
-        if update.delay
-        else update.reason
-    )
+    if update.delay:
+        return f"{update.reason}; retrying in {show_seconds(update.delay)}"
+    return update.reason
 
 
 class WarningsOnly(Renderer):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def run_progress(
     terminal: Terminal, progress: Progress, *, writes_events: bool = False
 ) -> Renderer:
-    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it is quiet.
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it
+    is quiet.
 
     Events on the same screen replace a picture.
     """
@@ -36,8 +37,9 @@ def task_progress(terminal: Terminal, *, prints: bool = False) -> "Bar | TaskLog
 
     A task that `prints` has no bar if its results may reach the terminal through a pipe.
     """
-    through_pipe = prints and terminal.shares_screen() and not terminal.stdout_is_tty
-    if through_pipe or terminal.quiet or not terminal.can_redraw():
+    if terminal.quiet or not terminal.can_redraw():
+        return TaskLog(terminal)
+    if prints and terminal.shares_screen() and not terminal.stdout_is_tty:
         return TaskLog(terminal)
     from noxcli.render.live_region import Bar  # as Live
 
@@ -47,7 +49,7 @@ def task_progress(terminal: Terminal, *, prints: bool = False) -> "Bar | TaskLog
 def play(
     bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]
 ) -> None:
-    """Apply each burst to the progress as it arrives, and show it on every renderer, one whole burst at a time."""
+    """Apply each burst to the progress as it arrives, and show it whole on every renderer."""
     with ExitStack() as stack:
         for renderer in renderers:
             stack.enter_context(renderer)

@@ -1,4 +1,6 @@
-"""Several outputs of a run on a terminal: a heading for each, its text, and how to get the rest of a truncated one."""
+"""Several outputs of a run on a terminal: a heading for each, its text, and how to get the rest of
+a truncated one.
+"""
 
 import shlex
 from collections.abc import Collection, Iterator, Mapping
@@ -26,51 +28,52 @@ def in_sections(
     """
     size = terminal.size(of_stdout=True)
     look = Capabilities.of(terminal, on_stdout=True)
-    in_line = {
-        key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)
-    }
-    room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
+    in_line = set()
+    for key, value in values.items():
+        if key in files or _fits_line(key, value, size.columns):
+            in_line.add(key)
+    in_rows = len(values) - len(in_line)
+    room = (size.lines - BELOW - len(in_line)) // max(1, in_rows)
     rows = max(MIN_ROWS, room - AROUND)
     parts: list[str] = []
-    apart = False  # the last value needs an empty line below it
+    last_has_rows = False
     for key, value in values.items():
-        parts += [""] * (apart or (key not in in_line and bool(parts)))
-        heading = (
-            look.line(min(size.columns, MAX_COLUMNS) - 1)
-            .add("── ", "dim")
-            .add(key, "bold")
-            .add(" ")
-        )
-        apart = key not in in_line
-        if not apart:
-            parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
-            continue
-        shown, omitted = _beginning(
-            value, size.columns, rows + CUT
-        )  # whole if only the lines about a cut are missing
-        if omitted:
-            shown, omitted = _beginning(value, size.columns, rows)
-        parts += [str(heading.add("─" * heading.free_cells, "dim")), *shown]
-        if omitted:
-            named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            parts += _aside(
-                look,
-                f"… {amount(omitted, 'more character')}: {line_to_fetch} {named}",
-                size.columns,
-            )
+        has_rows = key not in in_line
+        if parts and (has_rows or last_has_rows):
+            parts.append("")
+        heading = look.line(min(size.columns, MAX_COLUMNS) - 1)
+        heading.add("── ", "dim").add(key, "bold").add(" ")
+        if has_rows:
+            heading.add("─" * heading.free_cells, "dim")
+            parts.append(str(heading))
+            shown, omitted = _beginning_or_whole(value, size.columns, rows)
+            parts += shown
+            if omitted > 0:
+                more = amount(omitted, "more character")
+                parts += _aside(look, f"… {more}: {line_to_fetch} {_option(key)}", size.columns)
+        else:
+            heading.add("── ", "dim")
+            parts.append(f"{heading}{_escaped(value)}")
+        last_has_rows = has_rows
     if files:
-        parts += _aside(
-            look, f"save all outputs with: {line_to_fetch} --output-dir out", size.columns
-        )
+        saving = f"save all outputs with: {line_to_fetch} --output-dir out"
+        parts += _aside(look, saving, size.columns)
     return "\n".join(parts) + "\n"
+
+
+def _option(key: str) -> str:
+    """Return the option for the whole value; if its key cannot be typed, the one for all values."""
+    if visible(key) == key:
+        return f"--raw {shlex.quote(key)}"
+    return "--output-dir DIR"
 
 
 def _aside(look: Capabilities, text: str, columns: int) -> list[str]:
     """Return the lines of a command about a value, in which it is not broken."""
-    return [
-        str(look.line(cell_len(visible(line))).add(line, "dim"))
-        for line in hint_lines(text, columns)
-    ]
+    lines = []
+    for line in hint_lines(text, columns):
+        lines.append(str(look.line(cell_len(visible(line))).add(line, "dim")))
+    return lines
 
 
 def _fits_line(key: str, value: str, columns: int) -> bool:
@@ -84,14 +87,23 @@ def _escaped(value: str) -> str:
     return Screen().feed(to_utf8(value.expandtabs()))
 
 
+def _beginning_or_whole(value: str, columns: int, rows: int) -> tuple[list[str], int]:
+    """Return as `_beginning`; the whole value if only the lines about a cut would be missing."""
+    shown, omitted = _beginning(value, columns, rows + CUT)
+    if omitted == 0:
+        return shown, 0
+    return _beginning(value, columns, rows)
+
+
 def _beginning(value: str, columns: int, rows: int) -> tuple[list[str], int]:
-    """Return as much of a value as fits into that many rows, and the number of omitted characters."""
+    """Return what of a value fits into that many rows, and the number of omitted characters."""
     shown: list[str] = []
     seen = 0
     for row in _wrapped(value.removesuffix("\n"), columns, rows * columns):
         kept = row.rstrip()
         if cell_len(kept) > rows * columns:
-            kept = row = set_cell_size(kept, rows * columns)
+            row = set_cell_size(kept, rows * columns)
+            kept = row
         shown.append(kept)
         seen += len(row)
         rows -= max(1, -(-cell_len(kept) // columns))
@@ -101,9 +113,15 @@ def _beginning(value: str, columns: int, rows: int) -> tuple[list[str], int]:
 
 
 def _wrapped(value: str, columns: int, most: int) -> Iterator[str]:
-    """Yield rows that end at a word, with at most `most` characters of a line; a long word is left to the terminal."""
+    """Yield rows that end at a word, with at most `most` characters of a line.
+
+    A long word is left to the terminal.
+    """
     for line in value.split("\n"):
         # A line may have millions of characters: only the visible part is escaped.
         *rows, last = word_rows(_escaped(line[:most]), columns)
         yield from rows
-        yield last if len(line) > most else f"{last}\n"
+        if len(line) > most:
+            yield last
+        else:
+            yield f"{last}\n"

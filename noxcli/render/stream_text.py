@@ -1,10 +1,14 @@
-"""The text of a run, from pieces that are new text or all of the text so far: the documentation does not say which."""
+"""The text of a run, from pieces that are new text or all of the text so far: the documentation
+does not say which.
+"""
 
 import hashlib
 from enum import Enum
 
 SURE = 8  # characters that no piece of new text repeats and extends by chance
-MAX_PIECES, MAX_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
+# Until then, pieces are held whose form is not known; after that, the documented form counts.
+MAX_PIECES = 100
+MAX_HELD = 64 * 1024  # characters
 
 
 class Form(Enum):
@@ -38,17 +42,17 @@ class Text:
         """True if it is the other text."""
         if len(other) != self.length:
             return False
-        return (
-            hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
-        )
+        digest = hashlib.sha256(other.encode("utf-8", "surrogatepass"))
+        return digest.digest() == self._digest.digest()
 
 
 class Pieces:
     """Finds the new text in each piece.
 
-    A server has one form. The first piece that does not begin with its node's last one proves new text: `ha `, `ha `,
-    `ha` must stay three pieces. A piece that begins with one of several characters, and is longer, proves the other
-    form. While both are possible, all but the first piece of a node are held.
+    A server has one form. The first piece that does not begin with its node's last one proves new
+    text: `ha `, `ha `, `ha` must stay three pieces. A piece that begins with one of several
+    characters, and is longer, proves the other form. While both are possible, all but the first
+    piece of a node are held.
     """
 
     def __init__(self) -> None:
@@ -56,39 +60,40 @@ class Pieces:
         self.contradictory = False  # a piece did not have the form that an earlier one had proven
         self.interpreted = False  # not each piece was surely passed on as it was meant
         self._so_far: dict[str, Text] = {}
-        self._without_repeats: dict[
-            str, Text
-        ] = {}  # the same, but for pieces that are equal to the one before
+        # The same, but for pieces that are equal to the one before.
+        self._without_repeats: dict[str, Text] = {}
         self._statuses: dict[str, object] = {}  # of each node's last piece
         # Until the form is known: all pieces, and how many characters of them were passed on.
         self._seen: list[tuple[str, str, object]] = []
         self._last: dict[str, str] = {}
-        self._passed = self._length = 0
+        self._passed = 0
+        self._length = 0
 
     def add(self, node: str, piece: str, status: object) -> str:
-        """Return what is new in a piece of a node's text, and in pieces that were held until now."""
+        """Return what is new in a piece of a node's text, and in those that were held until now."""
         if not piece:
             return ""
         if self.form is None:
             return self._weigh(node, piece, status)
         so_far = self._so_far.get(node)
         if so_far is None:
-            so_far, self._without_repeats[node] = Text(), Text()
+            so_far = Text()
             self._so_far[node] = so_far
+            self._without_repeats[node] = Text()
+        new = piece
         if self.form is Form.NEW:
             # Some servers send all of it once more, with the event that ends the node.
-            is_repeated = (
-                len(piece) == so_far.length
-                and status != self._statuses.get(node)
-                and so_far.equals(piece)
-            )
-            new = "" if is_repeated else piece
+            is_last = status != self._statuses.get(node)
+            if is_last and len(piece) == so_far.length and so_far.equals(piece):
+                new = ""
         elif so_far.begins(piece):
             new = piece[so_far.length :]
         else:
-            self.contradictory, new = True, piece
-            so_far = self._so_far[node] = Text()
-        self.interpreted = self.interpreted or new is not piece
+            self.contradictory = True
+            so_far = Text()
+            self._so_far[node] = so_far
+        if new is not piece:
+            self.interpreted = True
         self._statuses[node] = status
         so_far.add(new)
         if new != self._last.get(node):
@@ -100,25 +105,33 @@ class Pieces:
         """Return what is still held; the run's text output, if it is known, decides what it is."""
         if self.form is not None or self._passed == self._length:
             return ""
-        whole, lengths = [], dict[str, int]()
+        text_if_whole = ""
+        lengths: dict[str, int] = {}
         for node, piece, _ in self._seen:
-            whole.append(piece[lengths.get(node, 0) :])
+            text_if_whole += piece[lengths.get(node, 0) :]
             lengths[node] = len(piece)
-        return self._decide(Form.WHOLE if "".join(whole) == output else Form.NEW, sure=False)
+        if text_if_whole == output:
+            return self._decide(Form.WHOLE, sure=False)
+        return self._decide(Form.NEW, sure=False)
 
     def has_twice(self, output: str) -> bool:
-        """True if a node has said the output, or its beginning, and then all of it, or some pieces twice in a row."""
-        longer = [
-            (node, so_far) for node, so_far in self._so_far.items() if so_far.length > len(output)
-        ]
-        return any(
-            so_far.equals(output[: so_far.length - len(output)] + output)
-            or self._without_repeats[node].equals(output)
-            for node, so_far in longer
-        )
+        """True if a node has said the output, or its beginning, and then all of it.
+
+        Also if it has said some pieces of it twice in a row.
+        """
+        for node, so_far in self._so_far.items():
+            excess = so_far.length - len(output)
+            if excess <= 0:
+                continue
+            if so_far.equals(output[:excess] + output):
+                return True
+            if self._without_repeats[node].equals(output):
+                return True
+        return False
 
     def _weigh(self, node: str, piece: str, status: object) -> str:
-        last, self._last[node] = self._last.get(node), piece
+        last = self._last.get(node)
+        self._last[node] = piece
         self._seen.append((node, piece, status))
         held = self._passed < self._length
         self._length += len(piece)
@@ -136,7 +149,10 @@ class Pieces:
     def _decide(self, form: Form, *, sure: bool = True) -> str:
         self.form = form
         self.interpreted = not sure and self._passed < self._length
-        seen, self._seen = self._seen, []
+        seen = self._seen
+        self._seen = []
         self._last.clear()
-        # What was passed on is the beginning in both forms.
-        return "".join([self.add(*one) for one in seen])[self._passed :]
+        text = ""
+        for node, piece, status in seen:
+            text += self.add(node, piece, status)
+        return text[self._passed :]  # what was passed on is the beginning in both forms

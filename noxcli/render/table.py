@@ -23,18 +23,23 @@ Rows = Sequence[Sequence[str]]
 
 
 def age(cell: str) -> str:
-    """Return how long ago a time was, in its largest unit: `8s ago`, `3m ago`, `2h ago`, `5d ago`."""
-    if (moment := parse_time(cell)) is None:
+    """Return how long ago a time was, in its largest unit: `8s ago`, `3m ago`, `2h ago`."""
+    moment = parse_time(cell)
+    if moment is None:
         return cell
     seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
-    units = ((seconds // length, unit) for unit, length in (("d", 86400), ("h", 3600), ("m", 60)))
-    return next((f"{count}{unit} ago" for count, unit in units if count), f"{seconds}s ago")
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit} ago"
+    return f"{seconds}s ago"
 
 
 def time_of_day(cell: str) -> str:
     """Return the local time of a moment, as in the log of a run."""
     moment = parse_time(cell)
-    return f"{moment.astimezone():%H:%M:%S}" if moment else cell
+    if moment is None:
+        return cell
+    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def duration(cell: str) -> str:
@@ -46,17 +51,25 @@ def duration(cell: str) -> str:
 
 
 def with_tabs(rows: Rows) -> str:
-    """Return a line for each row; its cells are unchanged except for characters that would end a line or a column."""
-    return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
+    """Return a line for each row.
+
+    Its cells are unchanged except for characters that would end a line or a column.
+    """
+    lines = []
+    for row in rows:
+        cells = [BREAKS.sub(" ", cell) for cell in row]
+        lines.append("\t".join(cells) + "\n")
+    return "".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a table, and how they appear on a terminal.
 
-    Those in `cut` shrink to fit the width; all others are shown in full. If that is not enough, those in `dropped` are
-    omitted one by one. If the table `wraps`, its last column gets as many lines as it needs. Values in `marked` columns
-    are statuses, and get a mark; `shown` has what else makes a column's values readable.
+    Those in `cut` shrink to fit the width; all others are shown in full. If that is not enough,
+    those in `dropped` are omitted one by one. If the table `wraps`, its last column gets as many
+    lines as it needs. Values in `marked` columns are statuses, and get a mark; `shown` has what
+    else makes a column's values readable.
     """
 
     header: Sequence[str]
@@ -78,20 +91,27 @@ class Listing:
     def rows(self, entries: Sequence[Mapping[str, Any]]) -> Rows:
         """Return the cells of each entry."""
         alternatives = [names.split() for names in self.fields]
-        return [
-            [
-                next(filter(None, (plain(entry[name]) for name in names)), "")
-                for names in alternatives
-            ]
-            for entry in entries
-        ]
+        rows = []
+        for entry in entries:
+            rows.append([_first_value(entry, names) for names in alternatives])
+        return rows
+
+
+def _first_value(entry: Mapping[str, Any], names: Sequence[str]) -> str:
+    for name in names:
+        value = plain(entry[name])
+        if value:
+            return value
+    return ""
 
 
 def plain(value: Any) -> str:
     """Return a value of an entry as a cell, empty for None; seconds have three decimals."""
     if value is None:
         return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
 
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
@@ -110,16 +130,21 @@ def format_table(terminal: Terminal, layout: Layout, rows: Rows) -> str:
 
     look = Capabilities.of(terminal, on_stdout=True)
     table = [{name: (name, "bold") for name in layout.header}]
-    table += [
-        {
-            name: _cell(layout, look, name, cell)
-            for name, cell in zip(layout.header, row, strict=True)
-        }
-        for row in rows
-    ]
-    cells = {name: max(cell_len(row[name][0]) for row in table) for name in layout.header}
+    for row in rows:
+        shown = {}
+        for name, cell in zip(layout.header, row, strict=True):
+            shown[name] = _cell(layout, look, name, cell)
+        table.append(shown)
+    cells = dict.fromkeys(layout.header, 0)
+    for each in table:
+        for name, (text, _) in each.items():
+            cells[name] = max(cells[name], cell_len(text))
     widths = _widths(layout, cells, terminal.size(of_stdout=True).columns)
-    return "".join(f"{line}\n" for row in table for line in _lines(layout, look, widths, row))
+    lines = []
+    for each in table:
+        for line in _lines(layout, look, widths, each):
+            lines.append(f"{line}\n")
+    return "".join(lines)
 
 
 def _cell(layout: Layout, look: "Capabilities", name: str, cell: str) -> tuple[str, str]:
@@ -137,7 +162,10 @@ def _cell(layout: Layout, look: "Capabilities", name: str, cell: str) -> tuple[s
 
 
 def _widths(layout: Layout, cells: Mapping[str, int], width: int) -> dict[str, int]:
-    """Return the columns that fit, with their cells; those that shrink share what the others leave."""
+    """Return the columns that fit, with their cells.
+
+    Those that shrink share what the others leave.
+    """
     shown = dict(cells)
     for name in ("", *layout.dropped):
         shown.pop(name, 0)
@@ -146,7 +174,10 @@ def _widths(layout: Layout, cells: Mapping[str, int], width: int) -> dict[str, i
         if sum(min(NARROWEST, each) for each in cut) <= room:
             break
     most = max(NARROWEST, fair_share(cut, room))
-    return {name: min(each, most) if name in layout.cut else each for name, each in shown.items()}
+    for name in layout.cut:
+        if name in shown:
+            shown[name] = min(shown[name], most)
+    return shown
 
 
 def _lines(
@@ -160,7 +191,12 @@ def _lines(
     line = look.line()
     for name in others:
         line.add(*row[name], cells=widths[name]).add(" " * GAP)
-    indent, (text, style) = " " * line.cells, row[last]
-    first, *more = word_lines(text, widths[last]) if layout.wraps else [text]
-    yield str(line.add(first, style, None if layout.wraps else widths[last])).rstrip()
-    yield from (f"{indent}{look.line().add(part, style)}" for part in more)
+    text, style = row[last]
+    if not layout.wraps:
+        yield str(line.add(text, style, widths[last])).rstrip()
+        return
+    indent = " " * line.cells
+    first, *more = word_lines(text, widths[last])
+    yield str(line.add(first, style)).rstrip()
+    for part in more:
+        yield f"{indent}{look.line().add(part, style)}"

@@ -36,8 +36,8 @@ class Drawn(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Terminal:
-    """`interactive` means that stderr is a terminal with a user: it decides on the live view and on stopping runs at an
-    interruption, but nothing about stdout.
+    """`interactive` means that stderr is a terminal with a user: it decides on the live view and on
+    stopping runs at an interruption, but nothing about stdout.
     """
 
     out: BinaryIO
@@ -49,11 +49,10 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
-    unread: TimedOut | Interrupted | None = (
-        None  # why noxcli no longer waits for the reader of stdout
-    )
+    unread: TimedOut | Interrupted | None = None  # why noxcli no longer waits for stdout's reader
     deadline: Deadline | None = None  # of the command
-    # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
+    # The mask, which hides secrets in all messages. It learns them as they become known, and is
+    # never replaced.
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
     stdout_is_tty: bool = field(init=False)  # stdout is a terminal
@@ -66,33 +65,41 @@ class Terminal:
 
     def __post_init__(self) -> None:
         self.stdout_is_tty = self.out.isatty()
-        self._screen = Screen() if self.stdout_is_tty else None
+        self._screen = None
+        if self.stdout_is_tty:
+            self._screen = Screen()
 
     def redirect(self, file: BinaryIO) -> None:
         """Redirect stdout to the file."""
-        self.out, self.stdout_is_tty, self._screen = file, False, None
+        self.out = file
+        self.stdout_is_tty = False
+        self._screen = None
 
     @classmethod
     def of_process(cls) -> "Terminal":
         """Return the streams of the process. Call it before anything else is opened."""
-        # Reopen closed streams (`>&-`), or the first socket would get the number and the text of one. stdin stays None,
-        # writing to stdout still fails, and stderr discards everything.
+        # Reopen closed streams (`>&-`), or the first socket would get the number and the text of
+        # one. stdin stays None, writing to stdout still fails, and stderr discards everything.
         for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
             try:
                 os.fstat(number)
             except OSError:
                 os.open(os.devnull, mode)  # gets the lowest free number
-        sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
-        sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-        environ = os.environ
-        # A CI system starts it unattended, even with a pseudo-terminal.
-        unattended = environ.get("CI", "").lower() not in {"", "0", "false"}
-        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty() and not unattended, environ)
+        # They stay open to the end.
+        if sys.stdout is None:
+            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        if sys.stderr is None:
+            sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        interactive = sys.stderr.isatty()
+        if os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+            # A CI system starts it unattended, even with a pseudo-terminal.
+            interactive = False
+        return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
     def wants_color(self, *, on_stdout: bool = False) -> bool:
-        """Decide on color by --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
+        """Decide on color for stderr, or for stdout with `on_stdout`.
 
-        The stream is stderr, or stdout with `on_stdout`.
+        By --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
         """
         if self.color != "auto":
             return self.color == "always"
@@ -100,19 +107,24 @@ class Terminal:
             return False
         if self.environ.get("FORCE_COLOR"):
             return True
-        return (self.stdout_is_tty if on_stdout else self.interactive) and self.environ.get(
-            "TERM"
-        ) != "dumb"
+        if self.environ.get("TERM") == "dumb":
+            return False
+        return self.stdout_is_tty if on_stdout else self.interactive
 
     def shares_screen(self) -> bool:
-        """True if stdout may appear on the same terminal: it is one, or a pipe, whose end only its reader knows."""
+        """True if stdout may appear on the same terminal.
+
+        It is one, or a pipe, whose end only its reader knows.
+        """
         if not self.interactive:
             return False
         try:
             mode = os.fstat(self.out.fileno()).st_mode
         except (OSError, ValueError):
             return False
-        return self.stdout_is_tty or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        if self.stdout_is_tty:
+            return True
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def writes_to(self, path: Path) -> bool:
         """True if stdout is that very file."""
@@ -123,9 +135,9 @@ class Terminal:
 
     def can_redraw(self) -> bool:
         """True if a live view works."""
-        return (
-            self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
-        )
+        if not self.redraws or not self.interactive:
+            return False
+        return self.environ.get("TERM", "") not in {"", "dumb"}
 
     def in_background(self) -> bool:
         """True if the shell, or another of its jobs, has the terminal now."""
@@ -139,10 +151,14 @@ class Terminal:
         return Path(os.ttyname(self.err.fileno()))
 
     def size(self, *, of_stdout: bool = False) -> os.terminal_size:
-        """Return columns and lines of stderr or stdout; of one without a size, COLUMNS and LINES, or else 80x24."""
+        """Return columns and lines of stderr or stdout.
+
+        Of a stream without a size, COLUMNS and LINES, or else 80x24.
+        """
         # A terminal may have no size: of `script` in a cron job, of `docker exec -t`.
+        stream = self.out if of_stdout else self.err
         with suppress(OSError, ValueError):
-            size = os.get_terminal_size((self.out if of_stdout else self.err).fileno())
+            size = os.get_terminal_size(stream.fileno())
             if size.columns and size.lines:
                 return size
         return shutil.get_terminal_size()
@@ -150,10 +166,11 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
 
-        Raises ReaderGone if the reader has closed it, StdoutFailed if writing fails. If the reader is slow, raises
-        Interrupted after a signal, and TimedOut after the command's limit.
+        Raises ReaderGone if the reader has closed it, StdoutFailed if writing fails. If the reader
+        is slow, raises Interrupted after a signal, and TimedOut after the command's limit.
         """
-        data = to_utf8(data) if isinstance(data, str) else data
+        if isinstance(data, str):
+            data = to_utf8(data)
         if self._screen is not None:
             self.show(self._screen.feed(data))
         else:
@@ -168,15 +185,18 @@ class Terminal:
             size += len(piece)
             if size >= PIECE:
                 self.write("".join(together))
-                together, size = [], 0
+                together = []
+                size = 0
         if together:
             self.write("".join(together))
 
     def show(self, text: str) -> None:
         """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""
-        with self.drawn.aside() if self.drawn else nullcontext():
+        aside = nullcontext() if self.drawn is None else self.drawn.aside()
+        with aside:
             self._put(to_utf8(text))
-        self._within_line = not text.endswith("\n") if text else self._within_line
+        if text:
+            self._within_line = not text.endswith("\n")
 
     def _put(self, data: bytes) -> None:
         if self.unread is not None:
@@ -193,8 +213,11 @@ class Terminal:
             raise StdoutFailed(f"can't write to stdout: {reason}") from None
 
     def _spend(self, seconds: float) -> None:
-        """Count the seconds that a write has taken, and give up on a slow reader when the command is over."""
-        self._late += seconds if self._is_over() else 0.0
+        """Count the seconds that a write has taken, and give up on a slow reader when the command
+        is over.
+        """
+        if self._is_over():
+            self._late += seconds
         if self._late < GRACE_AT_THE_END:
             return
         if SIGNALS.first is not None:
@@ -205,11 +228,16 @@ class Terminal:
         raise self.unread
 
     def _is_over(self) -> bool:
-        late = self.deadline is not None and bool(self.deadline.seconds) and self.deadline.passed
-        return late or SIGNALS.first is not None
+        """True after a signal, and after the command's limit; a limit of 0 does not wait at all."""
+        if SIGNALS.first is not None:
+            return True
+        if self.deadline is None or not self.deadline.seconds:
+            return False
+        return self.deadline.passed
 
     def finish(self) -> None:
-        """Start a new line for the shell's prompt, and keep the interpreter from exiting with a code of its own.
+        """Start a new line for the shell's prompt, and keep the interpreter from exiting with a
+        code of its own.
 
         After a failed write to a stream, it would.
         """
@@ -222,13 +250,12 @@ class Terminal:
 
     def note(self, line: str) -> None:
         """Write a line of progress; `--progress none` silences it."""
-        for part in (
-            []
-            if self.quiet
-            else word_lines(line, self.size().columns)
-            if self.interactive
-            else [line]
-        ):
+        if self.quiet:
+            return
+        if not self.interactive:
+            self.complain(line)
+            return
+        for part in word_lines(line, self.size().columns):
             self.complain(part)
 
     def warn(self, line: str) -> None:
@@ -244,10 +271,14 @@ class Terminal:
             self.drawn.print_above(line)
 
     def draw(self, text: str) -> None:
-        """Write to stderr unchanged, without delay; first end a line on the screen that stdout left open."""
+        """Write to stderr unchanged, without delay.
+
+        First end a line on the screen that stdout left open.
+        """
         if self._ignored:
             return
-        newline = "\n" if self._within_line and self.interactive else ""
+        if self._within_line and self.interactive:
+            text = f"\n{text}"
         self._within_line = False
         try:
             if may_block(self.err):
@@ -257,7 +288,7 @@ class Terminal:
                         self._ignored = True
                         raise BlockingIOError  # as the write would, if it did not wait
             with self._writing:
-                self.err.write(newline + text)
+                self.err.write(text)
                 self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message

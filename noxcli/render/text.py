@@ -1,7 +1,8 @@
-"""The wording of counts, and the escaping of remote text: what a terminal or a CI system would obey is shown as text.
+"""The wording of counts, and the escaping of remote text: what a terminal or a CI system would obey
+is shown as text.
 
-noxcli's own lines and the pieces of all drawings pass `visible`. Values pass a `Screen` if stdout is a terminal. Both
-happen in the function that writes, so no caller can skip them.
+noxcli's own lines and the pieces of all drawings pass `visible`. Values pass a `Screen` if stdout
+is a terminal. Both happen in the function that writes, so no caller can skip them.
 """
 
 import codecs
@@ -11,42 +12,55 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from unicodedata import category
 
 MAX_SHOWN = 4000  # characters of a line; a name may have a million
-MAX_MARKS = (
-    4  # on one letter; no writing system needs more, and many of them cover the lines around it
+MAX_MARKS = 4  # on one letter: no writing system needs more, and many cover the lines around it
+ZERO_WIDTH_JOINER = "\u200d"
+EMOJI_STYLE = "\ufe0f"
+# Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry
+# hidden messages.
+_UNSEEN = (
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164"
+    "\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 )
-ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
-# Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry hidden messages.
-_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
-# GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
-# start, where it skips blanks, and by some cultures' rules of comparing characters without weight, as bare marks
-# (actions/runner, ActionCommand.cs).
+# GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub
+# reads `::x::` at its start, where it skips blanks, and by some cultures' rules of comparing
+# characters without weight, as bare marks (actions/runner, ActionCommand.cs).
 _COMMAND = r"(##[A-Za-z]{0,20})\["
 _COMMAND_AT_START = r"^([^\w!-~]*:):"
 _WEIGHTY = r"[\w!-~]"
 _HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
-# The characters of all pictures and tables, and what replaces each of them where only ASCII is shown.
-IN_ASCII = str.maketrans("✓✗■●·•‖…━╸╺─┌│└⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "+x#*.*=~===-/|\\-\\|/-\\|/-\\")
+# The characters of all pictures and tables, and what replaces each where only ASCII is shown.
+IN_ASCII = str.maketrans(
+    "✓✗■●·•‖…━╸╺─┌│└⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
+    "+x#*.*=~===-/|\\-\\|/-\\|/-\\",
+)
 
 
 def visible(text: str, longest: int | None = MAX_SHOWN) -> str:
-    """Return one line in which nothing has an effect on a terminal or a CI log; newlines become spaces.
+    """Return one line in which nothing has an effect on a terminal or a CI log.
 
-    The middle of a text longer than `longest` characters is omitted: the end of a line often says what to do.
+    Newlines become spaces. The middle of a text longer than `longest` characters is omitted: the
+    end of a line often says what to do.
     """
     if longest is not None and len(text) > longest:
-        kept = longest * 3 // 4, longest // 4
-        text = f"{text[: kept[0]]}… ({len(text) - sum(kept):,} characters left out) …{text[-kept[1] :]}"
-    return _disarmed(_Spelling(lambda letter: letter.encode("unicode_escape").decode()).feed(text))
+        begin = text[: longest * 3 // 4]
+        end = text[-(longest // 4) :]
+        omitted = len(text) - len(begin) - len(end)
+        text = f"{begin}… ({omitted:,} characters left out) …{end}"
+    return _disarmed(_Spelling(_as_python).feed(text))
 
 
 def with_id(name: str | None, own_id: str) -> str:
     """Return a name with the id behind it; the id alone if there is no other name."""
-    return f"{name} ({own_id})" if name and name != own_id else own_id
+    if name and name != own_id:
+        return f"{name} ({own_id})"
+    return own_id
 
 
 def amount(count: int, noun: str) -> str:
     """Return the count with its noun, which takes an s: `1 row`, `1,200 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}s"
 
 
 def part_of(count: int, total: int, noun: str) -> str:
@@ -56,54 +70,67 @@ def part_of(count: int, total: int, noun: str) -> str:
 
 def in_prose(items: Sequence[str]) -> str:
     """Return the items as a sentence lists them: `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def shorten(text: str, width: int) -> str:
     """Return the text in at most `width` characters, its end replaced by an ellipsis."""
-    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+    if len(text) <= width:
+        return text
+    return f"{text[: max(0, width - 1)]}…"
 
 
 def hint_lines(hint: str, columns: int) -> list[str]:
-    """Return a hint in lines in which a terminal of that many columns breaks no command, and no other word."""
-    lines = [line for line in re.split(r"; (?=[\w ]+: noxcli )", hint) if line]
-    parts = [
-        part
-        for line in lines
-        for part in (re.split(r"(?<=:) (?=noxcli )", line) if len(line) > columns else [line])
-    ]
-    return [
-        row
-        for part in parts
-        for row in ([part] if part.startswith("noxcli ") else word_lines(part, columns))
-    ]
+    """Return a hint in lines in which a terminal of that width breaks no command and no word."""
+    parts = []
+    for line in re.split(r"; (?=[\w ]+: noxcli )", hint):
+        if len(line) > columns:
+            parts += re.split(r"(?<=:) (?=noxcli )", line)
+        elif line:
+            parts.append(line)
+    rows = []
+    for part in parts:
+        if part.startswith("noxcli "):
+            rows.append(part)
+        else:
+            rows += word_lines(part, columns)
+    return rows
 
 
 def word_lines(text: str, columns: int) -> list[str]:
-    """Return a line of prose in lines that a terminal of that many columns does not break inside a word."""
-    return (
-        [text] if len(text) <= columns // 2 else [row.rstrip() for row in word_rows(text, columns)]
-    )
+    """Return a line of prose in lines that a terminal of that width does not break in a word."""
+    if len(text) <= columns // 2:
+        return [text]  # even if each character has two cells
+    return [row.rstrip() for row in word_rows(text, columns)]
 
 
 def word_rows(text: str, columns: int, taken: int = 0) -> Iterator[str]:
-    """Yield the parts of a line that end at a word and fit into that many columns, of which the first part lacks those
-    that are `taken`; a longer word is left to the terminal.
+    """Yield the parts of a line that end at a word and fit into that many columns.
+
+    The first part lacks those that are `taken`. A longer word is left to the terminal.
     """
     from rich.cells import cell_len  # loaded only for a long line
 
-    row, room = "", columns - taken
+    row = ""
+    room = columns - taken
     for word in re.findall(r"\S+\s*|\s+", text):
         if (row or room < columns) and cell_len(row + word.rstrip()) > room:
             yield row
-            row, room = "", columns
+            row = ""
+            room = columns
         row += word
     yield row
 
 
 def fair_share(sizes: Iterable[int], room: int) -> int:
-    """Return the most that each may have for all to fit; what is smaller leaves its room to the others."""
-    ascending, remaining = sorted(sizes), room
+    """Return the most that each may have for all to fit.
+
+    What is smaller leaves its room to the others.
+    """
+    ascending = sorted(sizes)
+    remaining = room
     for place, size in enumerate(ascending):
         share = remaining // (len(ascending) - place)
         if size > share:
@@ -120,9 +147,8 @@ class Screen:
 
     def __init__(self) -> None:
         utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decoder = io.IncrementalNewlineDecoder(
-            utf_8, translate=True
-        )  # CR alone would go back and overwrite
+        # CR alone would go back and overwrite.
+        self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)
         self._begin_line()
 
     def _begin_line(self) -> None:
@@ -144,13 +170,17 @@ class Screen:
         line = _disarmed(self._half + self._spelling.feed(text), at_start=self._blank)
         shown = line[len(self._half) :]
         half = re.search(_HALF_COMMAND, line)
-        self._half = half[0] if half else ""
-        self._blank = self._blank and not re.search(_WEIGHTY, line.removesuffix(self._half))
+        self._half = "" if half is None else half[0]
+        if re.search(_WEIGHTY, line.removesuffix(self._half)):
+            self._blank = False
         return shown
 
 
 class _Spelling:
-    """Escapes every character that is not plainly printable; all kinds of spaces become a plain space."""
+    """Escapes every character that is not plainly printable.
+
+    All kinds of spaces become a plain space.
+    """
 
     def __init__(self, spell: Callable[[str], str], keep: str = "") -> None:
         self._spell = spell
@@ -160,28 +190,47 @@ class _Spelling:
 
     def feed(self, text: str) -> str:
         if text.isascii() and text.isprintable():
-            self._marks, self._before = 0, text[-1:] or self._before
+            if text:
+                self._marks = 0
+                self._before = text[-1]
             return text
         return "".join(map(self._shown, text))
 
     def _shown(self, letter: str) -> str:
-        before, self._before = self._before, letter
+        before = self._before
+        self._before = letter
         if letter in self._keep:
             self._marks = 0
             return letter
-        if letter == ZERO_WIDTH_JOINER and (
-            before == EMOJI_STYLE or (before and category(before) in {"So", "Sk"})
-        ):
+        if letter == ZERO_WIDTH_JOINER and _is_emoji(before):
             return letter  # joins emoji, moves nothing
-        self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
+        if category(letter) in {"Mn", "Me"}:
+            self._marks += 1
+        else:
+            self._marks = 0
         if letter.isprintable() and self._marks <= MAX_MARKS and not re.match(_UNSEEN, letter):
             return letter
-        return " " if letter.isspace() else self._spell(letter)
+        if letter.isspace():
+            return " "
+        return self._spell(letter)
+
+
+def _is_emoji(letter: str) -> bool:
+    """True if a joiner may follow the letter, which is empty at the beginning of a line."""
+    if letter == EMOJI_STYLE:
+        return True
+    return letter != "" and category(letter) in {"So", "Sk"}
 
 
 def _disarmed(text: str, *, at_start: bool = True) -> str:
     text = re.sub(_COMMAND, r"\1 [", text)
-    return re.sub(_COMMAND_AT_START, r"\1 :", text) if at_start else text
+    if at_start:
+        text = re.sub(_COMMAND_AT_START, r"\1 :", text)
+    return text
+
+
+def _as_python(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
 
 
 def _as_json(letter: str) -> str:
