@@ -55,7 +55,8 @@ class GateAnswers(BatchSummary):
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
-    _followed: set[AnswerKey] = field(default_factory=set)  # that an earlier call has started
+    # The runs that an earlier call has started and not seen ending; None without a known id.
+    _followed: dict[AnswerKey, str | None] = field(default_factory=dict)
 
     def remember(self, journaled: JournalState) -> None:
         """Count the runs of earlier calls.
@@ -67,7 +68,8 @@ class GateAnswers(BatchSummary):
         )
         self._tries.update(key for key, count in self.runs.items() if count > 1)
         self.has_started = bool(self.runs.total())
-        self._followed = {*map(AnswerKey.of, journaled.pending)}
+        for number, sent in journaled.pending.items():
+            self._followed[AnswerKey.of(number)] = sent.run_id
 
     def forget(self) -> None:
         """Count no run of earlier calls: the gate starts over."""
@@ -96,15 +98,25 @@ class GateAnswers(BatchSummary):
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
             self._tries[key] += 1
-            self.runs[key] += not line["result"]["retry_safe"] and key not in self._followed
-            self._followed.discard(key)
+            if self._is_new_run(key, line):
+                self.runs[key] += 1
+            self._followed.pop(key, None)
         if is_of_other:
             self._tries[key] = TRIES  # another run would be of that version as well
         self.undelivered.pop(key, None)
         if line["result"]["exit_code"] == ExitCode.UNDELIVERED:
             self.undelivered[key] = line["result"]["error"]["message"]
-            self._followed.add(key)
+            self._followed[key] = line["result"]["run"]["id"]
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
+
+    def _is_new_run(self, key: AnswerKey, line: Mapping[str, Any]) -> bool:
+        """Return whether this call has started the run; one that was stopped is started again."""
+        if line["result"]["retry_safe"]:
+            return False
+        if key not in self._followed:
+            return True
+        run = line["result"]["run"] or {}
+        return run.get("id") != self._followed[key]
 
     def _note_version(self, line: Mapping[str, Any], side: int) -> bool:
         """Note which version a record names; return whether that is another one than its side's."""

@@ -346,8 +346,11 @@ def test_kills_at_random_moments_change_no_verdict(
     assert len(numbers) == len({*numbers})
 
 
-def test_a_run_that_an_earlier_call_started_counts_once(tmp_path: Path) -> None:
-    row, result = Row(1, 1, 0), {"exit_code": 0, "retry_safe": False, "run": None, "error": None}
+@pytest.mark.parametrize(("run", "count"), [({"id": "r"}, 1), ({"id": "another"}, 2), (None, 2)])
+def test_a_run_that_an_earlier_call_started_counts_once(
+    tmp_path: Path, run: dict[str, str] | None, count: int
+) -> None:
+    row, result = Row(1, 1, 0), {"exit_code": 0, "retry_safe": False, "run": run, "error": None}
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(
             BatchHeader("w", None, "h", "s", "1/1", {}, [], None, gate={}), JournalState()
@@ -358,7 +361,26 @@ def test_a_run_that_an_earlier_call_started_counts_once(tmp_path: Path) -> None:
     answers = GateAnswers()
     answers.remember(earlier)
     answers.count({"row": 1, "side": "base", "place": 1, "id": None, "result": result})
-    assert answers.runs == {(1, 0, 1): 1}
+    assert answers.runs == {(1, 0, 1): count}
+
+
+def test_runs_that_were_stopped_by_a_killed_gate_count(
+    sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any
+) -> None:
+    turns = {str(number): ("g", "g") for number in range(4)}
+    # A stop takes so long that the kill comes before its end.
+    workflow = answers(turns, script=[Sleep(2000)], switches={"stop_seconds": 1000.0})
+    rows = table(turns)
+    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD]
+    with running(*argv, env=env) as process:
+        until(lambda: len(sandbox.runs(workflow)) == 8)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: any(asked.path.endswith("/stop") for asked in sandbox.requests))
+        ended_by(process, signal.SIGKILL)
+    until(lambda: all(run.ended for run in sandbox.runs(workflow)))
+    result = gate(noxcli, workflow, rows, "--json")
+    assert result.code == 0, result.err
+    assert result.json["gate"]["runs"] == len(sandbox.runs(workflow)) > 8
 
 
 def test_a_signal_ends_it_and_the_same_line_continues(
