@@ -1,0 +1,685 @@
+"""What must hold after each call, whatever happens; § is a section of the contract."""
+
+import json
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from noxcli.sandbox import run as sandbox
+from tests.documents import check_stdout
+from tests.research.world.gate_oracle import ANSWERED, PLACES, GateOracle, place_of
+from tests.research.world.plan import SAYS
+from tests.research.world.play import SLACK, SOON, Call, Story
+from tests.research.world.server import Run
+from tests.research.world.wire_oracle import WireOracle
+
+# § 7: the first one of several
+ORDER = [129, 130, 143, 141, 70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 9, 8, 0]
+ENDED = {"completed": 0, "failed": 1, "stopped": 3, sandbox.PAUSED: 10}
+STARTING = {"run", "rerun"}
+READING = {"run", "rerun", "stream", "fetch-output"}
+OF_A_TABLE = {"batch", "gate"}
+SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
+CHECKS = ("--assert", "--expect", "--score")
+
+
+class Oracle:
+    """A call that has just ended, and what is known of it."""
+
+    def __init__(self, story: Story, call: Call) -> None:
+        self.story = story
+        self.call = call
+        self.runs = story.world.runs
+        self.everything = [*story.world.calls.values()]
+        self.calls = []  # of this directory
+        for each in self.everything:
+            if each.directory and each.directory == call.directory:
+                self.calls.append(each)
+        self.own_keys = {each.key for each in self.calls}
+        self.own = self.started(call)
+        self.is_table = call.verb in OF_A_TABLE
+        self.stored = self.read(call.directory) if self.is_table else []
+        journal = story.cwd / call.directory / "batch.jsonl"
+        self.journal = journal.read_text() if self.is_table and journal.exists() else ""
+        self.form = "json" if "--json" in call.argv else call.option("--format") or "text"
+        self.lines = json_lines(call.out)
+        self.results = []  # that it printed
+        for line in self.lines:
+            result = line.get("result") or (line["data"] if "seq" in line else line)
+            if result and result.get("schema") == "noxcli.result/1":
+                self.results.append(result)
+        self.run = self.about()
+        call.told = (call.code, [each["output"] or None for each in self.results])
+        call.lacks_answers = self.has_missing_answers()
+
+    def about(self) -> Run | None:
+        """Return the run that the call is about: that it has started, or that it names."""
+        if self.own:
+            return self.own[0]
+        if self.call.verb in STARTING or len(self.call.argv) < 2:
+            return None
+        return self.runs.get(self.call.argv[1])
+
+    def problems(self) -> Iterator[str]:
+        """Yield what the call has broken: a check is a method whose text begins with its section."""
+        for name, check in self.checks():
+            try:
+                check()
+            except AssertionError as error:
+                yield f"{self.call.name} {name}: {error}"
+
+    def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        for holder in (self, WireOracle(self.story, self.call)):
+            for name, check in vars(type(holder)).items():
+                if (check.__doc__ or "").startswith("§"):
+                    yield name, getattr(holder, name)
+        if self.call.verb == "gate":
+            for check in GateOracle(self).checks():
+                yield "gate_decides_by_the_rules", check
+
+    def started(self, *calls: Call) -> list[Run]:
+        keys = {call.key for call in calls}
+        return [run for run in self.runs.values() if run.key in keys]
+
+    def table(self, call: Call) -> dict[str, str]:
+        """The ids, by question, of the rows that a call is to run."""
+        part, parts = call.shard
+        limit = int(call.option("--limit") or 99)
+        rows = self.story.tables[call.argv[2]][int(part) - 1 :: int(parts)][:limit]
+        selected = {}
+        for id, question in rows:
+            if "--only" not in call.argv or id in SAYS["files"]["ids"]:
+                selected[question] = id
+        return selected
+
+    def run_of(self, result: dict[str, Any]) -> Run | None:
+        return self.runs.get((result["run"] or {}).get("id", ""))
+
+    def read(self, directory: str) -> list[tuple[dict[str, Any], Run | None]]:
+        """The stored results of a directory, each with its run."""
+        path = self.story.cwd / directory / "results.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        found = []
+        for line in lines:
+            if line.endswith("\n"):
+                stored = json.loads(line)
+                found.append((stored, self.run_of(stored["result"])))
+        return found
+
+    def has_other_checks(self) -> bool:
+        """True if calls of this directory have asked for different things."""
+        asked = set()
+        for call in self.calls:
+            asked.add(tuple(call.option(name) for name in CHECKS))
+        return len(asked) > 1
+
+    def code_of(self, run: Run | None) -> int:
+        """The exit code of a run, judged as the call judges."""
+        if run is None:
+            return 7
+        if run.truth != "completed":
+            return ENDED[run.truth]
+        expects_another = "--expect" in self.call.argv and run.question == "question 0"
+        assertion = self.call.option("--assert")
+        is_wrong = not self.holds(assertion, run) if assertion else False
+        return 11 if expects_another or is_wrong else 0
+
+    def holds(self, assertion: str, run: Run) -> bool:
+        """True if the answer of a run is as asserted: the few assertions that the user knows."""
+        if "'wrong'" in assertion:
+            return not run.right
+        if "äß" in assertion:
+            return True
+        return run.right
+
+    def is_unsure(self) -> bool:
+        """True if a start of the batch may have got no answer."""
+        return any(each.sent or each.meets("start") for each in self.calls)
+
+    def documents_parse(self) -> None:
+        """§ 4 to 6: --json is one document; ndjson one event a line, the result last; with the exit code."""
+        call = self.call
+        if call.killed or "close" in call.step or call.kept is not None:
+            return
+        check_stdout(call.out)
+        if call.verb in READING and self.form in {"json", "ndjson"}:
+            lines = [json.loads(line) for line in call.out.splitlines()]
+            codes = [each["exit_code"] for each in self.results]
+            assert codes == [call.code], f"{call.code}: {call.out[-300:]!r}"
+            numbers = [*range(1, len(lines) + 1)] if self.form == "ndjson" else [None]
+            seqs = [line.get("seq") for line in lines]
+            assert seqs == numbers, f"{len(lines)} lines: {call.out[-300:]!r}"
+            is_known = self.form == "ndjson" and self.results[0]["run"] is not None
+            is_begun = lines[0].get("type") == "noxcli.started"
+            assert is_begun is is_known, f"it begins with {lines[0]}"
+
+    def codes_have_causes(self) -> None:
+        """§ 7: never 70, nor a code that is nobody's; what a call ends with has had a cause."""
+        call = self.call
+        sent = {name for _, name in call.sent}
+        has_limit = "--timeout" in call.argv
+        is_disturbed = bool(call.met or call.sent or "twins" in call.step)
+        causes = {
+            70: False,
+            -9: "KILL" in sent,
+            141: "close" in call.step,
+            124: has_limit,
+            75: is_disturbed or has_limit or self.rejects_starts(),
+            6: is_disturbed or self.rejects_starts(),
+            7: any(each.met or each.sent for each in self.everything),
+            4: is_disturbed,
+        }
+        for name in ("HUP", "INT", "TERM"):
+            causes[128 + getattr(signal, f"SIG{name}")] = name in sent
+        has_cause = causes.get(call.code, call.code in ORDER)
+        assert has_cause, f"exit code {call.code} without a cause: {call.err[-500:]}"
+        assert "Traceback" not in call.err, call.err[-1500:]
+
+    def rejects_starts(self) -> bool:
+        """True if the server has a limit that its clients meet."""
+        return "rate_limit" in self.story.world.plan["switches"]
+
+    def time_is_bounded(self) -> None:
+        """§ 9: --timeout is exceeded by 1 s at most, a signal by an answer (5 s), a stop (5 s) and 1 s."""
+        call = self.call
+        began, most = (call.began, call.limit + 1)
+        if call.sent:
+            began, most = (call.sent[0][0], 11.0)
+        took = call.ended - began
+        assert took <= most + SLACK, f"took {took:.1f} s instead of {most} s {call.sent}"
+
+    def nothing_is_elsewhere(self) -> None:
+        """§ 15, 16: the key is nowhere; nothing is written but what was named, nor left half unless killed."""
+        place = self.story.place
+        printed = self.call.out.decode(errors="replace") + self.call.err
+        named = [*self.story.texts, *self.story.tables]
+        named += [each.option("-o") for each in self.everything]
+        named += [each.directory for each in self.everything]
+        known = ("state/", "cache/", *(f"cwd/{name}" for name in named if name))
+        any_killed = any(each.killed for each in self.everything)
+        for path in filter(Path.is_file, place.rglob("*")):
+            printed += path.read_text(errors="replace")
+            is_named = str(path.relative_to(place)).startswith(known) and path.suffix != ".part"
+            assert is_named or any_killed, f"{path} was written"
+        assert self.call.key not in printed, "the key is in a file or was printed"
+
+    def texts_are_kept(self) -> None:
+        """§ 16: what the user wrote is as it was, unless the call was to write there."""
+        for name, text in self.story.texts.items():
+            path = self.story.cwd / name
+            if name in (each.option("-o") for each in self.everything):
+                continue
+            is_kept = path.exists() and path.read_text() == text
+            assert is_kept, f"{name} of the user was changed or removed"
+
+    def a_file_is_kept_unless_all_is_well(self) -> None:
+        """§ 4: -o writes only if the code is 0, with --json in every ending."""
+        call = self.call
+        if call.kept is not None and call.code != 0 and "--json" not in call.argv:
+            assert call.out == call.kept, f"{call.option('-o')} was written, and {call.code}"
+
+    def one_start_for_one_intent(self) -> None:
+        """§ 5, 7, 8, 12: a start is sent once; what may be repeated (75), or is a mistake (2), started nothing."""
+        call = self.call
+        is_gate = call.verb == "gate"
+        most = 0
+        if is_gate:
+            most = 2 * PLACES * 2
+        elif call.verb in STARTING:
+            most = 1
+        elif call.verb == "batch":
+            most = call.repeat
+        assert max(call.starts.values(), default=0) <= most, f"starts sent: {call.starts}"
+        safe = call.code == 75 or any(each["retry_safe"] for each in self.results)
+        if call.code == 2 and not is_gate:
+            safe = True
+        whole = call.verb in {*STARTING, "gate"}
+        if "twins" in call.step:  # one of two waits for the other
+            whole = False
+        runs = self.started(*(self.calls if is_gate else [call]))
+        is_lie = safe and whole and runs
+        assert not is_lie, f"a run exists, and the code is {call.code}: {call.err[-300:]}"
+
+    def starts_have_places(self) -> None:
+        """§ 8, 10, 12: the journal has each start that was sent, so that none is repeated unseen."""
+        if not self.is_table or self.call.directory.startswith("small/"):
+            return
+        sent = self.journal.count('"step":"sent"')
+        reached = sum(sum(each.starts.values()) for each in self.calls)
+        assert sent >= reached, f"{reached} starts were sent, and {sent} are in the journal"
+
+    def runs_are_named(self) -> None:
+        """§ 8, 10: once its start is answered, a run is in the history or the journal, even after kill -9."""
+        call = self.call
+        known = str([*(self.story.place / "state").iterdir()])
+        if self.is_table:
+            known = self.journal
+            if call.directory.startswith("small/"):  # a disk without room
+                known += call.err
+        delays = [0.0]
+        for fault in call.faults:
+            if fault["at"][0] == "start":
+                delays.append(fault.get("seconds", 0.0))
+        # Later answers may not have been read.
+        end = call.sent[0][0] if call.killed else call.began + call.limit
+        for run in self.own:
+            is_read = run.answered and run.born < end - max(delays) - SOON
+            where = f"{run.id} of {run.input} is nowhere: {call.code} {call.err[-500:]}"
+            assert run.id in known or not is_read, where
+
+    def rows_start_once(self) -> None:
+        """§ 10: --resume repeats nothing that finished or may have been started; --again what it names, once."""
+        if self.call.verb != "batch":
+            return
+        runs = self.started(*self.calls)
+        for place, run in enumerate(runs):
+            same = [each for each in runs[:place] if each.question == run.question]
+            same = same[-self.call.repeat :]
+            is_more = run.key == self.call.key and len(same) == self.call.repeat
+            if not is_more:
+                continue
+            is_excused = any(self.is_excused(each) for each in same)
+            told = [(each.id, each.truth) for each in [*same, run]]
+            assert is_excused, f"{run.input} was started again: {told}"
+
+    def is_excused(self, run: Run) -> bool:
+        """True if a run is a reason to start its row again in this call."""
+        places = [place for place, each in enumerate(self.calls) if each.key == run.key]
+        begun = self.calls[places[0]]
+        later = self.calls[places[0] : self.calls.index(self.call)]
+        is_over = any(each.code in {0, 1, 9, 11} for each in later)
+        why = {run.truth}
+        if begun.sent or not run.answered:
+            why.add("doubtful")
+        if self.code_of(run) and (is_over or begun.option("--again") != "red"):
+            why.add("red")
+        asked = {each.option("--again") for each in [*later[1:], self.call] if each is not begun}
+        if why & asked:
+            return True
+        return run.truth == "stopped" and bool(run.stoppers & self.own_keys)
+
+    def only_what_fits_is_adopted(self) -> None:
+        """§ 10, 12: a row in doubt adopts the one run that fits; of several, none. A gate adopts nothing."""
+        adopted = self.story.adopted
+        theirs = []
+        for run in self.runs.values():
+            if run.key not in self.own_keys or not run.answered:
+                theirs.append(run)
+        sees = not self.story.world.climate["lag"] and not self.call.meets("list")
+        for run in theirs:
+            if f'"run_id":"{run.id}"' not in self.journal or run.id in adopted:
+                continue
+            adopted.add(run.id)
+            like = [each for each in theirs if (each.input, each.named) == (run.input, run.named)]
+            fits = []
+            for each in like:
+                if self.calls[0].began - SLACK_OF_AGE - SOON <= each.born < self.call.began:
+                    fits.append(each)
+            is_alone = not (sees and len(fits) > self.call.repeat)
+            told = f"run {run.id} of {run.input} was adopted, one of {len(fits)}"
+            assert self.call.verb != "gate", told
+            assert is_alone, told
+            age = self.calls[0].began - run.born
+            assert age < SLACK_OF_AGE + SLACK, f"{told}, {age:.1f} s older than the batch"
+
+    def inputs_are_sent_as_meant(self) -> None:
+        """§ 3, 10: a text that parses as the declared type is sent as that, and by --resume as before."""
+        earlier = []
+        for run in self.started(*self.calls):
+            if run.key != self.call.key:
+                earlier.append(run.input["Count"])
+        is_known = 7 in earlier or not self.call.meets("workflow", "versions")
+        for run in self.own:
+            assert run.input["Count"] == 7 or not is_known, f"sent {run.input}"
+
+    def a_run_has_the_version_that_was_named(self) -> None:
+        """§ 10, 12: each start names the version that the line names."""
+        version = self.call.option("--version-id")
+        for run in self.own:
+            if version:
+                assert run.named == version, f"run {run.id} is of {run.named}, not of {version}"
+
+    def verdicts_are_true(self) -> None:
+        """§ 1, 5, 10: a result is of a run of this intent, with its record's status and whole output."""
+        if "--detach" in self.call.argv:  # 0 only says that it was started
+            return
+        for result in self.results:
+            self.require_true(result)
+        for line, _ in self.stored:
+            self.require_true(line["result"])
+            code = line["result"]["exit_code"]
+            assert code != 11, f"a verdict of checks is stored: {line['row']}"
+
+    def require_true(self, result: dict[str, Any]) -> None:
+        """Compare a result with its run."""
+        code = result["exit_code"]
+        run = self.run_of(result)
+        if code not in {0, 1, 3, 10, 11} and not (run is None and result["run"] is not None):
+            return
+        assert run, f"of a run that nobody has: {result}"
+        told = (result["run"]["status"], code)
+        known = {(run.truth, ENDED[run.truth]), (run.truth, 11)}
+        assert told in known, f"of a run that has {run.truth}: {result}"
+        if code in {0, 11} and self.call.verb != "wait":
+            self.require_whole(run, result["output"])
+            assert result["complete"], f"a whole output that is not complete: {result}"
+
+    def printed_lines_are_judged(self) -> None:
+        """§ 10, 11: each row is printed once, with the code that this call's checks give its run."""
+        if self.call.verb not in {"batch", "results"} or "--pass-each" in self.call.argv:
+            return
+        printed: Counter[tuple[int, str]] = Counter()
+        for line in self.lines:
+            result = line.get("result")
+            if result is None or "row" not in line:
+                continue
+            run = self.run_of(result)
+            printed[(line["row"], (result["run"] or {}).get("id", ""))] += 1
+            if run is not None and result["exit_code"] in {0, 11}:
+                right = self.code_of(run)
+                told = f"row {line['row']} is printed with {result['exit_code']}"
+                assert result["exit_code"] == right, f"{told} instead of {right}"
+        if self.call.repeat == 1 and self.call.verb == "batch":
+            doubled = [row for row, count in printed.items() if count > 1]
+            assert not doubled, f"printed twice: {doubled}"
+
+    def require_whole(self, run: Run, output: Any) -> None:
+        """Compare an output with the run's."""
+        for name, whole in run.output.items():
+            there = output.get(name)
+            where = f"{name} of run {run.id}"
+            assert self.is_whole(there, whole), f"{where} is {there!r:.300}, not {whole!r:.300}"
+
+    def is_whole(self, there: Any, whole: Any) -> bool:
+        """True if a value is all of what the server has, at any depth."""
+        if isinstance(whole, dict):
+            if not isinstance(there, dict) or there.keys() != whole.keys():
+                return False
+            return all(self.is_whole(there[key], whole[key]) for key in whole)
+        if isinstance(whole, list):
+            if not isinstance(there, list) or len(there) != len(whole):
+                return False
+            return all(map(self.is_whole, there, whole))
+        if isinstance(there, dict) and "$file" in there:
+            content = (self.story.cwd / there["$file"]).read_bytes()
+            return bool(content == (whole if isinstance(whole, bytes) else whole.encode()))
+        if isinstance(whole, bytes):
+            return isinstance(there, dict) and "uri" in there
+        if isinstance(there, dict) and there.keys() == {"text"}:
+            there = there["text"]
+        return bool(there == whole)
+
+    def text_is_whole(self) -> None:
+        """§ 4, 9: text is on stdout as a whole if the code is 0, or not at all; content is all of it, or 9."""
+        call = self.call
+        run = self.run
+        text = call.out.decode(errors="replace")
+        is_other = {"--json", "ndjson", "--detach"} & {*call.argv}
+        if call.verb not in READING or is_other or "close" in call.step:
+            return
+        if call.code:
+            may_be_part = self.form == "content" or call.killed or call.kept is not None
+            if call.code == 9 and call.directory:
+                may_be_part = True
+            assert may_be_part or not text, f"exit code {call.code}, and stdout has {text[:100]!r}"
+            return
+        if run is None:
+            return
+        whole = next(iter(run.output.values()))
+        if "--output-dir" in call.argv:
+            are_there = [(self.story.cwd / path).is_file() for path in text.splitlines()]
+            assert all(are_there), text
+        elif self.form == "text" and len(run.output) > 1:
+            self.require_whole(run, json.loads(text))
+        else:
+            is_warned = len(run.output) > 1 and "warning" in call.err
+            is_all = text.removesuffix("\n") == whole
+            assert is_warned or is_all, f"{text!r:.200} instead of {whole!r:.200}"
+
+    def events_are_all_there(self) -> None:
+        """§ 6, 9: with `proven` and no gap, ndjson has each event of the run once, in order."""
+        if self.form != "ndjson" or not self.results or self.run is None or not self.run.ended:
+            return
+        switches = self.story.world.plan["switches"]
+        if {"redis_ids", "stream_start"} & switches.keys():
+            return
+        continuity = self.results[-1]["stream"]["continuity"]
+        printed = []
+        for line in self.lines:
+            if line.get("type") == "noxcli.gap":
+                return
+            if line.get("type") in {"state", "content"}:
+                printed.append((line["type"], line["data"]))
+        known = self.run.events
+        if continuity != "proven" or self.call.sent or "--timeout" in self.call.argv:
+            return
+        if self.call.code not in {0, 1}:
+            return
+        # The last ones may come after the record has said that it is over.
+        assert printed == known[: len(printed)], f"{len(printed)} events are not the first ones"
+        is_all = len(printed) == len(known)
+        assert is_all or "--output-dir" in self.call.argv, (
+            f"{len(printed)} of {len(known)} events were printed, and the stream is {continuity}"
+        )
+
+    def files_are_whole(self) -> None:
+        """§ 16: what a manifest lists is there, and is that output of that run."""
+        for path in self.story.cwd.rglob("manifest.json"):
+            document = json.loads(path.read_text())
+            for entry in document["files"]:
+                run = self.runs[document["run"]["id"]]
+                whole = value_at(run.output, entry["pointer"])
+                if not isinstance(whole, str | bytes):
+                    continue  # JSON, in the writer's form
+                content = whole if isinstance(whole, bytes) else whole.encode()
+                there = path.parent / entry["name"]
+                assert there.read_bytes() == content, there
+                assert entry["sha256"] == sha256(content).hexdigest(), there
+
+    def calm_calls_are_right(self) -> None:
+        """§ 7 to 10: undisturbed, or after trouble that passes, the exit code is that of the truth."""
+        call = self.call
+        if not call.calm or call.kept is not None or "mistake" in call.step:
+            return
+        runs: list[Run | None] = []
+        if "--detach" not in call.argv and call.verb in READING:
+            is_part = (call.code, self.form) == (9, "content")
+            if self.run and not is_part:
+                runs = [self.run]
+        elif call.verb == "wait" and self.run:
+            runs = [self.run]
+        elif call.verb == "batch" and self.is_plain_batch():
+            own = {run.question: run for run in self.started(*self.calls)}
+            runs = [own.get(question) for question in self.table(call)]
+        codes = [self.code_of(run) for run in runs]
+        code = min(codes, key=ORDER.index, default=call.code)
+        if "foreign" in call.step and code == 0:
+            code = 9  # a file of the user's stands in the way
+        assert call.code == code, f"exit code {call.code} instead of {code}: {call.err[-600:]}"
+
+    def is_plain_batch(self) -> bool:
+        """True if the code of a batch is that of its worst run."""
+        if {"--repeat", "--again", "--min-pass"} & {*self.call.argv}:
+            return False
+        return not self.is_unsure() and not self.call.option("--limit")
+
+    def a_share_that_passes_is_enough(self) -> None:
+        """§ 10: --min-pass replaces 1, 3, 9 and 11 by 0 if enough rows are good, else by 11."""
+        call = self.call
+        share = call.option("--min-pass")
+        if not share or not call.calm or self.is_unsure() or "--repeat" in call.argv:
+            return
+        own = {run.question: run for run in self.started(*self.calls)}
+        codes = [self.code_of(own.get(question)) for question in self.table(call)]
+        if not {*codes} <= {0, 1, 3, 11} or call.code not in {0, 1, 3, 9, 11}:
+            return
+        is_enough = codes.count(0) * 100 >= len(codes) * int(share.rstrip("%"))
+        right = 0 if is_enough else 11
+        assert call.code == right, f"exit code {call.code} instead of {right} of {codes}"
+
+    def mistakes_start_nothing(self) -> None:
+        """§ 2, 3, 10, 11: what is a mistake is 2, before anything starts."""
+        call = self.call
+        if "mistake" not in call.step or call.sent or call.met:
+            return
+        assert call.code == 2, f"exit code {call.code} instead of 2: {call.err[-300:]}"
+        assert not self.own, "a mistake has started a run"
+
+    def a_stop_is_confirmed(self) -> None:
+        """§ 2: stop ends with 0 once the run's record says that it has ended."""
+        if self.call.verb == "stop" and self.call.code == 0 and self.run:
+            assert self.run.ended, f"run {self.run.id} is {self.run.truth}"
+
+    def a_rerun_asks_the_same(self) -> None:
+        """§ 2: rerun starts the inputs of the run that it names."""
+        first = self.runs.get(self.call.argv[1]) if self.call.verb == "rerun" else None
+        for run in self.own:
+            if first is not None:
+                assert run.input == first.input, f"{run.input} instead of {first.input}"
+
+    def interrupted_runs_are_stopped(self) -> None:
+        """§ 9: without a terminal, the first signal stops the run that run has started, unless told otherwise."""
+        call = self.call
+        is_told = call.verb == "run" and not {"detach", "--detach"} & {*call.argv}
+        if not is_told or len(call.sent) != 1 or call.killed or call.met or not self.own:
+            return
+        if call.code not in {129, 130, 143}:
+            return
+        run = self.own[0]
+        assert run.ended or call.key in run.stoppers, f"run {run.id} goes on: {call.err[-300:]}"
+
+    def detached_runs_go_on(self) -> None:
+        """§ 9: what only watches a run never stops it."""
+        if self.call.verb in {"stream", "wait", "fetch-output"} or "detach" in self.call.argv:
+            stopped = [run.id for run in self.runs.values() if self.call.key in run.stoppers]
+            assert not stopped, f"stopped {stopped}"
+
+    def results_are_stored_once(self) -> None:
+        """§ 10, 12: each result is stored once, of its row and side; what noxcli has stopped is none."""
+        call = self.call
+        counted: Counter[tuple[int, str]] = Counter()
+        for line, _ in self.stored:
+            if call.verb == "batch" or line["result"]["exit_code"] in ANSWERED:
+                counted[(line["row"], line["id"])] += 1
+        is_over = call.verb == "batch" and call.calm and call.code in {0, 1, 3}
+        is_once = call.sent or call.code == 75 or counted.total() == len(counted)
+        several = [row for row, count in counted.items() if count > 1]
+        assert is_once, f"rows with several results: {several}"
+        for line, run in self.stored:
+            if run is None:
+                continue
+            told = f"row {line['row']} with {line['input']} has run {run.id} of {run.named}"
+            assert run.question == line["input"]["Question"], told
+            is_ours = run.truth == "stopped" and bool(run.stoppers & self.own_keys)
+            assert not (is_over and is_ours), f"{told}, stopped"
+            if call.verb == "gate" and "mistake" not in call.step:
+                self.require_side(line, run, told)
+        is_doubtful = call.verb == "batch" and call.code == 7 and not self.is_unsure()
+        assert not is_doubtful, f"in doubt without a lost start: {call.err[-500:]}"
+
+    def require_side(self, line: dict[str, Any], run: Run, told: str) -> None:
+        """Require that a run is of the row and the version of its place."""
+        row, side, _ = place_of(line["row"])
+        questions = [*self.table(self.call)]
+        version = self.call.option(["--base", "--new"][side])
+        if row < len(questions):
+            assert run.question == questions[row], told
+        assert run.named == version, told
+
+    def results_agree(self) -> None:
+        """§ 10: results has one line for each row of all shards, and the worst row's code."""
+        call = self.call
+        batches = {}
+        for each in self.everything:
+            if each.verb == "batch" and each.directory in call.argv and "mistake" not in each.step:
+                batches[each.directory] = each
+        if call.verb != "results" or call.code == 2 or not batches:
+            return
+        lines = [json.loads(line) for line in call.out.splitlines()]
+        repeat = max(each.repeat for each in batches.values())
+        rows = sum(len(self.table(each)) for each in batches.values())
+        codes = [line["result"]["exit_code"] for line in lines]
+        told = (len(lines), len({line["row"] for line in lines}))
+        assert told == (rows * repeat, rows), f"{told} lines and rows of {rows}"
+        worst = min(codes, key=ORDER.index)
+        has_share = "--min-pass" in call.argv
+        is_worst = repeat > 1 or has_share or call.code == worst
+        assert is_worst, f"exit code {call.code} of rows with {codes}"
+
+    def comparisons_agree(self) -> None:
+        """§ 12: each pair is in the class that its two answers have."""
+        call = self.call
+        if call.verb != "compare" or call.code == 2:
+            return
+        sides = []
+        for place in call.argv[1:3]:
+            sides.append({line["id"]: run for line, run in self.read(place) if run})
+        base, new = sides
+        classes: dict[str, set[str]] = {"broken": set(), "fixed": set()}
+        for id in {*base} & {*new}:
+            before = self.code_of(base[id])
+            after = self.code_of(new[id])
+            if base[id].input != new[id].input:
+                continue
+            if before == 0 and after in {1, 11}:
+                classes["broken"].add(id)
+            if before in {1, 11} and after == 0:
+                classes["fixed"].add(id)
+        for name, known in classes.items():
+            told = set()
+            for line in call.out.decode().splitlines():
+                if line.startswith(f"{name}\t"):
+                    told.add(line.split("\t")[1])
+            assert told == known, f"{told} instead of {known} are {name}: {call.err[-400:]}"
+        is_red = call.code == 11
+        broken = classes["broken"]
+        assert is_red is bool(broken), f"exit code {call.code}, and {broken} are broken"
+
+    def the_same_line_changes_nothing(self) -> None:
+        """§ 2, 10, 12: the same line again, undisturbed, starts nothing and says the same."""
+        call = self.call
+        before = self.everything[max(0, self.everything.index(call) - 1)]
+        asks = "--again" in call.argv
+        if call.verb == "gate" and before.lacks_answers:
+            asks = True  # once more
+        is_same = before is not call and before.argv == call.argv
+        if "mistake" in call.step or "mistake" in before.step:
+            is_same = False
+        if asks or not is_same or not (call.calm and before.calm):
+            return
+        if self.is_table and before.code in {0, 1, 11}:
+            assert not self.own, f"it has started {len(self.own)} runs"
+            assert call.verb == "gate" or not call.out, f"it has printed {call.out[:200]!r}"
+        if call.verb != "batch":
+            said = before.told
+            says = call.told
+            assert said == says, f"exit code and outputs were {said}, and are {says}"
+
+    def has_missing_answers(self) -> bool:
+        """True if a place of a gate has no result, so that the next call asks it again."""
+        if self.call.verb != "gate":
+            return False
+        places = {line["row"] for line, _ in self.stored}
+        tried = set(map(int, re.findall(r'"row":(\d+),"step":"sent"', self.journal)))
+        codes = {line["result"]["exit_code"] for line, _ in self.stored}
+        return bool(tried - places) or not codes <= ANSWERED
+
+
+def json_lines(out: bytes) -> list[dict[str, Any]]:
+    """Return the objects that stand on lines of their own."""
+    found = []
+    for line in out.splitlines():
+        if line[:1] == b"{" and line[-1:] == b"}":
+            found.append(json.loads(line))
+    return found
+
+
+def value_at(output: Any, pointer: str) -> Any:
+    """Return the value at a place of an output, whose keys need no escapes."""
+    for key in pointer.split("/")[1:]:
+        output = output[int(key) if isinstance(output, list) else key]
+    return output

@@ -1,0 +1,310 @@
+"""The random user: what is called, in which order, and what goes wrong meanwhile."""
+
+import re
+import shlex
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from tests.research.world.plan import PREVIEW, SAYS, VERSIONS, WORKFLOW, Plan, Step
+
+CALM = 0.15  # of calls
+RARE = 0.1  # how often a switch of the server is another one
+SCREENED, CONFIRMED = 4, 12  # answers of a suspect
+LEADS = {1: 5, 2: 6, 3: 6}  # that break a row, by the number of suspects
+OLD = [8, 60, 4000]  # seconds since somebody else started a run
+TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
+
+
+def invent(seed: int) -> Plan:
+    """Return the plan of a seed: a story of rows, and some of runs."""
+    user = User(seed)
+    stories: list[tuple[int, Callable[[], None]]] = [
+        (8, user.batch),
+        (3, user.compared),
+        (3, user.shards),
+        (6, user.gate),
+        (4, user.only_runs),
+    ]
+    weights = [weight for weight, _ in stories]
+    user.rng.choices([story for _, story in stories], weights)[0]()
+    user.one()
+    return user.plan
+
+
+class User:
+    """One random user; each story adds its steps."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Random(f"user {seed}")
+        self.steps: list[Step] = []
+        switches = {}
+        for name, value in self.pick(SAYS["switches"]).items():
+            if self.rng.random() < RARE:
+                switches[name] = value
+        if self.rng.random() < 0.35:
+            switches |= self.pick(TROUBLED_STREAM)
+        switches |= {"preview_limit": PREVIEW, "preview_characters": PREVIEW}
+        self.plan: Plan = {
+            "seed": seed,
+            "climate": self.pick(SAYS["climate"]),
+            "switches": switches,
+            "fates": {},
+            "strangers": [],
+            "steps": self.steps,
+        }
+        self.words = {"W": WORKFLOW, **SAYS["words"]}
+        for name, id in VERSIONS.items():
+            self.words[name.upper()] = id
+
+    def pick(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return a table with one of each list."""
+        picked = {}
+        for name, each in table.items():
+            picked[name] = self.rng.choice(each) if isinstance(each, list) else each
+        return picked
+
+    def chance(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def line(self, name: str) -> list[str]:
+        """Return a command line: for each word its meaning, of each choice one, the innermost first."""
+        text = str(SAYS["lines"][name])
+        before = ""
+        while text != before:
+            before = text
+            text = re.sub(r"\b[A-Z]\w*\b", lambda word: self.words.get(word[0], word[0]), text)
+        while "[" in text:
+            text = re.sub(r"\[([^][]*)\]", lambda found: self.rng.choice(found[1].split("|")), text)
+        return shlex.split(text.replace("#", str(len(self.steps))))
+
+    def call(self, argv: list[str], *, calm: bool = False, **more: Any) -> str:
+        """Add a call, with trouble unless it is to be `calm`, and return its name."""
+        trouble = Step() if calm or self.chance(CALM) else self._trouble(argv)
+        name = f"s{len(self.steps)}"
+        self.steps.append({"name": name, "argv": argv, **trouble, **more})
+        return name
+
+    def _trouble(self, argv: list[str]) -> Step:
+        met = []
+        for each in SAYS["together"]:
+            if re.match(each["lines"], " ".join(argv)):
+                met.append(each["faults"])
+        if met and self.chance(0.4):
+            return {"faults": self.rng.choice(met)}
+        kinds = SAYS["kinds"].get(argv[0], SAYS["kinds"]["run"])
+        trouble = Step(faults=[])
+        for kind in self.rng.choices(kinds, k=self.rng.choice([0, 1, 1, 2, 3, 4])):
+            form = SAYS["faults"][self.rng.choice(SAYS["trouble"][kind])]
+            fault = self.pick({"times": [1, 1, 1, 2, 4, 40], **form})
+            place = self.rng.choice([1, 1, 1, 2, 2, 3, 5])
+            trouble["faults"].append({"at": [kind, place], **fault})
+        if self.chance(0.12) and "-o" not in argv:
+            closed = {"close": self.rng.choice([0, 1, 50, 400])}
+            trouble |= self.rng.choice([closed, {"twins": True}])
+        return trouble
+
+    # Runs.
+
+    def only_runs(self) -> None:
+        for _ in range(2):
+            self.one()
+        for _ in range(2):
+            self.mistake("wrong run")
+
+    def one(self) -> None:
+        """A run, and what becomes of it."""
+        line = self.line("start")
+        is_foreign = False
+        if "-o" in line and self.chance(0.5):
+            self.write(line[line.index("-o") + 1], "what was here before\n")
+        if "--output-dir" in line and self.chance(0.3):
+            directory = line[line.index("--output-dir") + 1]
+            self.write(f"{directory}/Answer.txt", "what the user wrote\n")
+            is_foreign = True
+        more = {"foreign": True} if is_foreign else {}
+        first = self.call(line, **more)
+        for _ in range(self.rng.randint(0, 2)):
+            self.words["RUN"] = self.rng.choice([f"{{{first}}}", f"{{{first}}}", "@last"])
+            self.call(self.line("then"))
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
+            self.call(["fetch-output", f"{{{first}}}", "--wait", "--json"], calm=True)
+
+    def write(self, name: str, text: str) -> None:
+        self.steps.append({"file": name, "text": text})
+
+    def mistake(self, name: str) -> None:
+        """Call what is wrong, and has to be refused."""
+        self.call(self.line(name), calm=True, mistake=True)
+
+    # Rows.
+
+    def table(self, *sizes: int) -> list[list[str]]:
+        """Write the table, and return its rows."""
+        size = self.rng.choice(sizes)
+        rows = [[f"r{number}", f"question {number}"] for number in range(size)]
+        self.steps.append({"file": "rows.csv", "rows": rows})
+        return rows
+
+    def batch(self) -> None:
+        """Rows asked, some of them again; then what has become of them."""
+        table = self.table(2, 4, 8)
+        line = self.line("batch")
+        version = line[line.index("--version-id") + 1] if "--version-id" in line else None
+        if "Paper@paper.txt" not in line and self.chance(0.5):
+            for _, question in self.rng.sample(table, k=min(len(table), 3)):
+                age = self.rng.choice(OLD)
+                stranger = {"question": question, "version": version, "age": age}
+                self.plan["strangers"].append(stranger)
+        self.through(line)
+        self.again(line)
+        if self.chance(0.3):
+            self.mistake("wrong batch")
+        self.judge("results", line)
+
+    def again(self, line: list[str]) -> None:
+        """Ask some rows again."""
+        if self.chance(0.5):
+            again = self.rng.choice(["failed", "failed", "red", "red", "doubtful", "stopped"])
+            for _ in range(self.rng.randint(1, 2)):
+                self.call([*line, "--again", again])
+            self.through([*line, "--resume"])
+
+    def compared(self) -> None:
+        """Rows asked in two versions, and compared."""
+        self.table(2, 4, 8)
+        lines = [self.line("compare 1"), self.line("compare 2")]
+        for line in lines:
+            self.through(line)
+        self.judge("compare", *lines)
+
+    def shards(self) -> None:
+        """Rows asked by two machines, and joined."""
+        self.table(2, 4, 8)
+        lines = [self.line("results 1"), self.line("results 2")]
+        for line in lines:
+            self.through(line)
+        self.judge("results", *lines)
+
+    def judge(self, verb: str, *lines: list[str]) -> None:
+        directories = []
+        for line in lines:
+            is_named = "--output-dir" in line
+            place = line.index("--output-dir") + 1 if is_named else 0
+            directories.append(line[place] if is_named else f"{line[2]}.batch")
+        asked = [verb, *directories, *self.line("judge")]
+        for _ in range(2):
+            self.call(asked, calm=True)
+
+    def through(self, line: list[str]) -> None:
+        """Call a batch, with trouble, and continue it until it is done; then once more."""
+        continues = line[0] == "gate" or "--resume" in line
+        again = line if continues else [*line, "--resume"]
+        for turn in range(self.rng.randint(1, 3)):
+            self.call(again if turn else line)
+            if line[0] == "batch" and self.chance(0.3):
+                self.somebody_else(line)
+        self.steps.append({"grow": True})
+        for _ in range(self.rng.choice([1, 2])):
+            self.call(again, calm=True)
+
+    def somebody_else(self, line: list[str]) -> None:
+        """Somebody else asks the same as the first rows."""
+        version = line[line.index("--version-id") :][:2] if "--version-id" in line else []
+        for number in range(2):
+            question = f"Question=question {number}"
+            argv = ["run", WORKFLOW, question, "Count=7", *version, "--detach"]
+            self.call(argv, calm=True)
+
+    # Gates.
+
+    def gate(self) -> None:
+        """Two versions asked until it is decided, by answers near each border of the rules."""
+        kinds = [self.near_the_lead, self.near_the_lead, self.near_the_level, self.mixed]
+        self.plan["climate"]["outputs"] = ["Answer", "Score"]
+        self.rng.choice(kinds)()
+        line = self.line("gate")
+        is_whole = len(self.steps[0]["rows"]) > 6
+        if is_whole and "--score" not in line and self.chance(0.5):
+            line += ["--score", "output.Score"]
+        if self.chance(0.3):
+            self.mistake("wrong gate")
+        self.through(line)
+        if self.chance(0.4):
+            self.change_the_gate(line)
+        self.call(line, calm=True)
+
+    def fate(self, question: str, base: str, new: str) -> None:
+        self.plan["fates"][question] = {"v1": base, "v2": new, "v3": new}
+
+    def mix(self, **letters: int) -> str:
+        """Return letters in a random order: `g=3` for three answers that are right."""
+        found = [letter for letter, count in letters.items() for _ in range(count)]
+        self.rng.shuffle(found)
+        return "".join(found)
+
+    def near_the_lead(self) -> None:
+        """Rows that seem broken, and BASE's lead is what is needed, or one less."""
+        rows = self.table(2, 3, 4)
+        count = self.rng.choice([1, 1, 2])
+        for _, question in rows[count:]:
+            self.fate(question, "g", "g")
+        for _, question in rows[:count]:
+            lead = LEADS[count] - self.rng.choice([0, 0, 1, 1, 2])
+            base = self.rng.choice([CONFIRMED, CONFIRMED, CONFIRMED - 2])
+            first = self.rng.choice("gggf")
+            screen = self.rng.choice([0, 1, 2, 2, 3])
+            new = base - lead
+            bases = first + self.mix(g=base, b=CONFIRMED - base)
+            news = "b" + self.mix(g=screen, b=SCREENED - screen)
+            news += self.mix(g=new, b=CONFIRMED - new)
+            if self.chance(0.35):
+                bases = self.with_holes(bases)
+                news = self.with_holes(news)
+            self.fate(question, f"{bases}g", f"{news}b")
+
+    def with_holes(self, fate: str) -> str:
+        """Return a fate in which some answers, asked twice, have no result."""
+        found = fate
+        for _ in range(self.rng.choice([1, 2, 4])):
+            place = self.rng.randrange(1, len(found))
+            found = found[:place] + self.rng.choice(["-", "--", "--"]) + found[place:]
+        return found
+
+    def near_the_level(self) -> None:
+        """Rows that broke once, so many that all together is what decides, or one less."""
+        rows = self.table(9, 10)
+        count = self.rng.choice([2, 3, 4, 7, 8, 8, 9, 9])
+        for place, (_, question) in enumerate(rows):
+            later = self.mix(g=4, b=self.rng.choice([0, 0, 1, 2]), G=1)
+            if place < count:
+                self.fate(question, "ggggg", f"bgggg{later}")
+            else:
+                low = self.rng.choice(["g", "g", "G", "--"])
+                self.fate(question, self.rng.choice(["g", "g", "b", "--"]), f"{low}{later}")
+
+    def mixed(self) -> None:
+        """Rows of any kind."""
+        for _, question in self.table(2, 3, 5):
+            likely = self.rng.choice(["g", "gggb", "b", "f", "ggf", "gg-", "-", "p", "ggb--"])
+            now = self.rng.choice([likely, likely, "b", "gb", "gggb", "f", "bb-", "--"])
+            base = "".join(self.rng.choices(likely, k=24))
+            new = "".join(self.rng.choices(now, k=24))
+            self.fate(question, base, new)
+
+    def change_the_gate(self, line: list[str]) -> None:
+        """Edit the table under a gate, put it back, or ask something else of its answers."""
+        rows = self.steps[0]["rows"]
+        if self.chance(0.5):
+            edited = [*rows[:-1], [rows[-1][0], "an edited question"]]
+            longer = [*rows, ["r-x", "an added question"]]
+            self.steps.append({"file": "rows.csv", "rows": self.rng.choice([edited, longer])})
+            self.call(line, calm=True, mistake=True)
+            self.steps.append({"file": "rows.csv", "rows": rows})
+            self.call(line, calm=True)
+            return
+        other = self.line("other check")
+        place = line.index("--assert") + 1
+        changed = [*line[:place], other[0], *line[place + 1 :]]
+        for _ in range(2):
+            self.call(changed, calm=True)
