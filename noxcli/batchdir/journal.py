@@ -15,9 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from noxcli.batchdir.append_file import AppendFile, JournalTrouble
+from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
+from noxcli.batchdir.reserve import Reserve
 from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
@@ -99,6 +100,7 @@ class Journal(AbstractContextManager["Journal"]):
             self.place = (SafeDir.open_named if self._named else SafeDir.open_derived)(
                 directory, make=True
             )
+            self._reserve = Reserve(self.place)
             self._lines = AppendFile(self.place, JOURNAL_NAME, "the journal")
             fcntl.flock(self._lines.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             there = self.path.stat() if self.path.exists() else None
@@ -135,6 +137,7 @@ class Journal(AbstractContextManager["Journal"]):
                 with suppress(OSError):
                     self.place.remove(HOLDER_NAME)
             self._lines.close()
+            self._reserve.close()
             self.place.close()
         self._lines = None
 
@@ -209,6 +212,11 @@ class Journal(AbstractContextManager["Journal"]):
         about = {"input": row.inputs.shown(), "columns": row.columns}
         if len(to_json(about)) <= MAX_ABOUT:
             facts |= about
+        try:
+            self._reserve.keep()
+        except OSError as error:
+            what = f"can't write the journal {self.path}: {reason_of(error)}"
+            raise JournalTrouble(what, CONTINUE) from None
         with self._count_lock:
             self._starts += 1
         self._append(self._step(row, "sent", **facts), durable=True)
@@ -220,13 +228,24 @@ class Journal(AbstractContextManager["Journal"]):
         """Nothing was started after all."""
         with self._count_lock:
             self._starts -= isinstance(error, Unavailable)
-        self._append(
+        self._append_after_start(
             self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message)
         )
 
     def note_started(self, row: Row | SentStart, run: Run) -> None:
         """The row has this run: the server's answer to its start, or one that it takes from the list."""
-        self._append(self._step(row, "started", run_id=run.id, created_at=run.created_at))
+        self._append_after_start(
+            self._step(row, "started", run_id=run.id, created_at=run.created_at)
+        )
+
+    def _append_after_start(self, line: Mapping[str, Any]) -> None:
+        """Add the outcome of a start: some space is kept for it. Raises JournalTrouble."""
+        try:
+            self._append(line)
+        except JournalTrouble:
+            if not self._reserve.give():
+                raise
+            self._append_after_start(line)
 
     def note_stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
         """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
