@@ -1,8 +1,11 @@
 """What an assertion or a score reads of a missing output: in each form of JMESPath, beside values that are there."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import jmespath
 import pytest
+from jmespath import ast
 
 from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli, write_rows
@@ -74,6 +77,22 @@ def in_braces(around: str) -> str:
     return around.replace("{}", "(X)")
 
 
+def types_in(part: Any) -> Iterator[str]:
+    """Yield the type of each node of a parsed expression."""
+    if isinstance(part, dict):
+        yield part["type"]
+        for child in part["children"]:
+            yield from types_in(child)
+
+
+def test_each_node_of_jmespath_is_in_a_form() -> None:
+    forms = [*(FORMS | COMPUTED).values(), *(text.format("output.NAME") for text in GUARDED)]
+    seen = {each for form in forms for each in types_in(jmespath.compile(form).parsed)}
+    makers = [getattr(ast, name) for name in vars(ast) if not name.startswith("_")]
+    known = {make(*[[]] * make.__code__.co_argcount)["type"] for make in makers}
+    assert known - seen == set()
+
+
 def test_each_reading_of_a_missing_output_is_told(noxcli: Noxcli, plays: Any) -> None:
     for around in (UNHARMED, "length(not_null({}, `[]`)) == `0`"):
         told = found(noxcli, plays, of(MISSING, FORMS | COMPUTED, around))
@@ -116,11 +135,12 @@ def test_a_score_of_a_missing_output_is_no_number(noxcli: Noxcli, plays: Any) ->
     rows = write_rows("whole", "part")
     assert noxcli("batch", workflow, rows, "--max-parallel", "1").code == 0
 
-    def scored(value: str, form: str) -> list[bool]:
-        expression = f"length(to_string({form.replace('NAME', value)}))"
+    def scored(form: str, *values: str) -> list[bool]:
+        forms = ", ".join(form.replace("NAME", value) for value in values)
+        expression = f"length(to_string([{forms}]))"
         lines = noxcli("results", f"{rows}.batch", "--score", expression).lines
         return [line["score"] is not None for line in lines]
 
     for name, form in (FORMS | COMPUTED).items():
-        assert scored(MISSING, form) == [True, False], name
-        assert scored("List", form) == [True, True], name
+        assert scored(form, MISSING) == [True, False], name
+        assert scored(form, *THERE) == [True, True], name
