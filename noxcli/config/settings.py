@@ -1,4 +1,4 @@
-"""All settings below the options (environment, project, profile, default), and the server and key that they choose."""
+"""The settings of environment, project, profile and default, and the server and key of all."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from noxcli.urls import check_url, to_url
 from noxcli.value_class import value_class
 from noxcli.waiting import run_apart
 
-# noxus-sdk 0.6.0, client.py: the default host, and the second names of its variable and of the key's.
+# noxus-sdk 0.6.0, client.py: the default host, and the second name of its variable and the key's.
 DEFAULT_SERVER = Setting("base_url", "https://backend.noxus.ai", "default")
 VARIABLES = {
     "base_url": ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL"),
@@ -47,19 +47,22 @@ InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
 
 def usable(text: str, what: str) -> str:
-    """Return the key without white space around it. Its form is not checked: the docs show more than one.
+    """Return the key without white space around it.
 
-    Raises Unauthorized if there is none, or if a header can't carry it.
+    Its form is not checked: the docs show more than one. Raises Unauthorized if there is none, or
+    if a header can't carry it.
     """
     key = text.strip()
     if not key:
         raise Unauthorized(f"{what} is empty", "set NOXUS_API_KEY or give --api-key-file FILE")
-    mistakes = {
-        "has quotes around the key": key[0] in "'\"" and key[-1] == key[0],
-        "begins with Bearer, which is not part of the key": key.lower().startswith("bearer "),
-        "is the name of a variable, not its value": re.fullmatch(r"\$\{?\w+\}?", key),
-    }
-    if mistake := next((mistake for mistake, found in mistakes.items() if found), None):
+    mistake = ""
+    if key[0] in "'\"" and key[-1] == key[0]:
+        mistake = "has quotes around the key"
+    elif key.lower().startswith("bearer "):
+        mistake = "begins with Bearer, which is not part of the key"
+    elif re.fullmatch(r"\$\{?\w+\}?", key):
+        mistake = "is the name of a variable, not its value"
+    if mistake:
         raise Unauthorized(f"{what} {mistake}", "give the key alone")
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(
@@ -69,22 +72,22 @@ def usable(text: str, what: str) -> str:
 
 
 def read_key_file(path: str, setting: str, in_time: InTime) -> str:
-    """Return the key in a file, which `setting` names. Raises Unauthorized, and what `in_time` raises."""
+    """Return the key in a file, which `setting` names.
+
+    Raises Unauthorized, and what `in_time` raises.
+    """
     try:
         content = in_time(lambda: _read_content(path))
         if len(content) > MAX_OUTPUT:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        if (
-            isinstance(error, FileNotFoundError)
-            and len(path) >= MIN_KEY_NAME
-            and not {"/", "."} & {*path}
-        ):
-            hint = (
-                f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
-            )
-            raise Unauthorized("there is no such key file", hint) from None
+        may_be_key = len(path) >= MIN_KEY_NAME and "/" not in path and "." not in path
+        if isinstance(error, FileNotFoundError) and may_be_key:
+            raise Unauthorized(
+                "there is no such key file",
+                f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY",
+            ) from None
         reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
         raise Unauthorized(
             f"can't read the key file {path}: {reason}", f"check {setting}"
@@ -106,7 +109,8 @@ def run_key_command(command: str, setting: str, directory: Path, in_time: InTime
     argv = shlex.split(command)
     what = f"the command {argv[0]} ({setting})"
     lines = _run(argv, what, directory, in_time).decode("utf-8", "replace").splitlines()
-    return usable(lines[0] if lines else "", what)
+    first = lines[0] if lines else ""
+    return usable(first, what)
 
 
 def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
@@ -114,7 +118,7 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     import subprocess  # only where there is a command
 
     try:
-        process = subprocess.Popen(  # noqa: S603 - the user's own command, from the user's own config file
+        process = subprocess.Popen(  # noqa: S603 - a command from the user's own config file
             argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
     except (OSError, ValueError) as error:
@@ -124,21 +128,20 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
         raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
 
     def read() -> bytes:
-        output, end = b"", time.monotonic() + COMMAND_LIMIT
+        output = b""
+        end = time.monotonic() + COMMAND_LIMIT
         assert process.stdout is not None
-        with (
-            process.stdout as printed
-        ):  # select, since a child of the command may hold it open for ever
-            while (
-                len(output) <= MAX_OUTPUT
-                and select.select([printed], [], [], max(0.0, end - time.monotonic()))[0]
-            ):
-                if not (piece := os.read(printed.fileno(), MAX_OUTPUT)):
+        with process.stdout as printed:
+            while len(output) <= MAX_OUTPUT:
+                # A child of the command may hold it open for ever.
+                ready, _, _ = select.select([printed], [], [], max(0.0, end - time.monotonic()))
+                if not ready:
+                    raise subprocess.TimeoutExpired(argv, COMMAND_LIMIT)
+                piece = os.read(printed.fileno(), MAX_OUTPUT)
+                if not piece:
                     process.wait(max(0.0, end - time.monotonic()))
                     return output
                 output += piece
-        if len(output) <= MAX_OUTPUT:
-            raise subprocess.TimeoutExpired(argv, COMMAND_LIMIT)
         return output
 
     try:
@@ -152,17 +155,19 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
         process.wait()
     if len(output) > MAX_OUTPUT:
         raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
-    if code := process.returncode:
-        ended = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
-        raise Unauthorized(f"{what} {ended}", "run it by hand to see why")
-    return output
+    code = process.returncode
+    if code == 0:
+        return output
+    ended = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+    raise Unauthorized(f"{what} {ended}", "run it by hand to see why")
 
 
 @value_class(frozen=True, slots=True)
 class Settings:
-    """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident.
+    """A server and the key for it.
 
-    `overriding` are the variables that count although an option names a profile.
+    The key is kept out of `repr`, so that no log shows it by accident. `overriding` are the
+    variables that count although an option names a profile.
     """
 
     url: str
@@ -174,9 +179,10 @@ class Settings:
 
 @value_class(frozen=True, slots=True)
 class Configured:
-    """What was read. Each of the layers overrides the next: variables, the project's file, the profile.
+    """What was read.
 
-    `profile` is the selected one of `profiles`, `directory` has the user's file, and `project` is the project's.
+    Each of the layers overrides the next: variables, the project's file, the profile. `profile` is
+    the selected one of `profiles`, `directory` has the user's file, and `project` is the project's.
     """
 
     layers: tuple[Layer, ...]
@@ -188,28 +194,31 @@ class Configured:
     @property
     def aliases(self) -> Mapping[str, str]:
         """Workflows by alias."""
-        return {
-            name: workflow
-            for layer in reversed(self.layers)
-            for name, workflow in layer.aliases.items()
-        }
+        aliases: dict[str, str] = {}
+        for layer in reversed(self.layers):
+            aliases.update(layer.aliases)
+        return aliases
 
     @property
     def named(self) -> str | None:
         """The profile that an option names."""
-        return (
-            self.profile.value if self.profile and self.profile.source == PROFILE_OPTION else None
-        )
+        if self.profile is None or self.profile.source != PROFILE_OPTION:
+            return None
+        return self.profile.value
 
     def find(self, *names: str) -> Setting | None:
         """Return the strongest of these settings; of one layer's, the first."""
-        found = (
-            layer.values[name] for layer in self.layers for name in names if name in layer.values
-        )
-        return next(found, None)
+        for layer in self.layers:
+            for name in names:
+                if name in layer.values:
+                    return layer.values[name]
+        return None
 
     def limit(self, name: str) -> float:
-        """Return one of LIMITS in seconds. Raises ConfigProblem if it is not a duration, or none at all."""
+        """Return one of LIMITS in seconds.
+
+        Raises ConfigProblem if it is not a duration, or none at all.
+        """
         chosen = self.find(name)
         if chosen is None:
             return LIMITS[name]
@@ -225,9 +234,13 @@ class Configured:
 
 
 def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
-    """Read all files and variables. Raises ConfigProblem for a file with a mistake, or a missing profile."""
+    """Read all files and variables.
+
+    Raises ConfigProblem for a file with a mistake, or a missing profile.
+    """
     file = read_users_file(environ)
-    chosen, profiles = choose_profile(file, profile, environ), file.table("profile")
+    chosen = choose_profile(file, profile, environ)
+    profiles = file.table("profile")
     project = None
     with suppress(OSError, RuntimeError):  # the working directory is gone, or there is no home
         project = find_project_file(Path.cwd(), Path.home())
@@ -240,7 +253,10 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
 
 
 def _variables(environ: Mapping[str, str]) -> Layer:
-    """Return what variables set. An empty one counts as unset, but not a key's: in CI it is a secret not passed on."""
+    """Return what variables set.
+
+    An empty one counts as unset, but not a key's: in CI it is a secret not passed on.
+    """
     found: dict[str, Setting] = {}
     for name, variables in VARIABLES.items():
         for variable in variables:
@@ -257,33 +273,36 @@ def load_settings(
 ) -> Settings:
     """Return the current server and key; `in_time` reads the key.
 
-    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
+    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized
+    without a usable key.
     """
     given = {"base_url": base_url, "api_key_file": api_key_file}
-    flags = {
-        name: Setting(name, value, f"--{name.replace('_', '-')}")
-        for name, value in given.items()
-        if value
-    }
+    flags = {}
+    for name, value in given.items():
+        if value:
+            flags[name] = Setting(name, value, f"--{name.replace('_', '-')}")
     every = replace(configured, layers=(Layer(flags), *configured.layers))
-    url, allowed, key = (
-        every.find("base_url") or DEFAULT_SERVER,
-        every.find("allow_http"),
-        every.find(*KEYS),
-    )
+    url = every.find("base_url") or DEFAULT_SERVER
+    allowed = every.find("allow_http")
+    key = every.find(*KEYS)
     address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
     if key is None:
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
     profile = configured.layers[-1].values
     if profile.get(key.name) is key:
         home = to_url(check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True))
-        if to_url(address).origin != home.origin:
+        given_server = to_url(address)
+        if given_server.origin != home.origin:
             raise ConfigProblem(
-                f"the key of {key.source} is for {home.netloc}, and is not sent to {to_url(address).netloc}",
-                "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
+                f"the key of {key.source} is for {home.netloc}, "
+                f"and is not sent to {given_server.netloc}",
+                "give the other host's key in NOXUS_API_KEY or --api-key-file, "
+                "or choose another --profile",
             )
-    variables = configured.layers[0].values.values() if configured.named else ()
-    overriding = tuple(each.source for each in (url, key) if each in variables)
+    overriding: tuple[str, ...] = ()
+    if configured.named:
+        variables = configured.layers[0].values.values()
+        overriding = tuple(each.source for each in (url, key) if each in variables)
     match key.name:
         case "api_key_file":
             secret = read_key_file(key.value, key.source, in_time)
