@@ -1,7 +1,8 @@
-"""The words for completion: names and ids that commands see, saved for `state/known_names.py`; never a value.
+"""The words for completion: names and ids that commands see, saved for `state/known_names.py`;
+never a value.
 
-A word is an argument of noxcli; each shell quotes it in its own way. As in the history, an error here never fails a
-command.
+A word is an argument of noxcli; each shell quotes it in its own way. As in the history, an error
+here never fails a command.
 """
 
 from collections import Counter
@@ -31,28 +32,37 @@ class CompletionCache:
         self._key = key
 
     def save_settings(self, profiles: Iterable[str], workflows: Mapping[str, str]) -> None:
-        """Save the names of the profiles, and the current aliases, each with the workflow's name or id."""
+        """Save the names of the profiles, and the current aliases, each with the workflow's name or
+        id.
+        """
         self._replace_words(
             {"profile": profiles, f"{self._key} alias": map("\t".join, workflows.items())}
         )
 
     def save_workflows(self, listed: Collection[Workflow]) -> None:
-        """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
+        """Save the whole list, each by its name, or by its id if the name can't be typed or is not
+        unique.
+        """
         named = Counter(workflow.name for workflow in listed)
-        words = (
-            flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id
-            for flow in listed
-        )
-        pairs = zip(words, (flow.id for flow in listed), strict=True)
-        self._replace_words({f"{self._key} workflow": map("\t".join, pairs)})
+        words = []
+        for workflow in listed:
+            word = workflow.id
+            if typable(workflow.name) and named[workflow.name] == 1:
+                word = workflow.name
+            words.append(f"{word}\t{workflow.id}")
+        self._replace_words({f"{self._key} workflow": words})
 
     def save_keys(
         self, workflow_id: str, inputs: Iterable[InputNode], outputs: Iterable[OutputNode] = ()
     ) -> None:
         """Save the keys of a workflow's inputs and outputs."""
-        given = ((key if typable(key) else node.id, node) for key, node in keys_of(inputs).items())
-        starts = (item_start(key, node.kind) for key, node in given)
-        labels = (key if typable(key) else node.id for key, node in keys_of(outputs).items())
+        starts = []
+        for key, given in keys_of(inputs).items():
+            label = key if typable(key) else given.id
+            starts.append(item_start(label, given.kind))
+        labels = []
+        for key, node in keys_of(outputs).items():
+            labels.append(key if typable(key) else node.id)
         self._replace_words(
             {
                 f"{self._key} input {workflow_id}": starts,
@@ -64,14 +74,14 @@ class CompletionCache:
         """Save a run that was just started."""
         shown = workflow_name if typable(workflow_name) else run.workflow_id
         about = ", ".join(filter(None, (shown, run.created_at)))
-        self._replace_words(
-            {f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{about}"]}, kept=NOTED_RUNS
-        )
+        word = f"{run.id}\t{run.workflow_id}\t{about}"
+        self._replace_words({f"{self._key} run": [word]}, kept=NOTED_RUNS)
 
     def _replace_words(self, words: Mapping[str, Iterable[str]], *, kept: int = 0) -> None:
-        """Put these words in place of all of their kinds but the last `kept`; one that can't be typed is left out.
+        """Put these words in place of all of their kinds but the last `kept`.
 
-        Of two commands that do so at the same moment, one may lose its words.
+        One that can't be typed is left out. Of two commands that do so at the same moment, one may
+        lose its words.
         """
         if self._directory is None:
             return
@@ -79,25 +89,39 @@ class CompletionCache:
             suppress(OSError),
             SafeDir.open_named(Path(self._directory), make=True, mode=0o700) as place,
         ):
-            saved = list[str]()
+            saved: list[str] = []
             with suppress(OSError):  # there is none yet, or it can't be read
                 saved = place.read(NAMES_FILE, MAX_NAMES_FILE).decode(errors="replace").splitlines()
             now = saved
             for kind, new in words.items():
-                before = [line for line in now if line.startswith(f"{kind}\t")]
-                others = [line for line in now if not line.startswith(f"{kind}\t")]
-                lines = [f"{kind}\t{word}" for word in new if typable(word.partition("\t")[0])]
-                lines = [
-                    line
-                    for line in lines
-                    if line.replace("\t", "").isprintable() and self._mask(line) == line
-                ]
-                now = [*others, *(before[-kept:] if kept else ()), *lines[:MAX_WORDS]]
+                before = []
+                others = []
+                for line in now:
+                    if line.startswith(f"{kind}\t"):
+                        before.append(line)
+                    else:
+                        others.append(line)
+                if kept > 0:
+                    others += before[-kept:]
+                now = others + self._lines(kind, new)[:MAX_WORDS]
             if sorted(now) != sorted(saved):
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:
                     written.write("".join(f"{line}\n" for line in now[-MAX_LINES:]).encode())
 
+    def _lines(self, kind: str, words: Iterable[str]) -> list[str]:
+        """Return the lines of these words, without those that can't be typed or have a secret."""
+        lines = []
+        for word in words:
+            line = f"{kind}\t{word}"
+            if not typable(word.partition("\t")[0]):
+                continue
+            if line.replace("\t", "").isprintable() and self._mask(line) == line:
+                lines.append(line)
+        return lines
+
 
 def typable(word: str) -> bool:
-    """True for a word on one line, safe on a terminal, and neither an option nor, to fish, a home directory."""
+    """True for a word on one line, safe on a terminal, and neither an option nor, to fish, a home
+    directory.
+    """
     return 0 < len(word) <= MAX_WORD and word.isprintable() and word[0] not in "-~"

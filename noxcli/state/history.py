@@ -1,10 +1,11 @@
-"""The history of this user's runs, and how far each was read: ids, host, times, position, keys of secrets; no value.
+"""The history of this user's runs, and how far each was read: ids, host, times, position, keys of
+secrets; no value.
 
-A run has two small files in the state directory. The first has what is known at its start, and is written once, as
---state-file writes it for a later step of a canceled pipeline, which cleans up. The second has its cursor, and is
-replaced after each burst, so that a killed process leaves a complete one. Nothing here makes a command fail: an
-unreadable file counts as missing, and a run that can't be saved is a warning. Only @last rejects the file of a newer
-noxcli.
+A run has two small files in the state directory. The first has what is known at its start, and is
+written once, as --state-file writes it for a later step of a canceled pipeline, which cleans up.
+The second has its cursor, and is replaced after each burst, so that a killed process leaves a
+complete one. Nothing here makes a command fail: an unreadable file counts as missing, and a run
+that can't be saved is a warning. Only @last rejects the file of a newer noxcli.
 """
 
 import errno
@@ -13,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +49,40 @@ class Entry:
 
     def document(self) -> dict[str, Any]:
         """Return the content of its file."""
-        ids = {"run_id": self.run_id, "workflow_id": self.workflow_id, "base_url": self.base_url}
-        secret = {} if self.secret_inputs is None else {"secret_inputs": sorted(self.secret_inputs)}
-        return {"schema": STATE_SCHEMA, **ids, **secret}
+        document: dict[str, Any] = {
+            "schema": STATE_SCHEMA,
+            "run_id": self.run_id,
+            "workflow_id": self.workflow_id,
+            "base_url": self.base_url,
+        }
+        if self.secret_inputs is not None:
+            document["secret_inputs"] = sorted(self.secret_inputs)
+        return document
 
 
 def parse_entry(document: Any, path: Path) -> Entry:
     """Return the run in a file's JSON.
 
-    Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is not a run's file.
+    Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is
+    not a run's file.
     """
     require_readable(path, document["schema"], STATE_SCHEMA)
     if document["schema"] != STATE_SCHEMA:
         raise ValueError(f"its schema is not {STATE_SCHEMA}")
     secret = document.get("secret_inputs")
-    known = None if secret is None else frozenset(map(str, secret))
+    known = None
+    if secret is not None:
+        known = frozenset(map(str, secret))
     return Entry(
         str(document["run_id"]), str(document["workflow_id"]), str(document["base_url"]), known
     )
 
 
 class History:
-    """The history of runs in the state directory; several noxcli may use it together, since no two write one file."""
+    """The history of runs in the state directory.
+
+    Several noxcli may use it together, since no two write one file.
+    """
 
     def __init__(
         self,
@@ -97,7 +109,8 @@ class History:
         directory = self.directory
         if directory is None:
             self._warn(
-                f"this user has no home directory; @last and --resume won't find runs; set {STATE_VARIABLE}"
+                "this user has no home directory; @last and --resume won't find runs; "
+                f"set {STATE_VARIABLE}"
             )
             return
         try:
@@ -105,25 +118,27 @@ class History:
             put_privately(directory / f"{entry.run_id}{ENTRY}", content)
         except OSError as error:
             self._warn(
-                f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run"
+                f"can't write to {directory}: {reason_of(error)}; "
+                "@last and --resume won't find this run"
             )
-        else:
-            with suppress(OSError), self._open_directory() as place:
-                for name in _list_newest_first(place)[KEPT_RUNS:]:
-                    place.remove(name)
-                    place.remove(f"{name.removesuffix(ENTRY)}.cursor")
+            return
+        with suppress(OSError), self._open_directory() as place:
+            for name in _list_newest_first(place)[KEPT_RUNS:]:
+                place.remove(name)
+                place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
     def find_last(self, base_url: str) -> Entry | None:
         """Return the last run started at this server.
 
-        Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more files can be opened.
+        Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more
+        files can be opened.
         """
         try:
             with self._open_directory() as place:
-                entries = (
-                    _read_entry_in(place, name, base_url) for name in _list_newest_first(place)
-                )
-                return next((entry for entry in entries if entry is not None), None)
+                for name in _list_newest_first(place):
+                    entry = _read_entry_in(place, name, base_url)
+                    if entry is not None:
+                        return entry
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -131,15 +146,19 @@ class History:
                 raise
             reason = f"can't read the history of runs in {self.directory}: {reason_of(error)}"
             raise UsageProblem(reason, "give the run's id") from None
+        return None
 
     def find_beginning(self, text: str, base_url: str) -> list[str]:
         """Return the ids of this user's runs at this server that begin like this."""
         with suppress(OSError, UsageProblem), self._open_directory() as place:
-            names = (name for name in sorted(place.list_names()) if name.startswith(text.lower()))
-            entries = (
-                _read_entry_in(place, name, base_url) for name in names if name.endswith(ENTRY)
-            )
-            return [entry.run_id for entry in entries if entry is not None]
+            found = []
+            for name in sorted(place.list_names()):
+                if not name.startswith(text.lower()) or not name.endswith(ENTRY):
+                    continue
+                entry = _read_entry_in(place, name, base_url)
+                if entry is not None:
+                    found.append(entry.run_id)
+            return found
         return []
 
     def find_entry(self, run_id: str, base_url: str) -> Entry | None:
@@ -150,7 +169,9 @@ class History:
         return None
 
     def read_positions(self, run_id: str) -> Sequence[str]:
-        """Return the last two positions up to which the run's events were delivered, or as many as are known."""
+        """Return the last two positions up to which the run's events were delivered, or as many as
+        are known.
+        """
         if not PLAIN_ID.fullmatch(run_id):
             return ()
         with suppress(OSError, ValueError), self._open_directory() as place:
@@ -160,11 +181,14 @@ class History:
         return ()
 
     def keep_cursor(self, run_id: str, positions: Sequence[str] = ()) -> "CursorKeeper":
-        """Return the writer of the run's cursor, for use while its events are shown from these positions on."""
-        directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
-        return CursorKeeper(
-            None if directory is None else directory / f"{run_id}.cursor", self._mask, positions
-        )
+        """Return the writer of the run's cursor, for use while its events are shown from these
+        positions on.
+        """
+        path = None
+        directory = self.directory
+        if directory is not None and PLAIN_ID.fullmatch(self._mask(run_id)):
+            path = directory / f"{run_id}.cursor"
+        return CursorKeeper(path, self._mask, positions)
 
     def _open_directory(self) -> SafeDir:
         directory = self.directory
@@ -174,9 +198,10 @@ class History:
 
 
 class CursorKeeper(AbstractContextManager["CursorKeeper"]):
-    """Saves the last two positions after each burst; it gets each burst last, when stdout already has it.
+    """Saves the last two positions after each burst.
 
-    The last one has to come again when a later command asks from the one before it.
+    It gets each burst last, when stdout already has it. The last one has to come again when a later
+    command asks from the one before it.
     """
 
     def __init__(self, path: Path | None, mask: Mask, positions: Sequence[str] = ()) -> None:
@@ -188,28 +213,33 @@ class CursorKeeper(AbstractContextManager["CursorKeeper"]):
         return None
 
     def show(self, burst: Sequence[tuple[Any, Any]]) -> None:
-        given = (update.redis_id for update, _ in reversed(burst) if isinstance(update, RunEvent))
-        last = list(islice(filter(None, given), 2))
-        if self._path is None or not last:
+        if self._path is None:
             return
-        self._positions = [*self._positions, *reversed(last)][-2:]
+        last: list[str] = []
+        for update, _ in reversed(burst):
+            if isinstance(update, RunEvent) and update.redis_id:
+                last.insert(0, update.redis_id)
+                if len(last) == 2:
+                    break
+        if not last:
+            return
+        self._positions = [*self._positions, *last][-2:]
         if all(self._mask(each) == each for each in self._positions):
             with suppress(OSError):
                 put_privately(self._path, json.dumps(self._positions).encode())
 
 
 def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
-    """Return a file's run if it was started at this server; a damaged or foreign file counts as none.
+    """Return a file's run if it was started at this server.
 
-    Raises OSError, and UsageProblem for a file that a newer noxcli has written.
+    A damaged or foreign file counts as none. Raises OSError, and UsageProblem for a file that a
+    newer noxcli has written.
     """
     try:
         content = place.read(name, MAX_ENTRY)
     except OSError as error:
-        if error.errno in {
-            None,
-            errno.EISDIR,
-        }:  # a link, a FIFO, or too large: noxcli wrote none of these
+        # A link, a FIFO, or too large: noxcli wrote none of these.
+        if error.errno in {None, errno.EISDIR}:
             return None
         raise
     with suppress(ValueError, KeyError, TypeError):
@@ -221,12 +251,12 @@ def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
 
 
 def _list_newest_first(place: SafeDir) -> list[str]:
-    ages = dict[str, int]()
+    by_age = []
     for name in place.list_names():
         with suppress(OSError):  # another noxcli may have removed it
             if name.endswith(ENTRY):
-                ages[name] = -place.lstat(name).st_mtime_ns
-    return sorted(ages, key=lambda name: (ages[name], name))
+                by_age.append((-place.lstat(name).st_mtime_ns, name))
+    return [name for _, name in sorted(by_age)]
 
 
 def write_state(path: Path, entry: Entry) -> None:

@@ -1,7 +1,9 @@
-"""The names and ids that commands have saved for Tab, as `cli/complete.py` reads them: without loading anything else.
+"""The names and ids that commands have saved for Tab, as `cli/complete.py` reads them: without
+loading anything else.
 
-`state/completion_cache.py` writes the file. A line is a kind, a word, what it stands for, and a description, with a TAB
-between them; only the first two are always there. SERVER is what names the server, as `server_key` spells it.
+`state/completion_cache.py` writes the file. A line is a kind, a word, what it stands for, and a
+description, with a TAB between them; only the first two are always there. SERVER is what names the
+server, as `server_key` spells it.
 
 | kind | the rest of the line |
 |---|---|
@@ -36,20 +38,35 @@ def cache_directory(environ: "Mapping[str, str]") -> str | None:
     if environ.get("XDG_CACHE_HOME", "").startswith("/"):
         return f"{environ['XDG_CACHE_HOME']}/noxcli"
     home = environ.get("HOME") or os.path.expanduser("~")
+    if not home.startswith("/"):
+        return None
     below = "Library/Caches" if sys.platform == "darwin" else ".cache"
-    return f"{home}/{below}/noxcli" if home.startswith("/") else None
+    return f"{home}/{below}/noxcli"
 
 
 def server_key(base_url: str, profile: str, environ: "Mapping[str, str]") -> str:
     """Return in one word what names the server: the first of these settings, or nothing.
 
-    `base_url` and `profile` are those on the command line, or empty. The config files are not read: they are TOML.
+    `base_url` and `profile` are those on the command line, or empty. The config files are not read:
+    they are TOML.
     """
-    addresses = base_url, environ.get("NOXCLI_BASE_URL"), environ.get("NOXUS_BACKEND_URL")
-    named = next(filter(None, (*addresses, profile, environ.get("NOXCLI_PROFILE"))), "")
-    return "".join(
-        c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in named.rstrip("/")
+    settings = (
+        base_url,
+        environ.get("NOXCLI_BASE_URL"),
+        environ.get("NOXUS_BACKEND_URL"),
+        profile,
+        environ.get("NOXCLI_PROFILE"),
     )
+    for named in settings:
+        if named:
+            return "".join(map(_in_word, named.rstrip("/")))
+    return ""
+
+
+def _in_word(character: str) -> str:
+    if character.isascii() and (character.isalnum() or character in ".-"):
+        return character
+    return "_"
 
 
 class KnownNames:
@@ -67,21 +84,29 @@ class KnownNames:
                 lines = self._of("workflow") + self._of("alias")
                 return [(name, target, target) for name, target, _ in lines]
             case "run":
-                runs = [
-                    line for line in reversed(self._of("run")) if line[0].startswith(self._begun)
-                ]
-                return [LAST, *(runs if self._begun else runs[:RECENT_RUNS])]
+                newest_first = self._of("run")[::-1]
+                if self._begun:
+                    return [LAST, *(run for run in newest_first if run[0].startswith(self._begun))]
+                return [LAST, *newest_first[:RECENT_RUNS]]
             case "input" | "output":
-                found = (self._of(f"{kind} {self._workflow(word)}") for word in self._words)
-                return next(filter(None, found), [])
+                for word in self._words:
+                    keys = self._of(f"{kind} {self._workflow(word)}")
+                    if keys:
+                        return keys
+                return []
         return self._saved.get(kind, [])  # of all servers: the profiles
 
     def _workflow(self, word: str) -> str:
         """Return the workflow id that a word leads to: an alias, a name, a run or an id."""
         for kind in ("alias", "workflow"):
-            word = next((target for name, target, _ in self._of(kind) if name == word), word)
-        runs = reversed(self._of("run"))
-        return next((workflow for run, workflow, _ in runs if word in (run, LAST[0])), word)
+            for name, target, _ in self._of(kind):
+                if name == word:
+                    word = target
+                    break
+        for run, workflow, _ in reversed(self._of("run")):
+            if word in (run, LAST[0]):
+                return workflow
+        return word
 
     def _given(self, option: str) -> str:
         """Return the value that the words have for an option; the last one counts."""
@@ -108,9 +133,10 @@ def _read(directory: str | None) -> dict[str, list[SavedWord]]:
             lines = file.read(MAX_NAMES_FILE).split("\n")
     except OSError:
         return {}
-    found = dict[str, list[SavedWord]]()
+    found: dict[str, list[SavedWord]] = {}
     for line in lines:
-        kind, word, target, about, *_ = *line.split("\t"), "", "", ""
+        columns = [*line.split("\t"), "", "", ""]
+        kind, word, target, about = columns[:4]
         if word and line.replace("\t", "").isprintable():
             found.setdefault(kind, []).append((word, target, about))
     return found
