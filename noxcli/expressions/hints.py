@@ -1,4 +1,4 @@
-"""What users write as JMESPath by habit from jq or another language: why it is wrong, and how to write it."""
+"""What users write as JMESPath by habit from jq or another language, and how to write it."""
 
 import json
 import re
@@ -32,17 +32,20 @@ WORDS = (
 def mistake_in(text: str, error: Exception, compile_it: Callable[[str], Any]) -> tuple[str, str]:
     """Return why an expression is not valid, and what to write instead."""
     why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
-    if (repaired := _repaired(text, compile_it)) is not None:
-        return repaired[0], f"write {in_shell(repaired[1])}"
+    repair = _repaired(text, compile_it)
+    if repair is not None:
+        reason, repaired = repair
+        return reason, f"write {in_shell(repaired)}"
     for pattern, words in WORDS:
-        if match := re.fullmatch(pattern, why):
+        match = re.fullmatch(pattern, why)
+        if match is not None:
             why = words.format(*match.groups())
             break
     return why, 'for example output.Answer or output."Long name"; see jmespath.org'
 
 
 def text_as_name(text: str, tree: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return a name in double quotes that is compared as if it were a text, and what to write instead."""
+    """Return a name in double quotes that is compared as if it were a text, and what is right."""
     for name in _names_as_texts(tree):
         quoted = json.dumps(name, ensure_ascii=False)
         if quoted in text:
@@ -53,17 +56,19 @@ def text_as_name(text: str, tree: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def in_shell(text: str) -> str:
     """Return an expression as a shell takes it, in double quotes if it has texts in single ones."""
-    return f'"{text}"' if "'" in text and not {*'"$`\\!'} & {*text} else quote(text)
+    if "'" in text and not any(special in text for special in '"$`\\!'):
+        return f'"{text}"'
+    return quote(text)
 
 
 def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | None:
     """Return what was wrong and the expression without it, if that is then valid."""
     reasons = []
     for reason, pattern, new in REPAIRS:
-        parts = QUOTED.split(text)
-        repaired = "".join(
-            part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts)
-        )
+        repaired = ""
+        for place, part in enumerate(QUOTED.split(text)):
+            is_quoted = place % 2 == 1
+            repaired += part if is_quoted else re.sub(pattern, new, part)
         if repaired == text:
             continue
         reasons.append(reason)
@@ -79,13 +84,18 @@ def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | 
 def _names_as_texts(tree: Mapping[str, Any]) -> Iterator[str]:
     for node in nodes_in(tree):
         if node["type"] == "comparator":
-            left, right = node["children"]
-            for one, other in ((left, right), (right, left)):
-                if one["type"] == "field" and other["type"] not in {"field", "literal"}:
-                    yield one["value"]
-            if left["type"] == right["type"] == "field":
-                yield right["value"]
+            yield from _names_in_comparison(*node["children"])
         elif node["type"] == "function_expression" and node["value"] in SEARCHES:
-            yield from (
-                child["value"] for child in node["children"][1:] if child["type"] == "field"
-            )
+            for argument in node["children"][1:]:
+                if argument["type"] == "field":
+                    yield argument["value"]
+
+
+def _names_in_comparison(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[str]:
+    if left["type"] == "field":
+        if right["type"] == "field":
+            yield right["value"]  # a text is usually on the right
+        elif right["type"] != "literal":
+            yield left["value"]
+    elif right["type"] == "field" and left["type"] != "literal":
+        yield right["value"]

@@ -14,13 +14,16 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from noxcli.codec import Number, decode_json, to_json
 
-MAX_EXPRESSION, MAX_TEXT = 1000, 1_000_000  # characters, of `matches`
+MAX_EXPRESSION = 1000  # characters, of `matches`
+MAX_TEXT = 1_000_000  # characters, of `matches`
 MAX_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FENCE = "```"
 MAX_COPIES = 1000  # of a value in what is found: each [@, @] in a pipe doubles it
 MAX_FOUND = 300  # characters of one value in a message
-GUARD, CONDITION = "guard", "condition"  # our own nodes, around the part that they are about
+# Our own nodes, around the part that they are about.
+GUARD = "guard"
+CONDITION = "condition"
 LOGIC = frozenset({"and_expression", "or_expression", "not_expression", GUARD})
 CHAINS = frozenset(
     {
@@ -34,7 +37,9 @@ CHAINS = frozenset(
 )
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 TAKE_EXPRESSIONS = frozenset({"map", "max_by", "min_by", "sort_by"})
-DOCUMENT, OUTPUT, ROW = "", "output", "row"
+DOCUMENT = ""
+OUTPUT = "output"
+ROW = "row"
 HOLDERS = {OUTPUT: OUTPUT, ROW: ROW, "result": DOCUMENT}  # a line of a batch has its document there
 SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
 TEXT: Any = {"types": ["string"]}
@@ -59,7 +64,7 @@ class Absent(Unapplied):
 
 
 class OutputText(str):
-    """A text that is an output: its field `text` is the text itself, as that of an output `{"text": X}`."""
+    """A text that is an output: its field `text` is itself, as that of an output `{"text": X}`."""
 
     __slots__ = ()
 
@@ -77,11 +82,9 @@ class TextFunctions(Functions):
         try:
             return decode_json(text)
         except ValueError as error:
-            why = (
-                f"this one has a fence ({FENCE}): ask the workflow for JSON alone"
-                if FENCE in text
-                else str(error)
-            )
+            why = str(error)
+            if FENCE in text:
+                why = f"this one has a fence ({FENCE}): ask the workflow for JSON alone"
             raise Unapplied(f"parse_json() needs a text that is JSON as a whole; {why}") from None
 
 
@@ -90,15 +93,17 @@ KNOWN: Mapping[str, Any] = TextFunctions.FUNCTION_TABLE
 
 
 def found_in(text: str, expression: str) -> bool:
-    """Return whether the regular expression is found anywhere in the text. Raises Unapplied beyond the limits.
+    """Return whether the regular expression is found anywhere in the text.
 
-    Python looks at signals while it searches, so an expression that takes forever is ended by a timer.
+    Raises Unapplied beyond the limits. Python looks at signals while it searches, so an expression
+    that takes forever is ended by a timer.
     """
     assert threading.current_thread() is threading.main_thread(), "only there a signal is handled"
     for what, value, most in (("expression", expression, MAX_EXPRESSION), ("text", text, MAX_TEXT)):
         if len(value) > most:
             raise Unapplied(
-                f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}"
+                f"matches() takes {what}s of at most {most:,} characters, "
+                f"and this one has {len(value):,}"
             )
     signal.signal(signal.SIGVTALRM, _end_match)
     try:
@@ -116,7 +121,7 @@ def _end_match(_: int, __: FrameType | None) -> None:
 
 @contextmanager
 def no_guard_around() -> Iterator[None]:
-    """Let no guard that is further out decide about a missing output: what is made of it is not just its value."""
+    """Let no outer guard decide about a missing output, of which more is made than its value."""
     try:
         yield
     except Absent as absent:
@@ -126,13 +131,14 @@ def no_guard_around() -> Iterator[None]:
 class Interpreter(TreeInterpreter):
     """Evaluates an expression. For an assertion, `outputs` are those of the document, by name.
 
-    Then a comparison of values that can't be alike can't be applied, nor can what reads an output that the document
-    lacks, unless a guard asks just that.
+    Then a comparison of values that can't be alike can't be applied, nor can what reads an output
+    that the document lacks, unless a guard asks just that.
     """
 
     def __init__(self, document: Any, outputs: Mapping[str, Any] | None = None) -> None:
         super().__init__(Options(custom_functions=FUNCTIONS))
-        self._document, self._outputs = document, outputs
+        self._document = document
+        self._outputs = outputs
         self._filters = 0  # whose conditions are being evaluated
 
     def visit_field(self, node: Tree, value: Any) -> Any:
@@ -150,11 +156,12 @@ class Interpreter(TreeInterpreter):
         return self._visit_steps(node["children"], value)
 
     def _visit_steps(self, steps: Sequence[Tree], value: Any) -> Any:
-        """Return what the last step finds in what the others find, each in that of the one before."""
-        for place, step in enumerate(steps):
+        """Return what the last step finds; each is applied to what the one before it finds."""
+        last = steps[-1]
+        for step in steps:
             found = self.visit(step, value)
-            is_output = value is self._document and is_field([step], OUTPUT)
-            if is_output and found is None and self._outputs is not None and steps[place + 1 :]:
+            is_output = value is self._document and is_field(step, OUTPUT)
+            if is_output and found is None and self._outputs is not None and step is not last:
                 raise Absent("there are no outputs")
             value = found
         return value
@@ -173,26 +180,27 @@ class Interpreter(TreeInterpreter):
 
     def visit_comparator(self, node: Tree, value: Any) -> Any:
         with no_guard_around():
-            sides = [self.visit(side, value) for side in node["children"]]
+            left, right = [self.visit(side, value) for side in node["children"]]
         sign = node["value"]
-        kinds = [kind_of(side) for side in sides]
+        compare = self.COMPARATOR_FUNC[sign]
+        is_same_kind = kind_of(left) == kind_of(right)
         if sign in ("eq", "ne"):
             against_null = any(side["type"] == GUARD for side in node["children"])
-            if self._outputs is None or against_null or kinds[0] == kinds[1]:
-                return self.COMPARATOR_FUNC[sign](*sides)
-            if self._filters:
+            if self._outputs is None or against_null or is_same_kind:
+                return compare(left, right)
+            if self._filters > 0:
                 return sign == "ne"
-            raise Incomparable(_why_unlike(sides, sign))
-        alike = kinds[0] == kinds[1] and kinds[0] in ("number", "string")
-        are_numbers = all(
-            isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides
-        )
-        if self._outputs is not None and (not alike or are_numbers):
-            raise Incomparable(_why_unlike(sides, sign))
-        return self.COMPARATOR_FUNC[sign](*sides) if alike else None  # as the specification has it
+            raise Incomparable(_why_unlike(left, right, sign))
+        has_order = is_same_kind and kind_of(left) in ("number", "string")
+        are_numbers = _is_number_as_text(left) and _is_number_as_text(right)
+        if self._outputs is not None and (are_numbers or not has_order):
+            raise Incomparable(_why_unlike(left, right, sign))
+        if not has_order:
+            return None  # as the specification has it
+        return compare(left, right)
 
     def visit_condition(self, node: Tree, value: Any) -> Any:
-        """Return whether a filter selects an element, False if its condition can't be applied to that."""
+        """Return whether a filter selects an element; not if its condition can't be applied."""
         self._filters += 1
         try:
             with no_guard_around():
@@ -211,20 +219,22 @@ class Interpreter(TreeInterpreter):
 
 
 def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
-    """Find the names that a part which is applied to the owner has of the DOCUMENT, of its `output` and of its `row`.
+    """Find the names that a part which is applied to the owner has of the DOCUMENT, of its `output`
+    and of its `row`.
 
-    Each is found after its owner; `*` is the whole document. Return the owner of what is applied to the part's value:
-    None for all other values, and those of an object's members for an object that the expression makes.
+    Each is found after its owner; `*` is the whole document. Return the owner of what is applied to
+    the part's value: None for all other values, and those of an object's members for an object that
+    the expression makes.
     """
-    kind, parts = tree["type"], [part for part in tree["children"] if isinstance(part, Mapping)]
+    kind = tree["type"]
+    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
     match kind:
-        case "field" if isinstance(owner, Mapping):
-            return owner.get(tree["value"])
-        case "field" | "current" | "identity":
-            name = tree["value"] if kind == "field" else "*"
-            if owner is not None and (kind == "field" or owner == DOCUMENT):
-                found.append((owner, name))
-            return owner if kind != "field" else HOLDERS.get(name) if owner == DOCUMENT else None
+        case "field":
+            return _find_field(tree["value"], owner, found)
+        case "current" | "identity":
+            if owner == DOCUMENT:
+                found.append((DOCUMENT, "*"))
+            return owner
         case "expref":
             return None  # about elements
         case "subexpression" | "pipe":
@@ -233,12 +243,27 @@ def find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
             return owner
         case "multi_select_dict":
             return {part["value"]: find_names(part["children"][0], owner, found) for part in parts}
-    is_chain = kind in CHAINS  # whose first part has the elements that the others are about
-    owners = [
-        find_names(part, None if is_chain and place else owner, found)
-        for place, part in enumerate(parts)
-    ]
-    return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
+    if kind in CHAINS:
+        first, *others = parts
+        find_names(first, owner, found)
+        for part in others:
+            find_names(part, None, found)  # about the elements of the first
+        return None
+    owners = [find_names(part, owner, found) for part in parts]
+    if kind in LOGIC and all(each == owners[0] for each in owners):
+        return owners[0]
+    return None
+
+
+def _find_field(name: str, owner: Any, found: list[tuple[str, str]]) -> Any:
+    """Find the name of a field, and return its owner, as `find_names`."""
+    if isinstance(owner, Mapping):
+        return owner.get(name)
+    if owner is not None:
+        found.append((owner, name))
+    if owner == DOCUMENT:
+        return HOLDERS.get(name)
+    return None
 
 
 def nodes_in(tree: Tree) -> Iterator[Tree]:
@@ -262,57 +287,73 @@ def copies_made(tree: Tree) -> int:
 
 
 def prepared(tree: Any, function: str = "") -> Any:
-    """Return the tree as it is evaluated: a `guard` is around what may be a missing output, a `condition` in a filter.
+    """Return the tree as it is evaluated: a `guard` is around what may be a missing output, a
+    `condition` in a filter.
 
-    `!a.b` is `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null. Raises ValueError as `check_call`,
-    and for an `&expression`, which has no value, unless this is an argument of a `function` that takes one.
+    `!a.b` is `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null. Raises
+    ValueError as `check_call`, and for an `&expression`, which has no value, unless this is an
+    argument of a `function` that takes one.
     """
     if not isinstance(tree, Mapping):
         return tree
     kind = tree["type"]
-    called = tree["value"] if kind == "function_expression" else ""
-    if called:
+    called = ""
+    if kind == "function_expression":
         check_call(tree)
+        called = tree["value"]
     if kind == "expref" and function not in TAKE_EXPRESSIONS:
         raise ValueError("&NAME is an argument of map(), max_by(), min_by() and sort_by() alone")
     children = [prepared(child, called) for child in tree["children"]]
-    marks: dict[int, str] = {}
     if kind in LOGIC or called == "type":
-        marks = {0: GUARD}
+        children[0] = _marked(GUARD, children[0])
     elif kind == "filter_projection":
-        marks = {2: CONDITION}
+        children[2] = _marked(CONDITION, children[2])
     elif kind == "comparator" and tree["value"] in ("eq", "ne"):
-        marks = {place: GUARD for place, other in enumerate(reversed(children)) if is_null(other)}
-    for place, mark in marks.items():
-        children[place] = {"type": mark, "children": [children[place]]}
+        left, right = children
+        if is_null(right):
+            children[0] = _marked(GUARD, left)
+        if is_null(left):
+            children[1] = _marked(GUARD, right)
     if kind in CHAINS and children[0]["type"] == "not_expression":
-        negation, (guard,) = children[0], children[0]["children"]
+        negation = children[0]
+        guard = negation["children"][0]
         chain = {**tree, "children": [*guard["children"], *children[1:]]}
-        return {**negation, "children": [{**guard, "children": [chain]}]}
+        return {**negation, "children": [_marked(GUARD, chain)]}
     return {**tree, "children": children}
+
+
+def _marked(mark: str, part: Tree) -> Tree:
+    return {"type": mark, "children": [part]}
 
 
 def check_call(call: Tree) -> None:
     """Raise ValueError for an unknown function, or one with another number of arguments."""
     from noxcli.errors import ALIKE, nearest, suggestion  # after a mistake
 
-    name, count = call["value"], len(call["children"])
-    if (known := KNOWN.get(name)) is None:
-        near = (
-            nearest(name, KNOWN, ALIKE) if len(name) > len("in") else None
-        )  # which looks like min
-        meant = suggestion(near and f"{near}()")
-        raise ValueError(f"there is no function {name}()" + (f"; {meant}" if meant else ""))
+    name = call["value"]
+    count = len(call["children"])
+    known = KNOWN.get(name)
+    if known is None:
+        problem = f"there is no function {name}()"
+        if len(name) > len("in"):  # which looks like min
+            near = nearest(name, KNOWN, ALIKE)
+            if near is not None:
+                problem += f"; {suggestion(f'{near}()')}"
+        raise ValueError(problem)
     wanted = known["signature"]
-    variadic = bool(wanted) and wanted[-1].get("variadic", False)
-    if count < len(wanted) or (count > len(wanted) and not variadic):
-        raise ValueError(
-            f"{name}() takes {len(wanted)} argument{'s' * (len(wanted) != 1)}, not {count}"
-        )
+    most: float = len(wanted)
+    if wanted and wanted[-1].get("variadic", False):
+        most = math.inf
+    if not len(wanted) <= count <= most:
+        arguments = "1 argument" if len(wanted) == 1 else f"{len(wanted)} arguments"
+        raise ValueError(f"{name}() takes {arguments}, not {count}")
 
 
-def is_field(parts: Sequence[Tree], name: str) -> bool:
-    return [(part["type"], part.get("value")) for part in parts] == [("field", name)]
+def is_field(part: Tree, name: str) -> bool:
+    if part["type"] != "field":
+        return False
+    value: str = part["value"]
+    return value == name
 
 
 def shown_json(value: Any) -> str:
@@ -322,12 +363,16 @@ def shown_json(value: Any) -> str:
 
 def cut_text(text: str) -> str:
     """Return a text cut to the room of a message."""
-    return text if len(text) <= MAX_FOUND else f"{text[: MAX_FOUND - 1]}…"
+    if len(text) <= MAX_FOUND:
+        return text
+    return f"{text[: MAX_FOUND - 1]}…"
 
 
 def is_null(tree: Tree) -> bool:
     """True for `null`, with or without the backticks that JMESPath wants."""
-    return is_field([tree], "null") or (tree["type"] == "literal" and tree["value"] is None)
+    if tree["type"] == "literal":
+        return tree["value"] is None
+    return is_field(tree, "null")
 
 
 def kind_of(value: Any) -> str:
@@ -335,14 +380,23 @@ def kind_of(value: Any) -> str:
     return TYPES_MAP.get(type(value).__name__, "object")
 
 
-def _why_unlike(sides: Sequence[Any], sign: str) -> str:
-    shown = f"{shown_json(sides[0])} {SIGNS[sign]} {shown_json(sides[1])}"
-    if all(isinstance(side, str) for side in sides):
+def _is_number_as_text(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value.strip()) is not None
+
+
+def _why_unlike(left: Any, right: Any, sign: str) -> str:
+    shown = f"{shown_json(left)} {SIGNS[sign]} {shown_json(right)}"
+    if isinstance(left, str) and isinstance(right, str):
         return f"{shown} compares numbers as texts; use to_number()"
-    hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
+    hint = ""
+    if {kind_of(left), kind_of(right)} == {"number", "string"}:
+        hint = "; use to_number()"
     if sign in ("eq", "ne"):
-        kinds = " and ".join(
-            f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in map(kind_of, sides)
-        )
-        return f"{shown} compares {kinds}{hint}"
+        return f"{shown} compares {_a_kind(left)} and {_a_kind(right)}{hint}"
     return f"{shown} compares neither two numbers nor two texts{hint}"
+
+
+def _a_kind(value: Any) -> str:
+    kind = kind_of(value)
+    article = "an" if kind[0] in "ao" else "a"
+    return f"{article} {kind}"

@@ -1,4 +1,4 @@
-"""JMESPath expressions: parsed before anything starts, applied to documents (https://jmespath.org)."""
+"""JMESPath expressions (https://jmespath.org): parsed at first, then applied to documents."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,10 @@ class Query:
     """One expression. The first one loads `jmespath`."""
 
     def __init__(self, text: str, option: str) -> None:
-        """Read the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
+        """Read the expression of an option.
+
+        Raises UsageProblem for one that is not valid JMESPath.
+        """
         if len(text) > MAX_CHARACTERS:
             raise UsageProblem(
                 f"{option} has {len(text):,} characters, more than {MAX_CHARACTERS:,}",
@@ -37,21 +40,28 @@ class Query:
         if '"' in text:
             from noxcli.expressions.hints import text_as_name  # such a name is rare
 
-            if named := text_as_name(text, self.tree):
-                what = f'{option} {text!r} compares with "{named[0]}", which is a name'
-                raise UsageProblem(what, f"a text is written in single quotes: {named[1]}")
+            found = text_as_name(text, self.tree)
+            if found is not None:
+                name, meant = found
+                what = f'{option} {text!r} compares with "{name}", which is a name'
+                raise UsageProblem(what, f"a text is written in single quotes: {meant}")
 
     def of(self, document: Any) -> Any:
-        """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""
+        """Return what the expression finds.
+
+        Raises Unfitting if it can't be applied to this document.
+        """
         from noxcli.expressions.interpreter import Interpreter
 
         return self._found(Interpreter(document), document)
 
     def of_result(self, document: Mapping[str, Any]) -> Any:
-        """Return what an assertion finds in a result document. Raises Unfitting if it can't be applied to it.
+        """Return what an assertion finds in a result document.
 
-        An output `{"text": X}` is X, and so is its `.text`. What reads an output that the document lacks, or compares
-        values that can't be alike, can't be applied.
+        Raises Unfitting if it can't be applied to it.
+
+        An output `{"text": X}` is X, and so is its `.text`. What reads an output that the document
+        lacks, or compares values that can't be alike, can't be applied.
         """
         return self._found(*_for_assertion(document))
 
@@ -63,14 +73,16 @@ class Query:
 
             why = " ".join(str(error).split()) or type(error).__name__
             found = ", ".join(islice(_filled(self.tree, interpreter, document), MAX_FOUND))
-            if isinstance(error, TypeError):  # Python's own words about a function's arguments
-                why = found or why
+            if isinstance(error, TypeError) and found:
+                why = found  # instead of Python's own words about a function's arguments
             raise Unfitting(
                 f"the expression {self.text!r} can't be applied: {cut_text(why)}"
             ) from None
 
     def keys_of(self, name: str) -> list[str]:
-        """Return the names that the expression has of the document's `output` or `row`, or, for "", of itself."""
+        """Return the names that the expression has of the document's `output` or `row`, or, for "",
+        of itself.
+        """
         from noxcli.expressions.interpreter import DOCUMENT, find_names
 
         found: list[tuple[str, str]] = []
@@ -78,7 +90,7 @@ class Query:
         return list(dict.fromkeys(key for owner, key in found if owner == name))
 
     def operands(self, document: Mapping[str, Any]) -> str:
-        """Return its comparisons and calls, with values in place of what they compare and are called with."""
+        """Return its comparisons and calls, with the values that they are about."""
         return ", ".join(islice(_filled(self.tree, *_for_assertion(document)), MAX_FOUND))
 
 
@@ -92,18 +104,24 @@ def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         seen["output"] = outputs
         for name, value in document["output"].items():
             text = value["text"] if is_wrapped(value) else value
-            outputs[name] = OutputText(text) if isinstance(text, str) else text
+            if isinstance(text, str):
+                text = OutputText(text)
+            outputs[name] = text
     return Interpreter(seen, outputs), seen
 
 
 def _parse(text: str) -> Mapping[str, Any]:
-    """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
+    """Return the tree of an expression.
+
+    Raises ValueError, RecursionError or IndexError for one that is not valid.
+    """
     import jmespath
 
     from noxcli.expressions.interpreter import MAX_COPIES, copies_made, prepared
 
     with warnings.catch_warnings():
-        # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
+        # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a
+        # string.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         parsed: Mapping[str, Any] = prepared(jmespath.compile(text).parsed)
     if copies_made(parsed) > MAX_COPIES:
@@ -112,34 +130,44 @@ def _parse(text: str) -> Mapping[str, Any]:
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
-    """Return the line of one document among many, empty if the query finds nothing or can't be applied to it."""
+    """Return the line of one document among many; empty if the query finds nothing, or can't."""
     if query is None:
         return as_line(document)
     try:
         found = query.of(document)
     except Unfitting:
         return ""  # documents differ: an expression that fits one need not fit the next
-    return "" if found is None else as_line(found)
+    if found is None:
+        return ""
+    return as_line(found)
 
 
 def as_line(value: Any, *, indent: int | None = None) -> str:
     """Return a value as a query prints it: a string raw, anything else as JSON."""
-    return f"{value if isinstance(value, str) else to_json(value, indent=indent)}\n"
+    if isinstance(value, str):
+        return f"{value}\n"
+    return f"{to_json(value, indent=indent)}\n"
 
 
 def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterator[str]:
     from noxcli.expressions.interpreter import LOGIC, SIGNS, shown_json
 
-    kind, children = tree["type"], tree["children"]
+    kind = tree["type"]
+    children = tree["children"]
     if kind in LOGIC:
         for child in children:
             yield from _filled(child, interpreter, document)
-    elif kind in {"comparator", "function_expression"} and all(
-        child["type"] != "expref" for child in children
-    ):
-        try:
-            values = [shown_json(interpreter.visit(child, document)) for child in children]
-        except FAULTS:
-            return  # what comes before it has decided
-        sign = SIGNS.get(tree["value"])
-        yield f"{values[0]} {sign} {values[1]}" if sign else f"{tree['value']}({', '.join(values)})"
+        return
+    if kind not in {"comparator", "function_expression"}:
+        return
+    if any(child["type"] == "expref" for child in children):
+        return
+    try:
+        values = [shown_json(interpreter.visit(child, document)) for child in children]
+    except FAULTS:
+        return  # what comes before it has decided
+    if kind == "comparator":
+        left, right = values
+        yield f"{left} {SIGNS[tree['value']]} {right}"
+    else:
+        yield f"{tree['value']}({', '.join(values)})"
