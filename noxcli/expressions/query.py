@@ -130,7 +130,7 @@ def _parse(text: str) -> Mapping[str, Any]:
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
-    """Return the line of one document among many; empty if the query finds nothing, or can't."""
+    """Return the line of one document among many; empty if the query finds nothing in it."""
     if query is None:
         return as_line(document)
     try:
