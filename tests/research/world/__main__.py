@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="with --plant: how often [1]")
     options = parser.parse_args()
     first = SystemRandom().randrange(MANY) if options.first is None else options.first
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # which a shell's & and nohup ignore for all below
     if options.plant:
         raise SystemExit(tell_planted(options, first))
     raise SystemExit(play_all(options, first))

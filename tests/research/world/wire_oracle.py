@@ -33,7 +33,7 @@ class WireOracle:
             return
         if not self.call.starts:  # the workflow itself may be refused
             return
-        if any(each.status in {401, 403} for each in self.of_kind("start", "upload")):
+        if any(each.status in REFUSED for each in self.of_kind("start", "upload")):
             return
         by_run: dict[str, list[float]] = {}
         for each in self.of_kind("record", "lookup"):
