@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PLACES = 21  # of a row on a side
 SIDES = 2
-ANSWERED = {0, 1, 9, 11}  # the codes of an answer that has a result
+ANSWERED = {0, 1, 11}  # the codes of an answer that has a result
 TRIES = 2
 FINAL = {"completed", "failed"}
 

@@ -90,6 +90,9 @@ def smaller(plan: Plan) -> Iterator[Plan]:
     for place in reversed(range(len(steps))):
         yield {**plan, "steps": steps[:place] + steps[place + 1 :]}
     for place, step in enumerate(steps):
+        if "beside" in step:
+            less = {key: value for key, value in step.items() if key != "beside"}
+            yield {**plan, "steps": [*steps[:place], less, *steps[place + 1 :]]}
         faults = step.get("faults", [])
         for each in range(len(faults)):
             less = {**step, "faults": faults[:each] + faults[each + 1 :]}
@@ -154,4 +157,6 @@ def script_of(step: Step) -> list[str]:
     command = shlex.join(["noxcli", *step["argv"]])
     if "twins" in step:
         command = f"{command} & {command}"
+    if "beside" in step:
+        command = f"{command} & {shlex.join(['noxcli', *step['beside']])}"
     return [*lines, f"{command}  # {step['name']}"]

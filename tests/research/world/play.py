@@ -159,6 +159,8 @@ class Story:
         calls = [Call(step["name"], argv, step)]
         if "twins" in step:
             calls.append(Call(f"{step['name']}+", argv, {"twins": True}))
+        if "beside" in step:
+            calls.append(Call(f"{step['name']}+", step["beside"], {}))
         for call in calls:
             known[call.key] = call
         with ThreadPoolExecutor() as pool:

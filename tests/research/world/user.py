@@ -12,6 +12,8 @@ CALM = 0.15  # of calls
 RARE = 0.1  # how often a switch of the server is another one
 SCREENED, CONFIRMED = 4, 12  # answers of a suspect
 LEADS = {1: 5, 2: 6, 3: 6}  # that break a row, by the number of suspects
+FEWEST_RUNS = 300  # that --max-runs leaves beyond one round
+MANY_ROWS = 24
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
 TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
 
@@ -67,8 +69,11 @@ class User:
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
 
-    def line(self, name: str) -> list[str]:
-        """Return a command line: for each word its meaning, of each choice one, the innermost first."""
+    def line(self, name: str, number: str = "") -> list[str]:
+        """Return a command line: for each word its meaning, of each choice one, the innermost first.
+
+        `number` is what it has in place of the step's own.
+        """
         text = str(SAYS["lines"][name])
         before = ""
         while text != before:
@@ -76,7 +81,7 @@ class User:
             text = re.sub(r"\b[A-Z]\w*\b", lambda word: self.words.get(word[0], word[0]), text)
         while "[" in text:
             text = re.sub(r"\[([^][]*)\]", lambda found: self.rng.choice(found[1].split("|")), text)
-        return shlex.split(text.replace("#", str(len(self.steps))))
+        return shlex.split(text.replace("#", number or str(len(self.steps))))
 
     def call(self, argv: list[str], *, calm: bool = False, **more: Any) -> str:
         """Add a call, with trouble unless it is to be `calm`, and return its name."""
@@ -122,7 +127,9 @@ class User:
             directory = line[line.index("--output-dir") + 1]
             self.write(f"{directory}/Answer.txt", "what the user wrote\n")
             is_foreign = True
-        more = {"foreign": True} if is_foreign else {}
+        more: dict[str, Any] = {"foreign": True} if is_foreign else {}
+        if self.chance(0.2):
+            more["beside"] = self.line("start", f"{len(self.steps)}b")
         first = self.call(line, **more)
         for _ in range(self.rng.randint(0, 2)):
             self.words["RUN"] = self.rng.choice([f"{{{first}}}", f"{{{first}}}", "@last"])
@@ -220,10 +227,21 @@ class User:
 
     def gate(self) -> None:
         """Two versions asked until it is decided, by answers near each border of the rules."""
-        kinds = [self.near_the_lead, self.near_the_lead, self.near_the_level, self.mixed]
+        kinds = {
+            self.near_the_lead: 5,
+            self.near_the_level: 3,
+            self.mixed: 3,
+            self.near_the_budget: 1,
+        }
         self.plan["climate"]["outputs"] = ["Answer", "Score"]
-        self.rng.choice(kinds)()
+        kind = self.rng.choices([*kinds], [*kinds.values()])[0]
+        kind()
         line = self.line("gate")
+        if kind == self.near_the_budget:
+            line += [
+                "--max-runs",
+                str(FEWEST_RUNS + 2 * MANY_ROWS + self.rng.choice([0, 0, 9, 24])),
+            ]
         is_whole = len(self.steps[0]["rows"]) > 6
         if is_whole and "--score" not in line and self.chance(0.5):
             line += ["--score", "output.Score"]
@@ -291,6 +309,17 @@ class User:
             base = "".join(self.rng.choices(likely, k=24))
             new = "".join(self.rng.choices(now, k=24))
             self.fate(question, base, new)
+
+    def near_the_budget(self) -> None:
+        """So many rows that seem broken that the runs do not suffice for all of them."""
+        rows = self.table(MANY_ROWS)
+        half = MANY_ROWS // 2
+        for _, question in rows[:half]:
+            screen = self.rng.choice([0, 0, 0, 1, 2, 3])
+            again = self.mix(g=screen, b=SCREENED - screen)
+            self.fate(question, "g" * CONFIRMED, f"b{again}" + self.mix(g=3, b=CONFIRMED - 3))
+        for _, question in rows[half:]:
+            self.fate(question, "b", "g")
 
     def change_the_gate(self, line: list[str]) -> None:
         """Edit the table under a gate, put it back, or ask something else of its answers."""
