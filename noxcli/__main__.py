@@ -13,9 +13,8 @@ def main() -> None:
     import gc
     import signal
 
-    gc.set_threshold(
-        200_000
-    )  # start-up makes many objects and no garbage: a small run takes 4 % less
+    # Start-up makes many objects and no garbage: a small run takes 4 % less.
+    gc.set_threshold(200_000)
 
     # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -34,11 +33,12 @@ def main() -> None:
         SIGNALS.install()
         code = run_argv(sys.argv[1:], context)
     except Exception as error:
-        # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
+        # Even reporting the error failed; Python's own exit code would mean that the run failed.
         report_thread_crash(context, error)
         code = ExitCode.BUG
     context.terminal.finish()
-    # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.
+    # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30
+    # ms.
     os._exit(code)
 
 

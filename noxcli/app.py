@@ -123,7 +123,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
 
 
 def _as_ours(context: Context, error: NoxError | Interrupted | typer.TyperException) -> NoxError:
-    """Return what ended the command as a NoxError, once the reports that it belongs into are planned."""
+    """Return what ended the command as a NoxError, once its reports are planned."""
     argv = context.argv
     verb = argv[0] if argv and argv[0] in VERBS else ""
     # Without a command in its reports, it failed before they were planned.
@@ -196,7 +196,8 @@ def in_our_words(error: typer.TyperException) -> str:
 def _out_of_range(error: typer.TyperException, message: str) -> str:
     """Return what is wrong with a number, and which are allowed."""
     kind = getattr(getattr(error, "param", None), "type", None)
-    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    least = getattr(kind, "min", None)
+    most = getattr(kind, "max", None)
     span = f"of {least} or more"
     if most is not None:
         span = f"from {least} to {most}"
@@ -209,9 +210,11 @@ def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
     """Return the error without any word of the command line that looks like a key."""
     from noxcli.masking import HIDDEN_KEY, Mask, looks_like_key
 
-    values = [word.rpartition("=")[2] or word for word in argv]
     mask = Mask()
-    mask.learn([value for value in values if looks_like_key(value)], HIDDEN_KEY)
+    for word in argv:
+        value = word.rpartition("=")[2] or word
+        if looks_like_key(value):
+            mask.learn([value], HIDDEN_KEY)
     error.hide(mask)
     return error
 

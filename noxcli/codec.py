@@ -1,19 +1,20 @@
-"""JSON and UTF-8 as noxcli reads and writes them: numbers keep their digits, and nesting has a limit for walks."""
+"""JSON and UTF-8 as noxcli reads and writes them: with all digits, and nested up to a limit."""
 
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_LEVELS = 500  # of a value
-AROUND = 20  # more, for the documents that hold such a value: a run's record, a result, a line of a batch
+AROUND = 20  # more, for what holds such a value: a run's record, a result, a line of a batch
 TOO_DEEP = f"values nested deeper than {MAX_LEVELS} levels"
 MAX_INT = 20_000  # digits; the time to read or write one grows with the square
 
-# Python's own limits, of every thread: for a call or two at each level, and for reading and writing such an integer.
+# Python's own limits, of every thread: for a call or two at each level, and for reading and writing
+# such an integer.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MAX_LEVELS))
 sys.set_int_max_str_digits(MAX_INT)
 
@@ -26,17 +27,24 @@ COMPACT = json.JSONEncoder(**STYLE, separators=(",", ":"))
 
 
 class Number(float):
-    """A number whose digits a float can't hold: it counts as that float, and is written as it was read."""
+    """A number whose digits a float can't hold: it counts as a float, and is written as read."""
 
     text: str
     was_read = False  # any in this process
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
-    encoder = COMPACT if indent is None else json.JSONEncoder(**STYLE, indent=indent)
+    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped.
+
+    NaN and infinities become null.
+    """
+    encoder = COMPACT
+    if indent is not None:
+        encoder = json.JSONEncoder(**STYLE, indent=indent)
+    if Number.was_read:
+        value = _marked(value)
     try:
-        text = encoder.encode(_marked(value) if Number.was_read else value)
+        text = encoder.encode(value)
     except ValueError:  # NaN, or an infinity
         text = encoder.encode(_marked(value))
     if MARK in text:
@@ -68,9 +76,10 @@ class TooMuch(ValueError):
 
 
 def decode_json(document: bytes | str) -> Any:
-    """Return the value; NaN and infinities, which are not JSON though some servers write them, are None.
+    """Return the value of a document.
 
-    Raises TooMuch for integers and nesting beyond the limits, ValueError for invalid JSON.
+    NaN and infinities, which are not JSON though some servers write them, are None. Raises TooMuch
+    for integers and nesting beyond the limits, ValueError for invalid JSON.
     """
     if isinstance(document, bytes):
         encoding = "utf-8" if document.startswith(b'{"') else json.detect_encoding(document)
@@ -97,17 +106,22 @@ def is_deep(text: str) -> bool:
 
 def is_deeper(value: Any, levels: int) -> bool:
     """True if lists and objects are nested deeper."""
-    containers = [value] if isinstance(value, list | dict) else []
+    containers = _containers([value])
     for _ in range(levels):
         if not containers:
-            break
-        inside = (
-            inner
-            for each in containers
-            for inner in (each.values() if isinstance(each, dict) else each)
-        )
-        containers = [inner for inner in inside if isinstance(inner, list | dict)]
+            return False
+        inside: list[Any] = []
+        for container in containers:
+            if isinstance(container, dict):
+                inside += container.values()
+            else:
+                inside += container
+        containers = _containers(inside)
     return bool(containers)
+
+
+def _containers(values: Iterable[Any]) -> list[list[Any] | dict[str, Any]]:
+    return [value for value in values if isinstance(value, list | dict)]
 
 
 def parse_number(text: str) -> float:
@@ -116,7 +130,8 @@ def parse_number(text: str) -> float:
     if repr(value) == text:
         return value
     kept = Number(value)
-    kept.text, Number.was_read = text, True
+    kept.text = text
+    Number.was_read = True
     return kept
 
 

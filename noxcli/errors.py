@@ -1,4 +1,4 @@
-"""Every failure that noxcli expects, each with its exit code, and the name that the user meant by an unknown one."""
+"""Every failure that noxcli expects, each with its exit code, and what an unknown name means."""
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,8 @@ class ExitCode(IntEnum):
     USAGE = (
         2,
         "rejected, nothing started",
-        "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
+        "bad usage, input or config, or the server rejected the request (400, 409, 422); "
+        "nothing started",
         "fix first",
     )
     AUTH = 4, "no access", "no key, key rejected (401), permission missing (403)", "fix first"
@@ -84,8 +85,8 @@ class ExitCode(IntEnum):
     NOT_FINISHED = (
         8,
         "not finished",
-        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `results` and `compare`: rows "
-        "without an answer",
+        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); "
+        "of `results` and `compare`: rows without an answer",
         "later",
     )
     OK = 0, "completed", "completed, and the output was delivered in full", "not needed"
@@ -182,7 +183,8 @@ ANSWERED = HAD_RUN | {ExitCode.NOT_AS_ASSERTED}
 COMPLETED = frozenset({ExitCode.OK, ExitCode.NOT_AS_ASSERTED})
 # what the server did not complete;
 ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
-# what --min-pass and --pass-each judge by its share, while trouble on the way to a verdict stays what it is;
+# what --min-pass and --pass-each judge by its share, while trouble on the way to a verdict stays
+# what it is;
 BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 # how the first rows of a batch may all end, which shows that no other would do better;
 HOPELESS = frozenset({*ENDED_BADLY, ExitCode.USAGE, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY})
@@ -199,7 +201,8 @@ UNDECIDED = frozenset(
         ExitCode.TIMED_OUT,
     }
 )
-# What an engine that repeats a batch with --resume should do: retry, also after a kill -9, or give up.
+# What an engine that repeats a batch with --resume should do: retry, also after a kill -9, or give
+# up.
 KILLED = 137
 ENGINES_RETRY = (
     ExitCode.LOST_CONTACT,
@@ -247,31 +250,42 @@ class NoxError(Exception):
         self.candidates = candidates
 
     def facts(self) -> dict[str, Any]:
-        """Return the details of the server's answer that support needs, for another error about the same problem."""
+        """Return what support needs of the server's answer, for another error about the problem."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
     def document(self, phase: Phase | None = None) -> dict[str, Any]:
-        """Return its part of the result document; `phase` is the command's, for one that may come in several."""
+        """Return its part of the result document.
+
+        `phase` is the command's, for one that may come in several.
+        """
         said = {"phase": str(self.phase or phase), "message": self.message, "hint": self.hint}
         return {**said, **self.facts(), "candidates": list(self.candidates)}
 
     def hide(self, mask: Callable[[str], str]) -> None:
         """Remove what `mask` removes."""
         self.message = mask(self.message)
-        self.hint = self.hint and mask(self.hint)
-        self.request_id = self.request_id and mask(self.request_id)
-        self.candidates = [
-            {name: mask(value) if isinstance(value, str) else value for name, value in one.items()}
-            for one in self.candidates
-        ]
+        if self.hint:
+            self.hint = mask(self.hint)
+        if self.request_id:
+            self.request_id = mask(self.request_id)
+        candidates = []
+        for candidate in self.candidates:
+            masked = dict(candidate)
+            for name, value in candidate.items():
+                if isinstance(value, str):
+                    masked[name] = mask(value)
+            candidates.append(masked)
+        self.candidates = candidates
         self.args = (self.message,)
 
     def line(self, *, with_hint: bool = True) -> str:
         """Return what happened, how to fix it and the request id, in one line."""
-        hint = f"; {self.hint}" if self.hint and with_hint else ""
-        return (
-            f"{self.message}{hint}{f' (request id {self.request_id})' if self.request_id else ''}"
-        )
+        line = self.message
+        if self.hint and with_hint:
+            line += f"; {self.hint}"
+        if self.request_id:
+            line += f" (request id {self.request_id})"
+        return line
 
 
 class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):
@@ -279,7 +293,10 @@ class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):
 
 
 class WrongInputs(UsageProblem, phase=Phase.PREFLIGHT):
-    """The inputs do not fit the workflow; nothing was sent. `found` says what cells have in place of their values."""
+    """The inputs do not fit the workflow; nothing was sent.
+
+    `found` says what cells have in place of their values.
+    """
 
     found = ""
 
@@ -324,8 +341,8 @@ class NotFound(NotAccessible, code=ExitCode.NOT_FOUND):
 class Unavailable(NoxError, code=ExitCode.TEMPORARY):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only if no byte of the request can have been sent; `retry_after` is in seconds. It `lasts` if it
-    will not pass, as a wrong setting when nothing has answered yet.
+    `sent` is false only if no byte of the request can have been sent; `retry_after` is in seconds.
+    It `lasts` if it will not pass, as a wrong setting when nothing has answered yet.
     """
 
     def __init__(
@@ -345,7 +362,10 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
 
     @property
     def concerns_all(self) -> bool:
-        """True if every other request would fare the same at the moment. Says nothing about the effect of a POST."""
+        """True if every other request would fare the same at the moment.
+
+        Says nothing about the effect of a POST.
+        """
         return not self.sent or facts_about(self.http_status).is_unavailable
 
 
@@ -362,11 +382,11 @@ class NoReadAnswered(Unavailable):
 
 
 class NoSlotInTime(Unavailable):
-    """The pace of all requests left no time for this one: that says nothing about what it requests."""
+    """The pace of all requests left no time for this one: that says nothing about its object."""
 
 
 class ConnectionRejected(Unavailable, code=ExitCode.USAGE):
-    """No connection, since a certificate was refused, the server does not speak TLS, or a proxy refuses it."""
+    """No connection: a certificate was refused, the server has no TLS, or a proxy refuses it."""
 
 
 class ProxyUnreachable(ConnectionRejected, code=ExitCode.TEMPORARY):
@@ -374,7 +394,7 @@ class ProxyUnreachable(ConnectionRejected, code=ExitCode.TEMPORARY):
 
 
 class Unreadable(Unavailable):
-    """The answer is more than noxcli reads, such as nested too deeply: another one will hardly be less."""
+    """The answer is more than noxcli reads: nested too deeply, for example."""
 
 
 class StreamClosed(Unavailable):
@@ -422,7 +442,7 @@ class NotAsAsserted(NoxError, code=ExitCode.NOT_AS_ASSERTED, phase=Phase.ASSERT)
 
 
 class Unfitting(OutputNotDelivered):
-    """An expression (--query, --assert) does not fit its document, such as the length of a number."""
+    """An expression (--query, --assert) does not fit its document: the length of a number."""
 
 
 class Incomplete(NoxError, phase=Phase.RUN):
@@ -455,14 +475,19 @@ ALIKE = 0.8
 
 
 def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """Return the known name that is most similar to the word, in any case, or None if none is that much `alike`."""
+    """Return the known name that is most similar to the word; None if none is that much `alike`."""
     import difflib  # needed only after a mistake
 
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=alike)
-    return folded[near[0]] if near else None
+    if not near:
+        return None
+    return folded[near[0]]
 
 
 def suggestion(near: str | None, otherwise: str = "", *, quoted: bool = False) -> str:
     """Return the hint whether the user meant this name, or else the hint `otherwise`."""
-    return f"did you mean {repr(near) if quoted else near}?" if near else otherwise
+    if not near:
+        return otherwise
+    name = repr(near) if quoted else near
+    return f"did you mean {name}?"

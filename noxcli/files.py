@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, the places for them, and the versions of noxcli's own."""
+"""Files that appear complete or not at all, their places, and the versions of noxcli's own."""
 
 import os
 import re
@@ -13,9 +13,13 @@ from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.safe_dir import SafeDir, is_device
 from noxcli.value_class import value_class
 
-JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
-ASKED_NAME, ASKED_ROWS_NAME = "asked.json", "asked.rows"  # of a gate, in its directory
+# Of a batch, in its directory.
+JOURNAL_NAME = "batch.jsonl"
+RESULTS_NAME = "results.jsonl"
 HOLDER_NAME = "batch.lock"  # which process has that directory, while one has it
+# Of a gate, in its directory.
+ASKED_NAME = "asked.json"
+ASKED_ROWS_NAME = "asked.rows"
 
 
 @value_class(frozen=True, slots=True)
@@ -41,7 +45,8 @@ def prepare_directory(directory: Path) -> SafeDir:
 
 
 def check_writable(directory: Path) -> None:
-    """Check that noxcli can write to the directory that the user named, or can create it; nothing remains.
+    """Check that noxcli can write to the directory that the user named, or can create it; nothing
+    remains.
 
     Raises OutputNotDelivered with the reason.
     """
@@ -49,7 +54,10 @@ def check_writable(directory: Path) -> None:
 
 
 def open_scratch(directory: Path) -> BinaryIO:
-    """Return a file without a name, on the disk of this directory. Raises OutputNotDelivered with the reason."""
+    """Return a file without a name, on the disk of this directory.
+
+    Raises OutputNotDelivered with the reason.
+    """
     try:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=_find_existing(directory)))
     except OSError as error:
@@ -62,7 +70,7 @@ def expanded(name: str) -> Path:
 
 
 def identities_of(path: Path) -> set[object]:
-    """Return what is the same for all paths of a file: where its links lead, and which file of the disk is there."""
+    """Return what is the same for all paths of a file: where links lead, and the file on disk."""
     found: set[object] = set()
     with suppress(OSError, ValueError, RuntimeError):
         found.add(path.resolve())
@@ -72,15 +80,13 @@ def identities_of(path: Path) -> set[object]:
 
 
 def check_target(target: Path, option: str) -> None:
-    """Check, before anything is started, that the file which `option` names can be written at the end.
+    """Check, before anything is started, that the file which `option` names can be written at the
+    end.
 
     Raises UsageProblem with the reason.
     """
     try:
-        # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
-        fits = not is_device(target)
-        with suppress(FileNotFoundError):
-            fits = fits and stat.S_ISREG(target.stat().st_mode)
+        fits = _is_regular_or_missing(target)
         if fits:
             check_writable(target.parent)
     except OSError as error:
@@ -91,12 +97,24 @@ def check_target(target: Path, option: str) -> None:
         raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
 
 
+def _is_regular_or_missing(target: Path) -> bool:
+    # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link.
+    if is_device(target):
+        return False
+    try:
+        return stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file next to `target` that replaces it when the block ends; a link there is replaced, not followed.
+    """Open a file next to `target` that replaces it when the block ends.
 
-    Its directory is made. Raises OutputNotDelivered if writing fails, and what the block raises; either way no partial
-    file remains.
+    A link there is replaced, not followed.
+
+    Its directory is made. Raises OutputNotDelivered if writing fails, and what the block raises;
+    either way no partial file remains.
     """
     try:
         with (
@@ -118,7 +136,9 @@ def save(target: Path, pieces: Iterable[bytes]) -> None:
 
 
 def put_privately(target: Path, content: bytes) -> None:
-    """Write a small file of noxcli's own, readable by its user only, and create its directory. Raises OSError."""
+    """Write a small file of noxcli's own, readable by its user only, and create its directory.
+    Raises OSError.
+    """
     with (
         SafeDir.open_named(target.parent, make=True, mode=0o700) as place,
         place.replacing(target.name, 0o600, durable=False) as file,
@@ -127,9 +147,9 @@ def put_privately(target: Path, content: bytes) -> None:
 
 
 def users_directory(kind: str) -> Path | None:
-    """Return the user's directory for noxcli's "config" or "state"; None for a user without a home, as in containers.
+    """Return the user's directory for noxcli's "config" or "state".
 
-    platformdirs knows each system's place.
+    None for a user without a home, as in containers. platformdirs knows each system's place.
     """
     import platformdirs  # not needed by --help
 
@@ -137,11 +157,16 @@ def users_directory(kind: str) -> Path | None:
         path: Path = getattr(platformdirs, f"user_{kind}_path")("noxcli", appauthor=False)
     except RuntimeError:
         return None
-    return path if path.is_absolute() else None
+    if not path.is_absolute():
+        return None
+    return path
 
 
 def _find_existing(directory: Path) -> Path:
-    """Return the directory, or the nearest existing one above. Raises OSError for an impossible path."""
+    """Return the directory, or the nearest existing one above.
+
+    Raises OSError for an impossible path.
+    """
     while True:
         try:
             directory.lstat()
@@ -159,17 +184,20 @@ def _unwritable(directory: Path, error: OSError) -> OutputNotDelivered:
 
 def reason_of(error: Exception) -> str:
     """Return the system's reason about a file, or why a path is not a file."""
-    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
 
 
 def require_readable(path: Path, found: object, known: str) -> None:
-    """Raise UsageProblem if a file has a later version than `known`, which is `noxcli.NAME/NUMBER`."""
+    """Raise UsageProblem for a file of a later version than `known`, a `noxcli.NAME/NUMBER`."""
+    if not isinstance(found, str):
+        return
     name, _, number = known.rpartition("/")
-    later = (
-        re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
-    )
-    if later is not None and int(later[1]) > int(number):
+    version = re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found)
+    if version is not None and int(version[1]) > int(number):
         raise UsageProblem(
-            f"a newer noxcli wrote {path}: it has version {found}, and this noxcli reads up to {known}",
+            f"a newer noxcli wrote {path}: it has version {found}, "
+            f"and this noxcli reads up to {known}",
             "upgrade noxcli",
         )

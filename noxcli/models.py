@@ -1,4 +1,7 @@
-"""The vocabulary: runs, workflows, events and the updates of a follower. Knows no HTTP and no terminal."""
+"""The vocabulary: runs, workflows, events and the updates of a follower.
+
+Knows no HTTP and no terminal.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +12,8 @@ from uuid import UUID
 from noxcli.errors import RequestAborted
 from noxcli.value_class import value_class
 
-# Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
+# Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts
+# as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
 PAUSED_WORD = "paused"  # what users read and may write for it
@@ -29,17 +33,24 @@ TEXT_FIELDS = frozenset({"text", "has_preview", "file"})
 def documented(status: str) -> str:
     """Return the documented word for a run's status in any case; an unknown one as it is."""
     word = status.lower()
-    return word if word in KNOWN_STATUSES else status
+    if word in KNOWN_STATUSES:
+        return word
+    return status
 
 
 def word_for(status: str) -> str:
     """Return the human-readable word for a run's status."""
-    return PAUSED_WORD if status == PAUSED_STATUS else status
+    if status == PAUSED_STATUS:
+        return PAUSED_WORD
+    return status
 
 
 @value_class(frozen=True, slots=True)
 class Run:
-    """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
+    """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO).
+
+    Times are ISO 8601, as the server wrote them.
+    """
 
     id: str
     workflow_id: str
@@ -53,13 +64,10 @@ class Run:
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
     runs_only_part: bool = False  # it runs some nodes of its workflow alone
-    with_output: bool = (
-        False  # read by workflow and run id: any other request returns the run without its output
-    )
+    # It was read by workflow and run id: any other request returns the run without its output.
+    with_output: bool = False
     unknown_end: bool = False  # it has an end and an unknown status, which may be its last one
-    unknown_since: float | None = (
-        None  # since when it has that status, by the reader's monotonic clock
-    )
+    unknown_since: float | None = None  # for how long, by the reader's monotonic clock
     ended: bool = False  # that status has not changed for so long that it is its last one
 
     @property
@@ -107,17 +115,26 @@ class Version:
 
 
 class Attempt:
-    """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
+    """One sending of a start.
+
+    Its sender keeps it, and so knows how far it got, even if an exception ends the call.
+    """
 
     def __init__(self, before_sending: Callable[[], None] = lambda: None) -> None:
-        """`before_sending` is called before the first byte; an error that it raises prevents the sending."""
+        """`before_sending` is called before the first byte.
+
+        An error that it raises prevents the sending.
+        """
         # A byte of the request may have been sent, and no answer says that it had no effect.
         self.may_be_sent = False
         self.aborted = False
         self._before_sending = before_sending
 
     def mark_sending(self) -> None:
-        """Note that sending begins now. Raises RequestAborted, and what `before_sending` raises: then it must not."""
+        """Note that sending begins now.
+
+        Raises RequestAborted, and what `before_sending` raises: then it must not.
+        """
         if self.aborted:
             raise RequestAborted("the request was aborted")
         self.may_be_sent = True
@@ -137,8 +154,8 @@ class Attempt:
 class RunEvent:
     """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent).
 
-    `raw` is the JSON of `data` as the server wrote it, on one line; it is set only if `type` and `redis_id` need no
-    escapes in JSON.
+    `raw` is the JSON of `data` as the server wrote it, on one line; it is set only if `type` and
+    `redis_id` need no escapes in JSON.
     """
 
     type: str
@@ -149,22 +166,29 @@ class RunEvent:
     @property
     def workflow_status(self) -> str | None:
         """The status that ends the run, on the event that announces it."""
-        status = self.data.get("workflow_status") if isinstance(self.data, dict) else None
-        return documented(status) if isinstance(status, str) else None
+        return self._status_under("workflow_status")
 
     @property
     def state(self) -> str | None:
         """The run's status in an event about its state."""
-        status = (
-            self.data.get("status")
-            if self.type == "state" and isinstance(self.data, dict)
-            else None
-        )
-        return documented(status) if isinstance(status, str) else None
+        if self.type != "state":
+            return None
+        return self._status_under("status")
+
+    def _status_under(self, key: str) -> str | None:
+        if not isinstance(self.data, dict):
+            return None
+        status = self.data.get(key)
+        if not isinstance(status, str):
+            return None
+        return documented(status)
 
     @property
     def is_terminal(self) -> bool:
-        """True if the event announces the end. `stopped` counts, although the docs name only the other two."""
+        """True if the event announces the end.
+
+        `stopped` counts, although the docs name only the other two.
+        """
         return self.workflow_status in FINAL_STATUSES
 
 
@@ -185,7 +209,10 @@ class Polled(RunUpdate):
 
 @value_class(frozen=True, slots=True)
 class Reconnecting:
-    """The stream broke; noxcli reconnects after `delay` seconds. `lost` is false if there was none yet."""
+    """The stream broke; noxcli reconnects after `delay` seconds.
+
+    `lost` is false if there was none yet.
+    """
 
     attempt: int
     delay: float
@@ -212,9 +239,10 @@ Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
 
 
 def is_wrapped(value: Any) -> bool:
-    """True for the API's other form of a text, `{"text": …}`, also with the fields that a truncated text has."""
-    known = isinstance(value, dict) and "text" in value and value.keys() <= TEXT_FIELDS
-    return known and value.get("file") is None and not value.get("has_preview")
+    """True for the API's other form of a text, `{"text": …}`; a truncated one has more fields."""
+    if not isinstance(value, dict) or "text" not in value or not value.keys() <= TEXT_FIELDS:
+        return False
+    return value.get("file") is None and not value.get("has_preview")
 
 
 def is_uuid(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Open directories, below which no link is followed and only regular files are opened.
 
-A path on the command line may lead through the user's own links. Every name that noxcli adds to it may have been
-planted by a repository, an archive or another user, and is opened only through the directory's handle.
+A path on the command line may lead through the user's own links. Every name that noxcli adds to it
+may have been planted by a repository, an archive or another user, and is opened only through the
+directory's handle.
 """
 
 import errno
@@ -17,28 +18,33 @@ from weakref import WeakSet
 
 from noxcli.waiting import run_apart
 
-DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognize, not to write to
+DEVICES = {Path("/dev"), Path("/proc")}
+MEMORY = Path("/dev/shm")  # noqa: S108 - a place to recognize, not to write to
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK, a FIFO in place of a file would block the command.
 _CAREFULLY = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_RDWR
 CLOSED = -1
-PREFIX, SUFFIX = ".noxcli-", ".part"  # of a file that is not complete
+# Of a file that is not complete.
+PREFIX = ".noxcli-"
+SUFFIX = ".part"
 NOT_REGULAR = "it is not a regular file"
 
 
 class SafeDir(AbstractContextManager["SafeDir"]):
-    """An open directory, for several threads. If it is closed before they are done, their calls fail.
+    """An open directory, for several threads.
 
-    No partial file remains then, in it or in the directories that were opened below it, which are also closed.
+    If it is closed before they are done, their calls fail. No partial file remains then, in it or
+    in the directories that were opened below it, which are also closed.
     """
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self._handle = handle
-        self._partial = set[str]()  # names of files that are not complete
-        self._below = WeakSet[SafeDir]()
-        # Held during each system call: the number of a closed handle may belong to another directory a moment later.
+        self._partial: set[str] = set()  # names of files that are not complete
+        self._below: WeakSet[SafeDir] = WeakSet()
+        # Held during each system call: the number of a closed handle may belong to another
+        # directory a moment later.
         self._lock = threading.Lock()
 
     def __exit__(self, *_: object) -> None:
@@ -57,9 +63,9 @@ class SafeDir(AbstractContextManager["SafeDir"]):
 
     @classmethod
     def open_named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
-        """Open a directory that the user named, also through links; with `make`, create it with its parents.
+        """Open a directory that the user named, also through links.
 
-        Raises OSError.
+        With `make`, create it with its parents. Raises OSError.
         """
         if make:
             path.mkdir(parents=True, exist_ok=True, mode=mode)
@@ -67,12 +73,17 @@ class SafeDir(AbstractContextManager["SafeDir"]):
 
     @classmethod
     def open_derived(cls, path: Path, *, make: bool = False) -> "SafeDir":
-        """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
+        """Open a directory whose last name noxcli chose: that name must not be a link. Raises
+        OSError.
+        """
         with cls.open_named(path.parent, make=make) as above:
             return above._open_step(path.name, make=make)
 
     def open_below(self, name: str, *, make: bool = False) -> "SafeDir":
-        """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
+        """Open the directory of that name in this one; create it if necessary.
+
+        Raises OSError, also for a link.
+        """
         with self._lock:
             place = self._open_step(name, make=make)
             self._below.add(place)
@@ -90,21 +101,24 @@ class SafeDir(AbstractContextManager["SafeDir"]):
         return SafeDir(self.path / name, handle)
 
     def open_file(self, name: str, flags: int) -> int:
-        """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
+        """Open the regular file of that name, and return its descriptor.
+
+        Raises OSError for anything else.
+        """
         with self._lock:
             return open_regular(_step(name), flags, dir_fd=self._handle)
 
     def open_partial(self, prefix: str, mode: int = 0o666) -> tuple[str, int]:
-        """Open a new file until `move` gives it its name, or `remove` ends it: return its own, and its descriptor.
+        """Open a new file until `move` gives it its name, or `remove` ends it: return its own, and
+        its descriptor.
 
         Raises OSError.
         """
         name = f"{prefix}{os.urandom(8).hex()}{SUFFIX}"
         with self._lock:
             self._partial.add(name)
-            return name, open_regular(
-                name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._handle
-            )
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            return name, open_regular(name, flags, mode, dir_fd=self._handle)
 
     def lstat(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
@@ -133,7 +147,7 @@ class SafeDir(AbstractContextManager["SafeDir"]):
         return True
 
     def move(self, name: str, target: str) -> None:
-        """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
+        """Rename a file, and replace what has the other name, even a link. Raises OSError."""
         with self._lock:
             os.replace(_step(name), _step(target), src_dir_fd=self._handle, dst_dir_fd=self._handle)
             self._partial.discard(name)
@@ -173,28 +187,35 @@ def open_regular(
     dir_fd: int | None = None,
     follow: bool = False,
 ) -> int:
-    """Open a regular file, and return its descriptor; with `follow`, follow a link of the user's.
+    """Open a regular file, and return its descriptor.
 
-    Raises OSError for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
+    With `follow`, follow a link of the user's. Raises OSError for anything else: a FIFO, a device,
+    a socket, and for writing, a file with a second name.
     """
+    carefully = flags | _CAREFULLY
+    if not follow:
+        carefully |= os.O_NOFOLLOW
     try:
-        handle = os.open(
-            path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd
-        )
+        handle = os.open(path, carefully, mode, dir_fd=dir_fd)
     except OSError as error:
         raise _explain(error, path, dir_fd) from None
     there = os.fstat(handle)
-    is_regular, has_other_name = stat.S_ISREG(there.st_mode), there.st_nlink > 1
-    if is_regular and not (flags & _WRITING and has_other_name):
+    is_regular = stat.S_ISREG(there.st_mode)
+    has_other_name = there.st_nlink > 1
+    for_writing = bool(flags & _WRITING)
+    if is_regular and not (for_writing and has_other_name):
         return handle
     os.close(handle)
+    if is_regular:
+        raise OSError("it has a second name (a hard link)")
     if stat.S_ISDIR(there.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError("it has a second name (a hard link)" if is_regular else NOT_REGULAR)
+    raise OSError(NOT_REGULAR)
 
 
 def read_named(path: Path, most: int) -> bytes:
-    """Return the content of a file that the user named: regular, or an empty or piped one under /dev or /proc.
+    """Return the content of a file that the user named: regular, or an empty or piped one under
+    /dev or /proc.
 
     Raises OSError, also for more than `most` bytes.
     """
@@ -204,9 +225,11 @@ def read_named(path: Path, most: int) -> bytes:
 
 
 def is_device(path: Path) -> bool:
-    """True for paths that clearly belong to the system: /dev/null, /dev/stderr, /dev/fd/3, /proc/self/fd/3."""
-    above = {*path.parents}
-    return not above.isdisjoint(DEVICES) and MEMORY not in above and ".." not in path.parts
+    """True for paths that clearly belong to the system: /dev/null, /dev/fd/3, /proc/self/fd/3."""
+    above = set(path.parents)
+    if MEMORY in above or ".." in path.parts:
+        return False
+    return not above.isdisjoint(DEVICES)
 
 
 def _step(name: str) -> str:

@@ -21,8 +21,8 @@ class Interrupted(BaseException):
 class Signals:
     """The signal that asked this process to end.
 
-    Its handler only notes it: `waiting.py` calls `check` at each wait of the main thread, and none is longer than a
-    slice. So nothing is torn, and nothing has to be protected from it.
+    Its handler only notes it: `waiting.py` calls `check` at each wait of the main thread, and none
+    is longer than a slice. So nothing is torn, and nothing has to be protected from it.
     """
 
     first: int | None = None  # the one that has arrived
@@ -37,17 +37,19 @@ class Signals:
     def release(self) -> None:
         """Restore the signals, for a command that handles them itself."""
         for number in HANDLED:
-            if signal.getsignal(number) == self._arrive:
-                signal.signal(
-                    number,
-                    signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL,
-                )
+            if signal.getsignal(number) != self._arrive:
+                continue
+            if number == signal.SIGINT:
+                signal.signal(number, signal.default_int_handler)
+            else:
+                signal.signal(number, signal.SIG_DFL)
 
     @property
     def is_due(self) -> bool:
         """True in the main thread once a signal has arrived, until the command acts on it."""
-        arrived = self.first is not None and not self._taken
-        return arrived and threading.current_thread() is threading.main_thread()
+        if self.first is None or self._taken:
+            return False
+        return threading.current_thread() is threading.main_thread()
 
     def check(self) -> None:
         """Raise Interrupted, once, for a signal that is due."""

@@ -39,7 +39,9 @@ class Deadline:
     def __init__(self, clock: Clock, seconds: float | None) -> None:
         self.seconds = seconds
         self.clock = clock
-        self._end = None if seconds is None else clock.monotonic() + seconds
+        self._end: float | None = None
+        if seconds is not None:
+            self._end = clock.monotonic() + seconds
 
     @property
     def passed(self) -> bool:
@@ -53,12 +55,16 @@ class Deadline:
 
     def restart(self, seconds: float | None = None) -> None:
         """Start counting again, once with `seconds` if given."""
-        if self.seconds is not None:
-            self._end = self.clock.monotonic() + (self.seconds if seconds is None else seconds)
+        if self.seconds is None:
+            return
+        if seconds is None:
+            seconds = self.seconds
+        self._end = self.clock.monotonic() + seconds
 
 
 def parse_duration(text: str) -> float:
-    """Return seconds for `90`, `500ms`, `30s`, `10m` or `10min`, `2h`, `1d`, or several of them, the longest first.
+    """Return seconds for `90`, `500ms`, `30s`, `10m` or `10min`, `2h`, `1d`, or several of them,
+    the longest first.
 
     Raises UsageProblem for anything else.
     """
@@ -75,35 +81,49 @@ def parse_duration(text: str) -> float:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return a server's ISO 8601 time as an aware datetime; naive ones count as UTC. None for anything odd."""
+    """Return a server's ISO 8601 time as an aware datetime; naive ones count as UTC.
+
+    None for anything odd.
+    """
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment
 
 
 def latest_moment(text: str | None) -> float | None:
-    """Return the latest moment that a server's time can mean, in seconds since 1970; without a zone, it may be any.
+    """Return the latest moment that a server's time can mean, in seconds since 1970.
 
-    None for anything odd.
+    Without a zone, it may be any. None for anything odd.
     """
     moment = parse_time(text)
     if moment is None or text is None:
         return None
-    return moment.timestamp() + (0.0 if datetime.fromisoformat(text).tzinfo else WESTERNMOST)
+    latest = moment.timestamp()
+    if datetime.fromisoformat(text).tzinfo is None:
+        latest += WESTERNMOST
+    return latest
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """Return the seconds between two server times, or None if one is missing or odd."""
-    began, ended = parse_time(start), parse_time(end)
-    return round((ended - began).total_seconds(), 3) if began and ended else None
+    began = parse_time(start)
+    ended = parse_time(end)
+    if began is None or ended is None:
+        return None
+    return round((ended - began).total_seconds(), 3)
 
 
 def within(ordered: Sequence[float], share: float) -> float:
-    """Return the duration within which this share of them was over; they are in order, the shortest first."""
+    """Return the duration within which this share of them was over.
+
+    They are in order, the shortest first.
+    """
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 

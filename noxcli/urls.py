@@ -10,18 +10,23 @@ from noxcli.value_class import value_class
 
 PORTS = {"http": 80, "https": 443}
 CREDENTIALS = r"//.*@"
-# Characters that every parser reads alike. Parsers differ most about backslashes, blanks and control characters.
+# Characters that every parser reads alike. Parsers differ most about backslashes, blanks and
+# control characters.
 AUTHORITY = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]*)?")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
-MAX_HOST, MAX_LABEL = 253, 63
+MAX_HOST = 253  # characters
+MAX_LABEL = 63  # characters
 
 
 @value_class(frozen=True, slots=True)
 class Url:
-    """The parts of an http(s) address; `target` is path and query, `port` the port of the connection."""
+    """The parts of an http(s) address.
+
+    `target` is path and query, `port` the port of the connection.
+    """
 
     scheme: str
     host: str
@@ -36,7 +41,9 @@ class Url:
     @property
     def netloc(self) -> str:
         """Host and port as they are written, the port only if it is not the scheme's own."""
-        return self.host if self.port == PORTS[self.scheme] else f"{self.host}:{self.port}"
+        if self.port == PORTS[self.scheme]:
+            return self.host
+        return f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.netloc}{self.target}"
@@ -45,14 +52,16 @@ class Url:
 def to_url(text: str) -> Url:
     """Return the parts of an absolute http(s) URL without credentials and fragment.
 
-    Raises ValueError for anything that another parser may read differently, and for addresses that look like names:
-    `127.1`, `0x7f.1`, `2130706433`.
+    Raises ValueError for anything that another parser may read differently, and for addresses that
+    look like names: `127.1`, `0x7f.1`, `2130706433`.
     """
     match = URL.fullmatch(text)
     if match is None or "#" in text or match["scheme"].lower() not in PORTS:
         raise ValueError("not a plain http(s) URL")
     scheme = match["scheme"].lower()
-    port = PORTS[scheme] if match["port"] is None else int(match["port"])
+    port = PORTS[scheme]
+    if match["port"] is not None:
+        port = int(match["port"])
     if port > 0xFFFF:
         raise ValueError("not a valid port")
     return Url(scheme, _host(match["host"]), port, match["target"] or "")
@@ -63,13 +72,13 @@ def follow(base: Url, location: str) -> Url:
 
     Raises ValueError as `to_url` does.
     """
-    text = (
-        quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1")
-        if location.isprintable()
-        else ""
-    )
+    text = ""
+    if location.isprintable():
+        text = quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1")
+    if text.startswith("//"):
+        return to_url(f"{base.scheme}:{text}")
     if ABSOLUTE.match(text):
-        return to_url(f"{base.scheme}:{text}" if text.startswith("//") else text)
+        return to_url(text)
     target = to_url(urljoin(str(base), text))
     if not text or target.origin != base.origin:
         raise ValueError("a relative address that leaves its origin")
@@ -89,9 +98,9 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     try:
         parts = to_url(text)
     except ValueError:
-        hint = "write it like https://host.example" + (
-            "" if text.isascii() else ", in ASCII only (xn--...)"
-        )
+        hint = "write it like https://host.example"
+        if not text.isascii():
+            hint += ", in ASCII only (xn--...)"
         raise ConfigProblem(
             f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint
         ) from None

@@ -1,4 +1,4 @@
-"""Value classes: mypy keeps them from being changed, and at import each compiles one method instead of six."""
+"""Value classes: mypy keeps them from being changed, and each compiles one method, not six."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as value_class
 else:
 
-    def value_class(*, frozen: bool, slots: bool) -> Callable[[type], type]:  # noqa: ARG001 - mypy holds it
+    def value_class(*, frozen: bool, slots: bool) -> Callable[[type], type]:  # noqa: ARG001
         """Return the decorator of a class whose objects are never compared, hashed or printed."""
         return dataclass(slots=slots, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""Where the main thread waits: in slices, and between two of them a signal that has arrived is raised."""
+"""Where the main thread waits: in slices, and after each it raises a signal that has arrived."""
 
 import os
 import select
@@ -17,16 +17,15 @@ from noxcli.signals import SIGNALS
 SLICE = 0.1  # seconds: how late a wait may see a signal
 MIN_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
 MAX_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
-PIECE = (
-    4096  # bytes: a pipe that can be written to takes as many in one write (PIPE_BUF of pipe(7))
-)
+PIECE = 4096  # bytes that a writable pipe takes in one write (PIPE_BUF of pipe(7))
 T = TypeVar("T")
 # A call's value, or the error that it raised.
 Result = tuple[T | None, BaseException | None]
 
 
 class Awake:
-    """The time that this process has lost: stopped (Ctrl-Z, SIGSTOP), or in a container or a machine that was frozen.
+    """The time that this process has lost: stopped (Ctrl-Z, SIGSTOP), or in a container or a
+    machine that was frozen.
 
     It shows in a wait of the main thread that takes much longer than it was meant to.
     """
@@ -75,7 +74,10 @@ def _slices(seconds: float) -> Iterator[float]:
 
 
 def write(file: BinaryIO, data: bytes, waited: Callable[[float], None]) -> None:
-    """Write and flush; `waited` gets the seconds that each piece has taken, and may raise. Raises OSError."""
+    """Write and flush.
+
+    `waited` gets the seconds that each piece has taken, and may raise. Raises OSError.
+    """
     if not may_block(file):
         file.write(data)
         file.flush()
@@ -103,7 +105,10 @@ def may_block(file: IO[Any]) -> bool:
 
 
 def start_thread(work: Callable[[], object]) -> threading.Thread:
-    """Do the work in a daemon thread. Raises Unavailable where the system allows no more threads."""
+    """Do the work in a daemon thread.
+
+    Raises Unavailable where the system allows no more threads.
+    """
     thread = threading.Thread(target=work, daemon=True)
     with _thread_limit():
         thread.start()
@@ -145,14 +150,17 @@ def run_apart(
     remaining: Callable[[], float] = lambda: float("inf"),
     abort: Callable[[], bool] | None = None,
 ) -> T:
-    """Return or raise the outcome of `call`, which may block, made by a thread if this is the main one.
+    """Return or raise the outcome of `call`, which may block, made by a thread if this is the main
+    one.
 
     Another thread makes it itself: signals don't concern it, and a request has limits of its own.
-    `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
-    But one must not lose the answer to a request with an effect: with `abort`, which keeps it from being sent and
-    returns whether it still could, a signal waits for the answer, at most MAX_HOLD, and is raised by the next wait.
+    `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends
+    the wait. But one must not lose the answer to a request with an effect: with `abort`, which
+    keeps it from being sent and returns whether it still could, a signal waits for the answer, at
+    most MAX_HOLD, and is raised by the next wait.
 
-    Raises Unavailable once no time is left; a call that was not aborted then continues in the background.
+    Raises Unavailable once no time is left; a call that was not aborted then continues in the
+    background.
     """
     most = remaining()
     if most <= 0:
@@ -165,31 +173,38 @@ def run_apart(
     held_until = float("inf")
     while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
-            return value_of(
-                next_item(outcomes, within) if abort is None else outcomes.get(timeout=within)
-            )
+            if abort is None:
+                return value_of(next_item(outcomes, within))
+            return value_of(outcomes.get(timeout=within))
         if abort is not None and SIGNALS.is_due:
             held_until = min(held_until, time.monotonic() + MAX_HOLD)
             if abort() or time.monotonic() >= held_until:
                 break
     SIGNALS.check()
-    sent = abort is None or not abort()
-    raise Unavailable(f"no {'answer' if sent else 'connection'} within {most:.1f} s", sent=sent)
+    if abort is not None and abort():
+        raise Unavailable(f"no connection within {most:.1f} s", sent=False)
+    raise Unavailable(f"no answer within {most:.1f} s", sent=True)
 
 
 class Workers(Generic[T]):
-    """Threads that make calls, started on demand; as daemons, they never keep a process from ending."""
+    """Threads that make calls, started on demand.
+
+    As daemons, they never keep a process from ending.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._started = self.busy = 0
-        self._calls: SimpleQueue[Callable[[], T]] = (
-            SimpleQueue()
-        )  # many threads wait: a Queue takes more of their time
+        self._started = 0
+        self.busy = 0
+        # Many threads wait: a Queue takes more of their time.
+        self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
         self._outcomes: Queue[Result[T]] = Queue()
 
     def call(self, work: Callable[[], T]) -> None:
-        """Call it as soon as a thread is free. Raises Unavailable where the system allows not even one."""
+        """Call it as soon as a thread is free.
+
+        Raises Unavailable where the system allows not even one.
+        """
         self._calls.put(work)
         self.busy += 1
         if self._started < min(self.busy, self._most):
@@ -201,7 +216,7 @@ class Workers(Generic[T]):
                     raise  # otherwise, the others do its work
 
     def next_outcomes(self, within: float) -> Iterator[Result[T]]:
-        """Yield what calls returned or raised, if one does in that many seconds, and what else has arrived."""
+        """Yield what calls returned or raised, if one does so within that many seconds."""
         with suppress(Empty):
             outcome = next_item(self._outcomes, within)
             while True:
@@ -225,7 +240,8 @@ def run_all_within(
 ) -> list[Result[T]]:
     """Return each call's value or error, in the order of the calls.
 
-    It is an Unavailable for those not done in time, and not `sent` for those that had not even begun.
+    It is an Unavailable for those not done in time, and not `sent` for those that had not even
+    begun.
     """
     never = Unavailable("out of time before the request", sent=False)
     late = Unavailable(f"no answer within {seconds:.1f} s")

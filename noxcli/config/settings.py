@@ -155,10 +155,10 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
         process.wait()
     if len(output) > MAX_OUTPUT:
         raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
-    code = process.returncode
-    if code == 0:
+    status = process.returncode
+    if status == 0:
         return output
-    ended = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+    ended = f"ended with {status}" if status > 0 else f"was killed by signal {-status}"
     raise Unauthorized(f"{what} {ended}", "run it by hand to see why")
 
 
