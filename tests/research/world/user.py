@@ -116,6 +116,9 @@ class User:
             self.one()
         for _ in range(2):
             self.mistake("wrong run")
+        if self.chance(0.5):
+            self.call(self.line("export"), calm=True)
+            self.call(self.line("import"))
 
     def one(self) -> None:
         """A run, and what becomes of it."""

@@ -12,6 +12,7 @@ BELIEVED_AFTER = 10.0  # seconds
 LEAST_REFUSALS = 3
 NEAR = 0.6  # seconds, for clocks and what was under way already
 STARTING = {"run", "rerun", "batch", "gate"}
+SAFE = {2, 4, 5, 75}  # what ended with these has started nothing
 PAUSED = "awaiting_human_feedback"
 LAST_STARTS = 5.0  # seconds before a limit, in which nothing starts
 
@@ -45,6 +46,19 @@ class WireOracle:
                 return
         told = {id: len(times) for id, times in by_run.items()}
         raise AssertionError(f"{self.call.code} after {told} refusals: {self.call.err[-300:]}")
+
+    def an_import_is_sent_once(self) -> None:
+        """§ 5, 8: an import is sent once, but after a 429; a code that says it may be repeated is true."""
+        sent = []
+        for each in self.of_kind("import"):
+            if each.query.get("dry_run") == "false" and each.status != 429:
+                sent.append(each)
+        assert len(sent) <= 1, f"{len(sent)} imports were sent"
+        done = [each for each in sent if each.status in range(200, 300) or each.fault.get("effect")]
+        is_lie = bool(done) and self.call.code in SAFE
+        assert not is_lie, f"imported, and the code is {self.call.code}: {self.call.err[-300:]}"
+        is_empty = self.call.code == 0 and not done
+        assert self.call.verb != "import" or not is_empty, "0, and nothing was imported"
 
     def streams_resume_with_overlap(self) -> None:
         """§ 9: a stream resumes by the last position but one, so that the last event comes again."""
