@@ -1,4 +1,4 @@
-"""The count of a batch's rows by exit code, how many have to pass, and the verdict on all of them."""
+"""The count of a batch's rows by exit code, how many have to pass, and the verdict on all."""
 
 import re
 from collections import Counter, deque
@@ -27,7 +27,8 @@ from noxcli.timing import show_seconds
 # If this number of first rows end for one reason, no other would do better.
 STUCK_AFTER = 20
 # If this many of the last starts are in doubt, each further one would most likely cost a row.
-MAX_IN_DOUBT, LAST_STARTS = 5, 100
+MAX_IN_DOUBT = 5
+LAST_STARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,21 @@ class MinPass:
         if text is None:
             return None
         number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
-        if number is None or (share := Fraction(number[1]) / 100) > 1:
-            raise UsageProblem(
-                f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%"
-            )
-        return cls(text, share)
+        if number is not None:
+            share = Fraction(number[1]) / 100
+            if share <= 1:
+                return cls(text, share)
+        raise UsageProblem(f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%")
 
     def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
-        """Return the codes that count for `rows` rows, of which `good` ones pass; no rows are not enough."""
-        reached = good >= self.share * max(rows, 1)
+        """Return the codes that count for `rows` rows, of which `good` ones pass.
+
+        No rows are not enough.
+        """
         others = [code for code in codes if code not in BY_SHARE]
-        return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
+        if good >= self.share * max(rows, 1):
+            return [*others, ExitCode.OK]
+        return [*others, ExitCode.NOT_AS_ASSERTED]
 
     def words(self, good: int, rows: int) -> str:
         """Return `85.0%; --min-pass 90%`; the share is rounded down."""
@@ -61,60 +66,64 @@ class MinPass:
 
 
 def enough_of(repeat: int, pass_each: int | None) -> int:
-    """Return how many repetitions of a row must pass: all, or --pass-each. Raises UsageProblem for more than all."""
-    if pass_each is not None and pass_each > repeat:
+    """Return how many repetitions of a row must pass: all, or --pass-each.
+
+    Raises UsageProblem for more than all.
+    """
+    if pass_each is None:
+        return repeat
+    if pass_each > repeat:
         raise UsageProblem(
             f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many"
         )
-    return repeat if pass_each is None else pass_each
+    return pass_each
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class BatchSummary:
-    """Rows by exit code, and why they did not complete. Others report to it, and only read its fields.
+    """Rows by exit code, and why they did not complete.
 
-    `min_pass` is the share that must pass. With `repeat`, a row of the file passes if `pass_each` repetitions do.
+    Others report to it, and only read its fields. `min_pass` is the share that must pass. With
+    `repeat`, a row of the file passes if `pass_each` repetitions do.
     """
 
-    UNIT, BAD = "row", "not completed"  # in the progress
+    # In the progress.
+    UNIT = "row"
+    BAD = "not completed"
 
     min_pass: MinPass | None = None
     repeat: int = 1
     pass_each: int = 1
     total: int = 0  # rows, or their repetitions, that are to have a result
     cause: NoxError | None = None  # why this call ended before the last row
-    has_started: bool = (
-        False  # a run may exist that this call started or followed, or of a gate any call
-    )
+    # A run may exist that this call started or followed, or of a gate any call.
+    has_started: bool = False
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
-    before: Counter[int] = field(
-        default_factory=Counter
-    )  # of rows that an earlier call has finished
+    # Of rows that an earlier call has finished.
+    before: Counter[int] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: FailureGroups = field(default_factory=FailureGroups)
-    _repetitions: dict[int, list[int]] = field(
-        default_factory=dict
-    )  # --repeat: their codes, by row of the file
+    # With --repeat: the codes of the repetitions, by row of the file.
+    _repetitions: dict[int, list[int]] = field(default_factory=dict)
     _rerun: set[int] = field(default_factory=set)  # rows that pass, but not by their first result
-    _starts: deque[bool] = field(
-        default_factory=lambda: deque(maxlen=LAST_STARTS)
-    )  # of this call: which are in doubt
+    # Of the last starts of this call, whether each is in doubt.
+    _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))
     why_end: str | None = None  # why no other row is to be started
     stuck: str | None = None  # the reason for which the first rows of this call all failed
-    _first: dict[int, set[str]] = field(
-        default_factory=dict
-    )  # the first rows that were begun: why they failed
+    # The first rows that were begun, and why they failed.
+    _first: dict[int, set[str]] = field(default_factory=dict)
 
     @property
     def all_codes(self) -> Counter[int]:
-        """The number of rows of the file with each code, without rows that need more repetitions for a verdict."""
+        """The number of rows of the file with each code; without those that have no verdict yet."""
         if self.repeat == 1:
             return self.before + self.codes
         codes: Counter[int] = Counter()
         for row, found in self._repetitions.items():
+            code = worst(found)
             if self._is_good(row):
                 codes[ExitCode.OK] += 1
-            elif (code := worst(found)) != ExitCode.OK:
+            elif code != ExitCode.OK:
                 codes[code] += 1
         return codes
 
@@ -139,7 +148,10 @@ class BatchSummary:
     # What others report.
 
     def expect(self, total: int, before: Mapping[int, int] | None = None) -> None:
-        """These rows, or their repetitions, are to have a result; `before` counts earlier calls' rows by code."""
+        """These rows, or their repetitions, are to have a result.
+
+        `before` counts earlier calls' rows by code.
+        """
         self.total = total
         self.before.update(before or {})
 
@@ -148,16 +160,28 @@ class BatchSummary:
         self.cause = cause
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
-        """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
+        """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call.
+
+        `note` is on the server.
+        """
         parts = [part_of(self.done, self.total, self.UNIT)]
-        counts = ((running, "running"), (self.failed, self.BAD), (doubtful, "in doubt"))
-        parts += [f"{count} {what}" for count, what in counts if count]
-        text = ", ".join([*parts, note] if note else parts)
+        if running:
+            parts.append(f"{running} running")
+        if self.failed:
+            parts.append(f"{self.failed} {self.BAD}")
+        if doubtful:
+            parts.append(f"{doubtful} in doubt")
+        if note:
+            parts.append(note)
+        text = ", ".join(parts)
         share = self.done / self.total if self.total else None
-        rate = self.codes.total() / seconds if seconds > 0 else 0.0
-        if not rate:
+        counted = self.codes.total()
+        if counted == 0 or seconds <= 0:
             return share, text, f"{show_seconds(seconds)} so far"
-        pace = f"{rate:.1f} {self.UNIT}s/s" if rate >= 1 else f"{60 * rate:.1f} {self.UNIT}s/min"
+        rate = counted / seconds
+        pace = f"{60 * rate:.1f} {self.UNIT}s/min"
+        if rate >= 1:
+            pace = f"{rate:.1f} {self.UNIT}s/s"
         return share, text, f"{pace}, {show_seconds(self.not_started / rate)} left"
 
     def count(
@@ -170,19 +194,28 @@ class BatchSummary:
     ) -> None:
         """Count the row of a line of results, and keep why it did not complete.
 
-        `paste` completes the commands in its hint; `interrupted` says that this call stopped its run.
+        `paste` completes the commands in its hint; `interrupted` says that this call stopped its
+        run.
         """
-        self.interrupted += interrupted
+        if interrupted:
+            self.interrupted += 1
+        row = line["row"]
         code = line["result"]["exit_code"]
-        (self.before if before else self.codes)[code] += 1
+        if before:
+            self.before[code] += 1
+        else:
+            self.codes[code] += 1
         if self.repeat > 1:
-            self._repetitions.setdefault(line["row"], []).append(code)
-        is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
-        if code == ExitCode.OK and is_judged and line.get("asked", 1) > 1:
-            self._rerun.add(line["row"])
-        shared = None if code == ExitCode.OK else self.reasons.count(line, paste)
+            self._repetitions.setdefault(row, []).append(code)
+        reason = None
+        if code != ExitCode.OK:
+            reason = self.reasons.count(line, paste)
+        elif line.get("asked", 1) > 1:
+            is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
+            if is_judged:
+                self._rerun.add(row)
         if not before:
-            self._note_first(line["row"], shared if code in HOPELESS else None)
+            self._note_first(row, reason if code in HOPELESS else None)
 
     def note_run(self) -> None:
         """A run may exist, that this call started or an earlier one."""
@@ -195,10 +228,10 @@ class BatchSummary:
     @property
     def doubts(self) -> str | None:
         """How many of the last starts are in doubt, if that is too many for another one."""
-        doubts = sum(self._starts)
-        return (
-            f"{doubts} of the last {len(self._starts)} starts" if doubts >= MAX_IN_DOUBT else None
-        )
+        doubts = self._starts.count(True)
+        if doubts < MAX_IN_DOUBT:
+            return None
+        return f"{doubts} of the last {len(self._starts)} starts"
 
     def note_begun(self, row: int) -> None:
         """A row of the file is being started."""
@@ -207,31 +240,36 @@ class BatchSummary:
 
     def _note_first(self, row: int, reason: str | None) -> None:
         """Note the reason for which no other row would do better, None for any other ending."""
-        if row in self._first:
-            self._first[row].add(reason or "")
-            alike = len(self._first) == STUCK_AFTER and all(
-                each == {reason} for each in self._first.values()
-            )
-            self.stuck = reason if alike else None
+        if row not in self._first:
+            return
+        self._first[row].add(reason or "")
+        are_alike = all(reasons == {reason} for reasons in self._first.values())
+        self.stuck = None
+        if are_alike and len(self._first) == STUCK_AFTER:
+            self.stuck = reason
 
     def counts_by_outcome(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         codes = self.all_codes
-        others = (
-            max(0, self.rows - codes.total()),
-            "not started" if self.repeat == 1 else "unfinished",
-        )
-        counts = [*((count, ExitCode(code).words) for code, count in sorted(codes.items())), others]
-        return [(count, words) for count, words in counts if count]
+        counts = []
+        for code, count in sorted(codes.items()):
+            if count:
+                counts.append((count, ExitCode(code).words))
+        others = self.rows - codes.total()
+        if others > 0:
+            counts.append((others, "not started" if self.repeat == 1 else "unfinished"))
+        return counts
 
     def write_outcome(self, terminal: Terminal, headline: str) -> None:
-        """Write to stderr why rows did not complete, and below it, where it stays on the screen, the outcome of all."""
+        """Write to stderr why rows did not complete, and below it, where it stays on the screen,
+        the outcome of all.
+        """
         for reason in self.reasons.lines():
-            line = f"noxcli: {reason}"
-            for part in (
-                hint_lines(line, terminal.size().columns) if terminal.interactive else [line]
-            ):
-                terminal.complain(part)
+            lines = [f"noxcli: {reason}"]
+            if terminal.interactive:
+                lines = hint_lines(lines[0], terminal.size().columns)
+            for line in lines:
+                terminal.complain(line)
         terminal.note(headline)
         for count, words in self.counts_by_outcome():
             terminal.note(f"  {count:>7} {words}")
@@ -243,60 +281,80 @@ class BatchSummary:
 
     def for_ci(self, name: str, command: str) -> BatchReport:
         """Return what a CI system gets to know."""
-        codes, reasons = self.all_codes, self.reasons.lines()
-        headline = headline_of(codes, self.rows, judged=command != "batch")
-        counts = self.counts_by_outcome()
+        codes = self.all_codes
         return BatchReport(
-            name, codes[ExitCode.OK], self.rows, counts, reasons, command=command, headline=headline
+            name,
+            codes[ExitCode.OK],
+            self.rows,
+            self.counts_by_outcome(),
+            self.reasons.lines(),
+            command=command,
+            headline=headline_of(codes, self.rows, judged=command != "batch"),
         )
 
     @property
     def exit_codes(self) -> list[int]:
-        """The codes of which the worst is the batch's: of all rows, or of --min-pass and trouble, and of the cause."""
-        codes, cause = self.all_codes, [self.cause.exit_code] if self.cause is not None else []
-        if self.min_pass is None:
-            return [*codes, *cause]
-        return [*self.min_pass.codes(codes, codes[ExitCode.OK], self.rows), *cause]
+        """The codes of which the worst counts: of rows, or of --min-pass and trouble, and the cause."""
+        codes = self.all_codes
+        counted: list[int] = list(codes)
+        if self.min_pass is not None:
+            counted = self.min_pass.codes(codes, codes[ExitCode.OK], self.rows)
+        if self.cause is not None:
+            counted.append(self.cause.exit_code)
+        return counted
 
     @property
     def verdict(self) -> tuple[bool, str] | None:
-        """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must pass."""
-        good, rows = self.all_codes[ExitCode.OK], self.rows
+        """Whether the batch passes, and why.
+
+        None without --min-pass and repetitions: then all rows must pass.
+        """
+        good = self.all_codes[ExitCode.OK]
+        passed = f"{part_of(good, self.rows, 'row')} passed"
         if self.min_pass is not None:
-            text = f"{part_of(good, rows, 'row')} passed ({self.min_pass.words(good, rows)})"
-            return {*self.exit_codes} <= {ExitCode.OK}, text
-        text = (
-            f"{part_of(good, rows, 'row')} passed (--pass-each {self.pass_each} of {self.repeat})"
-        )
-        return None if self.repeat == 1 else (good == rows, text)
+            is_good = all(code == ExitCode.OK for code in self.exit_codes)
+            return is_good, f"{passed} ({self.min_pass.words(good, self.rows)})"
+        if self.repeat == 1:
+            return None
+        return good == self.rows, f"{passed} (--pass-each {self.pass_each} of {self.repeat})"
 
     def notes(self) -> list[str]:
         """Return what to know about the rows that passed."""
-        rerun = sum(self.repeat == 1 or self._is_good(row) for row in self._rerun)
-        return [f"{amount(rerun, 'row')} passed only after a re-run"] if rerun else []
+        passed = [row for row in self._rerun if self.repeat == 1 or self._is_good(row)]
+        if not passed:
+            return []
+        return [f"{amount(len(passed), 'row')} passed only after a re-run"]
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
-        """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
+        """Raise one error for all, which also says what is `named`, unless enough completed."""
         for note in self.notes():
             terminal.warn(note)
-        codes, counted, verdict = self.exit_codes, self.all_codes, self.verdict
-        code, judged = worst(codes), {*codes} <= COMPLETED
-        share = verdict[1] if verdict is not None and self.min_pass is not None else ""
-        if share and (code == ExitCode.OK or not judged):
+        codes = self.exit_codes
+        code = worst(codes)
+        all_judged = COMPLETED.issuperset(codes)
+        share = ""
+        if self.min_pass is not None and self.verdict is not None:
+            _, share = self.verdict
+        if share and (code == ExitCode.OK or not all_judged):
             terminal.note(share)
         if code == ExitCode.OK:
             return
-        if judged and share:
-            text = share
-        elif counted.total() > counted[ExitCode.OK]:
-            text = headline_of(counted, self.rows)
+        reasons = []
+        if self.cause is not None:
+            reasons.append(self.cause.message)
+        if share and all_judged:
+            reasons.append(share)
         else:
-            unstarted = self.not_started // self.repeat
-            were = "was" if unstarted == 1 else "were"
-            text = (
-                f"{part_of(unstarted, self.rows, 'row')} {were} not started"
-                if self.not_started
-                else ""
-            )
-        why = "" if self.cause is None else self.cause.message
-        raise Incomplete("; ".join(filter(None, [why, text])) + named, hint, code)
+            reasons.append(self._incomplete())
+        raise Incomplete("; ".join(filter(None, reasons)) + named, hint, code)
+
+    def _incomplete(self) -> str:
+        """Return which rows did not complete, or were not started; empty if all completed."""
+        codes = self.all_codes
+        if codes.total() > codes[ExitCode.OK]:
+            return headline_of(codes, self.rows)
+        if self.not_started == 0:
+            return ""
+        unstarted = self.not_started // self.repeat
+        were = "was" if unstarted == 1 else "were"
+        return f"{part_of(unstarted, self.rows, 'row')} {were} not started"

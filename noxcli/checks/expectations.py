@@ -24,20 +24,26 @@ class Expectations:
     """The expected outputs, all held in memory. Only keys that an expected output names count."""
 
     def __init__(self, by_key: Mapping[Key, Inputs], kinds: Collection[str]) -> None:
-        """`kinds` are those of the keys; only lines that noxcli printed have both, since some rows have no id."""
-        self._by_key, self._kinds = by_key, kinds
+        """`kinds` are those of the keys.
+
+        Only lines that noxcli printed have both, since some rows have no id.
+        """
+        self._by_key = by_key
+        self._kinds = kinds
         self._unmet = set(by_key)
 
     @classmethod
     def read(cls, path: str, sources: Sources) -> Self:
-        """Read a file in the format of the rows: a line has outputs, and a row's $id, its number as `row`, or neither.
+        """Read a file in the format of the rows: a line has outputs, and a row's $id, its number as
+        `row`, or neither.
 
-        Raises UsageProblem for a file that can't be read or expects nothing, for lines of mixed kinds, and for a line
-        that expects nothing or that another one is also for.
+        Raises UsageProblem for a file that can't be read or expects nothing, for lines of mixed
+        kinds, and for a line that expects nothing or that another one is also for.
         """
         if path == "-":
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
-        by_key, kinds = dict[Key, Inputs](), dict[str, str]()
+        by_key: dict[Key, Inputs] = {}
+        kinds: dict[str, str] = {}  # each with the place of its first line
         source = RowReader(path, None, Columns({}, Inputs()), sources)
         source.is_expected = True
         if source.is_pipe:
@@ -54,13 +60,15 @@ class Expectations:
                 )
             if key in by_key:
                 raise UsageProblem(f"{OPTION} {path}, {row.place}: {key!r} appears twice")
-            if outputs is not None and not outputs.values and not source.is_table:
+            if outputs is None:
+                continue
+            if outputs.values:
+                by_key[key] = outputs
+            elif not source.is_table:
                 raise UsageProblem(
                     f"{OPTION} {path}, {row.place}: it names no output",
                     "name one, or remove the line",
                 )
-            if outputs is not None and outputs.values:
-                by_key[key] = outputs
         if not by_key:
             raise UsageProblem(
                 f"{OPTION} {path} expects nothing", "give lines with the outputs of rows"
@@ -75,20 +83,23 @@ class Expectations:
 
     def require_used(self) -> None:
         """Raise UsageProblem for expected outputs whose rows do not exist."""
-        if unmet := [repr(key) for key in self._by_key if key in self._unmet]:
-            raise UsageProblem(
-                f"{OPTION} has {amount(len(unmet), 'output')} without a row: {', '.join(unmet[:MAX_NAMED])}",
-                "name the rows' ids in $id, their numbers in row, or number the lines as the rows",
-            )
+        unmet = [repr(key) for key in self._by_key if key in self._unmet]
+        if not unmet:
+            return
+        named = ", ".join(unmet[:MAX_NAMED])
+        raise UsageProblem(
+            f"{OPTION} has {amount(len(unmet), 'output')} without a row: {named}",
+            "name the rows' ids in $id, their numbers in row, or number the lines as the rows",
+        )
 
     def require_outputs(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem for a line that names another output than these, so that it could never hold."""
-        _require_known(
-            OPTION,
-            {name: key for key, wanted in self._by_key.items() for name in wanted.values},
-            known,
-            where,
-        )
+        """Raise UsageProblem for a line that names another output than these, so that it could
+        never hold.
+        """
+        named: dict[str, Key] = {}
+        for key, wanted in self._by_key.items():
+            named |= dict.fromkeys(wanted.values, key)
+        _require_known(OPTION, named, known, where)
 
     def digest(self) -> str:
         """Return a digest of all expected outputs."""
@@ -100,7 +111,11 @@ class Expectations:
         return self._by_key.get(self._key(row, own_id))
 
     def _key(self, row: int, own_id: str | None) -> Key:
-        return own_id or (row if len(self._kinds) > 1 else "") if "id" in self._kinds else row
+        if "id" not in self._kinds:
+            return row
+        if own_id:
+            return own_id
+        return row if len(self._kinds) > 1 else ""
 
 
 def _require_known(
@@ -115,19 +130,21 @@ def _require_known(
 
 
 def _expected(row: Row) -> tuple[str, Key, Inputs | None]:
-    """Return the kind of a line, the row that it is for, and the outputs; of a line that noxcli printed, those of a
-    completed run, and else None.
+    """Return the kind of a line, the row that it is for, and the outputs.
+
+    Of a line that noxcli printed, those of a completed run, and else None.
     """
-    values, outputs = row.inputs.values, row.inputs
+    outputs = row.inputs
+    values = outputs.values
     if _was_printed(row):
-        own_id, output = values.get("id"), values["result"].get("output")
-        completed = values["result"].get("exit_code") in COMPLETED
-        found = Inputs(output) if completed and isinstance(output, dict) else None
-        return (
-            ("id", own_id, found)
-            if isinstance(own_id, str) and own_id
-            else ("row", values[ROW], found)
-        )
+        output = values["result"].get("output")
+        found = None
+        if values["result"].get("exit_code") in COMPLETED and isinstance(output, dict):
+            found = Inputs(output)
+        own_id = values.get("id")
+        if isinstance(own_id, str) and own_id:
+            return "id", own_id, found
+        return "row", values[ROW], found
     if row.id:
         return "id", row.id, outputs
     number = values.get(ROW)
@@ -147,16 +164,18 @@ class Coverage:
 
     def __init__(self, expected: Expectations | None, columns: Sequence[str]) -> None:
         """`columns` are those that assertions read."""
-        self._expected, self._columns = (
-            expected,
-            [name for name in columns if not name.startswith("$")],
-        )
-        self._rows = self._expecting = 0
+        self._expected = expected
+        self._columns = [name for name in columns if not name.startswith("$")]
+        self._rows = 0
+        self._expecting = 0
         self._empty: Counter[str] = Counter()
         self._own_outputs: dict[str, Key] = {}  # that rows expect themselves, and a row that does
 
     def add(self, number: int, own_id: str | None, values: Mapping[str, Any]) -> None:
-        """Count a row of the table with its inputs and columns. Raises UsageProblem for one that expects nothing."""
+        """Count a row of the table with its inputs and columns.
+
+        Raises UsageProblem for one that expects nothing.
+        """
         self._rows += 1
         own = values.get(EXPECT)
         if own == {}:
@@ -166,19 +185,25 @@ class Coverage:
             )
         if isinstance(own, dict):
             self._own_outputs |= dict.fromkeys(own, own_id or number)
-        expects = (
-            own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
-        )
-        self._expecting += expects
+        if self._expected is None:
+            expects = own not in EMPTY
+        else:
+            expects = self._expected.mark_seen(number, own_id)
+        if expects:
+            self._expecting += 1
         for name in self._columns:
-            self._empty[name] += values.get(name) in EMPTY
+            if values.get(name) in EMPTY:
+                self._empty[name] += 1
 
     def add_line(self, line: Mapping[str, Any]) -> None:
-        """Count the row of a line of results, once for all its repetitions; not one that never started."""
-        if (line["input"] is not None or line["columns"] is not None) and line.get(
-            "repetition"
-        ) in (None, 1):
-            self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
+        """Count the row of a line of results, once for all its repetitions.
+
+        Not one that never started.
+        """
+        never_started = line["input"] is None and line["columns"] is None
+        if never_started or line.get("repetition") not in (None, 1):
+            return
+        self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
 
     def require(
         self,
@@ -191,24 +216,26 @@ class Coverage:
     ) -> None:
         """Warn of rows that a check is not about; `own` says that there is a column `$expect`.
 
-        Raises UsageProblem if these are all rows, and for an output that no row has, if the `outputs` are known, or,
-        once the `is_whole` table was counted, that no row is for.
+        Raises UsageProblem if these are all rows, and for an output that no row has, if the
+        `outputs` are known, or, once the `is_whole` table was counted, that no row is for.
         """
         if self._expected is not None and is_whole:
             self._expected.require_used()
         if self._expected is None and outputs:
             _require_known(EXPECT, self._own_outputs, outputs, where)
-        option = OPTION if self._expected is not None else EXPECT
-        counts = [
-            (count, f"an empty {name!r}, which --assert reads")
-            for name, count in self._empty.items()
-        ]
-        if self._expected is not None or own:
-            counts.append((self._rows - self._expecting, f"no expected output ({option})"))
-        for count, what in counts:
-            if count and count == self._rows:
-                raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
-            if count:
-                warn(
-                    f"{part_of(count, self._rows, 'row')} {'has' if count == 1 else 'have'} {what}"
-                )
+        for name in dict.fromkeys(self._columns):
+            self._warn_of(warn, self._empty[name], f"an empty {name!r}, which --assert reads")
+        without = self._rows - self._expecting
+        if self._expected is not None:
+            self._warn_of(warn, without, f"no expected output ({OPTION})")
+        elif own:
+            self._warn_of(warn, without, f"no expected output ({EXPECT})")
+
+    def _warn_of(self, warn: Callable[[str], None], count: int, what: str) -> None:
+        """Warn of this many rows that have `what`. Raises UsageProblem if these are all rows."""
+        if count == 0:
+            return
+        if count == self._rows:
+            raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
+        have = "has" if count == 1 else "have"
+        warn(f"{part_of(count, self._rows, 'row')} {have} {what}")

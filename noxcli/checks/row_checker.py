@@ -1,4 +1,4 @@
-"""The verdict on rows, whether new or stored: of --assert and --expect on each, of --min-pass on their number."""
+"""The verdict on rows, whether new or stored: of --assert, --expect and --score."""
 
 import re
 import unicodedata
@@ -27,14 +27,17 @@ from noxcli.rows.columns import EXPECT, ID
 SCORE = "--score"
 MAX_SCORE = 1e12
 MAX_SIDE = 100  # characters of a value in a message
-LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about
+LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001
 SAME_BEFORE = 30  # of them before the first difference
 Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RowChecker:
-    """Judges lines of results. A stored line has no verdict of its own, so every call judges all of them."""
+    """Judges lines of results.
+
+    A stored line has no verdict of its own, so every call judges all of them.
+    """
 
     queries: Sequence[Query]
     expected: Expectations | None
@@ -46,12 +49,20 @@ class RowChecker:
     def read(
         cls, queries: Sequence[Query], expect: str | None, sources: Sources, mask: Mask
     ) -> Self:
-        """Return the checker for the expressions of --assert, and for --expect. Raises UsageProblem."""
-        return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
+        """Return the checker for the expressions of --assert, and for --expect.
+
+        Raises UsageProblem.
+        """
+        expected = None
+        if expect is not None:
+            expected = Expectations.read(expect, sources)
+        return cls(queries, expected, mask)
 
     def measuring(self, score: str | None, by: str | None) -> Self:
         """Return the checker that also measures: --score and --by. Raises UsageProblem."""
-        scored = None if score is None else parse_assertion(score, of_row=True, option=SCORE)
+        scored = None
+        if score is not None:
+            scored = parse_assertion(score, of_row=True, option=SCORE)
         return replace(self, score=scored, by=by)
 
     @property
@@ -72,22 +83,30 @@ class RowChecker:
         """Yield the names in all expressions, each after its option."""
         for query in self._expressions:
             option = SCORE if query is self.score else "--assert"
-            yield from ((option, name) for name in query.keys_of(what))
+            for name in query.keys_of(what):
+                yield option, name
 
     @property
     def _expressions(self) -> list[Query]:
-        return [*self.queries, *([] if self.score is None else [self.score])]
+        if self.score is None:
+            return list(self.queries)
+        return [*self.queries, self.score]
 
     def require_columns(
         self, known: Collection[str], renamed: Mapping[str, str] | None = None
     ) -> None:
-        """Raise UsageProblem if a check names a column that is not among these, unless none is known."""
+        """Raise UsageProblem if a check names another column than these, unless none is known."""
+        if not known:
+            return
         named = [(name, f"{option} names row.{name}") for option, name in self._names_of("row")]
-        named += [] if self.by is None else [(self.by, f"--by names {self.by!r}")]
-        for name, what in named if known else ():
-            if name not in {ID, *known}:
-                hint = suggestion((renamed or {}).get(name) or nearest(name, known), quoted=True)
-                raise UsageProblem(f"{what}, but no row has such a column", hint)
+        if self.by is not None:
+            named.append((self.by, f"--by names {self.by!r}"))
+        for name, what in named:
+            if name == ID or name in known:
+                continue
+            near = (renamed or {}).get(name) or nearest(name, known)
+            hint = suggestion(near, quoted=True)
+            raise UsageProblem(f"{what}, but no row has such a column", hint)
 
     def require_outputs(
         self,
@@ -96,35 +115,43 @@ class RowChecker:
         alone: str = "",
         known_elsewhere: Collection[str] = (),
     ) -> None:
-        """Raise UsageProblem if a check names an output that is not among these, unless none is known.
+        """Raise UsageProblem if a check names another output than these, unless none is known.
 
         `alone` is how to judge the other side, which may know the output.
         """
+        if not known:
+            return
         for option, name in self._names_of("output"):
-            if known and name not in known:
-                near = None if name in known_elsewhere else nearest(name, known)
-                hint = suggestion(near, alone if name in known_elsewhere else "", quoted=True)
-                raise UsageProblem(
-                    f"{option} names output.{name}, but {where} has no such output", hint
-                )
+            if name in known:
+                continue
+            hint = alone
+            if name not in known_elsewhere:
+                hint = suggestion(nearest(name, known), quoted=True)
+            raise UsageProblem(
+                f"{option} names output.{name}, but {where} has no such output", hint
+            )
 
     def require_answers(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem if a check, also of --expect, names none of these outputs, unless none is known."""
+        """Raise UsageProblem if a check, also of --expect, names another output than these."""
         self.require_outputs(known, where)
         if known and self.expected is not None:
             self.expected.require_outputs(known, where)
 
     def check_names(self, *, own: bool) -> list[str]:
         """Return the names of each row's checks; `own` says that rows have a column `$expect`."""
-        expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
-        return [*expected, *map(assertion_name, self.queries)]
+        names = [assertion_name(query) for query in self.queries]
+        if self.expected is not None:
+            return [OPTION, *names]
+        if own:
+            return [EXPECT, *names]
+        return names
 
     def identity(self) -> list[Any]:
         """Return what tells these checks from others; it can be written as JSON."""
-        return [
-            [query.text for query in self._expressions],
-            None if self.expected is None else self.expected.digest(),
-        ]
+        expected = None
+        if self.expected is not None:
+            expected = self.expected.digest()
+        return [[query.text for query in self._expressions], expected]
 
     def coverage(self) -> Coverage:
         """Return what counts the rows without a check."""
@@ -135,33 +162,32 @@ class RowChecker:
     ) -> Mapping[str, Any]:
         """Return the line with its assertions, and with the code 11 if one of them does not hold.
 
-        Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`. The id, the columns
-        and what is expected are those of the line `table`, if another one is to ask.
+        Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`.
+        The id, the columns and what is expected are those of the line `table`, if another one is to
+        ask.
         """
-        result, table = line["result"], table or line
-        has_checks = self.has_checks or EXPECT in (table["columns"] or ())
+        result = line["result"]
+        table = table or line
+        columns = table["columns"] or {}
+        has_checks = self.has_checks or EXPECT in columns
         if result["exit_code"] != ExitCode.OK or not has_checks:
             return line
-        row = {**(line["input"] or {}), **(table["columns"] or {}), ID: table["id"]}
+        row = {**(line["input"] or {}), **columns, ID: table["id"]}
         document = {**result, "row": row}
         if self.score is not None:
-            line = {**line, "score": (score := self._score(document))}
+            score = self._score(document)
+            line = {**line, "score": score}
             if score is None:  # nothing is said of the answer
                 error = NotAsAsserted(f"{SCORE} {self.score.text} finds no number").document()
-                unjudged = {"ok": False, "exit_code": int(ExitCode.NOT_FINISHED), "error": error}
-                return {**line, "result": {**result, **unjudged}}
+                return {**line, "result": _failed(result, ExitCode.NOT_FINISHED, error)}
         found = list(self._found(document, table))
         if not found:
             return line
-        assertions = self.mask.whole([asdict(each) for each in found])
-        result = {**result, "assertions": assertions}
-        if trouble := broken_assertions(found, (result["run"] or {}).get("id")):
-            code = int(ExitCode.NOT_AS_ASSERTED)
-            result |= {
-                "ok": False,
-                "exit_code": code,
-                "error": self.mask.whole(NotAsAsserted(trouble).document()),
-            }
+        result = {**result, "assertions": self.mask.whole([asdict(each) for each in found])}
+        trouble = broken_assertions(found, (result["run"] or {}).get("id"))
+        if trouble:
+            error = self.mask.whole(NotAsAsserted(trouble).document())
+            result = _failed(result, ExitCode.NOT_AS_ASSERTED, error)
         return {**line, "result": result}
 
     def _score(self, document: Mapping[str, Any]) -> float | None:
@@ -171,47 +197,63 @@ class RowChecker:
             found = self.score.of_result(document)
         except Unfitting:
             return None
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if is_number and abs(found) < MAX_SCORE else None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        if not abs(found) < MAX_SCORE:  # also nan
+            return None
+        return float(found)
 
     def _found(self, document: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[Assertion]:
-        columns, output = table["columns"] or {}, document["output"]
+        columns = table["columns"] or {}
+        output = document["output"]
         if self.expected is not None:
-            if (wanted := self.expected.of(table["row"], table["id"])) is not None:
+            wanted = self.expected.of(table["row"], table["id"])
+            if wanted is not None:
                 yield compared(OPTION, wanted.values, wanted.texts, output, self.mask)
         elif columns.get(EXPECT) is not None:
             yield _as_the_row_expects(columns[EXPECT], output, self.mask)
-        yield from (check_assertion(query, document) for query in self.queries)
+        for query in self.queries:
+            yield check_assertion(query, document)
+
+
+def _failed(result: Mapping[str, Any], code: ExitCode, error: Mapping[str, Any]) -> dict[str, Any]:
+    return {**result, "ok": False, "exit_code": int(code), "error": error}
 
 
 def compared(
     name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any, mask: Mask
 ) -> Assertion:
-    """Compare the outputs that `wanted` names; those in `texts` as texts, without surrounding blanks."""
-    wanted = dict(wanted)
-    found = (
-        {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
-    )
-    for key in texts & found.keys():
-        wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
-    place, diff = _difference(wanted, found, ()), None
-    if place is not None:
-        from noxcli.reports.text_diff import (
-            marked_diffs,
-            word_diff,
-        )  # loaded where something differs
+    """Compare the outputs that `wanted` names.
 
+    Those in `texts` as texts, without surrounding blanks.
+    """
+    wanted = dict(wanted)
+    found = {}
+    if isinstance(output, dict):
+        found = {key: output[key] for key in wanted if key in output}
+    for key in texts & found.keys():
+        wanted[key] = wanted[key].strip()
+        found[key] = as_text(found[key]).strip()
+    place = _difference(wanted, found, ())
+    if place is None:
+        return Assertion(name, True)
+    # Loaded where something differs.
+    from noxcli.reports.text_diff import marked_diffs, word_diff
+
+    diffs = []
+    for key, value in wanted.items():
         # Hidden before they are compared: a secret may share words with what is expected.
-        old, new = (
-            {key: mask(as_text(value)) for key, value in side.items()} for side in (wanted, found)
-        )
-        differing = [key for key in old if old[key] != new.get(key, "")]
-        diff = marked_diffs((key, word_diff(old[key], new.get(key, ""))) for key in differing)
-    return Assertion(name, place is None, place, diff)
+        old = mask(as_text(value))
+        new = ""
+        if key in found:
+            new = mask(as_text(found[key]))
+        if old != new:
+            diffs.append((key, word_diff(old, new)))
+    return Assertion(name, False, place, marked_diffs(diffs))
 
 
 def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
-    """Compare the output with the row's `$expect`: an object by output, or the value of the only one."""
+    """Compare the output with the row's `$expect`: an object by output, or the only one's value."""
     if isinstance(wanted, dict):
         return compared(EXPECT, wanted, frozenset(), output, mask)
     outputs = list(output) if isinstance(output, dict) else []
@@ -221,7 +263,7 @@ def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
             False,
             f"it is for one output, but the run has {len(outputs)}; write a JSON object",
         )
-    texts = {*outputs} if isinstance(wanted, str) else frozenset[str]()
+    texts = frozenset(outputs) if isinstance(wanted, str) else frozenset()
     return compared(EXPECT, {outputs[0]: wanted}, texts, output, mask)
 
 
@@ -230,39 +272,49 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
     if not (isinstance(wanted, dict) and wanted.keys() <= TEXT_FIELDS):
         found = unwrapped(found)
     if isinstance(wanted, dict) and isinstance(found, dict):
-        if missing := [key for key in wanted if key not in found]:
-            return f"{pointer_to((*keys, missing[0]))} is missing"
-        inner = (_difference(value, found[key], (*keys, key)) for key, value in wanted.items())
-        return next(filter(None, inner), None)
+        for key in wanted:
+            if key not in found:
+                return f"{pointer_to((*keys, key))} is missing"
+        for key, value in wanted.items():
+            difference = _difference(value, found[key], (*keys, key))
+            if difference is not None:
+                return difference
+        return None
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        inner = (_difference(one, found[place], (*keys, place)) for place, one in enumerate(wanted))
-        return next(filter(None, inner), None)
-    if wanted == found and isinstance(wanted, bool) == isinstance(
-        found, bool
-    ):  # 1 == True in Python
+        for place, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            difference = _difference(one, other, (*keys, place))
+            if difference is not None:
+                return difference
+        return None
+    both_or_no_bool = isinstance(wanted, bool) == isinstance(found, bool)  # 1 == True in Python
+    if wanted == found and both_or_no_bool:
         return None
     is_, should = _where_they_differ(to_json(found), to_json(wanted))
     return f"{pointer_to(keys)} is {is_} and not {should}"
 
 
 def _where_they_differ(one: str, other: str) -> tuple[str, str]:
-    """Return two texts in short, from their beginning or from shortly before their first difference.
+    """Return two texts in short, from their beginning or from shortly before their first
+    difference.
 
     Characters that look like others are escaped in texts that look equal.
     """
     if _as_seen(one) == _as_seen(other):
-        one, other = (
-            re.sub(r"[^\x00-\x7f]", lambda one: f"\\u{ord(one[0]):04x}", text)
-            for text in (one, other)
-        )
-    pairs = enumerate(zip(one, other, strict=False))
-    same, begin = (
-        next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))),
-        0,
-    )
+        one = _in_ascii(one)
+        other = _in_ascii(other)
+    same = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        same += 1
+    begin = 0
     if max(len(one), len(other)) > MAX_SIDE and same > MAX_SIDE // 2:
         begin = same - SAME_BEFORE
     return _from(one, begin), _from(other, begin)
+
+
+def _in_ascii(text: str) -> str:
+    return re.sub(r"[^\x00-\x7f]", lambda letter: f"\\u{ord(letter[0]):04x}", text)
 
 
 def _as_seen(text: str) -> str:
@@ -271,4 +323,6 @@ def _as_seen(text: str) -> str:
 
 
 def _from(text: str, begin: int) -> str:
-    return shorten(f"…{text[begin:]}" if begin else text, MAX_SIDE)
+    if begin > 0:
+        text = f"…{text[begin:]}"
+    return shorten(text, MAX_SIDE)
