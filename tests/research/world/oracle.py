@@ -497,7 +497,8 @@ class Oracle:
     def calm_calls_are_right(self) -> None:
         """§ 7 to 10: undisturbed, or after trouble that passes, the exit code is that of the truth."""
         call = self.call
-        if not call.calm or call.kept is not None or "mistake" in call.step:
+        is_refused = bool({"mistake", "edited"} & call.step.keys())
+        if not call.calm or call.kept is not None or is_refused:
             return
         runs: list[Run | None] = []
         if "--detach" not in call.argv and call.verb in READING:
@@ -543,6 +544,22 @@ class Oracle:
         assert call.code == 2, f"exit code {call.code} instead of 2: {call.err[-300:]}"
         assert not self.own, "a mistake has started a run"
 
+    def what_was_edited_is_refused(self) -> None:
+        """§ 10: another input of a row that was started, or of all, is 2, before anything starts."""
+        call = self.call
+        edited = call.step.get("edited")
+        if edited is None or call.sent or call.met:
+            return
+        before = []
+        for run in self.started(*self.calls):
+            is_of_it = edited in {"", run.question}
+            if is_of_it and run.key != call.key and run.truth != "stopped":
+                before.append(run.question)
+        if not before:
+            return
+        assert call.code == 2, f"{before[0]} was edited, and the code is {call.code}: {call.err}"
+        assert not self.own, f"{before[0]} was edited, and {len(self.own)} runs were started"
+
     def a_stop_is_confirmed(self) -> None:
         """§ 2: stop ends with 0 once the run's record says that it has ended."""
         if self.call.verb == "stop" and self.call.code == 0 and self.run:
@@ -575,10 +592,11 @@ class Oracle:
     def results_are_stored_once(self) -> None:
         """§ 10, 12: each result is stored once, of its row and side; what noxcli has stopped is none."""
         call = self.call
-        counted: Counter[tuple[int, str]] = Counter()
+        counted: Counter[tuple[int | str, str]] = Counter()
         for line, _ in self.stored:
             if call.verb == "batch" or line["result"]["exit_code"] in ANSWERED:
-                counted[(line["row"], line["id"])] += 1
+                place = line["row"] if call.verb == "gate" else line["input"]["Question"]
+                counted[(place, line["id"])] += 1
         is_over = call.verb == "batch" and call.calm and call.code in {0, 1, 3}
         is_once = call.sent or call.code == 75 or counted.total() == len(counted)
         several = [row for row, count in counted.items() if count > 1]
@@ -661,6 +679,8 @@ class Oracle:
         if call.verb == "gate" and before.lacks_answers:
             asks = True  # once more
         is_same = before is not call and before.argv == call.argv
+        if before.texts != call.texts or before.tables != call.tables:
+            is_same = False
         if "mistake" in call.step or "mistake" in before.step:
             is_same = False
         if asks or not is_same or not (call.calm and before.calm):

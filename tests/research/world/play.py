@@ -54,6 +54,8 @@ class Call:
     told: tuple[int, list[Any]] = (0, [])  # its code, and the outputs that it printed
     lacks_answers: bool = False  # a gate that asks again if it is called again
     kept: bytes | None = None  # what the file of -o had before
+    texts: dict[str, str] = field(default_factory=dict)  # the files as they were
+    tables: dict[str, list[list[str]]] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
@@ -162,6 +164,8 @@ class Story:
         if "beside" in step:
             calls.append(Call(f"{step['name']}+", step["beside"], {}))
         for call in calls:
+            call.texts = {**self.texts}
+            call.tables = {**self.tables}
             known[call.key] = call
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._run, calls))

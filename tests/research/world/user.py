@@ -15,6 +15,7 @@ LEADS = {1: 5, 2: 6, 3: 6}  # that break a row, by the number of suspects
 FEWEST_RUNS = 300  # that --max-runs leaves beyond one round
 MANY_ROWS = 24
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
+UNEDITED = {"--limit", "--only", "--shard"}  # with these, an edit may select other rows
 TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
 
 
@@ -210,13 +211,55 @@ class User:
         """Call a batch, with trouble, and continue it until it is done; then once more."""
         continues = line[0] == "gate" or "--resume" in line
         again = line if continues else [*line, "--resume"]
+        may_edit = line[0] == "batch" and not UNEDITED & {*line} and "small/" not in str(line)
         for turn in range(self.rng.randint(1, 3)):
             self.call(again if turn else line)
             if line[0] == "batch" and self.chance(0.3):
                 self.somebody_else(line)
+            if may_edit and self.chance(0.4):
+                self.edit(again)
         self.steps.append({"grow": True})
         for _ in range(self.rng.choice([1, 2])):
             self.call(again, calm=True)
+
+    def edit(self, again: list[str]) -> None:
+        """Edit the table or a file of a batch: what has started is not started again."""
+        edits = [self.append, self.edit_cell, self.rename]
+        if "Paper@paper.txt" in again:
+            edits.append(self.edit_file)
+        self.rng.choice(edits)(again)
+
+    def put(self, rows: list[list[str]], **more: Any) -> None:
+        self.steps.append({"file": "rows.csv", "rows": rows, **more})
+
+    def latest(self) -> list[list[str]]:
+        """Return the rows that the table has now."""
+        return [*next(step["rows"] for step in reversed(self.steps) if "rows" in step)]
+
+    def append(self, _: list[str]) -> None:
+        number = f"1{len(self.steps)}"
+        self.put([*self.latest(), [f"r{number}", f"question {number}"]])
+
+    def edit_cell(self, again: list[str]) -> None:
+        """Ask something else under an id, and put it back once that is refused."""
+        rows = self.latest()
+        place = self.rng.randrange(len(rows))
+        id, question = rows[place]
+        self.put([*rows[:place], [id, f"{question}, edited"], *rows[place + 1 :]])
+        self.call(again, calm=True, edited=question)
+        self.put(rows)
+
+    def edit_file(self, again: list[str]) -> None:
+        """Send another file with each row, and put it back once that is refused."""
+        self.write("paper.txt", "an edited paper")
+        self.call(again, calm=True, edited="")
+        self.write("paper.txt", SAYS["files"]["paper.txt"])
+
+    def rename(self, again: list[str]) -> None:
+        rows = self.latest()
+        self.put(rows, header="id,Asked,Count")
+        self.call(again, calm=True, mistake=True)
+        self.put(rows)
 
     def somebody_else(self, line: list[str]) -> None:
         """Somebody else asks the same as the first rows."""
