@@ -19,9 +19,9 @@ SCREENED, CONFIRMED = (
     12,
 )  # answers of NEW that may clear a suspect; answers of each side that may break it
 ENOUGH_TO_CLEAR = 3  # of the screened ones
-LEVEL, LEVEL_WITH_SCORE = 0.003, 0.0015  # of one test of the answers of a gate
+LEVEL, LEVEL_WITH_SCORE = 0.0065, 0.0026  # of one test of the answers of a gate
 # The deviations in which a loss is seen in 8 of 10 gates, by the number of rounds; measured.
-SEEN_AFTER = (3.5, 2.56, 2.08, 1.87, 1.75)
+SEEN_AFTER = (3.33, 2.35, 1.97, 1.79, 1.70)
 SEEN_WITH_SCORE = 1.85  # after the last round
 
 
@@ -60,7 +60,7 @@ def ways_to_toss(tosses: int, least: int) -> int:
 def needed_lead(suspects: int) -> int:
     """Return how many more of twelve answers must pass in BASE than in NEW.
 
-    In versions that are equally good, one of these `suspects` reaches that in at most 4 of 100
+    In versions that are equally good, one of these `suspects` reaches that in at most 32 of 1,000
     gates: the likeliest case is that half of all answers pass, and then BASE's passes and NEW's
     failures are the heads of a coin.
     """
@@ -70,7 +70,7 @@ def needed_lead(suspects: int) -> int:
         (
             lead
             for lead in leads
-            if 100 * suspects * ways_to_toss(tosses, CONFIRMED + lead) <= 4 << tosses
+            if 1000 * suspects * ways_to_toss(tosses, CONFIRMED + lead) <= 32 << tosses
         ),
         CONFIRMED,
     )
@@ -87,7 +87,7 @@ class Interval:
 
     @classmethod
     def of(cls, differences: Sequence[float], level: float) -> "Interval | None":
-        """Return the interval of one difference for each row, None if too few of them differ."""
+        """Return the interval of these differences, None if too few of them are not zero."""
         rows = len(differences)
         if sum(each != 0 for each in differences) < MIN_DIFFERENT:
             return None

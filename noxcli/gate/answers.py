@@ -28,6 +28,8 @@ from noxcli.reports.row_pair import Confirmed
 from noxcli.runs.resolve import SHOWN_CANDIDATES
 
 TRIES = 2  # in one call, for an answer that has no result
+TRIES_OF_SUSPECT = 4
+FETCHES = 2  # in one call, of an output that could not be fetched or written
 MAX_OTHER = 5  # answers of a side that are of another version, before one that is of its own
 CLASSES = {
     SuspectState.VARIES: RowClass.VARIES,
@@ -55,6 +57,7 @@ class GateAnswers(BatchSummary):
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
+    _fetches: Counter[AnswerKey] = field(default_factory=Counter)  # that failed, in this call
     # The runs that an earlier call has started and not seen ending; None without a known id.
     _followed: dict[AnswerKey, str | None] = field(default_factory=dict)
 
@@ -102,11 +105,12 @@ class GateAnswers(BatchSummary):
                 self.runs[key] += 1
             self._followed.pop(key, None)
         if is_of_other:
-            self._tries[key] = TRIES  # another run would be of that version as well
+            self._tries[key] = TRIES_OF_SUSPECT  # another run would be of that version as well
         self.undelivered.pop(key, None)
         if line["result"]["exit_code"] == ExitCode.UNDELIVERED:
             self.undelivered[key] = line["result"]["error"]["message"]
             self._followed[key] = line["result"]["run"]["id"]
+            self._fetches[key] += 1
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
 
     def _is_new_run(self, key: AnswerKey, line: Mapping[str, Any]) -> bool:
@@ -138,23 +142,50 @@ class GateAnswers(BatchSummary):
         return None
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
-        """Return the verdict, or the answers to get next: a retry where there is no result."""
-        spent = self.runs.total() >= self.rules.max_runs
-        ended = {}
-        for key, each in self._stored.items():
-            starts_none = spent and key not in self.undelivered
-            if each.answer is not SideVerdict.NONE or starts_none or self._tries[key] >= TRIES:
-                ended[key] = each
-        return self.rules.decide(ended)
+        """Return the verdict, or the answers to get next: a retry where there is no result.
+
+        What --max-runs leaves no run for has no result.
+        """
+        ended = {key: each for key, each in self._stored.items() if self._has_ended(key, each)}
+        while True:
+            found = self.rules.decide(ended)
+            if isinstance(found, GateVerdict):
+                return found
+            allowed = self._allowed(found)
+            if allowed:
+                return allowed
+            for key in found:
+                ended[key] = self._stored.get(key, StoredAnswer(SideVerdict.NONE, runs=0))
+
+    def _has_ended(self, key: AnswerKey, stored: StoredAnswer) -> bool:
+        """Return whether an answer has a result, or is not asked again in this call."""
+        if stored.answer is not SideVerdict.NONE:
+            return True
+        if key in self.undelivered:
+            return False
+        is_of_suspect = key.place in SCREEN or key.place in SUSPECTS
+        return self._tries[key] >= (TRIES_OF_SUSPECT if is_of_suspect else TRIES)
+
+    def _allowed(self, wanted: Sequence[AnswerKey]) -> list[AnswerKey]:
+        """Return those of the answers that --max-runs has a run for, or that have one."""
+        left = self.rules.max_runs - self.runs.total()
+        allowed = []
+        for key in wanted:
+            if key in self._followed:
+                allowed.append(key)
+            elif left > 0:
+                allowed.append(key)
+                left -= 1
+        return allowed
 
     def require_delivered(self) -> None:
         """Raise OutputNotDelivered for an output that was fetched twice, and is not here."""
         for key, why in self.undelivered.items():
-            if self._tries[key] >= TRIES:
-                what = (
-                    f"the answer of row {key.row} in {SIDES[key.side].upper()} is not here: {why}"
+            if self._fetches[key] >= FETCHES:
+                side = SIDES[key.side].upper()
+                raise OutputNotDelivered(
+                    f"the answer of row {key.row} in {side} is not here: {why}"
                 )
-                raise OutputNotDelivered(what)
 
     def counting(self, row: int, side: int, verdict: GateVerdict) -> list[AnswerKey]:
         """Return a row's answers of rounds that have a result, or one that has none.

@@ -83,18 +83,27 @@ class Look:
     fixed: int
     interval: Interval | None
     color: Color
+    differing: Sequence[float] = ()  # scores of pairs, where they differ
 
     def words(self) -> str:
         """Return how many answers broke and were fixed, and how far the score fell, if they did."""
-        fell = 0.0 if self.interval is None else max(0.0, -self.interval.mean)
-        answers = (
-            counts_of(self.broken, self.fixed, "answer")
-            if self.broken or self.fixed or not fell
-            else ""
-        )
-        return ", and ".join(
-            filter(None, [answers, f"the score fell by {fell:.3g}" if fell else ""])
-        )
+        said = []
+        of_score = self._words_of_score()
+        if self.broken or self.fixed or not of_score:
+            said.append(counts_of(self.broken, self.fixed, "answer"))
+        if of_score:
+            said.append(of_score)
+        return ", and ".join(said)
+
+    def _words_of_score(self) -> str:
+        if self.interval is not None:
+            fell = -self.interval.mean
+            return f"the score fell by {fell:.3g}" if fell > 0 else ""
+        total = fsum(self.differing)
+        if total >= 0:
+            return ""
+        verb = "differs" if len(self.differing) == 1 else "differ"
+        return f"only {amount(len(self.differing), 'score')} {verb}, their sum is {total:.3g}"
 
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
@@ -238,35 +247,35 @@ class _Reading:
         """Ask the last round, and look at all."""
         numbers, places = self.gate.rows, range(1, rounds + 1)
         self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
-        pairs = [self._pair(row, place) for row in numbers for place in places]
-        passes = [
-            [each is SideVerdict.GOOD for each in pair]
-            for pair in pairs
-            if SideVerdict.NONE not in pair
-        ]
+        passes = []
+        for row in numbers:
+            for pair in self._complete_pairs(row, places):
+                passes.append([each is SideVerdict.GOOD for each in pair])
         broken, fixed = passes.count([True, False]), passes.count([False, True])
-        share = chance(broken, fixed)
-        colors = {
-            Color.RED if share <= self.level else Color.GRAY if share <= GRAY else Color.GREEN
-        }
+        colors = [_color_of_chance(chance(broken, fixed), self.level)]
         interval = None
+        differences: list[float] = []
         if self.gate.scored:
-            means = (self._mean(row, places) for row in numbers)
-            interval = Interval.of([mean for mean in means if mean is not None], self.level)
-            colors.add(Color.GREEN if interval is None else _color_of(interval))
-        return Look(
-            rounds, broken, fixed, interval, next(color for color in Color if color in colors)
-        )
+            differences = self._differences(places)
+            interval = Interval.of(differences, self.level)
+            colors.append(_color_of_scores(interval, differences))
+        color = next(each for each in Color if each in colors)
+        differing = [each for each in differences if each != 0]
+        return Look(rounds, broken, fixed, interval, color, differing)
 
-    def _mean(self, row: int, places: Iterable[int]) -> float | None:
-        """Return how much higher NEW's score is over these rounds, None without both scores."""
-        pairs = (
-            [self.stored[AnswerKey(row, side, place)].score for side in SIDES] for place in places
-        )
-        found = [
-            difference(base, new) for base, new in pairs if base is not None and new is not None
-        ]
-        return fsum(found) / len(found) if found else None
+    def _differences(self, places: Iterable[int]) -> list[float]:
+        """Return how much higher NEW's score is, of each pair of these rounds that has both.
+
+        If nothing has changed, the answers of a pair can change places: each of these is as likely
+        above zero as below, and independent of the others.
+        """
+        found = []
+        for place in places:
+            for row in self.gate.rows:
+                base, new = (self.stored[AnswerKey(row, side, place)].score for side in SIDES)
+                if base is not None and new is not None:
+                    found.append(difference(base, new))
+        return found
 
     # Single rows.
 
@@ -298,29 +307,50 @@ class _Reading:
     def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> None:
         """Ask both sides for as long as a row of the block can reach the lead.
 
-        Answers without a result may be any.
+        Where too few pairs have both answers, nothing could have been seen: it is not confirmed.
         """
         for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
+            places = SUSPECTS[:asked]
             more = SUSPECTS[asked - SCREENED : asked]
             self._need(
                 AnswerKey(row, side, place) for row in block for place in more for side in SIDES
             )
-            leads = {row: self._leads(row, SUSPECTS[:asked]) for row in block}
-            for row, (_, most) in leads.items():
-                if most + CONFIRMED - asked < lead:
-                    passed = SideVerdict.GOOD in self._answers(row, BASE, (1, *SUSPECTS[:asked]))
-                    found[row] = SuspectState.VARIES if passed else SuspectState.NO_BASE
-            block = [row for row in block if found[row] is SuspectState.UNCONFIRMED]
-        found.update((row, SuspectState.BROKEN) for row in block if leads[row][0] >= lead)
+            rest = CONFIRMED - asked
+            still = []
+            for row in block:
+                pairs = self._complete_pairs(row, places)
+                if _lead_of(pairs) + rest >= lead or len(pairs) + rest < lead:
+                    still.append(row)
+                elif SideVerdict.GOOD in self._answers(row, BASE, (1, *places)):
+                    found[row] = SuspectState.VARIES
+                else:
+                    found[row] = SuspectState.NO_BASE
+            block = still
+        for row in block:
+            if _lead_of(self._complete_pairs(row, SUSPECTS)) >= lead:
+                found[row] = SuspectState.BROKEN
 
-    def _leads(self, row: int, places: Sequence[int]) -> tuple[int, int]:
-        """Return by how many passes BASE leads at least, and at most."""
-        base, new = (self._answers(row, side, places) for side in SIDES)
-        lead = base.count(SideVerdict.GOOD) - new.count(SideVerdict.GOOD)
-        return lead - new.count(SideVerdict.NONE), lead + base.count(SideVerdict.NONE)
+    def _complete_pairs(self, row: int, places: Iterable[int]) -> list[list[SideVerdict]]:
+        pairs = [self._pair(row, place) for place in places]
+        return [pair for pair in pairs if SideVerdict.NONE not in pair]
 
 
-def _color_of(interval: Interval) -> Color:
+def _lead_of(pairs: Sequence[Sequence[SideVerdict]]) -> int:
+    """Return how many more of these answers pass in BASE than in NEW."""
+    passes = [[pair[side] for pair in pairs].count(SideVerdict.GOOD) for side in SIDES]
+    return passes[BASE] - passes[NEW]
+
+
+def _color_of_chance(share: float, level: float) -> Color:
+    if share <= level:
+        return Color.RED
+    return Color.GRAY if share <= GRAY else Color.GREEN
+
+
+def _color_of_scores(interval: Interval | None, differences: Sequence[float]) -> Color:
+    """Return what scores show; so few that there is no interval are never red."""
+    if interval is None:
+        return Color.GRAY if fsum(differences) < 0 else Color.GREEN
     if interval.high < 0:
         return Color.RED
     return Color.GRAY if interval.mean + GRAY_SCORE * interval.error < 0 else Color.GREEN

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.checks.row_class import SideVerdict
+from noxcli.gate.answers import TRIES, TRIES_OF_SUSPECT
 from noxcli.gate.rules import (
     BASE,
     NEW,
+    ROUNDS,
     AnswerKey,
     GateRules,
     GateVerdict,
@@ -34,24 +36,35 @@ from noxcli.sandbox.steps import State
 
 # Red in percent, mean runs: unchanged, a loss of 3, 6, 11 points everywhere, one row that turns 50, 70, 90 % bad.
 EXPECTED = {
-    (30, 0.05): ".2 (89)  3/9/41 (124/155/198)  22/58/84 (98/96/96)",
-    (30, 0.15): "1.0 (115)  3/8/26 (145/179/227)  12/42/73 (120/125/114)",
-    (60, 0.05): ".4 (186)  6/28/79 (298/377/370)  24/57/84 (204/179/171)",
-    (60, 0.15): ".9 (236)  4/17/59 (312/394/457)  10/41/74 (244/225/211)",
-    (100, 0.05): ".7 (331)  13/55/94 (543/634/478)  21/59/84 (346/299/273)",
-    (100, 0.15): ".7 (404)  7/31/82 (568/717/675)  9/38/73 (422/391/339)",
-    (300, 0.05): ".6 (1,053)  50/97/100 (1,875/1,277/690)  20/54/86 (1,004/880/769)",
-    (300, 0.15): ".9 (1,234)  24/81/100 (2,054/1,849/1,016)  6/28/69 (1,231/1,178/1,012)",
+    (30, 0.05): ".8 (88)  4/15/47 (115/146/180)  23/58/85 (99/96/95)",
+    (30, 0.15): "1.2 (112)  4/10/33 (140/171/213)  12/42/74 (122/119/114)",
+    (60, 0.05): "1.2 (188)  10/37/83 (278/346/325)  23/58/86 (199/180/170)",
+    (60, 0.15): "1.5 (228)  7/22/64 (304/376/412)  10/39/73 (239/229/209)",
+    (100, 0.05): "1.2 (325)  17/60/95 (511/565/424)  22/57/85 (328/294/269)",
+    (100, 0.15): "1.9 (400)  11/38/85 (553/656/597)  9/35/72 (410/386/342)",
+    (300, 0.05): "1.2 (1,017)  57/97/100 (1,712/1,147/655)  20/55/85 (995/880/769)",
+    (300, 0.15): "1.9 (1,221)  30/86/100 (1,931/1,663/901)  6/28/70 (1,234/1,155/998)",
 }
 # Of the command: a world, and what is expected of it.
 CELLS = (
-    ("unchanged", 0.05, 0.0, 0.0, ".2 (89)"),
-    ("a loss of 11 points everywhere", 0.05, 0.11, 0.0, "41 (198)"),
-    ("one row that turned 90 % bad", 0.05, 0.0, 0.9, "84 (96)"),
-    ("unchanged", 0.15, 0.0, 0.0, "1.0 (115)"),
+    ("unchanged", 0.05, 0.0, 0.0, ".8 (88)"),
+    ("a loss of 11 points everywhere", 0.05, 0.11, 0.0, "47 (180)"),
+    ("one row that turned 90 % bad", 0.05, 0.0, 0.9, "85 (95)"),
+    ("unchanged", 0.15, 0.0, 0.0, "1.2 (112)"),
 )
 NOISES, DEFAULT_ROWS = (0.05, 0.15), (30, 60, 100, 300)
 FAILING = 0.02  # of the runs, on both sides
+LOST = (0.02, 0.05, 0.15, 0.2, 0.3)
+# How scores of equally good answers vary, about zero and by about one.
+SHAPES: Mapping[str, Callable[[random.Random], float]] = {
+    "normal": lambda chance: chance.gauss(0, 1),
+    "whole numbers": lambda chance: float(round(chance.gauss(0, 0.9))),
+    "right or wrong": lambda chance: 2.0 * (chance.random() < 0.5),
+    "even": lambda chance: chance.uniform(-1.7, 1.7),
+    "skewed": lambda chance: -chance.expovariate(1),
+    "mostly equal": lambda chance: chance.gauss(0, 3) * (chance.random() < 0.1),
+    "a few collapse": lambda chance: chance.gauss(0, 0.5) - 4 * (chance.random() < 0.05),
+}
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,11 @@ class World:
     loss: float = 0.0  # of NEW's answers everywhere
     turned: float = 0.0  # the answers of row 1 that are bad in NEW
     failing: float = FAILING
-    lost: float = 0.0  # without a result, also when it is re-run
+    lost: float = 0.0  # of the runs, without a result
     outage: float = 0.0  # how much of a round lies in an outage, in which four of five runs fail
     half_bad: bool = False  # the noise is in a few rows, of which half of the answers are bad
     score: float | None = None  # how much NEW's score falls, in its deviations within a row
+    shape: str = "normal"  # of the scores
 
     def answers(self, seed: int) -> Callable[[AnswerKey], StoredAnswer]:
         """Return what answers each place once, in the order of asking."""
@@ -75,17 +89,19 @@ class World:
         outage = range(begins, begins + round(self.outage * 2 * self.rows))
 
         def answer(place: AnswerKey) -> StoredAnswer:
-            if chance.random() < self.lost:
-                return StoredAnswer(SideVerdict.NONE, runs=2)
+            most = TRIES if place.place in ROUNDS else TRIES_OF_SUSPECT
+            runs = 1
+            while chance.random() < self.lost:
+                if runs == most:
+                    return StoredAnswer(SideVerdict.NONE, runs=runs)
+                runs += 1
             if chance.random() < (0.8 if next(turn) in outage else self.failing):
-                return StoredAnswer(SideVerdict.FAILED)
+                return StoredAnswer(SideVerdict.FAILED, runs=runs)
             bad = chance.random() < self._bad(place)
-            score = (
-                None
-                if self.score is None
-                else chance.gauss(7 - self.score * (place.side == NEW), 1)
-            )
-            return StoredAnswer(SideVerdict.BAD if bad else SideVerdict.GOOD, score)
+            score = None
+            if self.score is not None:
+                score = 7 + SHAPES[self.shape](chance) - self.score * (place.side == NEW)
+            return StoredAnswer(SideVerdict.BAD if bad else SideVerdict.GOOD, score, runs)
 
         return answer
 
@@ -104,7 +120,8 @@ class World:
         )
         answer, stored = self.answers(seed), dict[AnswerKey, StoredAnswer]()
         while not isinstance(asked := gate.decide(stored), GateVerdict):
-            stored |= {place: answer(place) for place in asked}
+            for place in asked:
+                stored[place] = answer(place)
         return asked, sum(each.runs for each in stored.values())
 
 
@@ -140,9 +157,8 @@ def unusual(plain: World) -> Mapping[str, World]:
         "a few half-bad rows": replace(plain, half_bad=True),
         "an outage of a third of a round": replace(plain, outage=0.33),
         "an outage of half a round": replace(plain, outage=0.5),
-        "5 % without a result": replace(plain, lost=0.05),
-        "15 % without a result": replace(plain, lost=0.15),
-        "with --score": replace(plain, score=0.0),
+        **{f"{share:.0%} of runs without a result": replace(plain, lost=share) for share in LOST},
+        **{f"with --score, {shape}": replace(plain, score=0.0, shape=shape) for shape in SHAPES},
         "with --score, which falls by 0.2 deviations": replace(plain, score=0.2),
         "with --score, which falls by 0.4 deviations": replace(plain, score=0.4),
         "with --score, and 5 % without a result": replace(plain, score=0.0, lost=0.05),

@@ -196,12 +196,24 @@ def test_a_larger_budget_decides_what_is_open(noxcli: Noxcli, answers: Any) -> N
 
 
 def test_a_repeat_decides_what_the_server_left_open(noxcli: Noxcli, answers: Any) -> None:
-    turns = {"open": ("g", "b" + "s" * 32 + "g"), "fine": ("g", "g")}
+    turns = {"open": ("g", "b" + "s" * 64 + "g"), "fine": ("g", "g")}
     workflow, rows = answers(turns), table(turns)
     result = gate(noxcli, workflow, rows)
-    why = "1 row is not confirmed (48 runs): id-open; the server gave too few answers to decide; repeat the command to"
+    why = "1 row is not confirmed (80 runs): id-open; the server gave too few answers to decide; repeat the command to"
     assert (result.code, why in result.err) == (11, True), result.err
     assert gate(noxcli, workflow, rows).code == 0
+
+
+def test_no_try_is_sent_beyond_the_most_runs(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
+    """Ten rows seem broken, and none of them gets another answer; as many seem fixed."""
+    turns = {f"open-{number}": ("g", "bs") for number in range(10)}
+    turns |= {f"fixed-{number}": ("bg", "g") for number in range(10)}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows, "--max-runs", "340")
+    assert (result.code, len(sandbox.runs(workflow))) == (11, 340), result.err
+    assert "10 rows are not confirmed (340 runs)" in result.err
 
 
 def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: Any) -> None:
@@ -588,14 +600,15 @@ def test_a_score_that_falls_everywhere_is_worse(
 
 
 def test_a_round_without_both_scores_counts_in_neither_mean(noxcli: Noxcli, answers: Any) -> None:
-    turns = {str(number): ("gfg", "bgb") if number < 5 else ("b", "g") for number in range(8)}
+    turns = {str(number): ("gfg", "bgg") if number < 5 else ("bg", "g") for number in range(8)}
     line = ("gate", answers(turns), table(turns), "--base", "base", "--new", "new", "--json")
     document = noxcli(*line, "--score", "length(output.A)").json
     assert [len(document["gate"]["looks"]), document["gate"]["looks"][-1]["score"]] == [
         5,
-        pytest.approx(-2 / 8),
+        pytest.approx(-2 / 35),
     ]
-    assert document["score"]["new"] - document["score"]["base"] == pytest.approx(-2 / 8)
+    by_rows = (5 * -1 / 4 + 3 * 1 / 5) / 8
+    assert document["score"]["new"] - document["score"]["base"] == pytest.approx(by_rows)
     assert document["base"]["pass_rate"] == 35 / 40
     other = noxcli(*line, "--assert", "output.A != 'x'").json
     assert (other["gate"]["rounds"], other["base"]["pass_rate"]) == (1, 1.0), (

@@ -13,6 +13,7 @@ from noxcli.compare.significance import (
 )
 
 ONES = [-1, -2, 0, -1, -1, -3, -1, -2, 0, -1]
+SERIOUS = (1, 2, 3, 4, 8, 13, 52, 100, 289)
 ONE_LARGE = [-5, *[0] * 9, *[-1] * 6]
 
 
@@ -38,7 +39,8 @@ def test_chance_of_a_sign_test(broken: int, fixed: int, share: float) -> None:
     ("level", "fixed", "least"),
     [
         (0.01, (0, 1, 2, 3, 5, 10), (7, 10, 12, 14, 17, 25)),
-        (0.003, (0, 1, 2, 3, 5, 10, 20), (9, 12, 14, 16, 20, 28, 43)),
+        (0.0065, (0, 1, 2, 3, 5, 10, 20), (8, 10, 12, 14, 18, 26, 41)),
+        (0.0026, (0, 1, 2, 3, 5, 10, 20), (9, 12, 14, 16, 20, 28, 43)),
     ],
 )
 def test_least_rows_that_make_new_worse(
@@ -66,8 +68,10 @@ def test_quantiles_of_students_t(freedom: int, value: float) -> None:
         (ONE_LARGE, 0.01, (-1.5008, -0.6875, 0.1258)),
         ([-90, *[-1] * 9], 0.01, (-35.0103, -9.9, 15.2103)),
         ([*[-0.5] * 20, *[0.25] * 10], 0.01, (-0.4116, -0.25, -0.0884)),
-        (ONES, 0.0015, (-2.3692, -1.2, -0.0308)),
-        (ONE_LARGE, 0.0015, (-1.7922, -0.6875, 0.4172)),
+        (ONES, 0.0026, (-2.2647, -1.2, -0.1353)),
+        ([*[-4] * 8, *[0] * 32], 0.0026, (-1.5586, -0.8, -0.0414)),
+        ([*[-4] * 9, *[0] * 31], 0.0026, (-1.6919, -0.9, -0.1081)),
+        ([*[-4] * 12, *[0] * 68], 0.0026, (-1.0619, -0.6, -0.1381)),
     ],
 )
 def test_intervals_of_scores(
@@ -89,12 +93,12 @@ def test_rounding_is_no_difference_of_scores() -> None:
 
 
 def test_leads_for_more_and_more_suspects() -> None:
-    assert [needed_lead(rows) for rows in (1, 2, 4, 8, 13, 52, 289)] == [5, 6, 7, 7, 8, 9, 10]
+    assert [needed_lead(rows) for rows in SERIOUS] == [5, 6, 7, 7, 7, 8, 9, 9, 10]
 
 
 @pytest.mark.parametrize(
     ("rows", "passing", "rounds", "points"),
-    [(100, 0.95, 5, 6.9), (30, 0.95, 5, 15.5), (300, 0.85, 5, 5.5), (100, 0.95, 1, 17.6)],
+    [(100, 0.95, 5, 6.7), (30, 0.95, 5, 14.8), (300, 0.85, 5, 5.3), (100, 0.95, 1, 16.4)],
 )
 def test_loss_that_a_green_gate_would_have_seen(
     rows: int, passing: float, rounds: int, points: float

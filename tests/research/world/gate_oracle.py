@@ -80,7 +80,8 @@ class GateOracle:
         """Return what the server knows of a place, None if nothing was asked."""
         runs = self.started[place]
         if place not in self.lines:  # a start without a run leaves no line
-            return Answer(NONE, None, runs) if place in self.tried else None
+            is_over = place in self.tried or self.started.total() >= self.most
+            return Answer(NONE, None, runs) if is_over else None
         line, run = self.lines[place]
         if run is None or line["result"]["exit_code"] not in ANSWERED:
             return Answer(NONE, None, runs)

@@ -17,12 +17,12 @@ ROUNDS = 5
 SCREEN = range(6, 10)  # places of NEW alone
 SUSPECTS = range(10, 22)
 PER_SUSPECT = 24
-LEVEL, LEVEL_WITH_SCORE = 0.003, 0.0015  # of one look at all answers
+LEVEL, LEVEL_WITH_SCORE = 0.0065, 0.0026  # of one look at all answers
 GRAY_CHANCE = 0.3
 GRAY_ERRORS = 0.54
 FEWEST_SCORES = 7  # that differ
 TOO_CLOSE = 0.02  # of an error
-ERROR_OF_ROWS = 0.04  # by all suspects together
+ERROR_OF_ROWS = 0.032  # by all suspects together
 
 Place = tuple[int, int, int]  # row from 0, side, place from 1
 
@@ -153,35 +153,32 @@ class _Reading:
         return GRAY if share <= GRAY_CHANCE else GREEN
 
     def color_of_scores(self, rounds: int) -> str:
-        """Return what the means of rows show."""
+        """Return what the pairs of all rounds show."""
         if not self.is_scored:
             return GREEN
-        means = []
-        for row in self.rows:
-            differences = self.differences(row, rounds)
-            if differences:
-                means.append(fsum(differences) / len(differences))
-        different = [each for each in means if each != 0]
+        found = self.differences(rounds)
+        different = [each for each in found if each != 0]
         if len(different) < FEWEST_SCORES:
-            return GREEN
-        mean = fsum(means) / len(means)
-        squares = fsum((each - mean) ** 2 for each in means)
-        error = sqrt(squares / (len(means) - 1) / len(means))
-        high = mean + quantile(len(means) - 1, self.level) * error
+            return GRAY if fsum(different) < 0 else GREEN
+        mean = fsum(found) / len(found)
+        squares = fsum((each - mean) ** 2 for each in found)
+        error = sqrt(squares / (len(found) - 1) / len(found))
+        high = mean + quantile(len(found) - 1, self.level) * error
         if abs(high) < TOO_CLOSE * error:
             raise Unclear(f"a mean of {mean} with an error of {error}")
         if high < 0:
             return RED
         return GRAY if mean + GRAY_ERRORS * error < 0 else GREEN
 
-    def differences(self, row: int, rounds: int) -> list[float]:
-        """Return how much higher NEW's scores are than BASE's, of the rounds with both."""
+    def differences(self, rounds: int) -> list[float]:
+        """Return how much higher NEW's scores are than BASE's, of each pair with both."""
         found = []
-        for place in range(1, rounds + 1):
-            base = self.score(row, 0, place)
-            new = self.score(row, 1, place)
-            if base is not None and new is not None:
-                found.append(0.0 if isclose(base, new, rel_tol=1e-9) else new - base)
+        for row in self.rows:
+            for place in range(1, rounds + 1):
+                base = self.score(row, 0, place)
+                new = self.score(row, 1, place)
+                if base is not None and new is not None:
+                    found.append(0.0 if isclose(base, new, rel_tol=1e-9) else new - base)
         return found
 
     def score(self, row: int, side: int, place: int) -> float | None:
@@ -221,9 +218,6 @@ class _Reading:
     def passes(self, row: int, side: int, places: Sequence[int]) -> int:
         return [self.what(row, side, place) for place in places].count(GOOD)
 
-    def unknown(self, row: int, side: int, places: Sequence[int]) -> int:
-        return [self.what(row, side, place) for place in places].count(NONE)
-
     def confirm(self, block: list[int], lead: int) -> None:
         """Ask both sides four times more, and again, for each row that can still be broken."""
         found = self.verdict.suspects
@@ -234,9 +228,10 @@ class _Reading:
                     self.take([(row, 0, place), (row, 1, place)])
             still = []
             for row in block:
-                # What has no answer in BASE may be a pass, and in NEW, too.
-                most = self.lead(row, places) + self.unknown(row, 0, places)
-                if most + 12 - asked >= lead:
+                lead_now, pairs = self.lead(row, places)
+                can_be_reached = lead_now + 12 - asked >= lead
+                could_be_seen = pairs + 12 - asked >= lead
+                if can_be_reached or not could_be_seen:
                     still.append(row)
                 elif self.what(row, 0, 1) == GOOD or self.passes(row, 0, places):
                     found[row] = VARIES
@@ -244,11 +239,21 @@ class _Reading:
                     found[row] = NO_BASE
             block = still
         for row in block:
-            if self.lead(row, SUSPECTS) - self.unknown(row, 1, SUSPECTS) >= lead:
+            if self.lead(row, SUSPECTS)[0] >= lead:
                 found[row] = BROKEN
 
-    def lead(self, row: int, places: Sequence[int]) -> int:
-        return self.passes(row, 0, places) - self.passes(row, 1, places)
+    def lead(self, row: int, places: Sequence[int]) -> tuple[int, int]:
+        """Return how many more pass in BASE, of the pairs with both answers, and how many these are."""
+        lead = 0
+        pairs = 0
+        for place in places:
+            base = self.what(row, 0, place)
+            new = self.what(row, 1, place)
+            if NONE in (base, new):
+                continue
+            pairs += 1
+            lead += (base == GOOD) - (new == GOOD)
+        return lead, pairs
 
 
 def heads(tosses: int, least: int) -> int:
