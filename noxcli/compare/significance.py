@@ -14,10 +14,8 @@ from noxcli.render.text import amount
 
 MIN_SHARE = 0.01  # that is reported exactly
 MIN_DIFFERENT = 7  # scores that differ, for an interval
-SCREENED, CONFIRMED = (
-    4,
-    12,
-)  # answers of NEW that may clear a suspect; answers of each side that may break it
+SCREENED = 4  # answers of NEW that may clear a suspect
+CONFIRMED = 12  # answers of each side that may break it
 ENOUGH_TO_CLEAR = 3  # of the screened ones
 LEVEL, LEVEL_WITH_SCORE = 0.0065, 0.0026  # of one test of the answers of a gate
 # The deviations in which a loss is seen in 8 of 10 gates, by the number of rounds; measured.

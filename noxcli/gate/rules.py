@@ -33,10 +33,9 @@ MAX_ROUNDS = 5
 # The places of a row's answers on each side.
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
 BLOCK = 2 * CONFIRMED  # runs that decide on one row
-GRAY, GRAY_SCORE = (
-    0.3,
-    0.54,
-)  # the chance, and the deviations below zero, from which another round may tell more
+# The chance, and the deviations below zero, from which another round may tell more.
+GRAY = 0.3
+GRAY_SCORE = 0.54
 
 
 class AnswerKey(NamedTuple):
@@ -293,9 +292,11 @@ class _Reading:
             (row for row in screened if passes[row] < ENOUGH_TO_CLEAR), key=passes.__getitem__
         )
         lead = needed_lead(len(serious))
-        while serious and self.left >= BLOCK and SuspectState.BROKEN not in found.values():
+        while serious and self.left >= BLOCK:
             size = self.left // BLOCK
-            self._confirm(serious[:size], lead, found)
+            explained = self._confirm(serious[:size], lead, found)
+            if not explained:
+                return
             serious = serious[size:]
 
     def _seems_broken(self, row: int) -> bool:
@@ -304,10 +305,11 @@ class _Reading:
             return new in (SideVerdict.BAD, SideVerdict.FAILED)
         return base is SideVerdict.FAILED and new is SideVerdict.BAD
 
-    def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> None:
+    def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> bool:
         """Ask both sides for as long as a row of the block can reach the lead.
 
         Where too few pairs have both answers, nothing could have been seen: it is not confirmed.
+        Return whether chance explains all rows of the block.
         """
         for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
             places = SUSPECTS[:asked]
@@ -329,6 +331,7 @@ class _Reading:
         for row in block:
             if _lead_of(self._complete_pairs(row, SUSPECTS)) >= lead:
                 found[row] = SuspectState.BROKEN
+        return not block
 
     def _complete_pairs(self, row: int, places: Iterable[int]) -> list[list[SideVerdict]]:
         pairs = [self._pair(row, place) for place in places]

@@ -1,7 +1,8 @@
 """How often a gate is red, by chance and by right, and how many runs it costs, next to what was simulated elsewhere.
 
 Usage: python scripts/bench/chance.py [TRIES [ROWS...]]. TRIES (200) gates of each kind are decided by the rules of
-`noxcli.gate.rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
+`noxcli.gate.rules`, for tables of ROWS (30 60 100 300), with fixed seeds. Lines that begin with | are those of the
+table in docs/chance.md.
 `python scripts/bench/chance.py command [FIRST [TRIES]]` runs `noxcli gate` in four worlds; FIRST (0) is the seed of the
 first of TRIES (40).
 """
@@ -11,7 +12,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -135,20 +136,28 @@ class Seen:
 
     @classmethod
     def of(cls, world: World, tries: int) -> "Seen":
-        red = runs = unconfirmed = 0
+        red = 0
+        runs = 0
+        unconfirmed = 0
         for seed in range(tries):
             verdict, paid = world.gate(seed)
-            red, runs = red + verdict.is_red, runs + paid
-            unconfirmed += bool(verdict.rows(SuspectState.UNCONFIRMED))
+            runs += paid
+            if verdict.is_red:
+                red += 1
+            if verdict.rows(SuspectState.UNCONFIRMED):
+                unconfirmed += 1
         return cls(100 * red / tries, runs / tries, 100 * unconfirmed / tries)
 
 
-def beside(*each: Seen) -> str:
-    shares, runs = (
-        "/".join(f"{seen.red:.3g}" for seen in each),
-        "/".join(f"{seen.runs:,.0f}" for seen in each),
-    )
+def beside(each: Sequence[Seen]) -> str:
+    shares = "/".join(f"{seen.red:.3g}" for seen in each)
+    runs = "/".join(f"{seen.runs:,.0f}" for seen in each)
     return f"{shares} ({runs})"
+
+
+def missed(each: Sequence[Seen]) -> str:
+    """Return how many of these gates were green, for the guide."""
+    return ", ".join(f"{100 - seen.red:.0f}" for seen in each)
 
 
 def unusual(plain: World) -> Mapping[str, World]:
@@ -229,24 +238,25 @@ def run_command(first: int = 0, tries: int = 40) -> None:
 
 
 def main() -> None:
-    tries, *sizes = [*map(int, sys.argv[1:])] or [200]
-    for rows in sizes or DEFAULT_ROWS:
+    numbers = [int(word) for word in sys.argv[1:]] or [200]
+    tries = numbers[0]
+    for rows in numbers[1:] or DEFAULT_ROWS:
         for noise in NOISES:
             plain = World(rows, noise)
-            kinds = (
-                [plain],
-                [replace(plain, loss=loss) for loss in (0.03, 0.06, 0.11)],
-                [replace(plain, turned=turned) for turned in (0.5, 0.7, 0.9)],
-            )
-            found = "  ".join(beside(*(Seen.of(world, tries) for world in kind)) for kind in kinds)
-            print(
-                f"{rows} rows, {noise:.0%}: {found}\n    expected: {EXPECTED.get((rows, noise), '-')}",
-                flush=True,
-            )
+            unchanged = [Seen.of(plain, tries)]
+            losing = [Seen.of(replace(plain, loss=loss), tries) for loss in (0.03, 0.06, 0.11)]
+            turned = [Seen.of(replace(plain, turned=bad), tries) for bad in (0.5, 0.7, 0.9)]
+            cell = f"{rows} rows, {noise:.0%}"
+            print(f"{cell}: {beside(unchanged)}  {beside(losing)}  {beside(turned)}")
+            print(f"    expected: {EXPECTED.get((rows, noise), '-')}")
+            red = f"{unchanged[0].red:.1f}"
+            of_guide = f"{rows}, {100 * noise:.0f} %"
+            print(f"| {of_guide} | {red} | {missed(losing)} | {missed(turned)} |", flush=True)
             for name, world in unusual(plain).items():
                 seen = Seen.of(world, tries)
                 print(
-                    f"    {name}: {beside(seen)}, not confirmed {seen.unconfirmed:.3g}", flush=True
+                    f"    {name}: {beside([seen])}, not confirmed {seen.unconfirmed:.3g}",
+                    flush=True,
                 )
 
 

@@ -206,9 +206,10 @@ class _Reading:
                 serious.append(row)
         serious.sort(key=lambda row: self.passes(row, 1, SCREEN))
         lead = least_lead(len(serious))
-        while serious and self.left >= PER_SUSPECT and BROKEN not in found.values():
+        explained = True
+        while serious and self.left >= PER_SUSPECT and explained:
             size = self.left // PER_SUSPECT
-            self.confirm(serious[:size], lead)
+            explained = self.confirm(serious[:size], lead)
             serious = serious[size:]
 
     def seems_broken(self, row: int) -> bool:
@@ -218,8 +219,11 @@ class _Reading:
     def passes(self, row: int, side: int, places: Sequence[int]) -> int:
         return [self.what(row, side, place) for place in places].count(GOOD)
 
-    def confirm(self, block: list[int], lead: int) -> None:
-        """Ask both sides four times more, and again, for each row that can still be broken."""
+    def confirm(self, block: list[int], lead: int) -> bool:
+        """Ask both sides four times more, and again, for each row that can still be broken.
+
+        Return whether chance explains all of them.
+        """
         found = self.verdict.suspects
         for asked in (4, 8, 12):
             places = SUSPECTS[:asked]
@@ -241,6 +245,7 @@ class _Reading:
         for row in block:
             if self.lead(row, SUSPECTS)[0] >= lead:
                 found[row] = BROKEN
+        return not block
 
     def lead(self, row: int, places: Sequence[int]) -> tuple[int, int]:
         """Return how many more pass in BASE, of the pairs with both answers, and how many these are."""
