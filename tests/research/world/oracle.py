@@ -170,7 +170,7 @@ class Oracle:
             124: has_limit,
             75: is_disturbed or has_limit or self.rejects_starts(),
             6: is_disturbed or self.rejects_starts(),
-            7: any(each.met or each.sent for each in self.everything),
+            7: self.may_have_lost_a_start(),
             4: is_disturbed,
         }
         for name in ("HUP", "INT", "TERM"):
@@ -178,6 +178,10 @@ class Oracle:
         has_cause = causes.get(call.code, call.code in ORDER)
         assert has_cause, f"exit code {call.code} without a cause: {call.err[-500:]}"
         assert "Traceback" not in call.err, call.err[-1500:]
+
+    def may_have_lost_a_start(self) -> bool:
+        """True if a start of any call may have got no answer: by a fault, a signal, or a limit."""
+        return any(each.met or each.sent or each.starts_late() for each in self.everything)
 
     def rejects_starts(self) -> bool:
         """True if the server has a limit that its clients meet."""

@@ -96,6 +96,14 @@ class Call:
         """True if it was left no time to clean up."""
         return any(name == "KILL" for _, name in self.sent) or len(self.sent) > 1
 
+    def starts_late(self) -> bool:
+        """True if --timeout may have come before the answer to a start, on a busy machine."""
+        if self.verb not in STARTING or "--timeout" not in self.argv:
+            return False
+        answers = [asked.answered for asked in self.requests if asked.kind == "start"]
+        last = self.began + self.limit - SLACK
+        return not answers or min(answers) == 0 or max(answers) > last
+
     def option(self, name: str) -> str:
         return self.argv[self.argv.index(name) + 1] if name in self.argv else ""
 
