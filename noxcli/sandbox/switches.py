@@ -232,7 +232,8 @@ def meanings() -> dict[str, str]:
     for each, below in pairwise(declared.body):
         if isinstance(each, ast.AnnAssign):
             assert isinstance(below, ast.Expr)
-            texts[ast.unparse(each.target)] = ast.literal_eval(below.value)
+            written = ast.literal_eval(below.value)
+            texts[ast.unparse(each.target)] = inspect.cleandoc(written)
     return texts
 
 

@@ -14,6 +14,7 @@ import pytest
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, meanings, with_overrides
+from tests.conftest import Noxcli
 
 from .api import Api
 
@@ -102,3 +103,9 @@ def test_every_default_is_a_value_that_can_be_parsed_and_set() -> None:
     for name in meanings():
         value = getattr(Switches(), name)
         assert with_overrides(Switches(), {name: str(value)}) == Switches()
+
+
+def test_help_for_switches_has_no_gap_inside_a_sentence(noxcli: Noxcli) -> None:
+    shown = noxcli("help", "switches").stdout
+    assert "nothing, or a web page." in shown
+    assert not [line for line in shown.splitlines() if "  " in line.split("  [default:")[0].strip()]
