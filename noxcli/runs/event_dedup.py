@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Sequence
 from enum import StrEnum
 
+from noxcli.codec import to_json
 from noxcli.models import OF_A_RUN, Gap, RunEvent, Update
 
 RECENT = 10_000  # positions: what comes again on one connection does so soon
@@ -20,9 +21,12 @@ class Continuity(StrEnum):
 
 
 class EventDeduplicator:
-    """Decides which events are new, by their positions alone.
+    """Decides which events are new.
 
     A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none.
+    Several events may have one position. So on one connection, only the same data at the same
+    position is a repetition. What an earlier connection has shown is known by its position, but for
+    the last one: there, a connection may have ended between two events.
 
     A resumption asks from the last position but one, so that the last event has to come again: a
     server that has forgotten a position continues with the oldest event that it has, and does not
@@ -45,8 +49,12 @@ class EventDeduplicator:
             self.cursor = positions[-1]
             self._before = positions[0]
         self._shown = array("q", [hash(position) for position in positions])
-        # All that were shown before this connection, until one is new; then some.
-        self._known: set[int] = set()
+        self._known: set[int] = set()  # positions that earlier connections have shown
+        self._came: set[int] = set()  # events with their positions, on this connection
+        self._at_cursor: set[int] = set()  # the events that were shown at the last position
+        # The same at the beginning of this connection, and which of them may still come again.
+        self._last: str | None = None
+        self._at_last: set[int] = set()
         # What has to come again on this connection before anything new.
         self._awaited: str | None = None
         self._to_come = 0.0  # positions, until something can be resumed
@@ -78,6 +86,10 @@ class EventDeduplicator:
         self.came = 0
         self.fresh = 0
         self._known = set(self._shown)
+        self._came.clear()
+        self._at_last = set(self._at_cursor)
+        # Of a position from outside, nobody knows which events were shown.
+        self._last = self.cursor if self._at_cursor else None
         self._awaited = self.cursor
         if self.cursor == self._before:
             self._awaited = None  # nothing was shown since the position that is sent
@@ -95,31 +107,54 @@ class EventDeduplicator:
                     updates.append(event)
                 continue
             self.came += 1
-            if event.redis_id and hash(event.redis_id) in self._known:
-                if self._awaited is None:
-                    self._is_proven = False  # outside of a replay, it may also be another event
-                elif event.redis_id == self._awaited:
-                    self._awaited = None
+            is_shown = self._is_shown(event)
+            if event.redis_id and event.redis_id == self._awaited:
+                self._awaited = None
+            if is_shown:
                 continue
             if self._awaited is not None:
                 updates.append(self.gap(LEAP))
                 self._awaited = None
-            self._note(event.redis_id)
+            self._note(event)
             updates.append(event)
         return updates
 
-    def _note(self, position: str | None) -> None:
+    def _is_shown(self, event: RunEvent) -> bool:
+        """True if the event was shown before."""
+        if not event.redis_id:
+            return False
+        mark = _mark(event)
+        if event.redis_id == self._last and mark in self._at_last:
+            self._at_last.remove(mark)  # once: if it comes again, it may be another event
+            self._came.add(mark)
+            return True
+        if mark in self._came:
+            self._is_proven = False  # it may also be another event
+            return True
+        if event.redis_id == self._last or hash(event.redis_id) not in self._known:
+            return False
+        if self._awaited is None:
+            self._is_proven = False  # as above: no replay goes on
+        return True
+
+    def _note(self, event: RunEvent) -> None:
         """Note the position of a new event."""
         self.fresh += 1
         self.accepted += 1
+        position = event.redis_id
         if position:
-            if len(self._known) >= RECENT:
+            if len(self._came) >= RECENT:
+                self._came.clear()
                 self._known.clear()
-            self._known.add(hash(position))
-            self._shown.append(hash(position))
-            self._before = self.cursor
-            self.cursor = position
-            self._to_come -= 1
+            mark = _mark(event)
+            self._came.add(mark)
+            if position != self.cursor:
+                self._shown.append(hash(position))
+                self._before = self.cursor
+                self.cursor = position
+                self._at_cursor.clear()
+                self._to_come -= 1
+            self._at_cursor.add(mark)
         else:
             self._to_come = max(self._to_come, 2)
             self._is_proven = False
@@ -132,3 +167,8 @@ class EventDeduplicator:
         """Return a gap: from now on, events are known to be missing."""
         self.gaps += 1
         return Gap(reason)
+
+
+def _mark(event: RunEvent) -> int:
+    """Return what tells the event from others, at its position and elsewhere."""
+    return hash((event.redis_id, event.type, event.raw or to_json(event.data)))

@@ -198,7 +198,7 @@ class History:
 
 
 class CursorKeeper(AbstractContextManager["CursorKeeper"]):
-    """Saves the last two positions after each burst.
+    """Saves the last two positions after each burst; events at one position count as one.
 
     It gets each burst last, when stdout already has it. The last one has to come again when a later
     command asks from the one before it.
@@ -217,13 +217,14 @@ class CursorKeeper(AbstractContextManager["CursorKeeper"]):
             return
         last: list[str] = []
         for update, _ in reversed(burst):
-            if isinstance(update, RunEvent) and update.redis_id:
+            if isinstance(update, RunEvent) and update.redis_id and update.redis_id not in last:
                 last.insert(0, update.redis_id)
                 if len(last) == 2:
                     break
         if not last:
             return
-        self._positions = [*self._positions, *last][-2:]
+        earlier = [position for position in self._positions if position not in last]
+        self._positions = [*earlier, *last][-2:]
         if all(self._mask(each) == each for each in self._positions):
             with suppress(OSError):
                 put_privately(self._path, json.dumps(self._positions).encode())

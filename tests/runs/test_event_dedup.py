@@ -95,11 +95,54 @@ def test_a_state_may_be_written_anew_in_a_replay() -> None:
         return [RunEvent("state", {"progress": max(n, progress)}, f"{n}-0") for n in range(5)]
 
     dedup = EventDeduplicator(from_start=True)
-    assert shown(dedup, [states(0)[:3], states(3)[1:], states(9)]) == [
-        *states(0)[:3],
-        *states(3)[3:],
-    ]
+    assert (
+        shown(dedup, [states(0)[:3], states(3)[1:], states(9)])
+        == [
+            *states(0)[:3],
+            *states(3)[2:],  # at the last position, it may be another event
+            *states(9)[4:],
+        ]
+    )
     assert dedup.label is Continuity.PROVEN
+
+
+def at(*places: str) -> list[RunEvent]:
+    """Events in short: `2a` is one at position 2."""
+    return [RunEvent("content", {"content": place}, place[:-1]) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("connections", "expected", "label"),
+    [
+        ([["1a", "1b", "2a", "1c"]], ["1a", "1b", "2a", "1c"], Continuity.PROVEN),
+        ([["1a", "1a", "1b", "1b"]], ["1a", "1b"], Continuity.ASSUMED),
+        ([["1a", "2a"], ["2a", "2b", "3a"]], ["1a", "2a", "2b", "3a"], Continuity.PROVEN),
+        ([["1a", "2a", "2b"], ["2a", "2b", "2c"]], ["1a", "2a", "2b", "2c"], Continuity.PROVEN),
+        ([["1a", "2a"], ["2b"]], ["1a", "2a", "2b"], Continuity.PROVEN),
+        ([["1a", "2a"], ["1b", "2a", "2b"]], ["1a", "2a", "2b"], Continuity.PROVEN),
+        ([["1a", "2a"], ["2a", "2a", "3a"]], ["1a", "2a", "3a"], Continuity.ASSUMED),
+        ([["1a", "1b"], ["1a", "1b", "1c"], ["1b", "1d"]], ["1a", "1b", "1c", "1d"], None),
+    ],
+)
+def test_other_data_at_one_position_is_another_event(
+    connections: list[list[str]], expected: list[str], label: Continuity | None
+) -> None:
+    dedup = EventDeduplicator(from_start=True)
+    got = shown(dedup, [at(*connection) for connection in connections])
+    assert got == at(*expected)
+    assert dedup.label is (label or Continuity.PROVEN)
+
+
+def test_a_resumption_asks_from_the_position_before_the_last() -> None:
+    dedup = EventDeduplicator(from_start=True)
+    shown(dedup, [at("1a", "2a", "3a", "3b")])
+    assert (dedup.opened(), dedup.cursor) == ("2", "3")
+
+
+def test_of_a_position_from_outside_no_data_is_known() -> None:
+    dedup = EventDeduplicator(["1", "2"])
+    assert shown(dedup, [at("2a", "2b", "3a")]) == at("3a")
+    assert dedup.label is Continuity.ASSUMED
 
 
 def test_what_was_shown_long_ago_is_known_when_it_comes_again(
