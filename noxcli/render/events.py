@@ -29,11 +29,15 @@ class Content(EventWriter):
 
     def __init__(self, terminal: Terminal, only_text: Callable[[Any], str | None]) -> None:
         """`only_text` returns the text of an output that is one text."""
-        self.written = Text()
         self._only_text = only_text
         self._pieces = Pieces()
         self._has_others = False  # pieces that are not text
         self._terminal = terminal
+
+    @property
+    def written(self) -> Text:
+        """All that was written."""
+        return self._pieces.passed
 
     @property
     def is_as_sent(self) -> bool:
@@ -53,6 +57,8 @@ class Content(EventWriter):
             return "the streamed text is only a part of the output"
         if self._pieces.has_twice(output):
             return "the streamed text has a part of the output twice"
+        if self._pieces.has_left_out:
+            return "a node repeated the streamed text, and the output is another text"
         return ""
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -73,7 +79,6 @@ class Content(EventWriter):
 
     def _write(self, text: str) -> None:
         if text:
-            self.written.add(text)
             self._terminal.write(text)
 
 

@@ -57,12 +57,17 @@ class Pieces:
 
     def __init__(self) -> None:
         self.form: Form | None = None
+        self.passed = Text()  # all that was returned
         self.contradictory = False  # a piece did not have the form that an earlier one had proven
         self.interpreted = False  # not each piece was surely passed on as it was meant
         self._so_far: dict[str, Text] = {}
         # The same, but for pieces that are equal to the one before.
         self._without_repeats: dict[str, Text] = {}
         self._statuses: dict[str, object] = {}  # of each node's last piece
+        self._nodes: set[str] = set()  # that have said something
+        # A node's first piece that was all of the text so far, with its status: an output node
+        # repeats what another one has streamed.
+        self._repeats: dict[str, tuple[str, object]] = {}
         # Until the form is known: all pieces, and how many characters of them were passed on.
         self._seen: list[tuple[str, str, object]] = []
         self._last: dict[str, str] = {}
@@ -73,6 +78,41 @@ class Pieces:
         """Return what is new in a piece of a node's text, and in those that were held until now."""
         if not piece:
             return ""
+        if node not in self._nodes:
+            self._nodes.add(node)
+            return self._begin(node, piece, status)
+        if node in self._repeats:
+            return self._continue_repeat(node, piece, status)
+        return self._pass(self._find_new(node, piece, status))
+
+    @property
+    def has_left_out(self) -> bool:
+        """True if a node's text was not passed on, since it repeats all that was."""
+        return bool(self._repeats)
+
+    def _begin(self, node: str, piece: str, status: object) -> str:
+        """Return what is new with the first piece of a node."""
+        text = self._pass(self._decide_by_repetition(piece))
+        if self.passed.equals(piece):
+            self._repeats[node] = (piece, status)
+            self.interpreted = True
+            return text
+        return text + self._pass(self._find_new(node, piece, status))
+
+    def _continue_repeat(self, node: str, piece: str, status: object) -> str:
+        """Return what is new in a piece of a node whose first one repeated all of the text."""
+        first, its_status = self._repeats[node]
+        if piece == first and status != its_status:
+            return ""  # once more, with the event that ends the node
+        del self._repeats[node]
+        text = self._pass(self._find_new(node, first, its_status))
+        return text + self._pass(self._find_new(node, piece, status))
+
+    def _pass(self, text: str) -> str:
+        self.passed.add(text)
+        return text
+
+    def _find_new(self, node: str, piece: str, status: object) -> str:
         if self.form is None:
             return self._weigh(node, piece, status)
         so_far = self._so_far.get(node)
@@ -103,16 +143,34 @@ class Pieces:
 
     def end(self, output: str | None) -> str:
         """Return what is still held; the run's text output, if it is known, decides what it is."""
-        if self.form is not None or self._passed == self._length:
+        if not self._holds_some:
             return ""
-        text_if_whole = ""
+        if self._text_in(Form.WHOLE) == output:
+            return self._pass(self._decide(Form.WHOLE, sure=False))
+        return self._pass(self._decide(Form.NEW, sure=False))
+
+    @property
+    def _holds_some(self) -> bool:
+        return self.form is None and self._passed < self._length
+
+    def _text_in(self, form: Form) -> str:
+        """Return the text of all pieces so far, if this is their form."""
+        text = ""
         lengths: dict[str, int] = {}
         for node, piece, _ in self._seen:
-            text_if_whole += piece[lengths.get(node, 0) :]
-            lengths[node] = len(piece)
-        if text_if_whole == output:
-            return self._decide(Form.WHOLE, sure=False)
-        return self._decide(Form.NEW, sure=False)
+            text += piece[lengths.get(node, 0) :]
+            if form is Form.WHOLE:
+                lengths[node] = len(piece)
+        return text
+
+    def _decide_by_repetition(self, piece: str) -> str:
+        """Return what was held, if the first piece of a node shows the form: it is all the text."""
+        if not self._holds_some:
+            return ""
+        for form in Form:
+            if self._text_in(form) == piece:
+                return self._decide(form, sure=False)
+        return ""
 
     def has_twice(self, output: str) -> bool:
         """True if a node has said the output, or its beginning, and then all of it.
@@ -154,5 +212,5 @@ class Pieces:
         self._last.clear()
         text = ""
         for node, piece, status in seen:
-            text += self.add(node, piece, status)
+            text += self._find_new(node, piece, status)
         return text[self._passed :]  # what was passed on is the beginning in both forms

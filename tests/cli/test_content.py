@@ -47,6 +47,56 @@ def test_all_of_it_once_more_with_the_end_is_written_once(noxcli: Noxcli) -> Non
     assert (done.code, done.text, done.err) == (0, "alpha beta gamma", "")
 
 
+SPOKEN = [
+    *(said(one, number) for number, one in enumerate(WORDS)),
+    said("".join(WORDS), 3, "completed").replace(b'"A"', b'"Out"'),
+    end("9-0"),
+]
+
+
+@pytest.mark.parametrize(("output", "code"), [("".join(WORDS), 0), ("another text", 9)])
+@pytest.mark.parametrize("cuts", [*range(6), None])
+def test_an_output_node_that_repeats_the_text_is_left_out(
+    noxcli: Noxcli, output: str, code: int, cuts: int | None
+) -> None:
+    reads = [record("running"), record("running"), *completed(output)]
+    connections = [SPOKEN] if cuts is None else [SPOKEN[:cuts], SPOKEN[max(0, cuts - 1) :]]
+    done, _ = called(noxcli, *START, reads=reads, events=sends(*connections))
+    assert (done.code, done.text) == (code, "alpha beta gamma")
+    assert ("a node repeated the streamed text" in done.err) == (code == 9)
+
+
+def test_nodes_that_say_the_same_are_no_failure_without_one_output(noxcli: Noxcli) -> None:
+    twice = [said("yes", 0), said("yes", 1).replace(b'"A"', b'"B"'), end("9-0")]
+    reads = [record("completed", output={"A": "yes", "B": "yes"})]
+    done, _ = called(noxcli, *START, reads=reads, events=sends(twice))
+    assert (done.code, done.text) == (0, "yes")
+    assert "warning: cannot confirm that the streamed text is complete" in done.err
+
+
+# Five events at two positions, as of a clock that is too coarse.
+COARSE = [*(said(one, number // 2) for number, one in enumerate([*WORDS, " delta"])), end("1-0")]
+
+
+@pytest.mark.parametrize("cut", [*range(6), None])
+@pytest.mark.parametrize("form", ["content", "ndjson"])
+def test_events_at_one_position_are_each_shown(noxcli: Noxcli, form: str, cut: int | None) -> None:
+    texts = [*WORDS, " delta"]
+    connections = [COARSE]
+    if cut is not None:
+        begin_of_the_last_position = max(0, (cut - 1) // 2 * 2)
+        connections = [COARSE[:cut], COARSE[begin_of_the_last_position:]]
+    reads = [record("running"), record("running"), *completed("".join(texts))]
+    argv = [*START[:-2], form, "--quiet"]
+    done, _ = called(noxcli, *argv, reads=reads, events=sends(*connections))
+    assert done.code == 0
+    if form == "content":
+        assert done.text == "".join(texts)
+        return
+    shown = [event["data"] for event in done.events if event["type"] == "content"]
+    assert [data.get("content") for data in shown] == [*texts, None]
+
+
 def test_a_run_that_has_ended_is_printed_as_it_is(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.ended(plays(output={"A": "alpha beta"}))
     done = noxcli("fetch-output", run, "--format", "content")

@@ -55,6 +55,32 @@ def test_one_node_tells_the_form_for_all_in_their_order(forms: type) -> None:
     assert written(sent)[0] == "ha ha ha new text, more"
 
 
+@pytest.mark.parametrize("last", ["running", "completed"])
+@pytest.mark.parametrize("form", [list, accumulate])
+@pytest.mark.parametrize("texts", [WORDS, REPEATED, ["ha "] * 3, ["alpha"]])
+def test_a_node_that_repeats_all_of_the_text_is_left_out(
+    texts: list[str], form: type, last: str
+) -> None:
+    whole = "".join(texts)
+    sent = [*running(list(form(texts))), ("B", whole, last), ("B", whole, "done")]
+    text, pieces = written(sent, whole)
+    assert (text, pieces.has_left_out, pieces.interpreted) == (whole, True, True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([*running(["one, "]), *running(["one, ", "two"], "B")], "one, one, two"),
+        ([*running(["one, "]), *running(["one, ", "one, "], "B")], "one, one, one, "),
+        ([*running(["one, two"]), *running(["one, "], "B")], "one, twoone, "),
+        ([*running(["one, "]), *running(["two"], "B"), *running(["one, "], "C")], "one, twoone, "),
+    ],
+)
+def test_a_text_of_its_own_is_passed_on(sent: list[tuple[str, str, str]], expected: str) -> None:
+    text, pieces = written(sent)
+    assert (text, pieces.has_left_out) == (expected, False)
+
+
 def test_what_is_held_is_bounded() -> None:
     pieces = Pieces()
     count = sum(len(pieces.add("A", ".", "running")) for _ in range(MAX_PIECES + 1))
