@@ -106,6 +106,6 @@ def test_every_default_is_a_value_that_can_be_parsed_and_set() -> None:
 
 
 def test_help_for_switches_has_no_gap_inside_a_sentence(noxcli: Noxcli) -> None:
-    shown = noxcli("help", "switches").stdout
+    shown = noxcli("help", "switches").text
     assert "nothing, or a web page." in shown
     assert not [line for line in shown.splitlines() if "  " in line.split("  [default:")[0].strip()]
