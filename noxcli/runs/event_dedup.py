@@ -88,7 +88,7 @@ class EventDeduplicator:
         self._known = set(self._shown)
         self._came.clear()
         self._at_last = set(self._at_cursor)
-        # Of a position from outside, nobody knows which events were shown.
+        # It is not known which events were shown at a position from outside.
         self._last = self.cursor if self._at_cursor else None
         self._awaited = self.cursor
         if self.cursor == self._before:
@@ -129,7 +129,7 @@ class EventDeduplicator:
             self._came.add(mark)
             return True
         if mark in self._came:
-            self._is_proven = False  # it may also be another event
+            self._is_proven = False  # it may be another event
             return True
         if event.redis_id == self._last or hash(event.redis_id) not in self._known:
             return False

@@ -66,7 +66,7 @@ def test_an_output_node_that_repeats_the_text_is_left_out(
     assert ("a node repeated the streamed text" in done.err) == (code == 9)
 
 
-def test_nodes_that_say_the_same_are_no_failure_without_one_output(noxcli: Noxcli) -> None:
+def test_nodes_that_say_the_same_are_not_confirmed(noxcli: Noxcli) -> None:
     twice = [said("yes", 0), said("yes", 1).replace(b'"A"', b'"B"'), end("9-0")]
     reads = [record("completed", output={"A": "yes", "B": "yes"})]
     done, _ = called(noxcli, *START, reads=reads, events=sends(twice))
