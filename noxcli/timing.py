@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from noxcli.errors import UsageProblem
 from noxcli.waiting import Awake, sleep
@@ -78,6 +79,25 @@ def parse_duration(text: str) -> float:
     else:
         raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m, 2h or 1h30m")
     return min(seconds, MAX_DURATION)
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the moment that a user means: a duration before now, or an ISO 8601 time, which is in
+    UTC unless it says otherwise.
+
+    Raises UsageProblem for anything else: a number alone may be seconds, a year or a day.
+    """
+    text = text.strip()
+    moment = None
+    if not text.isdecimal():
+        moment = parse_time(text)
+        with suppress(UsageProblem):
+            moment = now - timedelta(seconds=parse_duration(text))
+    if moment is None:
+        raise UsageProblem(
+            f"{text!r} is not a valid time", "write 7d, 12h, 2026-01-31 or 2026-01-31T08:00Z"
+        )
+    return moment
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -127,7 +127,10 @@ def test_an_import_that_points_up_or_aside_is_found() -> None:
 
 def verb_of(module: str) -> str:
     """Return the verb of a module in `commands`: the steps of one may be in another module than its options."""
-    return module.rpartition(".")[2].removesuffix("_call").removesuffix("_runs")
+    name = module.rpartition(".")[2]
+    for suffix in ("_call", "_runs", "_rows"):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def test_no_verb_imports_another_verb() -> None:

@@ -32,7 +32,12 @@ HEADINGS = {
     "Start": ["--detach", "--state-file", "--callback-url"],
     "Output": [
         "--status",
+        "--since",
+        "--until",
+        "--not-from",
         "--limit",
+        "--rows",
+        "--unique",
         "--raw",
         "--format",
         "--json",

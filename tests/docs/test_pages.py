@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 OTHERS = {"architecture", "fidelity", "performance", "index"}  # about the project, not about a task
 LONGEST_PARAGRAPH = 90  # words
-MOST_WORDS = 18_000
+MOST_WORDS = 20_750
 MOST_IN_README = 750
 MOST_LINES_OF_CHANGES = 70
 
