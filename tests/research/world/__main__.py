@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help=f"[{AT_ONCE}]")
     parser.add_argument("--until-found", action="store_true", help="end with the first that fails")
     parser.add_argument("--no-shrink", action="store_true", help="do not shrink what fails")
+    parser.add_argument("--details", action="store_true", help="print what was played how often")
     parser.add_argument("--keep", type=Path, help="keep shrunk plans in this directory")
     parser.add_argument("--plant", metavar="NAME", help="plant a defect of defects.toml first")
     parser.add_argument("--times", type=int, default=1, help="with --plant: how often [1]")
@@ -38,10 +39,14 @@ def play_all(options: argparse.Namespace, first: int) -> int:
     """Play seeds and print what they break. Return the exit code."""
     began = time.monotonic()
     counted: Counter[str] = Counter()
+    details: Counter[str] = Counter()
+    slowest = 1.0
     failed: list[Played] = []
     print(f"seeds {first} to {first + options.seeds - 1}", flush=True)
     for played in play_seeds(range(first, first + options.seeds), at_once=options.at_once):
         counted += played.counted
+        details += played.details
+        slowest = max(slowest, played.slowest)
         if not played.found:
             continue
         failed.append(played)
@@ -50,6 +55,11 @@ def play_all(options: argparse.Namespace, first: int) -> int:
             break
     told = ", ".join(f"{count} {what}" for what, count in sorted(counted.items()))
     print(f"{time.monotonic() - began:.0f} s, {len(failed)} failed: {told}", flush=True)
+    if slowest > 2:
+        print(f"the machine was up to {slowest:.0f} times as slow as usual", flush=True)
+    if options.details:
+        for what, count in sorted(details.items()):
+            print(f"{count:7} {what}", flush=True)
     for played in failed:
         if not options.no_shrink:
             show_smallest(played, options.keep)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from tests import forks
+from tests.research.world import counted
 from tests.research.world.oracle import Oracle
 from tests.research.world.plan import Plan, Step
 from tests.research.world.play import playing
@@ -27,7 +28,9 @@ class Played:
     seed: int
     found: list[str] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    details: Counter[str] = field(default_factory=Counter)
     took: float = 0.0
+    slowest: float = 1.0  # call, by how much slower the machine was than usual
 
 
 def play(plan: Plan) -> Played:
@@ -44,8 +47,10 @@ def play(plan: Plan) -> Played:
         sent = Counter(name for call in calls for _, name in call.sent)
         kills = sent["KILL"]
         faults = sum(call.met for call in calls)
+        played.slowest = max((call.slowness for call in calls), default=1.0)
         counts = {"commands": len(calls), "runs": len(story.world.runs), "faults": faults}
         played.counted.update(counts, kills=kills, signals=sent.total() - kills, seeds=1)
+        played.details = counted.played(story)
     played.took = time.monotonic() - began
     return played
 

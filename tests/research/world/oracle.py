@@ -195,7 +195,7 @@ class Oracle:
             began, most = (call.sent[0][0], 11.0)
         took = call.ended - began
         told = f"took {took:.1f} s instead of {most} s {call.sent}, and ended with {call.code}"
-        assert took <= most + SLACK, f"{told}: {call.err[-300:]}"
+        assert took <= most + SLACK * call.slowness, f"{told}: {call.err[-300:]}"
 
     def nothing_is_elsewhere(self) -> None:
         """§ 15, 16: the key is nowhere; nothing is written but what was named, nor left half unless killed."""
@@ -272,7 +272,7 @@ class Oracle:
         # Later answers may not have been read.
         end = call.sent[0][0] if call.killed else call.began + call.limit
         for run in self.own:
-            is_read = run.answered and run.born < end - max(delays) - SOON
+            is_read = run.answered and run.born < end - max(delays) - SOON * call.slowness
             where = f"{run.id} of {run.input} is nowhere: {call.code} {call.err[-500:]}"
             assert run.id in known or not is_read, where
 
@@ -329,7 +329,9 @@ class Oracle:
             assert self.call.verb != "gate", told
             assert is_alone, told
             age = self.calls[0].began - run.born
-            assert age < SLACK_OF_AGE + SLACK, f"{told}, {age:.1f} s older than the batch"
+            assert age < SLACK_OF_AGE + SLACK * self.call.slowness, (
+                f"{told}, {age:.1f} s older than the batch"
+            )
 
     def inputs_are_sent_as_meant(self) -> None:
         """§ 3, 10: a text that parses as the declared type is sent as that, and by --resume as before."""

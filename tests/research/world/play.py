@@ -18,10 +18,11 @@ from uuid import UUID, uuid4
 from tests import forks
 from tests.rawserver import raw_server
 from tests.research.world.plan import SAYS, Fault, Plan, Step
+from tests.research.world.pulse import Pulse
 from tests.research.world.server import Asked, World
 
 LONGEST = 100.0  # seconds of one call, after which it hangs
-SLACK = 2.5  # seconds, for a busy machine
+SLACK = 2.5  # seconds, for a machine that is busy as usual
 SOON = 0.5  # seconds, after which an answer has arrived
 TIGHT, WIDE = "size=32k", "remount,size=8m"  # of the disk below small/, until it grows
 PLACES = {"HOME": "home", "TMPDIR": "tmp", "NOXCLI_STATE_DIR": "state", "NOXCLI_CACHE_DIR": "cache"}
@@ -56,6 +57,7 @@ class Call:
     kept: bytes | None = None  # what the file of -o had before
     texts: dict[str, str] = field(default_factory=dict)  # the files as they were
     tables: dict[str, list[list[str]]] = field(default_factory=dict)
+    slowness: float = 1.0  # of the machine, meanwhile
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
@@ -101,7 +103,7 @@ class Call:
         if self.verb not in STARTING or "--timeout" not in self.argv:
             return False
         answers = [asked.answered for asked in self.requests if asked.kind == "start"]
-        last = self.began + self.limit - SLACK
+        last = self.began + self.limit - SLACK * self.slowness
         return not answers or min(answers) == 0 or max(answers) > last
 
     def option(self, name: str) -> str:
@@ -132,19 +134,22 @@ class Call:
 class Story:
     """A plan as it is played."""
 
-    def __init__(self, world: World, place: Path, url: str) -> None:
+    def __init__(self, world: World, place: Path, url: str, pulse: Pulse) -> None:
         self.world = world
+        self.pulse = pulse
         self.url = url
         self.place = place
         self.cwd = place / "cwd"
         self.tables: dict[str, list[list[str]]] = {}  # ids and questions, by file
         self.adopted: set[str] = set()
+        self.steps: list[Step] = []  # that have begun
         self.texts: dict[str, str] = dict(SAYS["files"])
 
     def play_all(self) -> Iterator[Call]:
         """Play each step, and yield each call once it has ended."""
         self.world.welcome_strangers()
         for step in self.world.plan["steps"]:
+            self.steps.append(step)
             if "argv" in step:
                 yield from self._play(step)
             elif "grow" in step:
@@ -206,6 +211,7 @@ class Story:
                 call.out = out.read(call.step.get("close", -1))
             call.code = call.process.wait()
             call.ended = time.time()
+            call.slowness = self.pulse.slowness(call.began, call.ended)
             timer.cancel()
             err.seek(0)
             call.err = err.read().decode()
@@ -229,8 +235,9 @@ def playing(plan: Plan) -> Iterator[Story]:
         tempfile.TemporaryDirectory() as directory,
         world.sandbox,
         raw_server(by_request=world.turn) as gateway,
+        Pulse() as pulse,
     ):
-        story = Story(world, Path(directory), gateway.url)
+        story = Story(world, Path(directory), gateway.url, pulse)
         for name in ("cwd/small", "state", "tmp"):
             (story.place / name).mkdir(parents=True)
         for name, text in SAYS["files"].items():

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 REFUSED = {401, 403, 404, 410}  # believed only once they last
 BELIEVED_AFTER = 10.0  # seconds
 LEAST_REFUSALS = 3
-NEAR = 0.6  # seconds, for clocks and what was under way already
+NEAR = 0.6  # seconds, for clocks and what was under way already, on a machine that is not busy
 STARTING = {"run", "rerun", "batch", "gate"}
 SAFE = {2, 4, 5, 75}  # what ended with these has started nothing
 PAUSED = "awaiting_human_feedback"
@@ -23,6 +23,7 @@ class WireOracle:
     def __init__(self, story: "Story", call: "Call") -> None:
         self.story = story
         self.call = call
+        self.near = NEAR * call.slowness
         self.requests = sorted(call.requests, key=lambda each: each.at)
 
     def of_kind(self, *kinds: str) -> list[Asked]:
@@ -41,7 +42,7 @@ class WireOracle:
             if each.status in REFUSED and each.is_json:
                 by_run.setdefault(each.id, []).append(each.at)
         for times in by_run.values():
-            is_long = times[-1] - times[0] >= BELIEVED_AFTER - NEAR
+            is_long = times[-1] - times[0] >= BELIEVED_AFTER - self.near
             if is_long and len(times) >= LEAST_REFUSALS:
                 return
         told = {id: len(times) for id, times in by_run.items()}
@@ -81,7 +82,7 @@ class WireOracle:
             for later in self.requests[place + 1 :]:
                 is_alike = later.kind == each.kind and (later.id == each.id or each.kind == "start")
                 after = later.at - each.answered
-                is_early = NEAR < after < wait - 0.1
+                is_early = self.near < after < wait - 0.1
                 assert not (is_alike and is_early), f"{each.kind} again {after:.2f} s after a 429"
 
     def starts_go_one_at_a_time_after_a_failure(self) -> None:
@@ -93,7 +94,7 @@ class WireOracle:
             is_sick = lost.status >= 500
             if not is_sick:
                 continue
-            later = [each for each in starts[place + 1 :] if each.at > lost.answered + NEAR]
+            later = [each for each in starts[place + 1 :] if each.at > lost.answered + self.near]
             if not later:
                 continue
             following = later[0]
@@ -103,7 +104,7 @@ class WireOracle:
             reads = []
             for each in self.requests:
                 is_read = each.kind not in {"start", "stop", "upload", "events", "file"}
-                if is_read and lost.at < each.answered < following.at + NEAR:
+                if is_read and lost.at < each.answered < following.at + self.near:
                     reads.append(each)
             is_seen = any(0 < each.status < 500 for each in reads)
             assert is_seen, f"a start {following.at - lost.answered:.2f} s after {lost.status}"
@@ -113,7 +114,7 @@ class WireOracle:
         starts = self.of_kind("start")
         for each in starts:
             if each.status == 401 and each.is_json:
-                later = [other for other in starts if other.at > each.answered + NEAR]
+                later = [other for other in starts if other.at > each.answered + self.near]
                 assert not later, f"{len(later)} starts after a 401"
 
     def records_are_read_fresh(self) -> None:
@@ -145,4 +146,6 @@ class WireOracle:
         last = max(self.call.limit - LAST_STARTS, self.call.limit / 2)
         for each in self.of_kind("start"):
             began = each.at - self.call.began
-            assert began <= last + 2 * NEAR, f"a start after {began:.1f} s of {self.call.limit} s"
+            assert began <= last + 2 * self.near, (
+                f"a start after {began:.1f} s of {self.call.limit} s"
+            )
