@@ -63,11 +63,11 @@ class Kind(StrEnum):
         """Return what a request is for."""
         if "/v1/file" in path or path.endswith(("/data", "/events")):
             return cls.FILE
-        if not path.endswith(("/runs", "/workflows", "/versions")):
-            return cls.READ
         if method == "POST":
-            return cls.START
-        return cls.LIST
+            return cls.START if path.endswith("/runs") else cls.READ
+        if path.endswith(("/runs", "/workflows", "/versions")):
+            return cls.LIST
+        return cls.READ
 
 
 class KindLimit:

@@ -20,6 +20,7 @@ SIDES = ("base", "new")
 PLACES = 21  # for the answers to a row on each side of a gate
 MAX_CONSTANT = 60  # characters of a value in the journal and in a message
 MAX_NODES = 5  # that are named
+NOT_SAVED = ""  # the id of a version that a gate saves once it has begun
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
 AGAIN = {
@@ -169,9 +170,9 @@ def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
             yield Difference(NAMES[what], was, is_, allowed=False)
     same = then.definition == now.definition and then.definition is not None
     # A saved version may have the definition that was current in the other call.
-    is_saved = same and None in {then.version_id, now.version_id}
+    is_saved = same and (None in {then.version_id, now.version_id} or then.version_id == NOT_SAVED)
     if None not in {then.definition, now.definition} and not same:
-        yield Difference("definition", "", changed_nodes(then, now), allowed=False)
+        yield Difference("definition", "", changed_nodes(then.nodes, now.nodes), allowed=False)
     elif then.version_id != now.version_id and not is_saved:
         yield Difference(
             "version", then.version_id or "the current one", now.version_id or "the current one"
@@ -192,9 +193,9 @@ def constants_of(common: Inputs) -> dict[str, str]:
     return {key: _short(to_json(shown[key])) for key in sorted(shown)}
 
 
-def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
+def changed_nodes(then: NodeDigests | None, now: NodeDigests | None) -> str:
     """Return the names of the nodes that differ, for a message."""
-    old, new = then.nodes or {}, now.nodes or {}
+    old, new = then or {}, now or {}
     names = [
         (new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)
     ]

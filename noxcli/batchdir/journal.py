@@ -196,6 +196,22 @@ class Journal(AbstractContextManager["Journal"]):
         """All chosen rows have been re-run."""
         self._append({"step": "answered"}, durable=True)
 
+    def note_version_sent(self, name: str, definition: str) -> None:
+        """Call this before a version of this name is saved. Raises JournalTrouble."""
+        with self._count_lock:
+            self._starts += 1  # the directory is kept: a later call looks for the version
+        self._append({"step": "version", "name": name, "definition": definition}, durable=True)
+
+    def note_version_saved(self, name: str, version_id: str | None) -> None:
+        """It was saved. Raises JournalTrouble."""
+        self._append({"step": "saved", "name": name, "version_id": version_id}, durable=True)
+
+    def note_version_refused(self, name: str, error: NoxError) -> None:
+        """It was not saved. Raises JournalTrouble."""
+        with self._count_lock:
+            self._starts -= 1
+        self._append({"step": "refused", "name": name, "message": error.message})
+
     def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> SentStart:
         """Call this before the first byte of the start is sent; it is on disk when this returns.
 

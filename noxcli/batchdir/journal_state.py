@@ -47,6 +47,9 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "again": ROW,
     "chosen": {},
     "answered": {},
+    "version": {"name": TEXT, "definition": TEXT},
+    "saved": {"name": TEXT, "version_id": MAYBE_TEXT},
+    "refused": {"name": TEXT, "message": TEXT},
 }
 
 
@@ -95,6 +98,8 @@ class JournalState:
     outdated: set[int] = field(
         default_factory=set
     )  # finished rows whose runs had another input than the file has now
+    # Versions that may have been saved, by name; their ids where the server said them.
+    versions: dict[str, str | None] = field(default_factory=dict)
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
     _has_sent: bool = False
     _chosen: list[tuple[int, int]] = field(
@@ -249,6 +254,12 @@ class JournalState:
                 self._apply_choice()
             case "answered":
                 self.choice_is_open = False
+            case "version":
+                self.versions[line["name"]] = None
+            case "saved":
+                self.versions[line["name"]] = line["version_id"]
+            case "refused":
+                self.versions.pop(line["name"], None)
             case _:
                 if self.header is not None and self.header.gate is not None:
                     self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")

@@ -149,7 +149,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         )
         return
     if definition is not None and definition != begun.definition:
-        changed = changed_nodes(begun, replace(begun, nodes=nodes))
+        changed = changed_nodes(begun.nodes, nodes)
         noxus.context.terminal.warn(
             f"the workflow has changed while the batch ran ({changed}): each row of this call may have run with either "
             "definition, unless its record names its version"

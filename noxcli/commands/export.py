@@ -25,6 +25,7 @@ class Options(LimitOptions):
     definition: bool = flag(
         "--definition", "Print the definition alone, as JSON without positions and times."
     )
+    full: bool = flag("--full", "With --definition, keep positions and times.")
     no_dependencies: bool = flag(
         "--no-dependencies", "Leave out sub-workflows, knowledge bases and files."
     )
@@ -40,12 +41,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem(
             "a definition alone has no dependencies", "drop --no-dependencies or --definition"
         )
+    if options.full and not options.definition:
+        raise UsageProblem("--full is about a definition", "add --definition, or drop --full")
     noxus = session.begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
         if options.definition:
             known = start.read_whole_workflow(noxus, found, options.version_id)
-            content = definition_text(known.definition).encode()
+            content = definition_text(known.definition, full=options.full).encode()
         else:
             version_id = None
             if options.version_id is not None:

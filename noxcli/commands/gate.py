@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from noxcli.cli.options import (
-    REQUIRED,
     ComparisonOptions,
     DocumentOptions,
     TableOptions,
@@ -36,8 +35,19 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
     # Its directory holds its one journal, and a limit for one run is none for many.
     without_default = ("timeout", "output_dir")
 
-    base: str = option("--base", "VERSION", "The saved version before: its id or name.", REQUIRED)
-    new: str | None = option("--new", "VERSION", "The saved version after. [default: --base]", None)
+    base: str | None = option(
+        "--base", "VERSION", "The saved version before: its id or name.", None
+    )
+    base_file: str | None = option(
+        "--base-file",
+        "FILE",
+        "The version before, by its definition; saved as one if none has it.",
+        None,
+    )
+    new: str | None = option("--new", "VERSION", "The saved version after. [default: BASE]", None)
+    new_file: str | None = option(
+        "--new-file", "FILE", "The version after, by its definition.", None
+    )
     new_input: list[str] | None = option(
         "--new-input",
         "INPUT",

@@ -1,6 +1,6 @@
 """One call of `noxcli gate`, in its steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,8 @@ from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.gate.call import GateCall
 from noxcli.gate.report import GateReport, sides_of
 from noxcli.gate.rows import NEW_INPUT, GateRows
-from noxcli.gate.rules import PER_ROW, GateVerdict
+from noxcli.gate.rules import BASE, NEW, PER_ROW, GateVerdict
+from noxcli.gate.versions import DefinitionFile, FileVersions
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
@@ -30,17 +31,44 @@ from noxcli.rows.selection import Shard
 def execute(ctx: typer.Context, options: Options) -> None:
     """Ask both versions until the rules decide, and report. Raises what the command ends with."""
     noxus = begin(ctx, options, subject=options.workflow)
+    files = _read_files(noxus, options)
     call = _read_call(noxus, options)
     noxus.context.resume_command = call.spec.resume_command
     try:
         with call.batch:
-            ending = _judge(noxus, options, call)
+            ending = _judge(noxus, options, call, files)
     except NoxError as error:
         raise call.as_started(error) from None
     finally:
         noxus.context.outcome.has_started_runs(call.answers.has_started)
     if ending is not None:
         raise ending
+
+
+def _read_files(noxus: Session, options: Options) -> dict[int, DefinitionFile]:
+    """Return the definitions in files, by side. Raises UsageProblem for a side without a version."""
+    if options.base is None and options.base_file is None:
+        raise UsageProblem("BASE is missing", "add --base VERSION or --base-file FILE")
+    if options.base is not None and options.base_file is not None:
+        raise UsageProblem("--base and --base-file both name BASE", "remove one of them")
+    if options.new is not None and options.new_file is not None:
+        raise UsageProblem("--new and --new-file both name NEW", "remove one of them")
+    has_new = options.new is not None or options.new_file is not None
+    if not has_new and not options.new_input:
+        raise UsageProblem(
+            "NEW is missing", f"add --new VERSION or --new-file FILE, or give {NEW_INPUT}"
+        )
+    files = {}
+    sources = noxus.context.sources
+    if options.base_file is not None:
+        files[BASE] = DefinitionFile.read(
+            options.base_file, "--base-file", options.workflow, sources
+        )
+    if options.new_file is not None:
+        files[NEW] = DefinitionFile.read(options.new_file, "--new-file", options.workflow, sources)
+    if not has_new and BASE in files:
+        files[NEW] = files[BASE]
+    return files
 
 
 def _read_call(noxus: Session, options: Options) -> GateCall:
@@ -62,14 +90,18 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
     return GateCall(spec, rows, checker, options.max_runs, context.terminal, context.clock)
 
 
-def _judge(noxus: Session, options: Options, call: GateCall) -> NoxError | None:
+def _judge(
+    noxus: Session, options: Options, call: GateCall, files: Mapping[int, DefinitionFile]
+) -> NoxError | None:
     """Take the steps of the gate, and return what it ends with."""
     context = noxus.context
     call.open()
     context.outcome.has_started_runs(call.answers.has_started)
     with noxus.connect(Phase.PREFLIGHT) as api:
         pace = api.pace_requests()
-        versions = _read_versions(noxus, options, call)
+        workflow = noxus.resolve_workflow(options.workflow)
+        by_content = FileVersions(api, workflow, files, noxus.retries(), noxus.deadline)
+        versions = _read_versions(noxus, options, call, workflow, by_content)
         call.check(
             versions,
             context.base_url,
@@ -80,6 +112,7 @@ def _judge(noxus: Session, options: Options, call: GateCall) -> NoxError | None:
             context.printing.print_document(call.plan())
             return None
         call.begin()
+        call.take_versions(by_content.save_missing(call.workflows, call.batch.journal))
         worker = worker_of(noxus, pace, call.workflows, call.batch)
         call.count_earlier()
         call.share(upload_files(noxus, call.spec.common), upload_files(noxus, call.rows.own))
@@ -90,17 +123,27 @@ def _judge(noxus: Session, options: Options, call: GateCall) -> NoxError | None:
     return _report(noxus, options, call, verdict)
 
 
-def _read_versions(noxus: Session, options: Options, call: GateCall) -> list[Workflow]:
-    """Return the workflow in the versions of both sides.
+def _read_versions(
+    noxus: Session,
+    options: Options,
+    call: GateCall,
+    workflow: Workflow,
+    by_content: FileVersions,
+) -> list[Workflow]:
+    """Return the workflow in the versions of both sides, saved or not.
 
-    Raises UsageProblem without two sides, and what reading does.
+    Raises what reading does, and DefinitionRefused.
     """
-    if options.new is None and not call.rows.own.values:
-        raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
-    workflow = noxus.resolve_workflow(options.workflow)
-    base = read_whole_workflow(noxus, workflow, options.base)
-    new = read_whole_workflow(noxus, workflow, options.new or options.base)
-    return [base, new]
+    new = options.new
+    if new is None and options.new_file is None:
+        new = options.base
+    versions = []
+    for side, named in ((BASE, options.base), (NEW, new)):
+        if side in by_content.files:
+            versions.append(by_content.find(side, call.batch.journaled))
+        else:
+            versions.append(read_whole_workflow(noxus, workflow, named))
+    return versions
 
 
 def _read_again(noxus: Session, workflows: Sequence[Workflow]) -> list[Workflow]:

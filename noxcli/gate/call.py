@@ -220,6 +220,16 @@ class GateCall:
         if not self.answers.runs.total():
             self.asked.write(self.batch.journal.place)
 
+    def take_versions(self, workflows: Sequence[Workflow]) -> None:
+        """Use these versions, which were saved since the gate began. Raises JournalTrouble."""
+        batch = self.batch
+        self.workflows = workflows
+        self.answers.versions = [each.version_id for each in workflows]
+        header = self._header_with(workflows)
+        if header != batch.header:
+            batch.header = header
+            batch.journal.begin(header, batch.journaled)
+
     def count_earlier(self) -> None:
         """Judge the answers that earlier calls have."""
         self.batch.count_earlier(self.checker)
@@ -317,8 +327,7 @@ class GateCall:
     def require_unchanged(self, workflows: Sequence[Workflow]) -> None:
         """Raise UsageProblem if versions, rows or files are not what this call has asked."""
         header = self.batch.header
-        of_new = {**(header.gate or {}), **_about(workflows[NEW])}
-        now = replace(header, **_about(workflows[BASE]), gate=of_new)
+        now = self._header_with(workflows)
         differences: Sequence[str] = ()
         if not self.rows.is_pipe:
             rows, differences = compare_rows(self.asked.rows, self.rows.read_now().rows)
@@ -329,6 +338,12 @@ class GateCall:
                     "call began; the same line judges by them"
                 )
         _require_same_gate(header, now, differences, str(self.spec.directory))
+
+    def _header_with(self, workflows: Sequence[Workflow]) -> BatchHeader:
+        """Return the header with these versions."""
+        header = self.batch.header
+        of_new = {**(header.gate or {}), **_about(workflows[NEW])}
+        return replace(header, **_about(workflows[BASE]), gate=of_new)
 
 
 def _stage(wanted: Sequence[AnswerKey]) -> str:

@@ -1,7 +1,7 @@
 """The inputs and outputs in a workflow's definition, in both versions, and their JSON Schema; odd parts are skipped."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from noxcli.codec import decode_json, to_json
@@ -222,33 +222,52 @@ def definition_in(text: str) -> dict[str, Any] | None:
     )
 
 
-def definition_text(definition: Mapping[str, Any]) -> str:
-    """Return a definition as git likes it: the same text as long as nothing changes that a run depends on."""
-    return to_json(tidy(definition), indent=2) + "\n"
+def definition_text(definition: Mapping[str, Any], *, full: bool = False) -> str:
+    """Return a definition as git likes it: the same text as long as nothing changes that a run depends on.
+
+    With `full`, positions and times stay in it.
+    """
+    text = to_json(tidy(definition, full=full), indent=2)
+    return f"{text}\n"
 
 
-def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
+def has_layout(definition: Mapping[str, Any]) -> bool:
+    """True if the definition has positions or times."""
+    return tidy(definition) != tidy(definition, full=True)
+
+
+def tidy(definition: Mapping[str, Any], *, full: bool = False) -> dict[str, Any]:
     """Return a definition without positions and times, in an order that neither the editor nor the server chooses.
 
-    Nodes are sorted by their ids, and edges by their ends; nodes without ids stay in their order. The settings inside
-    a node are unchanged, apart from the order of their keys.
+    With `full`, they stay. Nodes are sorted by their ids, and edges by their ends; nodes without ids stay in their
+    order. The settings inside a node are unchanged, apart from the order of their keys.
     """
-    kept = _kept(definition)
-    if isinstance(nodes := kept.get("nodes"), list):
-        kept["nodes"] = sorted(
-            map(_kept, nodes),
-            key=lambda node: str(node.get("id", "") if isinstance(node, dict) else ""),
-        )
-    if isinstance(edges := kept.get("edges"), list):
-        kept["edges"] = sorted(
-            map(_kept, edges),
-            key=lambda edge: (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge))),
-        )
+    keep: Callable[[Any], Any] = _whole if full else _without_layout
+    kept = dict(keep(definition))
+    nodes = kept.get("nodes")
+    if isinstance(nodes, list):
+        kept["nodes"] = sorted(map(keep, nodes), key=_id_of_node)
+    edges = kept.get("edges")
+    if isinstance(edges, list):
+        kept["edges"] = sorted(map(keep, edges), key=_place_of_edge)
     found: dict[str, Any] = _in_order(kept)
     return found
 
 
-def _kept(part: Any) -> Any:
+def _id_of_node(node: Any) -> str:
+    return str(node.get("id", "")) if isinstance(node, dict) else ""
+
+
+def _place_of_edge(edge: Any) -> tuple[str, str, str]:
+    (source, _), (target, _) = ends_of(edge)
+    return source, target, to_json(_in_order(edge))
+
+
+def _whole(part: Any) -> Any:
+    return part
+
+
+def _without_layout(part: Any) -> Any:
     if not isinstance(part, Mapping):
         return part
     return {key: value for key, value in part.items() if not LAYOUT.fullmatch(key)}

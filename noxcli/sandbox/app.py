@@ -42,7 +42,7 @@ async def list_versions(request: ApiRequest) -> Response:
     workflow = request.workflow
     if workflow.switches.versions == "404":
         raise HTTPException(404)
-    saved = version_records(workflow)
+    saved = [each for each in version_records(workflow) if not workflow.is_late(each["id"])]
     if workflow.switches.versions == "list":
         return Json(saved)
     some, envelope = request.page(saved)
@@ -87,7 +87,7 @@ ROUTES = [
     ),
     Route(
         "/v1/workflows/{workflow_id}/versions",
-        guarded("workflow", bundles.save_version),
+        guarded("save", bundles.save_version),
         methods=["POST"],
     ),
     Route(

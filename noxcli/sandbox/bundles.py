@@ -69,14 +69,28 @@ async def save_version(request: ApiRequest) -> Response:
     """POST /v1/workflows/{workflow_id}/versions"""
     workflow = request.workflow
     body = await request.content("name")
+    switches = workflow.switches
     try:
-        parts = parts_of(body.get("definition"))
+        nodes, edges = parts_of(body.get("definition"))
+        if switches.version_positions == "required":
+            _require_positions(body["definition"])
     except ValueError as error:
         raise Invalid(["body", "definition"], str(error), "value_error") from None
-    version = _version(str(body["name"]), body.get("description"), parts)
-    workflow.save(version)
+    if switches.version_settings == "completed":
+        nodes = [replace(node, config={**node.config, "retries": 0}) for node in nodes]
+    version = _version(str(body["name"]), body.get("description"), (nodes, edges))
+    workflow.save_late(version)
+    if switches.version_answer == "empty":
+        return Json({})
     saved = [record for record in version_records(workflow) if record["id"] == version.id]
     return Json(saved[0])
+
+
+def _require_positions(definition: Mapping[str, Any]) -> None:
+    """A ValueError for a node without a place in the editor."""
+    for node in definition["nodes"]:
+        if "display" not in node:
+            raise ValueError(f"Node {node['id']} has no display")
 
 
 async def import_(request: ApiRequest) -> Response:

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "upload": "upload a file",
     "me": "read the record of the API key",
     "import": "import a bundle",
+    "save": "save a version of a workflow",
 }
 """Kinds of request, each with its purpose."""
 

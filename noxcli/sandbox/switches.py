@@ -139,6 +139,17 @@ class Switches:
     unreadable_bundle: Literal["422", "400", "500"] = "422"
     """The answer to a bundle that can't be read."""
 
+    # Saved versions
+    version_positions: Literal["optional", "required"] = "optional"
+    """Whether a definition without positions is saved as a version, or refused with 422."""
+    version_answer: Literal["record", "empty"] = "record"
+    """What the answer to a saved version says: all of it, or nothing."""
+    version_settings: Literal["given", "completed"] = "given"
+    """Which settings of its nodes a saved version has: the given ones, or also one of the
+    server's."""
+    late_versions: int = 0
+    """How many reads of the list of versions come before it shows a new one."""
+
     # The data of a run
     run_data: Literal["nodes", "by_id", "404"] = "nodes"
     """The form of a run's data: its nodes in a list, under their ids, or no data at all."""

@@ -95,6 +95,7 @@ class Workflow:
         self.refusals_left = self.switches.gateway_refusals
         self._turns: Counter[bytes] = Counter()
         self.versions: dict[str, tuple[Version, Graph]] = {}
+        self._late: dict[str, int] = {}  # reads of the list that do not show a version yet
         for version in scenario.versions:
             self.save(version)
 
@@ -110,6 +111,19 @@ class Workflow:
         scenario = replace(self.scenario, nodes=own.nodes, edges=own.edges)
         self.versions[version_id] = (version, Graph(scenario))
         return version_id
+
+    def save_late(self, version: Version) -> str:
+        """Keep a version that the list does not show at first; returns its id."""
+        version_id = self.save(version)
+        self._late[version_id] = self.switches.late_versions
+        return version_id
+
+    def is_late(self, version_id: str) -> bool:
+        """Whether the list does not show a version in this read."""
+        left = self._late.get(version_id, 0)
+        if left:
+            self._late[version_id] = left - 1
+        return left > 0
 
     def become(self, nodes: Sequence[Node], edges: Sequence[tuple[str, str]]) -> None:
         """Take other nodes and edges; runs that have begun keep theirs."""

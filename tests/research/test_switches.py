@@ -36,6 +36,7 @@ NOT_CROSSED = {
     "fixed_input", "gateway_status", "import_answer", "import_refusal", "key_refusal", "missing_input",
     "rate_limit_counts", "rate_limit_window", "run_words", "sync_limit_seconds", "sync_limit_status", "trailing_slash",
     "unknown_input", "unlabelled_input", "unreadable_bundle", "versions", "web_app", "wrong_type",
+    "late_versions", "version_answer", "version_positions", "version_settings",
 }  # fmt: skip
 SETTINGS: dict[str, Sequence[Any]] = {
     name: get_args(kind)
