@@ -489,7 +489,10 @@ def test_another_gate_is_refused(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--base", "base", *GOOD], "--new is missing; name a version, or add --new-input"),
+        (
+            ["--base", "base", *GOOD],
+            "NEW is missing; add --new VERSION or --new-file FILE, or give --new-input",
+        ),
         (["--base", "base", "--new", BASE, *GOOD], "BASE and NEW do not differ"),
         (["--base", "base", "--new-input", "P=x", "P=x", *GOOD], "BASE and NEW do not differ"),
         (
