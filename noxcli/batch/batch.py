@@ -1,4 +1,7 @@
-"""One call of a batch, in its order: open, check, begin, adopt, run. However it ends, its runs are named."""
+"""One call of a batch, in its order: open, check, begin, adopt, run.
+
+However it ends, its runs are named.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -41,7 +44,9 @@ from noxcli.timing import Clock
 if TYPE_CHECKING:
     from noxcli.batch.reconcile import CandidateIndex
 
-DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
+DOUBTFUL = "doubtful"
+RED = "red"
+EDITED = "edited"
 # The codes of rows that have an answer, which a check may fail.
 CAN_BE_RED = frozenset(
     {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED}
@@ -54,11 +59,13 @@ class Batch(AbstractContextManager["Batch"]):
     def __init__(
         self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock
     ) -> None:
-        self.spec, self.summary = spec, summary
+        self.spec = spec
+        self.summary = summary
         self.journaled = JournalState()
         self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
-        self._terminal, self._clock = terminal, clock
+        self._terminal = terminal
+        self._clock = clock
         self._files = ExitStack()
         self._all_rerun = False  # the chosen rows have been re-run
         self._finding: CandidateIndex | None = None  # about rows in doubt
@@ -69,7 +76,10 @@ class Batch(AbstractContextManager["Batch"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the files. An error before the first row names the runs that earlier calls have left."""
+        """Close the files.
+
+        An error before the first row names the runs that earlier calls have left.
+        """
         if self.spec.continues and isinstance(error, NoxError | Interrupted) and not self.named:
             self.named = name_runs(self.journaled.running_runs, ())
         if isinstance(error, NoxError):
@@ -88,8 +98,8 @@ class Batch(AbstractContextManager["Batch"]):
     def open(self) -> None:
         """Take the directory, then read its journal, if it has one.
 
-        Raises UsageProblem for a batch that is not to be continued, or a journal that can't be read; Unavailable if
-        another process has it.
+        Raises UsageProblem for a batch that is not to be continued, or a journal that can't be
+        read; Unavailable if another process has it.
         """
         spec = self.spec
         if spec.fresh and spec.continues:
@@ -119,9 +129,12 @@ class Batch(AbstractContextManager["Batch"]):
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
-        `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem and WrongInputs.
+        `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem
+        and WrongInputs.
         """
-        spec, journaled, rows = self.spec, self.journaled, self.spec.rows
+        spec = self.spec
+        journaled = self.journaled
+        rows = self.spec.rows
         if journaled.header is not None:
             spec.require_same_batch(journaled.header, header)
             if EDITED in spec.again or spec.changed:
@@ -141,8 +154,12 @@ class Batch(AbstractContextManager["Batch"]):
         return seen
 
     def begin(self, checker: RowChecker) -> None:
-        """Begin the journal and the results, which then have what earlier calls left. Raises UsageProblem."""
-        journaled, terminal = self.journaled, self._terminal
+        """Begin the journal and the results, which then have what earlier calls left.
+
+        Raises UsageProblem.
+        """
+        journaled = self.journaled
+        terminal = self._terminal
         if self.spec.fresh and (aside := self.journal.move_aside()) is not None:
             terminal.note(f"what was there is in {aside} now")
         if terminal.writes_to(stored := self.spec.directory / RESULTS_NAME):
@@ -174,11 +191,13 @@ class Batch(AbstractContextManager["Batch"]):
     def _choose_red(self, checker: RowChecker) -> None:
         """Choose the rows that fail the checks, with all their repetitions, for a re-run.
 
-        Rows that have no answer yet, or whose runs may still be running, are not among them: they are resumed.
+        Rows that have no answer yet, or whose runs may still be running, are not among them: they
+        are resumed.
         """
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        summary, journaled = self.summary, self.journaled
+        summary = self.summary
+        journaled = self.journaled
         red: list[tuple[int, str | None]] = []
         lines = MergedBatch.read([self.spec.directory], of_last_call=True).runs(self.spec.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
@@ -198,7 +217,8 @@ class Batch(AbstractContextManager["Batch"]):
 
     def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt adopt their runs, where the server's list shows them."""
-        journaled, workflow_id = self.journaled, work.workflow_id
+        journaled = self.journaled
+        workflow_id = work.workflow_id
         if doubts := journaled.doubtful:
             from noxcli.batch.reconcile import (
                 find_candidates_of_batch,
@@ -221,7 +241,10 @@ class Batch(AbstractContextManager["Batch"]):
 
     def count_earlier(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
-        summary, seen, journaled, rows = self.summary, self._seen, self.journaled, self.spec.rows
+        summary = self.summary
+        seen = self._seen
+        journaled = self.journaled
+        rows = self.spec.rows
         asks = checker.has_checks or summary.min_pass is not None or EXPECT in seen.kept
         if summary.repeat == 1 and not asks and rows.takes_all and not journaled.outdated:
             summary.expect(
@@ -242,7 +265,10 @@ class Batch(AbstractContextManager["Batch"]):
         tick: Callable[[int, int], None],
         wanted: Collection[int] | None = None,
     ) -> NoxError | None:
-        """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
+        """Run the remaining rows, or those of them that are `wanted`.
+
+        Return why not every row has a result.
+        """
         engine = Scheduler(
             work,
             self._remaining.to_do(wanted),
@@ -263,7 +289,8 @@ class Batch(AbstractContextManager["Batch"]):
         return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:
-        """Note in the journal that the chosen rows were re-run, once this call can no longer end early.
+        """Note in the journal that the chosen rows were re-run, once this call can no longer end
+        early.
 
         Repeated after any other ending, it re-runs none of them.
         """
@@ -275,7 +302,8 @@ class Batch(AbstractContextManager["Batch"]):
     def _remove_if_unused(self, kind: object, *_: object) -> None:
         """Leave no directory behind that this call made, if nothing was started, and rows remain.
 
-        On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
+        On GitHub, one remains for --resume, so that the next attempt knows that nothing was
+        started.
         """
         if kind is None and not self.summary.codes and not self.summary.not_started:
             return

@@ -29,7 +29,8 @@ def header_of(
     sent = rows.sent()
     if rows.separated_oddly:
         terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
-    definition, nodes = None, None
+    definition = None
+    nodes = None
     if spec.checked:
         definition, nodes = digests_of(workflow.definition)
     return BatchHeader(

@@ -1,4 +1,6 @@
-"""The runs in the server's list that may be those of rows whose start has no usable answer: a help, never a proof."""
+"""The runs in the server's list that may be those of rows whose start has no usable answer: a help,
+never a proof.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +28,9 @@ UNREAD = "?"  # no version has this id
 
 @dataclass(frozen=True, slots=True)
 class CandidateIndex:
-    """What the list shows: the runs with an input of rows in doubt, by its digest, which no row has."""
+    """What the list shows: the runs with an input of rows in doubt, by its digest, which no row
+    has.
+    """
 
     runs: Mapping[str, list[Run]] = field(default_factory=dict)
     listed: bool = False  # it could be read
@@ -46,7 +50,8 @@ class CandidateIndex:
     def match_rows(
         self, doubts: Sequence[SentStart], began: float
     ) -> Iterator[tuple[SentStart, Run]]:
-        """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows.
+        """Yield the rows that can take a run, with that run: those with the same input have no more
+        runs than rows.
 
         No run is theirs that is older than the batch, which `began` at its first start.
         """
@@ -55,7 +60,8 @@ class CandidateIndex:
             runs = {run.id: run for doubt in group for run in self.candidates(doubt)}
             if len(runs) > len(group):
                 continue  # some belong to others, and it is not known which
-            # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
+            # The latest first: a run created since its start may also belong to an earlier one, but
+            # not the reverse.
             for doubt in sorted(group, key=lambda doubt: doubt.sent_at, reverse=True):
                 mine = next(
                     (
@@ -89,7 +95,8 @@ def narrow_to_version(
     workflow_id: str,
     within: float,
 ) -> CandidateIndex:
-    """Return the runs of the finding whose records name the version that those of a batch's own runs name.
+    """Return the runs of the finding whose records name the version that those of a batch's own
+    runs name.
 
     All of them where its own runs do not show one version: then no row takes any.
     """
@@ -127,10 +134,8 @@ def find_candidates_of_batch(
 ) -> CandidateIndex:
     """Read the list of runs once, as far back as the doubts go, for at most that many seconds."""
     runs: dict[str, list[Run]] = {doubt.input_digest: [] for doubt in doubts}
-    begin, most = (
-        min((doubt.sent_at for doubt in doubts), default=0.0),
-        MAX_CANDIDATES + 2 * len(doubts),
-    )
+    begin = min((doubt.sent_at for doubt in doubts), default=0.0)
+    most = MAX_CANDIDATES + 2 * len(doubts)
 
     def fits(run: Run) -> bool:
         return digests.of(run.input) in runs and not is_taken(run.id)
@@ -142,7 +147,9 @@ def find_candidates_of_batch(
 
 
 def _is_since(run: Run, doubt: SentStart, began: float) -> bool:
-    """True if the run is no older than start and batch: a time without a zone is read as the earliest plausible one."""
+    """True if the run is no older than start and batch: a time without a zone is read as the
+    earliest plausible one.
+    """
     created = parse_time(run.created_at)
     since = max(doubt.sent_at - SLACK, began - SLACK_OF_BATCH)
     return created is not None and created.timestamp() >= since

@@ -23,7 +23,8 @@ FLUSHES_APART = 0.05
 
 @dataclass(slots=True, eq=False, repr=False)
 class ResultWriter:
-    """The results of one batch on their way out: judged, counted, kept, and printed, or added to a `table`.
+    """The results of one batch on their way out: judged, counted, kept, and printed, or added to a
+    `table`.
 
     `paste` completes the commands in a hint.
     """
@@ -81,9 +82,10 @@ class ResultWriter:
     def flush(self) -> None:
         """Save the results, print their lines, then record them as finished.
 
-        Each of these is one write for all of them, since other threads may take their turn at each. A kill in between
-        may print a line twice, but loses none. Rows that are not saved are not printed, and then not recorded as
-        finished, so that --resume prints them; their runs are noted. Raises TimedOut and Interrupted.
+        Each of these is one write for all of them, since other threads may take their turn at each.
+        A kill in between may print a line twice, but loses none. Rows that are not saved are not
+        printed, and then not recorded as finished, so that --resume prints them; their runs are
+        noted. Raises TimedOut and Interrupted.
         """
         rows, self._ready = self._ready, []
         lacking = True

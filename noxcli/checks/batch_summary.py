@@ -294,7 +294,9 @@ class BatchSummary:
 
     @property
     def exit_codes(self) -> list[int]:
-        """The codes of which the worst counts: of rows, or of --min-pass and trouble, and the cause."""
+        """The codes of which the worst counts: of rows, or of --min-pass and trouble, and the
+        cause.
+        """
         codes = self.all_codes
         counted: list[int] = list(codes)
         if self.min_pass is not None:

@@ -20,12 +20,15 @@ from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, Suite, case_of_pair, write_junit
 from noxcli.reports.row_pair import RowPair, diffs_of_pairs
 
-MAX_SHOWN, MAX_DIFFS = (
-    100,
-    5,
-)  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
-MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
-MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
+# On a terminal: rows of the table, and rows whose outputs are shown as word diffs.
+MAX_SHOWN = 100
+MAX_DIFFS = 5
+# Characters of a cell there.
+MAX_ID = 30
+MAX_WHAT = 200
+# Rows that fail: in the error, and on the pages of a CI system.
+MAX_NAMED = 3
+MAX_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class ComparisonReport:
         11 is `red`. `none_passes` says what 2 is about, and `runs` how many a gate has started.
         Raises UsageProblem if nothing was compared.
         """
-        compared, allow_missing = self.comparison.compared, self.options.allow_missing
+        compared = self.comparison.compared
+        allow_missing = self.options.allow_missing
         compared.require_partners(allow_missing=allow_missing, runs=runs)
         if compared.nothing_could_break:
             ways = ["correct the --assert or --expect, or see why they failed", compared.new_alone]
@@ -56,10 +60,8 @@ class ComparisonReport:
             what = f"{compared.row_counts}, but no row has an answer on both sides"
         elif (unjudged := compared.counts.unjudged) and not allow_missing:
             named = _name_some(pair for pair in self.comparison.pairs() if pair.unjudged)
-            rows, has = (
-                amount(self.comparison.counts.total(), "row"),
-                "has" if unjudged == 1 else "have",
-            )
+            rows = amount(self.comparison.counts.total(), "row")
+            has = "has" if unjudged == 1 else "have"
             what = f"of {rows}, {unjudged:,} {has} no answer to judge: {named}"
         else:
             return None
@@ -92,7 +94,8 @@ class ComparisonReport:
 
         Raises OutputNotDelivered.
         """
-        context, comparison = self.context, self.comparison
+        context = self.context
+        comparison = self.comparison
 
         def write_page(target: Path) -> None:
             save(
@@ -135,10 +138,8 @@ class ComparisonReport:
         """Yield a test case for each row, and in a gate one for NEW as a whole before them."""
         if totals["gate"] is not None:
             verdict = CaseVerdict.FAILURE if worse_headline(totals) else CaseVerdict.PASSED
-            whole, workflow = (
-                (totals["reason"] or "").partition(";")[0],
-                totals["new"]["workflow_id"],
-            )
+            whole = (totals["reason"] or "").partition(";")[0]
+            workflow = totals["new"]["workflow_id"]
             yield Case("NEW as a whole", workflow, None, verdict, "worse", whole, whole)
         for pair in self.comparison.pairs(same=True):
             lacks = pair.unjudged and not self.options.allow_missing
@@ -146,7 +147,8 @@ class ComparisonReport:
             yield case_of_pair(pair, CaseVerdict.FAILURE if self.fails(pair) else without)
 
     def _print(self, totals: dict[str, Any]) -> None:
-        terminal, comparison = self.context.terminal, self.comparison
+        terminal = self.context.terminal
+        comparison = self.comparison
         if not self.context.printing.format.is_text:
             documents = (pair.document() for pair in comparison.pairs())
             self.context.printing.print_long_document(totals, "rows", documents)
@@ -189,7 +191,8 @@ def _in_brief(pair: RowPair) -> str:
 
     Of an assertion, the values and not its text.
     """
-    what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
+    what = pair.what()
+    again = f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")
     was = "was: " if asserted and what.startswith("was: ") else ""
     return shorten(f"{again}{was}{values or what.removeprefix(again)}", MAX_WHAT)

@@ -1,10 +1,10 @@
 """What Tab offers: verbs, options, fixed words and kinds of values from `complete.tsv`, and names.
 
-Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and gets
-a first line ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate. The candidates
-of `words` are whole words, those of `keys` end where a value follows without a blank. Those of
-`files` and `directories` are among file names, which the shell adds after NUMBER characters of the
-word. The names are those that commands saved.
+Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and
+gets a first line ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate. The
+candidates of `words` are whole words, those of `keys` end where a value follows without a blank.
+Those of `files` and `directories` are among file names, which the shell adds after NUMBER
+characters of the word. The names are those that commands saved.
 """
 
 import os
@@ -97,7 +97,8 @@ class Offer:
                     self.lines.append((name, about))
 
     def _value(self, verb: str, name: str) -> list[str]:
-        """Return the kinds and fixed words of a value: of an option, or of the argument of this number.
+        """Return the kinds and fixed words of a value: of an option, or of the argument of this
+        number.
 
         There are none for a flag.
         """
@@ -157,7 +158,9 @@ def _until_file(item: str) -> str:
 
 
 class TypedLine:
-    """A command line as it was typed up to the cursor: its words without their quotes, and the last one."""
+    """A command line as it was typed up to the cursor: its words without their quotes, and the last
+    one.
+    """
 
     def __init__(self, line: str, breaks: str = "") -> None:
         self.begun = ""

@@ -65,7 +65,8 @@ class Printing:
     def print_result(self, document: Callable[[], dict[str, Any]], outcome: "Outcome") -> None:
         """Print the result if the format promises one and no document is printed yet.
 
-        `outcome` has the run of the events. Raises Unfitting if the query can't be applied to it; as Terminal.write.
+        `outcome` has the run of the events. Raises Unfitting if the query can't be applied to it;
+        as Terminal.write.
         """
         if self._concluded:
             return

@@ -16,7 +16,8 @@ def present(context: Context, options: Printed) -> None:
     Raises UsageProblem if the options contradict each other.
     """
     form = options.form
-    terminal, printing = context.terminal, context.printing
+    terminal = context.terminal
+    printing = context.printing
     # A --query that nothing contradicts also wants a document.
     queried = options.query is not None and form.is_final_text and not options.raw
     printing.format = Format.JSON if options.as_json or queried else form

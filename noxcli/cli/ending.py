@@ -60,7 +60,9 @@ def conclude(context: Context, error: NoxError | None) -> int:
 
 
 def complain(context: Context, error: NoxError) -> None:
-    """Write the error to stderr, once: in one line, or with the hint in lines of its own on a terminal."""
+    """Write the error to stderr, once: in one line, or with the hint in lines of its own on a
+    terminal.
+    """
     if error.reported:
         return
     error.reported = True
@@ -177,7 +179,9 @@ def _show_verdict(context: Context) -> None:
 
 
 def _print_error(context: Context, error: NoxError) -> None:
-    """Write the error to stderr, and note it in each outcome that has no other error and did not end well."""
+    """Write the error to stderr, and note it in each outcome that has no other error and did not
+    end well.
+    """
     complain(context, error)
     for outcome in context.outcomes:
         if outcome.error is None and (len(context.outcomes) == 1 or not outcome.completed):
@@ -209,7 +213,8 @@ def _report_ending(context: Context, code: ExitCode) -> ExitCode:
 
 def _finish_stdout(context: Context, code: ExitCode) -> NoxError | None:
     """Print the result and put the file of stdout in place; return what prevented that."""
-    terminal, printing = context.terminal, context.printing
+    terminal = context.terminal
+    printing = context.printing
     if terminal.reader_gone or terminal.unread is not None:
         return None
 
@@ -226,7 +231,10 @@ def _finish_stdout(context: Context, code: ExitCode) -> NoxError | None:
 
 
 def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
-    """Report an ending without output and nodes if the full report failed; keep a code that it has."""
+    """Report an ending without output and nodes if the full report failed.
+
+    Keep a code that it has.
+    """
     late: NoxError
     if isinstance(trouble, MemoryError):
         hint = resume_hint(context)

@@ -93,7 +93,10 @@ def _read_and_check(noxus: Session, run: Run, options: CommonOptions) -> Workflo
 
 
 def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress:
-    """Return what is shown of a run; only one that this command has started is watched from its start."""
+    """Return what is shown of a run.
+
+    Only one that this command has started is watched from its start.
+    """
     started_here = noxus.context.outcome.attempt is not None
     shown = noxus.context.terminal.mask.torn
     return Progress(run, noxus.context.clock, workflow, from_start=started_here, shown=shown)
@@ -109,7 +112,8 @@ def follow_updates(
 ) -> Run:
     """Follow a run to its end, and note in the outcome how far that came.
 
-    Raises TimedOut, which says whether the run was stopped or still runs, and what the follower raises.
+    Raises TimedOut, which says whether the run was stopped or still runs, and what the follower
+    raises.
     """
     outcome = noxus.context.outcome
     follower = Follower(

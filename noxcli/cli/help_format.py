@@ -1,4 +1,6 @@
-"""The layout of help: options under headings, runnable examples, and one screen of what is used most."""
+"""The layout of help: options under headings, runnable examples, and one screen of what is used
+most.
+"""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 Record = tuple[str, str]  # an entry: names and help
 # The layout of every verb's help, by the user's task. Options without a heading are the verb's own,
 # and come first.
-OWN, ARGUMENTS, TIME, COMMON = "Options", "Arguments", "Time", "General"
+OWN = "Options"
+ARGUMENTS = "Arguments"
+TIME = "Time"
+COMMON = "General"
 HEADINGS = {
     "Inputs": ["--inputs", "--secret", "--version-id", "--dry-run", "--no-check"],
     "Rows": ["--input-format", "--id", "--keep", "--column", "--only", "--repeat", "--shard"],
@@ -86,7 +91,8 @@ HEADINGS = {
     ],
 }
 COMMON_LINE = "Common options, such as --profile, --timeout, -q and -v: noxcli help options"
-# The options that people use most, for the one screen of `-h`; a verb's own options come after these.
+# The options that people use most, for the one screen of `-h`; a verb's own options come after
+# these.
 USED = [
     "--json",
     "--raw",
@@ -113,7 +119,10 @@ MAX_USED = 10
 HEADING_OF = {name: heading for heading, names in HEADINGS.items() for name in names}
 PLACED = list(HEADING_OF)
 WIDEST = 22  # the longest option, in characters, that has its help on the same line
-NARROWEST_TEXT, NARROWEST_PAGE, NARROWEST_CUT = 24, 30, 64  # columns
+# Columns.
+NARROWEST_TEXT = 24
+NARROWEST_PAGE = 30
+NARROWEST_CUT = 64
 EXAMPLES = "Examples:\n"
 BRACKET = re.compile(r"\[[^]]*\]")  # [default: 30s], [env: NOXCLI_CI], [required]
 BEFORE_BRACKET = re.compile(r"  +(?=\[)")

@@ -17,10 +17,13 @@ T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
-LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
+# Entries of a list.
+LISTED = 30
+MAX_LISTED = 1_000_000
 LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: before a first answer, and while a run is followed.
-RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
+RETRY_AT_FIRST = 60.0
+RETRY_FOLLOWING = 300.0
 *OTHERS, LAST_FORMAT = Format
 FORMATS_LISTED = f"{', '.join(OTHERS)} or {LAST_FORMAT}"
 REQUIRED: Any = ...  # the default of an option without one
@@ -336,7 +339,10 @@ class InputOptions(InputArguments):
 
 @declared
 class AssertOptions:
-    """What a result must be like. Verbs with these options also report to the CI system around them."""
+    """What a result must be like.
+
+    Verbs with these options also report to the CI system around them.
+    """
 
     asserts: list[str] | None = option(
         "--assert", "EXPR", "Exit with 11 unless this JMESPath is true.", None

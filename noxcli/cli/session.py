@@ -1,4 +1,6 @@
-"""One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
+"""One call of a verb that talks to the server: its limits, its API, and how it names workflows and
+runs.
+"""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,7 +199,8 @@ class Session:
         )
 
     def complete_id(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> str:
-        """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
+        """Return the run's name with its whole id, if it is the beginning of one of this user's
+        runs.
 
         If none of them begins so, the server's list is read, if it may be `listed` and is not long.
         Raises UsageProblem with the candidates, if there are several or none; what reading the list
@@ -239,7 +242,8 @@ class Session:
         return noted is not None and noted.young
 
     def _find_noted(self, text: str) -> Entry | None:
-        history, host = self.context.history, self.context.base_url
+        history = self.context.history
+        host = self.context.base_url
         if text == LAST:
             return history.find_last(host)
         return history.find_entry(text.rpartition("/")[2], host)
@@ -266,7 +270,8 @@ class Session:
         """Print a list as a document, or as a table, and say on stderr what it does not show."""
         from noxcli.render.table import show_table
 
-        terminal, name = self.context.terminal, listing.name
+        terminal = self.context.terminal
+        name = listing.name
         if self.context.printing.format.is_text:
             show_table(terminal, listing.layout, listing.rows(entries))
         else:
@@ -349,7 +354,8 @@ def _route(configured: "Configured", options: CommonOptions) -> str:
 
 def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     """Return the API for the current settings."""
-    configured, terminal = context.configured, context.terminal
+    configured = context.configured
+    terminal = context.terminal
     context.route = _route(configured, options)
     settings = load_settings(
         configured,

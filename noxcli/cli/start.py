@@ -67,7 +67,9 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
 
 
 def _require_before_start(ctx: typer.Context, names: Sequence[str], verb: str) -> None:
-    """Raise UsageProblem for one of these options on the command line: `verb` takes it after the start."""
+    """Raise UsageProblem for one of these options on the command line: `verb` takes it after the
+    start.
+    """
     for name in names:
         if source_of(ctx, name) == "COMMANDLINE":
             option = option_of(name)
@@ -166,7 +168,8 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
 def check_inputs(
     noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions, named: str
 ) -> Inputs:
-    """Return the inputs as the workflow takes them, if it says so, unless they are not to be checked.
+    """Return the inputs as the workflow takes them, if it says so, unless they are not to be
+    checked.
 
     `named` is the workflow in messages. Raises WrongInputs with all mistakes; as `check_outputs`.
     """
@@ -187,7 +190,8 @@ def check_inputs(
 
 
 def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
-    """Return the workflow with its definition, in the saved version of this id or name if one is given.
+    """Return the workflow with its definition, in the saved version of this id or name if one is
+    given.
 
     Raises Unavailable if its nodes can't be read, NotFound and UsageProblem as `resolve_version`.
     """
@@ -218,9 +222,9 @@ def already_read(workflow: Workflow, version: Version | None) -> Workflow | None
 def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: bool) -> Version:
     """Return the saved version with this id or name.
 
-    If the versions can't be read, or with `checks` false, an id is used unchanged, and the start decides.
-    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown
-    version; what reading raises if a start would also fail.
+    If the versions can't be read, or with `checks` false, an id is used unchanged, and the start
+    decides. Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for
+    an unknown version; what reading raises if a start would also fail.
     """
     unread = Version(wanted, None, Workflow(workflow.id, workflow.name))
     if is_uuid(wanted) and not checks:
@@ -262,7 +266,10 @@ def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | Nox
 
 
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
-    """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
+    """Return the input object with every file stored. Raises what the API raises.
+
+    Nothing is started then.
+    """
     context = noxus.context
     context.outcome.entered(Phase.UPLOAD)
     note = context.terminal.note
@@ -288,7 +295,8 @@ def start_once(
     nodes = None if options.no_check else inputs_of(workflow.definition)
     digests = InputDigests(nodes, inputs.secret)
     request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
-    history, host = context.history, context.base_url
+    history = context.history
+    host = context.base_url
 
     def is_noted(run_id: str) -> bool:
         return history.find_entry(run_id, host) is not None

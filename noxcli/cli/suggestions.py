@@ -1,4 +1,6 @@
-"""What to type instead of an unknown verb or option: our word for another tool's, or the nearest name."""
+"""What to type instead of an unknown verb or option: our word for another tool's, or the nearest
+name.
+"""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,6 @@
-"""`noxcli batch`: one run for each row of a file, each started exactly once, even after kills and outages."""
+"""`noxcli batch`: one run for each row of a file, each started exactly once, even after kills and
+outages.
+"""
 
 from enum import StrEnum
 

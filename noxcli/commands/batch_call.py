@@ -44,10 +44,14 @@ if TYPE_CHECKING:
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
+    """Run the rows, and report all of them.
+
+    Raises one error for all rows, unless they completed.
+    """
     noxus = begin(ctx, options, subject=options.workflow)
     context = noxus.context
-    min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
+    min_pass = MinPass.read(options.min_pass)
+    enough = enough_of(options.repeat, options.pass_each)
     shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
     rows = read_rows(noxus, options, RowReader, options.repeat)
     spec = replace(
@@ -97,7 +101,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
                     )
                 )
             spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
-            output, began = _output(context, batch, checker), context.clock.monotonic()
+            output = _output(context, batch, checker)
+            began = context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
                 batch.run(work, output, partial(show_progress, shown, summary, pace))
             if summary.has_started and not isinstance(summary.cause, Interruption):
@@ -106,7 +111,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workflow:
-    """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
+    """Return the workflow, and tell the rows which inputs it has.
+
+    Raises UsageProblem for an output that it lacks.
+    """
     found = noxus.resolve_workflow(options.workflow)
     found = Workflow(
         found.id, found.name
@@ -119,7 +127,9 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
 
 
 def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter:
-    query, terminal, paste = context.printing.query, context.terminal, partial(to_paste, context)
+    query = context.printing.query
+    terminal = context.terminal
+    paste = partial(to_paste, context)
     table = RowTable() if terminal.stdout_is_tty and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
@@ -158,10 +168,13 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
 
 def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    summary, unprinted = batch.summary, output.unprinted
+    summary = batch.summary
+    unprinted = output.unprinted
     if unprinted is not None and not isinstance(summary.cause, Interruption | TimedOut):
         raise type(unprinted)(f"{unprinted.message}{batch.named}", unprinted.hint)
-    context, error, earlier = noxus.context, summary.cause, summary.before.total()
+    context = noxus.context
+    error = summary.cause
+    earlier = summary.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = (
         amount(summary.done, "row")

@@ -24,8 +24,8 @@ class Options(ComparisonOptions, DocumentOptions, ShownOptions):
 
     A broken row passes in BASE, and does not in NEW.
 
-    Rows are paired by their ids, or else by their inputs. Those that differ are listed: broken, changed, slower, fixed,
-    new, missing, and those that vary, since their own repetitions differ.
+    Rows are paired by their ids, or else by their inputs. Those that differ are listed: broken,
+    changed, slower, fixed, new, missing, and those that vary, since their own repetitions differ.
 
     Examples:
         noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl

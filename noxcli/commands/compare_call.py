@@ -79,7 +79,8 @@ def _see_none(_: ResultLine) -> None:
 
 def _why_red(report: ComparisonReport) -> NoxError | None:
     """Return why rows, or NEW as a whole, end the command with 11; None if neither does."""
-    counts, failing = report.comparison.counts, report.failing
+    counts = report.comparison.counts
+    failing = report.failing
     if counted := [
         f"{counts[change]:,} {change}"
         for change in RowClass

@@ -33,7 +33,8 @@ class Options(VerbFacts):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the script: inside an installed package, or next to it in a checkout."""
     context: Context = ctx.obj
-    package, name = files("noxcli"), SCRIPTS[options.shell]
+    package = files("noxcli")
+    name = SCRIPTS[options.shell]
     inside = package / "completions" / name
     script = inside if inside.is_file() else Path(str(package)).parent / "completions" / name
     context.terminal.write(script.read_bytes())

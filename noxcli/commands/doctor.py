@@ -1,4 +1,7 @@
-"""`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
+"""`noxcli doctor`: checks of everything between here and the server.
+
+One line each, with its fix.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -27,13 +30,17 @@ if TYPE_CHECKING:
 CHECK_COLUMNS = Layout(
     ("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True
 )
-# Seconds to watch a stream, until it is looked at again, and that it must stay open after its first bytes.
-WATCHED, CHECK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
+# Seconds to watch a stream, until it is looked at again, and that it must stay open after its first
+# bytes.
+WATCHED = 5.0
+CHECK_EVERY = 0.05
+STAYS_OPEN = 0.5
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
 MAX_SKEW = 30.0  # seconds
 MIN_REFUSAL = 400  # of the statuses of HTTP
-# Answers from which nothing follows: not every key may read its own record, and not every server has that call.
+# Answers from which nothing follows: not every key may read its own record, and not every server
+# has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
 FIX_BUFFERING = (
@@ -73,8 +80,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import begin  # the help loads none of what checks need
 
     noxus = begin(ctx, options)
-    printing, terminal = noxus.context.printing, noxus.context.terminal
-    found, errors = [], []
+    printing = noxus.context.printing
+    terminal = noxus.context.terminal
+    found = []
+    errors = []
     for name, check in run_checks(noxus, options.run):
         found.append(
             {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}

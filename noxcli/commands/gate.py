@@ -1,4 +1,6 @@
-"""`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
+"""`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit
+code.
+"""
 
 from typing import ClassVar
 
@@ -16,8 +18,9 @@ from noxcli.cli.options import (
 class Options(ComparisonOptions, DocumentOptions, TableOptions):
     """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
 
-    Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are re-run,
-    so that an unchanged workflow fails in at most 5 of 100 gates. The same line continues after any interruption.
+    Both versions answer each row. Rows that seem broken, and a difference that chance may explain,
+    are re-run, so that an unchanged workflow fails in at most 5 of 100 gates. The same line
+    continues after any interruption.
 
     Examples:
         noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl

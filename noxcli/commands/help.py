@@ -73,7 +73,8 @@ class Options(VerbFacts):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the page. Raises UsageProblem for an unknown topic."""
-    topic, root = options.topic, ctx.find_root()
+    topic = options.topic
+    root = ctx.find_root()
     group: Any = root.command
     topics = [*group.list_commands(root), *TOPICS]
     if topic is not None and topic not in topics:

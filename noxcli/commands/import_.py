@@ -42,12 +42,16 @@ class Options(DocumentOptions, LimitOptions):
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
+    """Try the import, and do it if the options say so.
+
+    Raises the NoxError that the command ends with.
+    """
     from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.runs.start import ImportAttempt, ImportRequest, send_once
 
     noxus = begin(ctx, options)
-    context, retries = noxus.context, noxus.retries()
+    context = noxus.context
+    retries = noxus.retries()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
         listed = noxus.keep_trying(lambda api: list(api.list_workflows()))
@@ -132,7 +136,8 @@ def _show(
     created: list[dict[str, str]],
 ) -> None:
     """Print the document about an import, or of what it would do, or a line for each thing in it."""
-    context, terminal = noxus.context, noxus.context.terminal
+    context = noxus.context
+    terminal = noxus.context.terminal
     document = terminal.mask.whole(
         {
             "retry_safe": not options.apply,

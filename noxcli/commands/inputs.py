@@ -75,7 +75,8 @@ def _row(node: "InputNode") -> tuple[str, ...]:
         shown = node.value
     else:
         shown = to_json(node.value)
-    fixed, default = "", ""
+    fixed = ""
+    default = ""
     if node.fixed:
         fixed = shown
     else:
@@ -94,7 +95,8 @@ def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
     """
     from noxcli.inputs.definition import keys_of  # as above
 
-    items, uploads = [], False
+    items = []
+    uploads = False
     for key, node in keys_of(nodes).items():
         if node.required:
             items.append(_sample(key, node))

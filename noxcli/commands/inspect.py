@@ -25,15 +25,17 @@ NODE_COLUMNS = Layout(
     shown={"START": time_of_day, "DURATION": duration},
 )
 MEASURED = "started_at", "duration_s", "input_bytes", "output_bytes"
-UNKNOWN, MAX_VALUE = "-", 200  # characters of an input
+# Characters of an input.
+UNKNOWN = "-"
+MAX_VALUE = 200
 
 
 @declared
 class Options(DocumentOptions, LimitOptions):
     """Show a run's nodes with status, times, sizes and errors, and its inputs.
 
-    Nodes are in workflow order; sizes are bytes of JSON. The run may still be running, and may have been started
-    elsewhere.
+    Nodes are in workflow order; sizes are bytes of JSON. The run may still be running, and may have
+    been started elsewhere.
 
     Examples:
         noxcli run fails || noxcli inspect @last
@@ -61,7 +63,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         inside = inspect_run(noxus, options.run)
         if options.node is not None:
             io = _read_node(noxus, inside, options.node)
-    printing, terminal = noxus.context.printing, noxus.context.terminal
+    printing = noxus.context.printing
+    terminal = noxus.context.terminal
     if not printing.format.is_text:
         printing.print_named("inspect", {**_fields(inside), "io": io, "data": inside.data})
     elif io is not None:
@@ -92,7 +95,8 @@ def _show(terminal: "Terminal", inside: "Inside") -> None:
     show_table(terminal, NODE_COLUMNS, terminal.mask.whole(rows))
     for key, value in (inside.inputs or {}).items():
         terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
-    run, progress = inside.run, inside.progress
+    run = inside.run
+    progress = inside.progress
     workflow = progress.title or run.workflow_id
     terminal.note(f"run {run.id} of workflow {workflow}: {run.word}{progress.why}")
 

@@ -15,8 +15,8 @@ from noxcli.timing import seconds_between
 class Options(LimitOptions):
     """Write an HTML page about a run.
 
-    The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs. It has no inputs,
-    since the server does not say which of them are secret.
+    The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs.
+    It has no inputs, since the server does not say which of them are secret.
 
     Examples:
         noxcli run demo 'User Input=hello'
@@ -40,10 +40,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.reports.html.run_page import run_page
 
     noxus = begin(ctx, options, subject=options.run)
-    printing, terminal = noxus.context.printing, noxus.context.terminal
+    printing = noxus.context.printing
+    terminal = noxus.context.terminal
     with noxus.connect():
         inside = inspect_run(noxus, options.run)
-    run, progress = inside.run, inside.progress
+    run = inside.run
+    progress = inside.progress
     error = verdict_of(run, progress.why)
     outcome = Outcome(
         options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Options(RunOptions):
     """Start a run again with the same inputs, or others, and follow it like run.
 
-    Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
-    Secret inputs are also sent again, and not shown.
+    Workflow, version, inputs and uploaded files come from the record of RUN, which may have been
+    started elsewhere. Secret inputs are also sent again, and not shown.
 
     Examples:
         noxcli run demo 'User Input=hello'
@@ -88,7 +88,8 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
     from noxcli.inputs.definition import inputs_of
     from noxcli.outputs.expand import complete_inline  # as above
 
-    context, run_id = noxus.context, earlier.id
+    context = noxus.context
+    run_id = earlier.id
     if not isinstance(earlier.input, dict):
         raise UsageProblem(
             f"the record of run {run_id} has no inputs",

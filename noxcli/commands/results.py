@@ -1,4 +1,6 @@
-"""`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
+"""`noxcli results`: the result of every row of a batch and its shards, with missing and repeated
+rows named.
+"""
 
 from noxcli.cli.options import (
     OUTPUT,
@@ -16,11 +18,12 @@ from noxcli.cli.verbs import Codes
 
 @declared
 class Options(RowsOptions, MeasureOptions, ShownOptions):
-    """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
+    """Print the stored result of every row of a batch, one JSON line each, in the order of the
+    rows.
 
-    With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
-    line as well. Starts nothing. Only this call's --assert and --expect check the stored results. A terminal gets a
-    table.
+    With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt
+    or ran twice has a line as well. Starts nothing. Only this call's --assert and --expect check
+    the stored results. A terminal gets a table.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl

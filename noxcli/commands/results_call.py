@@ -71,10 +71,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.reports.asserts, options.expect, context.sources, context.terminal.mask
     )
     checker = checker.measuring(options.score, options.by)
-    min_pass, joined = (
-        MinPass.read(options.min_pass),
-        MergedBatch.read([*map(Path, options.directories)]),
-    )
+    min_pass = MinPass.read(options.min_pass)
+    joined = MergedBatch.read([*map(Path, options.directories)])
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
@@ -105,9 +103,15 @@ def _print_gate(
 
 
 def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker) -> None:
-    """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
-    header, coverage = joined.header, checker.coverage()
-    columns, outputs, own = set[str](), {*(header.outputs or ())}, False
+    """Warn of rows without a check.
+
+    Raises UsageProblem for a check that could not fail, or not hold.
+    """
+    header = joined.header
+    coverage = checker.coverage()
+    columns = set[str]()
+    outputs = {*(header.outputs or ())}
+    own = False
     for _, stored in joined.read_all(Shard()):
         line = header.printed(stored)
         coverage.add_line(line)
@@ -128,7 +132,10 @@ def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker)
 
 @dataclass(eq=False, repr=False)
 class _Rows:
-    """The rows of one call: counted as they are shown, then reported. `wanted` are the statuses to show, if not all."""
+    """The rows of one call: counted as they are shown, then reported.
+
+    `wanted` are the statuses to show, if not all.
+    """
 
     context: Context
     options: Options
@@ -174,8 +181,13 @@ class _Rows:
         ]
 
     def write_files(self) -> None:
-        """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
-        context, joined, checker = self.context, self.joined, self.checker
+        """Write the table, the test cases and the page that the options name.
+
+        Raises OutputNotDelivered.
+        """
+        context = self.context
+        joined = self.joined
+        checker = self.checker
         if self.options.csv is not None:
             save(
                 Path(self.options.csv),
@@ -199,12 +211,10 @@ class _Rows:
 
     def report(self) -> None:
         """Write to stderr what there is and what is missing, and collect what a CI system gets."""
-        terminal, joined, summary, header = (
-            self.context.terminal,
-            self.joined,
-            self.summary,
-            self.joined.header,
-        )
+        terminal = self.context.terminal
+        joined = self.joined
+        summary = self.summary
+        header = self.joined.header
         places = len(joined.directories)
         where = f"{places} {'directory' if places == 1 else 'directories'}"
         summary.write_outcome(terminal, f"{amount(summary.rows, 'row')} in {where}")

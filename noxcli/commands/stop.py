@@ -1,4 +1,7 @@
-"""`noxcli stop`: request a stop and confirm it; safe to repeat, without runs, and for ended runs."""
+"""`noxcli stop`: request a stop and confirm it.
+
+Safe to repeat, without runs, and for ended runs.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,7 @@
-"""`noxcli wait`: wait for runs without a live view; print one line each as they end, and exit with the worst code."""
+"""`noxcli wait`: wait for runs without a live view.
+
+Print one line each as they end, and exit with the worst code.
+"""
 
 import typer
 

@@ -113,7 +113,10 @@ class ManyRuns:
     """The runs of the command's outcomes, and how to wait for them."""
 
     def __init__(self, noxus: Session, policy: Policy, *, any_one: bool, fail_fast: bool) -> None:
-        """Wait for all: with `any_one`, for one to end; with `fail_fast`, for one to not complete."""
+        """Wait for all: with `any_one`, for one to end.
+
+        With `fail_fast`, for one to not complete.
+        """
         self._noxus = noxus
         self._context = noxus.context
         self._policy = policy
@@ -208,7 +211,8 @@ class ManyRuns:
 
     def _receive(self, one: Waited, read: Result[Run], *, last: bool) -> None:
         """Note what a read has found, and report a run that is over. Raises unexpected errors."""
-        context, outcome = self._context, one.outcome
+        context = self._context
+        outcome = one.outcome
         try:
             if not self._is_over(one, read):
                 if not last:

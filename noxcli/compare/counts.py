@@ -47,7 +47,8 @@ class PairCounts:
             self._count_answered(pair)
         if has_partners(pair):
             self.partners += 1
-            base, new = _columns(pair.base, read), _columns(pair.new, read)
+            base = _columns(pair.base, read)
+            new = _columns(pair.new, read)
             if base is not None and new is not None and base != new:
                 self.other_columns += 1
         if _was_rerun(pair.base) and not of_gate:

@@ -166,7 +166,8 @@ class ComparisonSummary:
 
     def chance(self) -> dict[str, Any]:
         """Return how often chance does what happened to the rows."""
-        less, more = self.counts.less_often, self.counts.more_often
+        less = self.counts.less_often
+        more = self.counts.more_often
         return {"less_often": less, "more_often": more, "share": chance(less, more)}
 
     @cached_property
@@ -200,7 +201,8 @@ class ComparisonSummary:
         return None
 
     def _less_and_more(self) -> str:
-        less, more = self.counts.less_often, self.counts.more_often
+        less = self.counts.less_often
+        more = self.counts.more_often
         if self.rule.repeat == 1:
             return counts_of(less, more, "row")
         verb = "passes" if less == 1 else "pass"
@@ -217,7 +219,8 @@ class ComparisonSummary:
         bounds = "too few scores differ to tell"
         if score["low"] is not None:
             bounds = f"98 % interval {score['low']:+.3g} to {score['high']:+.3g}"
-        base, new = score["base"], score["new"]
+        base = score["base"]
+        new = score["new"]
         change = f"score {base:.3g}, now {new:.3g}: {new - base:+.3g}"
         return f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
 

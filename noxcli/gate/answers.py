@@ -41,7 +41,8 @@ CLASSES = {
 class GateAnswers(BatchSummary):
     """The answers by their places."""
 
-    UNIT, BAD = "run", "not passed"
+    UNIT = "run"
+    BAD = "not passed"
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
     unknown_starts: list[str] = field(

@@ -1,4 +1,7 @@
-"""The inputs and outputs in a workflow's definition, in both versions, and their JSON Schema; odd parts are skipped."""
+"""The inputs and outputs in a workflow's definition, in both versions, and their JSON Schema.
+
+Odd parts are skipped.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +10,8 @@ from typing import Any, TypeVar
 from noxcli.codec import decode_json, to_json
 from noxcli.value_class import value_class
 
-# noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
+# noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow
+# the pattern.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
 OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,7 +28,9 @@ FILE_SCHEMA = {
 
 @value_class(frozen=True, slots=True)
 class InputKind:
-    """A kind of values: the types that mean it, its name, and a value on a command line, in a schema and in JSON."""
+    """A kind of values: the types that mean it, its name, and a value on a command line, in a
+    schema and in JSON.
+    """
 
     types: tuple[str, ...]  # of the docs, the SDK and the editor, in lower case
     words: str
@@ -55,7 +61,10 @@ KIND_OF_TYPE = {type_: name for name, kind in KINDS.items() for type_ in kind.ty
 
 @value_class(frozen=True, slots=True)
 class InputNode:
-    """One input of a workflow. `type` is the server's name for it, `value` is fixed or a default."""
+    """One input of a workflow.
+
+    `type` is the server's name for it, `value` is fixed or a default.
+    """
 
     id: str
     label: str | None
@@ -91,7 +100,10 @@ class OutputNode:
 
 
 def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
-    """Return the inputs that a caller can give, in order; None if the definition has no readable nodes."""
+    """Return the inputs that a caller can give, in order.
+
+    None if the definition has no readable nodes.
+    """
     nodes = _top_level(definition)
     return (
         None if nodes is None else [found for node in nodes if (found := _input(node)) is not None]
@@ -99,7 +111,10 @@ def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
 
 
 def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
-    """Return the outputs that a caller gets, in order; None if the definition has no readable nodes."""
+    """Return the outputs that a caller gets, in order.
+
+    None if the definition has no readable nodes.
+    """
     nodes = _top_level(definition)
     if nodes is None:
         return None
@@ -114,7 +129,9 @@ N = TypeVar("N", InputNode, OutputNode)
 
 
 def keys_of(nodes: Iterable[N]) -> dict[str, N]:
-    """Return the shortest unique key of each node: its label, or its id if the label is missing or shared."""
+    """Return the shortest unique key of each node: its label, or its id if the label is missing or
+    shared.
+    """
     nodes = list(nodes)
     labels = [node.label for node in nodes]
     return {
@@ -124,16 +141,20 @@ def keys_of(nodes: Iterable[N]) -> dict[str, N]:
 
 
 def meant_by(key: str, nodes: Sequence[InputNode]) -> list[InputNode]:
-    """Return the inputs that the key may mean: those with this label, or else those with this address."""
+    """Return the inputs that the key may mean: those with this label, or else those with this
+    address.
+    """
     return [node for node in nodes if node.label == key] or [
         node for node in nodes if key in node.addresses
     ]
 
 
 def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
-    """Return the schema of the input object for `--inputs`, with each input under its shortest unique key.
+    """Return the schema of the input object for `--inputs`, with each input under its shortest
+    unique key.
 
-    The other forms (node ids, `id::input`) are omitted: an editor would suggest each input three times.
+    The other forms (node ids, `id::input`) are omitted: an editor would suggest each input three
+    times.
     """
     keys = keys_of(nodes)
     required = [key for key, node in keys.items() if node.required]
@@ -150,14 +171,14 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
 
 
 def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the node's id and the connector at both ends of an edge, empty where they can't be read."""
+    """Return the node's id and the connector at both ends of an edge, empty where they can't be
+    read.
+    """
     edge, ends = edge if isinstance(edge, dict) else {}, []
     for name, older in (("source", "from_id"), ("target", "to_id")):
         end = edge[older] if isinstance(edge.get(older), dict) else {}
-        id, connector = (
-            edge.get(name) or end.get("node_id"),
-            edge.get(f"{name}_handle") or end.get("connector_name"),
-        )
+        id = edge.get(name) or end.get("node_id")
+        connector = edge.get(f"{name}_handle") or end.get("connector_name")
         ends.append((str(id or ""), str(connector or "")))
     return ends[0], ends[1]
 
@@ -223,7 +244,7 @@ def definition_in(text: str) -> dict[str, Any] | None:
 
 
 def definition_text(definition: Mapping[str, Any], *, full: bool = False) -> str:
-    """Return a definition as git likes it: the same text as long as nothing changes that a run depends on.
+    """Return a definition as git likes it: it changes only with what a run depends on.
 
     With `full`, positions and times stay in it.
     """
@@ -237,10 +258,11 @@ def has_layout(definition: Mapping[str, Any]) -> bool:
 
 
 def tidy(definition: Mapping[str, Any], *, full: bool = False) -> dict[str, Any]:
-    """Return a definition without positions and times, in an order that neither the editor nor the server chooses.
+    """Return a definition without positions and times, in an order that no editor chooses.
 
-    With `full`, they stay. Nodes are sorted by their ids, and edges by their ends; nodes without ids stay in their
-    order. The settings inside a node are unchanged, apart from the order of their keys.
+    With `full`, they stay. Nodes are sorted by their ids, and edges by their ends; nodes without
+    ids stay in their order. The settings inside a node are unchanged, apart from the order of their
+    keys.
     """
     keep: Callable[[Any], Any] = _whole if full else _without_layout
     kept = dict(keep(definition))

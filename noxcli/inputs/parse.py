@@ -1,4 +1,6 @@
-"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the
+input object.
+"""
 
 import json
 import os
@@ -16,7 +18,8 @@ from noxcli.inputs.uploads import Upload, parse_upload
 from noxcli.masking import HIDDEN
 from noxcli.value_class import value_class
 
-# A key up to the first operator that no backslash escapes, the longest one there (`:=@` before `:=`), and the rest.
+# A key up to the first operator that no backslash escapes, the longest one there (`:=@` before
+# `:=`), and the rest.
 ITEM = r"(?s)((?:\\[=:@\\]|(?!:=|[=@]).)*+)(:?=@?|@)(.*)"
 HOW_TO_WRITE = "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists the keys"
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -28,8 +31,8 @@ MARK = "\ufeff"  # editors on Windows write it before JSON
 class Inputs:
     """The input object, with an Upload for each file that must still be stored.
 
-    `texts` are the keys whose values were written as text, which says nothing about their type. `veiled` are those
-    whose values may be secret: they are not shown, but compared like others.
+    `texts` are the keys whose values were written as text, which says nothing about their type.
+    `veiled` are those whose values may be secret: they are not shown, but compared like others.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -57,11 +60,13 @@ def parse_inputs(
 ) -> Inputs:
     """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
 
-    `sources` knows the other readers of stdin. Raises UsageProblem with the item, what is wrong and how to fix it.
+    `sources` knows the other readers of stdin. Raises UsageProblem with the item, what is wrong and
+    how to fix it.
     """
     sources = sources or Sources()
     given: dict[str, Any] = {}
-    texts, secret = set(), set()
+    texts = set()
+    secret = set()
     for item in items:
         key, operator, text = split_item(item)
         require_text(key, "the key of an input")
@@ -101,7 +106,9 @@ def split_item(item: str) -> tuple[str, str, str]:
 
 
 def item_start(key: str, kind: str | None) -> str:
-    """Return how an item begins: the key, and the operator for values of that kind, which may be unknown."""
+    """Return how an item begins: the key, and the operator for values of that kind, which may be
+    unknown.
+    """
     escaped = re.sub(r"[=:@\\]", r"\\\g<0>", key)
     return f"{escaped}{'@' if kind == 'file' else '=' if kind in {'text', None} else ':='}"
 
@@ -109,8 +116,8 @@ def item_start(key: str, kind: str | None) -> str:
 def parse_json(text: str, what: str) -> Any:
     """Return the JSON in `text`.
 
-    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities, keys that appear twice, and nesting
-    deeper than 500 levels.
+    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities, keys that
+    appear twice, and nesting deeper than 500 levels.
     """
     try:
         value = STRICT.decode(text)
@@ -161,7 +168,8 @@ STRICT = json.JSONDecoder(
 def parse_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
     """Return the value of an input written as `KEY`, operator and text.
 
-    Without `sources`, it is in a file of rows, which is read more than once. Raises UsageProblem naming the key.
+    Without `sources`, it is in a file of rows, which is read more than once. Raises UsageProblem
+    naming the key.
     """
     sources = sources or OnlyFiles()
     match operator:
@@ -186,7 +194,8 @@ def parse_value(key: str, operator: str, text: str, sources: Sources | None = No
 def parse_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return key and value of `--secret KEY=ENVNAME`.
 
-    Raises UsageProblem, which quotes the text in place of a name only if it looks like a name, not like a secret.
+    Raises UsageProblem, which quotes the text in place of a name only if it looks like a name, not
+    like a secret.
     """
     key, _, name = text.rpartition("=")
     key = re.sub(ESCAPED, r"\1", key)

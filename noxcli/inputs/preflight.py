@@ -1,4 +1,6 @@
-"""The check of inputs against a workflow's definition: all mistakes together, before anything starts."""
+"""The check of inputs against a workflow's definition: all mistakes together, before anything
+starts.
+"""
 
 import re
 import shlex
@@ -20,7 +22,10 @@ MAX_READ = 40  # characters of a value in a message
 
 @dataclass(slots=True, eq=False, repr=False)
 class Checked:
-    """Inputs that can be sent; `notes` report conversions, `warnings` possible surprises. `columns` are of a table."""
+    """Inputs that can be sent; `notes` report conversions, `warnings` possible surprises.
+
+    `columns` are of a table.
+    """
 
     inputs: Inputs
     columns: Container[str] = ()
@@ -32,7 +37,10 @@ class Checked:
 def validate_inputs(
     inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()
 ) -> Checked:
-    """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
+    """Return the inputs with texts converted to the declared types.
+
+    Raises WrongInputs, naming every mistake.
+    """
     checked = Checked(inputs, columns)
     given, problems = _meant(inputs.values, nodes, checked)
     values = dict(inputs.values)
@@ -102,7 +110,8 @@ def _missing(
     values: Mapping[str, Any],
     mistyped: Set[str | None],
 ) -> list[str]:
-    """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects.
+    """Return the problems of required inputs: missing, or an empty text, which the docs' own check
+    rejects.
 
     Those among `mistyped` were given under a mistyped key, which is a problem already.
     """
@@ -124,7 +133,8 @@ def _missing(
 
 
 def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: list[str]) -> Any:
-    kind, inputs = node.kind, checked.inputs
+    kind = node.kind
+    inputs = checked.inputs
     if kind is None or fits(value, kind):
         return value
     if key in inputs.texts and kind != "file":
@@ -147,8 +157,12 @@ def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: 
 
 
 def _taken(key: str, value: Any, kind: str, checked: Checked) -> str:
-    """Return what the input takes, with how to write it; a cell that can't be read is noted apart."""
-    words, in_column = KINDS[kind].words, key in checked.columns
+    """Return what the input takes, with how to write it.
+
+    A cell that can't be read is noted apart.
+    """
+    words = KINDS[kind].words
+    in_column = key in checked.columns
     if kind == "file" and in_column:
         return f"{words} (--column {shlex.quote(item_start(key, kind))})"
     example = key + KINDS[kind].example

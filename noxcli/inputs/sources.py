@@ -1,4 +1,6 @@
-"""The sources of inputs, rows and run ids: files, and pipes and stdin, which only one reader can read once."""
+"""The sources of inputs, rows and run ids: files, and pipes and stdin, which only one reader can
+read once.
+"""
 
 import os
 import stat
@@ -50,10 +52,12 @@ class Sources:
         return stdin is not None and stdin.isatty()
 
     def claim(self, name: str, reader: str) -> os.stat_result | None:
-        """Register `reader`, as on the command line, for the file; return the file's status, None for stdin.
+        """Register `reader`, as on the command line, for the file.
 
-        Raises UsageProblem for a closed stdin, and for a pipe or stdin that already has a reader; OSError, ValueError
-        and RuntimeError for a missing file.
+        Return the file's status, None for stdin.
+
+        Raises UsageProblem for a closed stdin, and for a pipe or stdin that already has a reader;
+        OSError, ValueError and RuntimeError for a missing file.
         """
         if name in STDIN_NAMES:
             if self._stdin() is None:
@@ -87,8 +91,8 @@ class Sources:
     def read(self, name: str, reader: str) -> bytes:
         """Return the file's content.
 
-        Raises as `claim`, UsageProblem for more than MAX_TEXT_INPUT, and TimedOutBeforeStart for a pipe that does
-        not end.
+        Raises as `claim`, UsageProblem for more than MAX_TEXT_INPUT, and TimedOutBeforeStart for a
+        pipe that does not end.
         """
         self.claim(name, reader)
         return self.in_time(lambda: self._read_content(name, reader))
@@ -147,7 +151,9 @@ class Sources:
 
 
 class OnlyFiles(Sources):
-    """Sources for data that is read more than once, such as a batch's rows: regular files, no pipes, no stdin."""
+    """Sources for data that is read more than once, such as a batch's rows: regular files, no
+    pipes, no stdin.
+    """
 
     def claim(self, name: str, reader: str) -> os.stat_result | None:
         """Raise UsageProblem for anything else."""

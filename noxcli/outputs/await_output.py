@@ -20,10 +20,11 @@ LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that 
 def read_own_record(
     api: "NoxusApi", run: Run, retries: RetryPolicy, *, running: bool = False
 ) -> Run:
-    """Return an ended or paused run from its own record, or also one that is `running`: one found by id alone may lack
-    parts of it, or be older.
+    """Return an ended or paused run from its own record, or also one that is `running`: one found
+    by id alone may lack parts of it, or be older.
 
-    Raises LostContact if the server does not show it for as long as `retries` has, and what `retries` raises.
+    Raises LostContact if the server does not show it for as long as `retries` has, and what
+    `retries` raises.
     """
     if run.with_output or not (run.settled or run.paused or running):
         return run
@@ -46,17 +47,16 @@ def read_own_record(
 def await_output(
     api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None
 ) -> Run:
-    """Return the completed run with its output; wait for it unless the workflow is known to have none.
+    """Return the completed run with its output.
 
-    `workflow` is its definition, if it was read before. Raises OutputNotDelivered if the output stays empty.
+    Wait for it unless the workflow is known to have none. `workflow` is its definition, if it was
+    read before. Raises OutputNotDelivered if the output stays empty.
     """
     run = read_own_record(api, run, retries)
     if not is_empty(run.output):
         return run
-    nodes, skipped = (
-        find_output_nodes(api, run, retries, workflow),
-        run.progress_details.get("skipped_nodes"),
-    )
+    nodes = find_output_nodes(api, run, retries, workflow)
+    skipped = run.progress_details.get("skipped_nodes")
     if nodes is not None and all(
         isinstance(skipped, list) and node.id in skipped for node in nodes
     ):

@@ -1,4 +1,6 @@
-"""The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of keys."""
+"""The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of
+keys.
+"""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,8 @@ def check_keys(
         return []
     unknown = [key for key in keys if not any(_means(key, node) for node in nodes)]
     if unknown and not any(node.label is None for node in nodes):
-        key, names = unknown[0], [name for node in nodes for name in (node.label, node.id) if name]
+        key = unknown[0]
+        names = [name for node in nodes for name in (node.label, node.id) if name]
         outputs = ", ".join(repr(node.label) for node in nodes) or "none"
         hint = suggestion(nearest(key, names), f"its outputs: {outputs}", quoted=True)
         raise UsageProblem(f"the workflow has no output {key!r}", hint)
@@ -33,14 +36,18 @@ def check_keys(
 
 
 def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> list[list[str]]:
-    """Return for each key which of the output's own keys it may mean: labels, node ids or `id::name`."""
+    """Return for each key which of the output's own keys it may mean: labels, node ids or
+    `id::name`.
+    """
     return [_fitting(output if isinstance(output, dict) else {}, key, nodes) for key in keys]
 
 
 def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> Any:
-    """Return an output that is a bare value, as some servers send the only one, under the key that selects it.
+    """Return an output that is a bare value, as some servers send the only one, under the key that
+    selects it.
 
-    Any other output is returned as it is; so is a bare one whose key is not the only output's, if that is known.
+    Any other output is returned as it is; so is a bare one whose key is not the only output's, if
+    that is known.
     """
     holder = isinstance(output, dict) and not (
         is_preview(output) or is_file(output) or unwrapped(output) is not output
@@ -58,10 +65,12 @@ def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        what, there = f"{key!r} matches several outputs", fitting
+        what = f"{key!r} matches several outputs"
+        there = fitting
     else:
         keys = run.output if isinstance(run.output, dict) else ()
-        what, there = f"the output has no key {key!r}, its keys", [name for name in keys if name]
+        what = f"the output has no key {key!r}, its keys"
+        there = [name for name in keys if name]
     name = nearest(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise OutputNotDelivered(

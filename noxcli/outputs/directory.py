@@ -1,4 +1,6 @@
-"""Files in progress, and the output directory: nothing outside it is written, and no link below it is followed."""
+"""Files in progress, and the output directory: nothing outside it is written, and no link below it
+is followed.
+"""
 
 import hashlib
 import os
@@ -20,10 +22,11 @@ STALE = 60.0  # seconds
 
 @contextmanager
 def lock_directory(directory: Path) -> Iterator[None]:
-    """Keep other noxcli out of the directory: files of two runs would replace each other under the same names.
+    """Keep other noxcli out of the directory: files of two runs would replace each other under the
+    same names.
 
-    It is made if necessary, and removed if it is still empty. Does nothing where it can't be opened or locked: it may
-    never be needed. Raises Unavailable if another noxcli has it.
+    It is made if necessary, and removed if it is still empty. Does nothing where it can't be opened
+    or locked: it may never be needed. Raises Unavailable if another noxcli has it.
     """
     try:
         made = [each for each in (directory, *directory.parents) if not each.exists()]
@@ -44,9 +47,10 @@ def lock_directory(directory: Path) -> Iterator[None]:
 
 
 class Part(AbstractContextManager["Part"]):
-    """Bytes of a file that is not complete yet, counted and hashed as they arrive; `what` names it in messages.
+    """Bytes of a file that is not complete yet, counted and hashed as they arrive.
 
-    Raises OutputNotDelivered if a write fails, and for more than `most` bytes, as `beyond` says it.
+    `what` names it in messages. Raises OutputNotDelivered if a write fails, and for more than
+    `most` bytes, as `beyond` says it.
     """
 
     def __init__(
@@ -57,7 +61,9 @@ class Part(AbstractContextManager["Part"]):
         beyond: OutputNotDelivered | None = None,
     ) -> None:
         self.size = 0
-        self._what, self._most, self._beyond = what, most, beyond
+        self._what = what
+        self._most = most
+        self._beyond = beyond
         self._file = file
         self._digest = hashlib.sha256()
 
@@ -114,7 +120,8 @@ class Part(AbstractContextManager["Part"]):
 
 
 class Folder:
-    """A directory of the user, and the names in its manifest `entries`: those of files that noxcli wrote.
+    """A directory of the user, and the names in its manifest `entries`: those of files that noxcli
+    wrote.
 
     Another program's file can only be taken over, if its bytes are the same.
     """
@@ -122,7 +129,8 @@ class Folder:
     def __init__(self, place: SafeDir, entries: Sequence[Mapping[str, Any]]) -> None:
         self._place = place
         self._written = {entry["name"] for entry in entries}
-        # Parts of killed processes. The directory is this one's alone, but not every file system has locks.
+        # Parts of killed processes. The directory is this one's alone, but not every file system
+        # has locks.
         with suppress(OSError):
             for name in place.list_names():
                 is_part = name.startswith(PREFIX) and name.endswith(SUFFIX)
@@ -136,11 +144,13 @@ class Folder:
         return False
 
     def save(self, name: str, fill: Callable[[Part], None], *, durable: bool = True) -> Saved:
-        """Put what `fill` writes under a name, or take over another program's file that has the same bytes.
+        """Put what `fill` writes under a name, or take over another program's file that has the
+        same bytes.
 
         Raises OutputNotDelivered if other bytes are in the way, and what `fill` raises.
         """
-        place, target = self._place, self._place.path / name
+        place = self._place
+        target = self._place.path / name
         most = self._size_in_the_way(name)
         with explained(target):
             partial, handle = place.open_partial(PREFIX)
@@ -164,7 +174,10 @@ class Folder:
         return False
 
     def _size_in_the_way(self, name: str) -> int | None:
-        """Return the size of a file that noxcli did not write, None for no file. Raises OutputNotDelivered."""
+        """Return the size of a file that noxcli did not write, None for no file.
+
+        Raises OutputNotDelivered.
+        """
         with explained(self._place.path / name):
             try:
                 there = self._place.lstat(name)

@@ -1,4 +1,6 @@
-"""One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
+"""One complete file, even if the connection drops: resumed if the server supports that, else
+restarted.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,9 +24,10 @@ HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 @dataclass(slots=True, eq=False, repr=False)
 class Transfer:
-    """The download of one file, and what of it must survive a broken connection; `done` and `total` are bytes.
+    """The download of one file, and what of it must survive a broken connection.
 
-    Two answers are of one file only under the same strong etag (RFC 9110, 15.3.7.3); without one, all is read again.
+    `done` and `total` are bytes. Two answers are of one file only under the same strong etag (RFC
+    9110, 15.3.7.3); without one, all is read again.
     """
 
     remote: Remote
@@ -43,10 +46,11 @@ class Transfer:
     def fill(self, source: "NoxusApi", part: Part, retries: RetryPolicy) -> None:
         """Fill the part with the file.
 
-        Raises OutputNotDelivered for anything but the complete file, and the server's last error when the retry limit
-        ends.
+        Raises OutputNotDelivered for anything but the complete file, and the server's last error
+        when the retry limit ends.
         """
-        self._source, self._part = source, part
+        self._source = source
+        self._part = part
         self._retries, self._limit = retries, retries.limit()
         retries.keep_trying(self._attempt, believing=True, moved=self._gets_further)
 
@@ -66,7 +70,8 @@ class Transfer:
                 self._etag = None
                 raise Unavailable("the server sent a different part of the file than requested")
             self._receive(opened)
-            remote, size = self.remote, self._part.size
+            remote = self.remote
+            size = self._part.size
             if self.total not in {None, size}:
                 if opened.start == 0:
                     self._etag = (
@@ -83,7 +88,8 @@ class Transfer:
                 raise OutputNotDelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
 
     def _open(self, start: int) -> "Download":
-        file_id, etag = self.remote.file_id, self._etag if start else None
+        file_id = self.remote.file_id
+        etag = self._etag if start else None
         if file_id is None:
             raise OutputNotDelivered("the server gave no file id for it")
         return self._source.within(self._limit.remaining()).download(file_id, start, etag)
@@ -119,7 +125,8 @@ class Transfer:
 
         Raises OutputNotDelivered for the second answer that is not even its beginning.
         """
-        remote, came = self.remote, self._part.size
+        remote = self.remote
+        came = self._part.size
         preview = remote.text.encode("utf-8", "surrogatepass")
         head = self._part.read_back().read(len(preview) + 1)
         if not head.startswith(remote.beginning[: len(head)]):
@@ -156,14 +163,16 @@ def is_html(content_type: str) -> bool:
 
 
 def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float | None, str, str]:
-    """Return how far all of them are together: the share that is done, if known; the same as text; how fast."""
+    """Return how far all of them are together: the share that is done, if known.
+
+    The same as text; how fast.
+    """
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
-    done, going = (
-        sum(transfer.done for transfer in transfers),
-        sum(not transfer.finished for transfer in transfers),
-    )
+    done = sum(transfer.done for transfer in transfers)
+    going = sum(not transfer.finished for transfer in transfers)
     text = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"
-    rate, total = done / seconds if seconds > 0 else 0.0, sum(totals)
+    rate = done / seconds if seconds > 0 else 0.0
+    total = sum(totals)
     pace = f"{show_bytes(rate)}/s"
     if not total or len(totals) < len(transfers):
         return None, text, pace

@@ -1,4 +1,6 @@
-"""The files of an output, downloaded a few at a time, and the full text of each truncated value, wherever it is."""
+"""The files of an output, downloaded a few at a time, and the full text of each truncated value,
+wherever it is.
+"""
 
 import codecs
 import io
@@ -31,7 +33,10 @@ T = TypeVar("T")
 
 
 class Watch(Protocol):
-    """A display of downloads, updated ten times a second; its callback gets the seconds since their beginning."""
+    """A display of downloads, updated ten times a second.
+
+    Its callback gets the seconds since their beginning.
+    """
 
     def update(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
 
@@ -54,7 +59,8 @@ def complete_inline(
             return part.read_back().read().decode(), entry
 
     texts: dict[tuple[str | int, ...], str] = {}
-    files, problems = [], []
+    files = []
+    problems = []
     outcomes = run_transfers(
         [Transfer(remote) for remote in remotes], read_whole, retries, watching
     )
@@ -72,7 +78,9 @@ def complete_inline(
 def spool(
     source: "NoxusApi", remote: Remote, retries: RetryPolicy, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
-    """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
+    """Download and check one file, in constant memory: yield its bytes from the beginning, and its
+    entry.
+    """
     with Part.open_nameless() as part:
         filled = run_transfers(
             [Transfer(remote)], lambda one, own: one.fill(source, part, own), retries, watching
@@ -91,7 +99,8 @@ def problem(what: str, error: BaseException) -> str:
 def require_utf8(content: IO[bytes], remote: Remote) -> None:
     """Read to the end.
 
-    Raises OutputNotDelivered if it is not UTF-8: that would not be the text that the workflow wrote.
+    Raises OutputNotDelivered if it is not UTF-8: that would not be the text that the workflow
+    wrote.
     """
     try:
         for _ in codecs.iterdecode(iter(partial(content.read, TEXT_PIECE), b""), "utf-8"):
@@ -106,10 +115,11 @@ def run_transfers(
     retries: RetryPolicy,
     watching: Watching = nullcontext,
 ) -> list[Result[T]]:
-    """Return the value or error of the call for each transfer, in their order, watched from the main thread.
+    """Return the value or error of the call for each transfer, in their order, watched from the
+    main thread.
 
-    Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises
-    OutputNotDelivered if the system allows the main thread no other.
+    Raises what the command's limit raises; then, and after a signal, the downloads are canceled.
+    Raises OutputNotDelivered if the system allows the main thread no other.
     """
     finished: Queue[int] = Queue()  # what wakes the main thread
     results: list[Result[T]] = [(None, None)] * len(transfers)
@@ -148,7 +158,8 @@ def _show_until_finished(
     transfers: Sequence[Transfer], finished: "Queue[int]", retries: RetryPolicy, watch: Watch | None
 ) -> None:
     """Show how far the downloads are. Raises as `run_transfers`."""
-    limit, shown = retries.limit(), time.monotonic()
+    limit = retries.limit()
+    shown = time.monotonic()
     while not all(transfer.finished for transfer in transfers):
         if limit.passed:
             raise retries.too_late("the download was not finished")

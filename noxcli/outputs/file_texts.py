@@ -1,4 +1,6 @@
-"""Texts of an output that became files: read back for what is judged and kept, and taken out for what is shown."""
+"""Texts of an output that became files: read back for what is judged and kept, and taken out for
+what is shown.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,9 +16,12 @@ Entry = Mapping[str, Any]  # of a file, in a result document
 
 
 def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[Entry]]:
-    """Return the output with the texts of its files in it, and the entries of files that are not what was written."""
+    """Return the output with the texts of its files in it, and the entries of files that are not
+    what was written.
+    """
     texts: dict[Keys, str] = {}
-    wrong, most = list[Entry](), MAX_TEXTS // max(1, len(files))
+    wrong = list[Entry]()
+    most = MAX_TEXTS // max(1, len(files))
     for entry in files:
         if (
             not isinstance(entry, dict)
@@ -42,8 +47,11 @@ def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[En
 
 
 def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a line of results with `{"$file": PATH}` in place of each text that was also written to a file."""
-    result, paths = line["result"], dict[Keys, Any]()
+    """Return a line of results with `{"$file": PATH}` in place of each text that was also written
+    to a file.
+    """
+    result = line["result"]
+    paths = dict[Keys, Any]()
     for entry in result["files"]:
         keys, _ = _find(result["output"], entry["pointer"])
         if entry.get("text") and entry["path"] and keys is not None:

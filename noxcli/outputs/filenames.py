@@ -21,7 +21,8 @@ class Names:
 
     def claim(self, key: str, extension: str) -> str:
         """Return a safe name for the key."""
-        stem, number = safe_stem(key), 1
+        stem = safe_stem(key)
+        number = 1
         name = f"{stem}{extension}"
         while name.casefold() in self._taken:
             number += 1
@@ -31,7 +32,9 @@ class Names:
 
 
 def safe_stem(key: str, longest: int = MAX_STEM) -> str:
-    """Return the characters of a key that every system accepts in a file name: NFC, one path segment, visible."""
+    """Return the characters of a key that every system accepts in a file name: NFC, one path
+    segment, visible.
+    """
     from pathvalidate import sanitize_filename  # loaded only to write files
 
     shown = "".join(
@@ -49,7 +52,9 @@ def safe_stem(key: str, longest: int = MAX_STEM) -> str:
 
 
 def safe_extension(name: str, content_type: str = "") -> str:
-    """Return the extension of a server's file name if it is plain, else the usual one of the type, or none."""
+    """Return the extension of a server's file name if it is plain, else the usual one of the type,
+    or none.
+    """
     import mimetypes  # loaded for an output that is a file
 
     usual = mimetypes.guess_extension(media_type(content_type)) or ""

@@ -62,9 +62,11 @@ def save_output(
     *,
     durable: bool = True,
 ) -> Delivered:
-    """Write each output of the run to a file, and return the output with paths instead of remote values.
+    """Write each output of the run to a file, and return the output with paths instead of remote
+    values.
 
-    Downloads are on disk at the end, texts of the record and the manifest only if they are to be `durable`.
+    Downloads are on disk at the end, texts of the record and the manifest only if they are to be
+    `durable`.
     """
     before = read_manifest(place)
     folder = Folder(place, before)
@@ -176,9 +178,10 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
 
 
 def read_manifest(place: SafeDir) -> list[Entry]:
-    """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
+    """Return the entries of the directory's manifest, of the last run first.
 
-    Raises OutputNotDelivered if there is a file of that name that noxcli did not write, or that a newer one did.
+    None if there is no manifest. Raises OutputNotDelivered if there is a file of that name that
+    noxcli did not write, or that a newer one did.
     """
     document: Any = None
     try:
@@ -197,7 +200,8 @@ def read_manifest(place: SafeDir) -> list[Entry]:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         raise in_the_way(place.path / MANIFEST)
-    last, entries = document.get("run"), list[Entry]()
+    last = document.get("run")
+    entries = list[Entry]()
     run_id = last.get("id") if isinstance(last, dict) else None
     kinds = {"name": str, "bytes": int, "sha256": str}
     for files in (document.get("files"), document.get("earlier")):

@@ -1,4 +1,6 @@
-"""The values of an output: truncated texts and files in it, a value as text, and how much of it was delivered."""
+"""The values of an output: truncated texts and files in it, a value as text, and how much of it was
+delivered.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,10 @@ ANY_MEDIA_TYPE = r"(?s)[\w.+-]+/[\w.+*-]+(?:\s*;.*)?"
 
 @value_class(frozen=True, slots=True)
 class Remote:
-    """A value whose bytes are in the Files API. `pointer` is its RFC 6901 place inside the output."""
+    """A value whose bytes are in the Files API.
+
+    `pointer` is its RFC 6901 place inside the output.
+    """
 
     pointer: str
     keys: tuple[str | int, ...]
@@ -42,9 +47,10 @@ HOLDERS = (dict, list)
 
 
 def find_remote(output: Any, *, outermost: bool = False) -> Iterator[Remote]:
-    """Yield every truncated text and every file value at any depth; a file before the values inside it, or without.
+    """Yield every truncated text and every file value at any depth.
 
-    Noxus docs, running-workflows: only `has_preview` marks a truncated text.
+    A file before the values inside it, or without. Noxus docs, running-workflows: only
+    `has_preview` marks a truncated text.
     """
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
     while waiting:  # without recursion, since output may be nested as deeply as JSON allows
@@ -98,10 +104,12 @@ def is_preview(value: Any) -> bool:
 
 
 def is_file(value: Any) -> bool:
-    """True for a file value (noxus-sdk 0.6.0, files.py), which has an address, and its bytes in the Files API.
+    """True for a file value (noxus-sdk 0.6.0, files.py), which has an address, and its bytes in the
+    Files API.
 
-    `spot://` addresses belong to the platform. Any other address counts as a file only with all other fields of a
-    file value: an id, a name, and a content type of the form type/subtype. Ordinary data may have some of these.
+    `spot://` addresses belong to the platform. Any other address counts as a file only with all
+    other fields of a file value: an id, a name, and a content type of the form type/subtype.
+    Ordinary data may have some of these.
     """
     if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
         return False
@@ -114,7 +122,9 @@ def is_file(value: Any) -> bool:
 
 
 def file_id_of(file: Any) -> str | None:
-    """Return the id, or else the single segment after `spot://`: the form with more segments is unknown."""
+    """Return the id, or else the single segment after `spot://`: the form with more segments is
+    unknown.
+    """
     if given := _word(file, "id"):
         return given
     uri = _word(file, "uri")
@@ -144,7 +154,10 @@ def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
 
 
 def unwrapped(value: Any) -> Any:
-    """Return what is in `{"text": …}`, the API's other form of a text; a public client also found objects in it."""
+    """Return what is in `{"text": …}`, the API's other form of a text.
+
+    A public client also found objects in it.
+    """
     return value["text"] if is_wrapped(value) else value
 
 
@@ -160,7 +173,10 @@ def text_of(value: Any) -> str | None:
 
 
 def only_value(output: Any) -> Any:
-    """Return the output's only value, None if it has several; an output that is not an object is returned itself."""
+    """Return the output's only value, None if it has several.
+
+    An output that is not an object is returned itself.
+    """
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None
@@ -190,7 +206,10 @@ class Delivered:
 def file_entry(
     remote: Remote | None, pointer: str, size: int, sha256: str, path: Path | None = None
 ) -> dict[str, Any]:
-    """Return a file's entry in the result document and in the manifest; only a remote value says if it is a text."""
+    """Return a file's entry in the result document and in the manifest.
+
+    Only a remote value says if it is a text.
+    """
     about = (
         {"file_id": None} if remote is None else {"file_id": remote.file_id, "text": remote.is_text}
     )

@@ -108,7 +108,8 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
             moments.append(f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M}")
     if not moments:
         return
-    first, last = moments[0], moments[-1]
+    first = moments[0]
+    last = moments[-1]
     if last == first:
         yield f"{first} UTC"
     else:

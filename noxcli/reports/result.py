@@ -24,7 +24,8 @@ RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 class Outcome:
     """What is known so far, so that every ending can be reported.
 
-    Each step of a command says what it learned with one of the methods below; nothing else writes the fields.
+    Each step of a command says what it learned with one of the methods below; nothing else writes
+    the fields.
     """
 
     subject: str = ""  # the run's name on the command line: its workflow, or its id
@@ -76,7 +77,10 @@ class Outcome:
         self.inputs = inputs
 
     def found(self, run: "Run") -> None:
-        """The run is known, or more of it than before; whether its status is confirmed stays as it was."""
+        """The run is known, or more of it than before.
+
+        Whether its status is confirmed stays as it was.
+        """
         self.run = run
 
     def read(self, run: "Run") -> None:
@@ -120,7 +124,9 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """Its readable name, which is the same however it ends: the workflow's, by which runs can be compared."""
+        """Its readable name, which is the same however it ends: the workflow's, by which runs can
+        be compared.
+        """
         names_run = self.run is not None and (
             self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject
         )
@@ -153,7 +159,10 @@ class Outcome:
         return replace(self, run=run, delivered=nothing, **rest)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
-        """Return the document, with the same shape for every ending. The server's values are unchanged."""
+        """Return the document, with the same shape for every ending.
+
+        The server's values are unchanged.
+        """
         mask = mask or Mask()
         output = (
             self.delivered.output if self.delivered else (self.run.output if self.run else None)

@@ -1,4 +1,6 @@
-"""Finding runs and workflows: those that users name, the newest first, and runs that a lost start may have begun."""
+"""Finding runs and workflows: those that users name, the newest first, and runs that a lost start
+may have begun.
+"""
 
 import os
 import re
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_READ_BY_ID = frozenset({403, 404, 405})
 RUN_FORMS = "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID, @last or -"
-MAX_NODES, SHOWN_CANDIDATES = 8, 5  # in a message
-MIN_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
+# In a message.
+MAX_NODES = 8
+SHOWN_CANDIDATES = 5
+MIN_BEGINNING = 8
+FILLING = "00000000-0000-0000-0000-000000000000"
 MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -33,7 +38,8 @@ Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
 def id_on_page(text: str, kind: Literal["run", "workflow"]) -> str:
-    """Return the id in the address of a page of the web app: the one after /runs/ or /workflows/, or its only one.
+    """Return the id in the address of a page of the web app: the one after /runs/ or /workflows/,
+    or its only one.
 
     Any other text is returned unchanged.
     """
@@ -54,10 +60,13 @@ def resolve_workflow(
     aliases: Mapping[str, str],
     learn: Callable[[list[Workflow]], None] = lambda _: None,
 ) -> Workflow:
-    """Return the workflow by id, page, alias or exact name, in that order; an alias refers to an id or a name.
+    """Return the workflow by id, page, alias or exact name, in that order.
 
-    An id needs no request, and then nothing else is known about it. `learn` gets the list if one was read.
-    Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
+    An alias refers to an id or a name.
+
+    An id needs no request, and then nothing else is known about it. `learn` gets the list if one
+    was read. Raises UsageProblem for a name that several workflows have, NotFound for one that none
+    has.
     """
     text = id_on_page(text, "workflow")
     alias, text = text, text if is_uuid(text) else aliases.get(text, text)
@@ -68,10 +77,8 @@ def resolve_workflow(
     matches = [workflow for workflow in workflows if workflow.name == text]
     _require_unique(text, "workflows", [workflow.id for workflow in matches])
     if not matches:
-        names, leads = (
-            [workflow.name for workflow in workflows],
-            f", to which the alias {alias!r} leads",
-        )
+        names = [workflow.name for workflow in workflows]
+        leads = f", to which the alias {alias!r} leads"
         if alias == text:
             names, leads = [*aliases, *names], ""
         hint = suggestion(nearest(text, names), "list them with: noxcli workflows", quoted=True)
@@ -97,9 +104,9 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
 
 
 def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
-    """Return the named runs, with `-` replaced by the lines of stdin, each once; none if stdin is empty.
+    """Return the named runs, with `-` replaced by the lines of stdin, each once.
 
-    Raises UsageProblem for any other form.
+    None if stdin is empty. Raises UsageProblem for any other form.
     """
     named: list[str] = []
     for text in map(str.strip, texts):  # a copied id may have blanks or a carriage return around it
@@ -139,7 +146,10 @@ def is_beginning(text: str) -> bool:
 
 
 def require_one(text: str, found: Sequence[str], where: str) -> str:
-    """Return the only id among those found that begin like `text`. Raises UsageProblem, with the candidates."""
+    """Return the only id among those found that begin like `text`.
+
+    Raises UsageProblem, with the candidates.
+    """
     if len(found) == 1:
         return found[0]
     if found:
@@ -152,7 +162,10 @@ def require_one(text: str, found: Sequence[str], where: str) -> str:
 
 
 def parse_one_run(text: str, sources: Sources) -> str:
-    """Return the one named run, which may be on stdin. Raises UsageProblem if there is none, or there are several."""
+    """Return the one named run, which may be on stdin.
+
+    Raises UsageProblem if there is none, or there are several.
+    """
     named = parse_runs([text], sources)
     if not named:
         raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
@@ -165,11 +178,13 @@ def parse_one_run(text: str, sources: Sources) -> str:
 
 
 def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool = False) -> Run:
-    """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
+    """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID.
 
-    A `young` run was started moments ago, and may not be known everywhere yet.
+    The latter includes its output. A `young` run was started moments ago, and may not be known
+    everywhere yet.
 
-    Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started yet.
+    Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started
+    yet.
     """
     if text == "@last":
         raise NotFound(
@@ -197,7 +212,8 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
 def resolve_node(text: str, names: Mapping[str, str]) -> str:
     """Return the id of the node with that name or id; `names` are the nodes' by id.
 
-    An unknown id may be part of another workflow. Raises UsageProblem for a name that no node has, or several have.
+    An unknown id may be part of another workflow. Raises UsageProblem for a name that no node has,
+    or several have.
     """
     found = [node_id for node_id, name in names.items() if text in {node_id, name}]
     _require_unique(text, "nodes", found)
@@ -222,9 +238,11 @@ def _require_unique(name: str, kind: str, ids: Sequence[str]) -> None:
 def newest(
     items: Iterable[Listed], most: int, wanted: Callable[[Listed], bool] = lambda _: True
 ) -> list[Listed]:
-    """Return `most` of the wanted runs and versions by their creation and workflows by their last change, newest first.
+    """Return `most` of the wanted runs and versions by their creation and workflows by their last
+    change, newest first.
 
-    If the list begins in that order, pages are read only on demand; otherwise the whole list is read and sorted.
+    If the list begins in that order, pages are read only on demand; otherwise the whole list is
+    read and sorted.
     """
     rest = iter(items)
     first = list(islice(rest, EVIDENCE))
@@ -236,7 +254,10 @@ def newest(
 
 
 def moment_of(item: Run | Workflow | Version) -> datetime:
-    """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
+    """Return when a run or version was created, or a workflow last changed.
+
+    Long ago if that is not known.
+    """
     return (
         parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at)
         or LONG_AGO
@@ -245,7 +266,10 @@ def moment_of(item: Run | Workflow | Version) -> datetime:
 
 @value_class(frozen=True, slots=True)
 class Candidates:
-    """Runs with the input of the start, created since. `listed` is false if the list could not be read to its end."""
+    """Runs with the input of the start, created since.
+
+    `listed` is false if the list could not be read to its end.
+    """
 
     runs: list[Run]
     listed: bool
@@ -277,17 +301,23 @@ def find_candidates(
     within: float,
     most: int = MAX_CANDIDATES,
 ) -> Candidates:
-    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, up to a limit.
+    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes,
+    up to a limit.
 
-    `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
+    `since` is asked once the server has answered: when the first of them may have started, in
+    seconds since 1970.
     """
-    found, listed = list[Run](), True
-    older, first = 0, None
+    found = list[Run]()
+    listed = True
+    older = 0
+    first = None
     try:
         for run in api.within(within).list_runs(workflow_id, whole=True):
             if first is None:  # its answer has the server's time
-                first, begin = run, since() - SLACK
-            # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
+                first = run
+                begin = since() - SLACK
+            # As seconds since 1970: servers also write the year 1, from which nothing can be
+            # subtracted.
             created = latest_moment(run.created_at)
             older = 0 if created is None or created >= begin else older + 1
             if not older and fits(run):

@@ -1,4 +1,6 @@
-"""Starting a run, or an import: sent once, and whether it may have been sent decides everything else."""
+"""Starting a run, or an import: sent once, and whether it may have been sent decides everything
+else.
+"""
 
 import hashlib
 import json
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-MAX_SEARCH, SEARCH_AGAIN = 10.0, 1.0  # seconds for the list of runs, and between two reads of it
+# Seconds for the list of runs, and between two reads of it.
+MAX_SEARCH = 10.0
+SEARCH_AGAIN = 1.0
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(
     2020, 1, 1, tzinfo=UTC
 )  # servers also write 1970 or the year 1 for a time that they do not know
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-# What an import creates by its mode, and under which names an answer may have its id: no field is documented.
+# What an import creates by its mode, and under which names an answer may have its id: no field is
+# documented.
 CREATED = {
     "clone": ("workflow", ("id", "workflow_id")),
     "version": ("version", ("id", "version_id")),
@@ -79,8 +84,8 @@ class StartRequest:
 class NonIdempotentRequest(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
-    `may_be_sent` is true until an answer says that it had no effect: `retry_safe` is its opposite, however the command
-    ends.
+    `may_be_sent` is true until an answer says that it had no effect: `retry_safe` is its opposite,
+    however the command ends.
     """
 
     def __init__(
@@ -93,9 +98,10 @@ class NonIdempotentRequest(Attempt, Generic[T]):
 
     @abstractmethod
     def send(self, within: float = float("inf")) -> T:
-        """Send the request once, and return its answer; from any thread, again only if `may_be_repeated` says so.
+        """Send the request once, and return its answer.
 
-        Raises what the API raises, Unavailable after `within` seconds.
+        From any thread, again only if `may_be_repeated` says so. Raises what the API raises,
+        Unavailable after `within` seconds.
         """
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
@@ -103,7 +109,9 @@ class NonIdempotentRequest(Attempt, Generic[T]):
         return "", []
 
     def may_be_repeated(self, error: Unavailable) -> bool:
-        """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
+        """True if that error says that nothing was sent, or that the server takes no more requests
+        now (429).
+        """
         if self.may_be_sent or self.aborted:
             return False
         return not error.sent or facts_about(error.http_status).is_sent_again
@@ -115,14 +123,17 @@ def send_once(
     deadline: Deadline,
     note: Callable[[T], None],
 ) -> T:
-    """Return the answer, for a command that waits for it in the main thread; `note` gets it immediately.
+    """Return the answer, for a command that waits for it in the main thread.
 
-    The request is sent again only if it never left, or was answered 429, and not if that requests a longer wait than
-    there is time for. A batch calls `attempt.send` from its threads instead, at its own pace.
+    `note` gets it immediately.
 
-    Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had an effect; Unavailable or
-    TimedOutBeforeStart if the server was unreachable or answered 429 for too long; RequestRejected, Unauthorized and
-    NotFound as answered.
+    The request is sent again only if it never left, or was answered 429, and not if that requests a
+    longer wait than there is time for. A batch calls `attempt.send` from its threads instead, at
+    its own pace.
+
+    Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had an
+    effect; Unavailable or TimedOutBeforeStart if the server was unreachable or answered 429 for too
+    long; RequestRejected, Unauthorized and NotFound as answered.
     """
     failures = FailureTracker(policy.deadline.clock, policy.retry_for)
     try:
@@ -157,7 +168,9 @@ def send_once(
 
 
 def _search(attempt: NonIdempotentRequest[T], limit: Deadline) -> tuple[str, list[dict[str, Any]]]:
-    """Look for what may be its effect until there is some: what failed may recover, and a run may be listed late."""
+    """Look for what may be its effect until there is some: what failed may recover, and a run may
+    be listed late.
+    """
     while True:
         words, found = attempt.search(limit.remaining())
         if found or not words or limit.passed:
@@ -184,7 +197,10 @@ class StartAttempt(NonIdempotentRequest[Run]):
         self._began = time.monotonic()
 
     def send(self, within: float = float("inf")) -> Run:
-        """Start the run. Raises what the API raises, and Unavailable for an answer that is about another start."""
+        """Start the run.
+
+        Raises what the API raises, and Unavailable for an answer that is about another start.
+        """
         request = self.request
         run = self.api.within(within).create_run(
             request.workflow_id,
@@ -194,7 +210,8 @@ class StartAttempt(NonIdempotentRequest[Run]):
             attempt=self,
         )
         # Servers rewrite inputs, so those prove nothing.
-        created, now = parse_time(run.created_at), self.api.http.server_now()
+        created = parse_time(run.created_at)
+        now = self.api.http.server_now()
         contradiction = ""
         if not same_id(run.workflow_id, request.workflow_id):
             contradiction = f"a run of workflow {run.workflow_id}"
@@ -228,7 +245,10 @@ class StartAttempt(NonIdempotentRequest[Run]):
 
 @value_class(frozen=True, slots=True)
 class ImportRequest:
-    """One bundle to import. Which workflows it changes is not documented: those that exist and that it names."""
+    """One bundle to import.
+
+    Which workflows it changes is not documented: those that exist and that it names.
+    """
 
     bundle: str
     mode: str  # clone, version or replace
@@ -244,7 +264,9 @@ class ImportRequest:
         return {id: name for id, name in workflows.items() if id.lower() in named}
 
     def created_in(self, answer: list[Any], workflows: Collection[str]) -> list[dict[str, str]]:
-        """Return what each part of an answer has created, if it has one id that none of the earlier workflows has."""
+        """Return what each part of an answer has created, if it has one id that none of the earlier
+        workflows has.
+        """
         kind, names = CREATED.get(self.mode, ("", ()))
         parts = [{id for name, id in _ids(part) if name in names} - {*workflows} for part in answer]
         return [{"kind": kind, "id": new.pop()} for new in parts if len(new) == 1]
@@ -266,7 +288,10 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
-    """One import, or a dry run of one; `check_command` is the command that shows what it has changed."""
+    """One import, or a dry run of one.
+
+    `check_command` is the command that shows what it has changed.
+    """
 
     def __init__(
         self, api: "NoxusApi", request: ImportRequest, check_command: str, *, dry_run: bool
@@ -275,7 +300,9 @@ class ImportAttempt(NonIdempotentRequest[list[Any]]):
             "the dry run" if dry_run else "the import",
             f"check before you import it again: {check_command}",
         )
-        self._api, self._request, self._dry_run = api, request, dry_run
+        self._api = api
+        self._request = request
+        self._dry_run = dry_run
 
     def send(self, within: float = float("inf")) -> list[Any]:
         """Import the bundle, and return the server's answer. Raises what the API raises."""

@@ -46,9 +46,11 @@ def workflow_record(workflow: Workflow, last_run_at: str | None) -> dict[str, An
 def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
     """Nodes and edges in the version that the scenario names."""
     if scenario.flow_version == "v2":
-        write_node, write_edge = _node_v2, _edge_v2
+        write_node = _node_v2
+        write_edge = _edge_v2
     else:
-        write_node, write_edge = _node_v1, _edge_v1
+        write_node = _node_v1
+        write_edge = _edge_v1
     return {
         "flow_version": scenario.flow_version,
         "nodes": [write_node(node, place) for place, node in enumerate(graph.nodes)],

@@ -1,4 +1,7 @@
-"""JSON Schemas (draft 2020-12) of what noxcli prints and writes; a file may refer to another one by its name."""
+"""JSON Schemas (draft 2020-12) of what noxcli prints and writes.
+
+A file may refer to another one by its name.
+"""
 
 import json
 import re
@@ -11,7 +14,10 @@ REFERENCE = re.compile(r'"\$ref":\s*"(_?)([\w-]+)\.json"')
 
 
 def schema_names() -> list[str]:
-    """Return the names of all schemas, in order; a file that begins with `_` is a part of others."""
+    """Return the names of all schemas, in order.
+
+    A file that begins with `_` is a part of others.
+    """
     names = (entry.name for entry in SCHEMA_FILES.iterdir() if entry.name.endswith(SCHEMA_SUFFIX))
     return sorted(name.removesuffix(SCHEMA_SUFFIX) for name in names if not name.startswith("_"))
 
@@ -32,7 +38,9 @@ def schema_named(name: str) -> dict[str, Any]:
 
 
 def _read(name: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the schema in a file, whose references lead into one document, and the files that it refers to."""
+    """Return the schema in a file, whose references lead into one document, and the files that it
+    refers to.
+    """
     text = (SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8")
     schema = json.loads(REFERENCE.sub(r'"$ref": "#/$defs/\2"', text))
     return schema, ["".join(name) for name in REFERENCE.findall(text)]
