@@ -192,7 +192,9 @@ class _Search:
         if isinstance(data, dict) and data.get("run_id", own_id) != own_id:
             return {}  # data of another run, for example from a cache
         nodes = data_by_node(data, self._progress.names)
-        failed = {node: entry.error for node, entry in nodes.items() if entry.failed}
+        failed: dict[str | None, str] = {
+            node: entry.error for node, entry in nodes.items() if entry.failed
+        }
         if failed:
             return failed
         return {node: entry.error for node, entry in nodes.items() if entry.error}
