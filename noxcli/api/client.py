@@ -449,11 +449,14 @@ def _fresh_items(items: Any, seen: set[str]) -> list[Any]:
     """Return the items that were not seen before, and note their ids as seen."""
     if not isinstance(items, list):
         return []
-    fresh = [item for item in items if id_of(item) not in seen]
-    for item in fresh:
+    fresh = []
+    for item in items:
         known = id_of(item)
+        if known in seen:
+            continue
         if known is not None:
             seen.add(known)
+        fresh.append(item)
     return fresh
 
 

@@ -200,7 +200,13 @@ def page(count: int, first: int = 0, **envelope: Any) -> bytes:
         ),
         pytest.param([json_answer([{"id": "r", "status": "queued"}])], 1, 1, id="a bare list"),
         pytest.param(
-            [json_answer([{"id": "r", "status": "queued"}] * 150)], 1, 150, id="a long bare list"
+            [json_answer([{"id": f"r{n}", "status": "queued"} for n in range(150)])],
+            1,
+            150,
+            id="a long bare list",
+        ),
+        pytest.param(
+            [json_answer([{"id": "r", "status": "queued"}] * 2)], 1, 1, id="a run that is repeated"
         ),
         pytest.param([json_answer({"total": 0})], 1, 0, id="no items"),
         pytest.param([json_answer({"items": None})], 1, 0, id="null items"),

@@ -1,10 +1,15 @@
 """The random world: plans that have found something, and defects that it has to see."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.research.world.many import found_by
+from tests.forks import ROOT
+from tests.research.world.many import found_by, script
 from tests.research.world.plan import KEPT
 from tests.research.world.plant import DEFECTS, sources
 
@@ -23,3 +28,19 @@ def test_a_planted_defect_still_fits(name: str, texts: str) -> None:
 @pytest.mark.parametrize("name", sorted(path.name for path in KEPT.glob("*.json")))
 def test_a_kept_plan_breaks_nothing(name: str) -> None:
     assert found_by(json.loads((KEPT / name).read_text())) == []
+
+
+def test_a_plan_that_is_printed_is_a_script_that_runs() -> None:
+    plan = json.loads((KEPT / "stream-begins-with-the-next-event.json").read_text())
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["sh", "-ec", script(plan)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = f"seed {plan['seed']}: nothing is broken\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr

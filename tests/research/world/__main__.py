@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 from random import SystemRandom
 
-from tests.research.world.many import AT_ONCE, Played, play_seeds, script, shrunk
+from tests.research.world.many import AT_ONCE, Played, found_by, play_seeds, script, shrunk
+from tests.research.world.plan import Plan
 from tests.research.world.plant import planted, seeds_to_see
 from tests.research.world.user import invent
 
@@ -26,13 +27,23 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep shrunk plans in this directory")
     parser.add_argument("--plant", metavar="NAME", help="plant a defect of defects.toml first")
     parser.add_argument("--times", type=int, default=1, help="with --plant: how often [1]")
+    parser.add_argument("--plan", type=argparse.FileType(), help="play this plan, as JSON")
     options = parser.parse_args()
     first = SystemRandom().randrange(MANY) if options.first is None else options.first
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # which a shell's & and nohup ignore for all below
+    if options.plan:
+        raise SystemExit(play_plan(json.load(options.plan)))
     if options.plant:
         raise SystemExit(tell_planted(options, first))
     raise SystemExit(play_all(options, first))
+
+
+def play_plan(plan: Plan) -> int:
+    """Play one plan and print what it breaks. Return the exit code."""
+    found = found_by(plan)
+    print(f"seed {plan['seed']}: {'; '.join(found) or 'nothing is broken'}")
+    return int(bool(found))
 
 
 def play_all(options: argparse.Namespace, first: int) -> int:

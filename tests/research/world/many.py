@@ -19,6 +19,7 @@ from tests.research.world.user import invent
 AT_ONCE = 8  # plans, which mostly wait
 LONGEST_SHRINKING = 240.0  # seconds
 TRIES = 2  # to see a failure again
+PLAYER = "python -m tests.research.world"
 
 
 @dataclass
@@ -139,7 +140,17 @@ def still_fails(plan: Plan, broken: set[str]) -> bool:
 
 
 def script(plan: Plan) -> str:
-    """Return the plan as a person would type it, with what goes wrong as comments."""
+    """Return a shell script that plays the plan, and says before what a person would type."""
+    document = json.dumps(plan, ensure_ascii=False)
+    lines = []
+    for line in told(plan):
+        is_comment = line.startswith("#")
+        lines.append(line if is_comment else f"#     {line}")
+    return "\n".join([*lines, f"{PLAYER} --plan - <<'PLAN'", document, "PLAN"])
+
+
+def told(plan: Plan) -> list[str]:
+    """Return what a person would type, and as comments what goes wrong."""
     lines = [f"# seed {plan['seed']}: {json.dumps(plan['climate'])}"]
     lines.append(f"# switches: {json.dumps(plan['switches'])}")
     for question, fates in plan.get("fates", {}).items():
@@ -148,7 +159,7 @@ def script(plan: Plan) -> str:
         lines.append(f"# started before by somebody else: {json.dumps(stranger)}")
     for step in plan["steps"]:
         lines += script_of(step)
-    return "\n".join(lines)
+    return lines
 
 
 def script_of(step: Step) -> list[str]:

@@ -566,6 +566,26 @@ class Oracle:
         assert call.code == 2, f"{before[0]} was edited, and the code is {call.code}: {call.err}"
         assert not self.own, f"{before[0]} was edited, and {len(self.own)} runs were started"
 
+    def a_list_has_each_run_once(self) -> None:
+        """§ 2: runs lists the newest first, each once; calm, all that there are, as far as the list knows them."""
+        call = self.call
+        if call.verb != "runs" or call.code != 0 or "close" in call.step:
+            return
+        listed = [self.runs[each["id"]] for each in json.loads(call.out)["runs"]]
+        ids = [run.id for run in listed]
+        assert len(ids) == len({*ids}), f"listed twice: {ids}"
+        births = [run.born for run in listed]
+        assert births == sorted(births, reverse=True), f"not the newest first: {ids}"
+        limit = int(call.option("--limit") or 30)
+        assert len(ids) <= limit, f"{len(ids)} runs instead of {limit}"
+        if not call.calm or call.meets("list") or len(ids) == limit:
+            return
+        known = call.began - self.story.world.climate["lag"] - SOON
+        for run in self.runs.values():
+            is_asked = run.truth == (call.option("--status") or run.truth)
+            if run.born < known and run.is_over(call.began) and is_asked:
+                assert run.id in ids, f"run {run.id} is not among {len(ids)}"
+
     def a_stop_is_confirmed(self) -> None:
         """§ 2: stop ends with 0 once the run's record says that it has ended."""
         if self.call.verb == "stop" and self.call.code == 0 and self.run:

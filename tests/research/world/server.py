@@ -78,6 +78,11 @@ class Run:
         self.ended = run.ended
         self.sandbox = run
 
+    def is_over(self, when: float) -> bool:
+        """True if it had ended by then."""
+        finished = self.sandbox.finished_at
+        return finished is not None and finished.timestamp() <= when
+
     @property
     def events(self) -> list[tuple[str, Any]]:
         """All of them so far."""

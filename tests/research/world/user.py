@@ -9,6 +9,7 @@ from typing import Any
 from tests.research.world.plan import PREVIEW, SAYS, VERSIONS, WORKFLOW, Plan, Step
 
 CALM = 0.15  # of calls
+PAGED = 0.3  # how often lists have pages of a few runs
 RARE = 0.1  # how often a switch of the server is another one
 SCREENED, CONFIRMED = 4, 12  # answers of a suspect
 LEADS = {1: 5, 2: 6, 3: 6}  # that break a row, by the number of suspects
@@ -47,6 +48,8 @@ class User:
                 switches[name] = value
         if self.rng.random() < 0.35:
             switches |= self.pick(TROUBLED_STREAM)
+        if self.rng.random() < PAGED:
+            switches["page_size"] = self.rng.choice([1, 2, 3])
         switches |= {"preview_limit": PREVIEW, "preview_characters": PREVIEW}
         self.plan: Plan = {
             "seed": seed,
@@ -138,6 +141,8 @@ class User:
         for _ in range(self.rng.randint(0, 2)):
             self.words["RUN"] = self.rng.choice([f"{{{first}}}", f"{{{first}}}", "@last"])
             self.call(self.line("then"))
+        if self.chance(0.4):
+            self.call(self.line("list"), calm=self.chance(0.5))
         for _ in range(self.rng.choice([0, 1, 1, 2])):
             self.call(["fetch-output", f"{{{first}}}", "--wait", "--json"], calm=True)
 

@@ -133,9 +133,7 @@ class WireOracle:
         for run in own:
             at_once = 0
             for other in own:
-                finished = other.sandbox.finished_at
-                is_over = finished is not None and finished.timestamp() <= run.born
-                if other.born <= run.born and not is_over and other.truth != PAUSED:
+                if other.born <= run.born and not other.is_over(run.born) and other.truth != PAUSED:
                     at_once += 1
             assert at_once <= int(most), f"{at_once} runs at once instead of {most}"
 
