@@ -216,7 +216,7 @@ class Scheduler:
             case RowResult():
                 self._apply_result(state)
             case InDoubt():
-                self.summary.note_start(in_doubt=True)
+                self.summary.starts.lost(state.sent_at, state.noticed_at)
                 self.in_flight.doubt(state)
             case NotStarted():
                 self._apply_not_started(state)
@@ -236,7 +236,7 @@ class Scheduler:
     def _apply_started(self, state: StartedRow) -> None:
         if state.row.number in self.in_flight.starting:  # else the end has counted it
             self.shutdown.note_start()
-            self.summary.note_start(in_doubt=False)
+            self.summary.starts.answered(state.sent_at)
             if state.error is not None:
                 self.shutdown.enter(Stage.FINISHING, state.error)
         self.in_flight.follow(state.running)

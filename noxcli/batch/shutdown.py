@@ -105,8 +105,9 @@ class Shutdown:
         if most != 0 and summary.stuck is not None:
             self._end_starts(f"the first {STUCK_AFTER} failed the same way: {summary.stuck}")
             return
-        if most != 0 and summary.doubts is not None:
-            self._end_starts(f"{summary.doubts} are in doubt")
+        doubts = summary.starts.doubts
+        if most != 0 and doubts is not None:
+            self._end_starts(f"{doubts} are in doubt")
             return
         if self._work.deadline.remaining() <= self._quiet:
             near = TimedOut("too close to the timeout to start more rows")

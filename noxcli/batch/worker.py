@@ -62,6 +62,7 @@ class StartingRow:
     attempt: StartAttempt | None = None
     ready_at: float = 0.0  # when its start was ready to be sent
     sent: SentStart | None = None  # what the journal has of its start
+    sent_at: float = 0.0
     run: Run | None = None  # once it is known
     started_at: float = 0.0
     aborted: bool = False  # its start was not sent, and will not be
@@ -94,6 +95,7 @@ class StartedRow:
     """A row whose start was answered; `error` says why the journal does not have its run."""
 
     running: RunningRow
+    sent_at: float
     error: NoxError | None = None
 
     @property
@@ -103,11 +105,16 @@ class StartedRow:
 
 @value_class(frozen=True, slots=True)
 class InDoubt:
-    """A row whose run may exist, with an unknown id; `sent`: what the journal has of it."""
+    """A row whose run may exist, with an unknown id; `sent`: what the journal has of it.
+
+    A start of this call also has the moments when it was sent, and when its loss was noticed.
+    """
 
     row: Row
     sent: SentStart | None = None
     error: NoxError | None = None
+    sent_at: float = 0.0
+    noticed_at: float = 0.0
 
 
 @value_class(frozen=True, slots=True)
@@ -193,6 +200,7 @@ class RowWorker:
         request = StartRequest(workflow.id, payload, digests, workflow.version_id)
 
         def note_sent() -> None:
+            starting.sent_at = time.monotonic()
             digest = digests.of(request.input)
             server_now = self.api.http.server_now()
             starting.sent = self.journal.note_sent(starting.row, digest, server_now)
@@ -208,7 +216,8 @@ class RowWorker:
         row = starting.row
         if starting.is_in_doubt:
             self.pace.note_failed_start()
-            return InDoubt(row, starting.sent, trouble)
+            now = time.monotonic()
+            return InDoubt(row, starting.sent, trouble, starting.sent_at, now)
         self._withdraw(starting, trouble)
         if isinstance(trouble, ENDS_STARTS):
             return NotStarted(row, trouble)
@@ -246,8 +255,9 @@ class RowWorker:
         try:
             self.journal.note_started(starting.row, starting.run)
         except JournalTrouble as error:
-            return StartedRow(running, error)  # it has it as sent: the run will be found again
-        return StartedRow(running)
+            # It has it as sent: the run will be found again.
+            return StartedRow(running, starting.sent_at, error)
+        return StartedRow(running, starting.sent_at)
 
     def _send_once(self, attempt: StartAttempt) -> Run:
         """Send the start; after one that was not answered, alone and after a read."""

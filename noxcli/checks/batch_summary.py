@@ -4,6 +4,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from typing import Any, Self
 
@@ -26,9 +27,56 @@ from noxcli.timing import show_seconds
 
 # If this number of first rows end for one reason, no other would do better.
 STUCK_AFTER = 20
-# If this many of the last starts are in doubt, each further one would most likely cost a row.
+# If answers were lost this many times among the last starts, each further start would most likely
+# cost a row.
 MAX_IN_DOUBT = 5
 LAST_STARTS = 100
+
+
+class Start(Enum):
+    """The outcome of a start."""
+
+    ANSWERED = "answered"
+    LOST = "lost"
+    LOST_WITH_OTHERS = "lost in an outage that had begun before it was noticed"
+
+
+class LastStarts:
+    """The outcomes of the last starts. Moments are by `time.monotonic`.
+
+    One outage of a proxy loses the answers to all starts in flight. Those that were sent before the
+    first loss was noticed count once; each one that was sent later counts by itself. An outage ends
+    with the answer to a start that was sent later.
+    """
+
+    def __init__(self) -> None:
+        self._starts: deque[Start] = deque(maxlen=LAST_STARTS)
+        self._noticed_at = float("-inf")  # when the first loss of the last outage was
+        self._is_over = True  # that outage
+
+    def answered(self, sent_at: float) -> None:
+        """A start was answered."""
+        self._starts.append(Start.ANSWERED)
+        if sent_at > self._noticed_at:
+            self._is_over = True
+
+    def lost(self, sent_at: float, noticed_at: float) -> None:
+        """A start is in doubt."""
+        if sent_at <= self._noticed_at:
+            self._starts.append(Start.LOST_WITH_OTHERS)
+            return
+        self._starts.append(Start.LOST)
+        if self._is_over:
+            self._is_over = False
+            self._noticed_at = noticed_at
+
+    @property
+    def doubts(self) -> str | None:
+        """How many are in doubt, if that is too many for another one."""
+        if self._starts.count(Start.LOST) < MAX_IN_DOUBT:
+            return None
+        in_doubt = len(self._starts) - self._starts.count(Start.ANSWERED)
+        return f"{in_doubt} of the last {len(self._starts)} starts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +154,7 @@ class BatchSummary:
     # With --repeat: the codes of the repetitions, by row of the file.
     _repetitions: dict[int, list[int]] = field(default_factory=dict)
     _rerun: set[int] = field(default_factory=set)  # rows that pass, but not by their first result
-    # Of the last starts of this call, whether each is in doubt.
-    _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))
+    starts: LastStarts = field(default_factory=LastStarts)  # of this call
     why_end: str | None = None  # why no other row is to be started
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     # The first rows that were begun, and why they failed.
@@ -220,18 +267,6 @@ class BatchSummary:
     def note_run(self) -> None:
         """A run may exist, that this call started or an earlier one."""
         self.has_started = True
-
-    def note_start(self, *, in_doubt: bool) -> None:
-        """A start was answered, or is in doubt."""
-        self._starts.append(in_doubt)
-
-    @property
-    def doubts(self) -> str | None:
-        """How many of the last starts are in doubt, if that is too many for another one."""
-        doubts = self._starts.count(True)
-        if doubts < MAX_IN_DOUBT:
-            return None
-        return f"{doubts} of the last {len(self._starts)} starts"
 
     def note_begun(self, row: int) -> None:
         """A row of the file is being started."""

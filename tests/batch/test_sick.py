@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from noxcli.checks.batch_summary import LastStarts
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
 from tests.faults.gateway import NGINX_502, START, Forward, Gateway, Meddle, line_of
@@ -122,3 +123,81 @@ def test_without_an_answered_read_no_more_rows_start(
     assert (result.code, Counter(result.codes.values())[7]) == (7, 1), result.err
     assert "stopped starting rows: a start was not answered, and then not 3 reads" in result.err
     assert len(sandbox.runs(workflow)) == Counter(result.codes.values())[0] < 13
+
+
+class Outages:
+    """Loses the answers to starts that are in flight together, each time once so many are."""
+
+    def __init__(self, first_starts: list[int], in_flight: int) -> None:
+        self._lost = {first + at for first in first_starts for at in range(in_flight)}
+        self._barrier = threading.Barrier(in_flight)
+        self._lock = threading.Lock()
+        self._seen = 0
+
+    def __call__(self, request: Request, forward: Forward) -> bytes | None:
+        if not START.match(line_of(request)):
+            return None
+        with self._lock:
+            self._seen += 1
+            is_lost = self._seen in self._lost
+        if not is_lost:
+            return None
+        forward()
+        self._barrier.wait(10)
+        return NGINX_502
+
+
+def test_an_outage_that_loses_many_starts_counts_once(
+    through: Any, sandbox: Sandbox, workflow: str
+) -> None:
+    result, _ = through(Outages([30, 50, 70, 90], 5), 120, "--max-parallel", "16")
+    assert (result.code, Counter(result.codes.values())) == (7, Counter({0: 100, 7: 20}))
+    assert "stopped starting rows" not in result.err
+    assert len(sandbox.runs(workflow)) == 120
+
+
+@pytest.mark.parametrize(("good", "most"), [(0, 3 + 4), (60, 16 + 4)])
+def test_a_server_that_loses_each_answer_ends_a_batch(through: Any, good: int, most: int) -> None:
+    seen: list[Request] = []
+
+    def lose(request: Request, forward: Forward) -> bytes | None:
+        if not START.match(line_of(request)):
+            return None
+        seen.append(request)
+        if len(seen) <= good:
+            return None
+        forward()
+        return NGINX_502
+
+    result, _ = through(lose, 200, "--max-parallel", "32")
+    counts = Counter(result.codes.values())
+    assert (result.code, counts[0]) == (7, good)
+    assert 5 <= counts[7] <= most
+    assert f"stopped starting rows: {counts[7]} of the last" in result.err
+
+
+# Each `A` is a start that was answered, each `L` one that was lost, with the moments when it was
+# sent and when its loss was noticed.
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [
+        ("L0:9 L1:9 L2:9 L3:9 L4:9", False),  # sent before the first loss was noticed
+        ("L0:1 L2:3 L4:5 L6:7", False),
+        ("L0:1 L2:3 L4:5 L6:7 L8:9", True),  # each was sent after the last loss
+        ("L0:9 L1:9 L10:11 L12:13 L14:15", False),
+        ("L0:9 L1:9 L10:11 L12:13 L14:15 L16:17", True),  # within one outage
+        ("L0:1 A0 L2:3 A0 L4:5 A0 L6:7 A0 L8:9", True),  # the answers are from before
+        ("L0:9 A10 L1:30 L2:30 L11:20 L12:20 L13:20 A21 L22:30 L23:30 A31", False),
+        ("L0:1 A2 L3:4 A5 L6:7 A8 L9:10 A11 L12:13", True),  # five outages
+        ("L0:1 A2 L3:4 A5 L6:7 A8 L9:10" + " A20" * 97 + " L30:31", False),  # long ago
+    ],
+)
+def test_what_was_lost_together_counts_once(starts: str, ends: bool) -> None:
+    last = LastStarts()
+    for start in starts.split():
+        sent_at, _, noticed_at = start[1:].partition(":")
+        if start[0] == "A":
+            last.answered(float(sent_at))
+        else:
+            last.lost(float(sent_at), float(noticed_at))
+    assert (last.doubts is not None) == ends
