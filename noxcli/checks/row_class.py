@@ -29,6 +29,7 @@ class RowClass(StrEnum):
     NEW = "new"
     REMOVED = "removed"
     MISSING = "missing"
+    FAILS = "fails"  # of one version alone
     VARIES = "varies"
     SAME = "same"
 
@@ -57,6 +58,7 @@ class PassRule:
     repeat: int = 1
     needed: int = 1
     of_gate: bool = False  # which needs an answer on both sides
+    of_one_version: bool = False  # both sides are the same answers
 
     def answer(self, codes: Sequence[int]) -> SideVerdict:
         """Return what the codes of a row's lines say.
@@ -136,6 +138,8 @@ def classified_pair(
     is_slower = other_input is None and _is_slower(base.seconds, new.seconds)
     if confirmed is not None and confirmed.change is not None:
         found = Classification(RowClass(confirmed.change))
+    elif rule.of_one_version:
+        found = _classify_alone(new)
     else:
         found = _classify(base, new, rule, other_input, is_slower=is_slower)
     return RowPair(
@@ -187,6 +191,15 @@ def _classify(
     if set(base.outputs) != set(new.outputs):
         return Classification(RowClass.CHANGED)
     return Classification(RowClass.SLOWER if is_slower else RowClass.SAME)
+
+
+def _classify_alone(side: PairSide) -> Classification:
+    """Return the class of a row of one version."""
+    if side.answer is SideVerdict.NONE:
+        return Classification(RowClass.MISSING, f"no answer ({side.why_none()})", unjudged=True)
+    if side.answer is SideVerdict.GOOD:
+        return Classification(RowClass.SAME)
+    return Classification(RowClass.FAILS)
 
 
 def _shown_lines(base: PairSide, new: PairSide) -> tuple[ResultLine | None, ResultLine | None]:

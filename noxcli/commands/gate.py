@@ -57,6 +57,9 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
         "An input that NEW gets in place of the same one, if any; repeatable.",
         None,
     )
+    allow_same: bool = flag(
+        "--allow-same", "If BASE and NEW do not differ, run each row once and list those that fail."
+    )
     max_runs: int | None = option(
         "--max-runs",
         "RUNS",

@@ -21,6 +21,7 @@ from noxcli.gate.call import GateCall
 from noxcli.gate.report import GateReport, sides_of
 from noxcli.gate.rows import NEW_INPUT, GateRows
 from noxcli.gate.rules import BASE, NEW, PER_ROW, GateVerdict
+from noxcli.gate.same_report import SameReport, sides_of_one
 from noxcli.gate.versions import DefinitionFile, FileVersions
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
@@ -107,6 +108,7 @@ def _judge(
             context.base_url,
             context.argv,
             fresh_if_changed=options.fresh_if_changed,
+            allows_same=options.allow_same,
         )
         if options.dry_run:
             context.printing.print_document(call.plan())
@@ -155,6 +157,8 @@ def _report(
     noxus: Session, options: Options, call: GateCall, verdict: GateVerdict
 ) -> NoxError | None:
     """Report what was found, and return what the gate ends with."""
+    if call.is_same:
+        return _report_one_version(noxus, options, call, verdict)
     answers = call.answers
     found = GateReport(verdict, answers, checks_changed=call.checks_changed)
     base, new = sides_of(call.spec.directory, call.batch.header, answers, verdict, call.rows.own)
@@ -163,5 +167,18 @@ def _report(
         report = ComparisonReport(noxus.context, comparison, options, [RowClass.BROKEN])
         red = found.why_red(report.name_failing())
         ending = report.ending(red, f"no row passes in either version ({found.runs})", found.runs)
+        report.write(ending, found.notes(ending), found.document)
+    return ending
+
+
+def _report_one_version(
+    noxus: Session, options: Options, call: GateCall, verdict: GateVerdict
+) -> NoxError | None:
+    """Report the rows that fail where both sides are one version; return what the gate ends with."""
+    found = SameReport(verdict, call.answers, checks_changed=call.checks_changed)
+    base, new = sides_of_one(call.spec.directory, call.batch.header, call.answers)
+    with Comparison(base, new, call.checker, suspects={}, of_one_version=True) as comparison:
+        report = ComparisonReport(noxus.context, comparison, options, [])
+        ending = report.ending(None, f"no row passes ({found.runs})", found.runs)
         report.write(ending, found.notes(ending), found.document)
     return ending

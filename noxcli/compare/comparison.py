@@ -39,6 +39,8 @@ class Comparison(ExitStack):
         checker: RowChecker,
         each: int | None = None,
         suspects: Mapping[int, Confirmed] | None = None,
+        *,
+        of_one_version: bool = False,
     ) -> None:
         """Pair, judge and count all rows; the `suspects` of a gate are by row, as its pairs.
 
@@ -50,7 +52,12 @@ class Comparison(ExitStack):
         self.new = new
         self._checker = checker
         self._suspects = suspects or {}
-        rule = PassRule(base.repeat, enough_of(base.repeat, each), of_gate=suspects is not None)
+        rule = PassRule(
+            base.repeat,
+            enough_of(base.repeat, each),
+            of_gate=suspects is not None,
+            of_one_version=of_one_version,
+        )
         by = "input"
         if rule.of_gate:
             by = "row"
@@ -62,7 +69,8 @@ class Comparison(ExitStack):
         self._reads = [self.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._matched: dict[RowClass, list[Matched]] = {change: [] for change in RowClass}
         self._classify_all()
-        self.compared.require_other_runs()
+        if not of_one_version:
+            self.compared.require_other_runs()
         self.counts = Counter({change: len(rows) for change, rows in self._matched.items()})
 
     def _classify_all(self) -> None:

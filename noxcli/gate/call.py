@@ -46,6 +46,7 @@ from noxcli.gate.rules import (
     default_max_runs,
     min_max_runs,
 )
+from noxcli.gate.same import SameRules
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.models import Workflow
 from noxcli.render.terminal import Terminal
@@ -82,6 +83,8 @@ class GateCall:
         self.workflows: Sequence[Workflow] = ()  # in the versions of both sides
         self.checks_changed = False  # since the gate began
         self.asked = Asked(b"", ())
+        self.is_same = False  # both sides are one version, with the same inputs
+        self._allows_same = False
         self._max_runs = max_runs
         self._terminal = terminal
 
@@ -103,12 +106,15 @@ class GateCall:
         argv: Sequence[str],
         *,
         fresh_if_changed: bool,
+        allows_same: bool = False,
     ) -> None:
         """Check table, inputs and checks, and compare them with those of earlier calls.
 
-        With `fresh_if_changed`, another gate in the directory is moved aside when this one begins.
+        With `allows_same`, BASE and NEW may be the same. With `fresh_if_changed`, another gate in
+        the directory is moved aside when this one begins.
         Raises UsageProblem, WrongInputs.
         """
+        self._allows_same = allows_same
         try:
             self._check(workflows, host, argv)
         except OtherGate as other:
@@ -123,7 +129,7 @@ class GateCall:
         rows = self.rows
         batch = self.batch
         self.workflows = workflows
-        self._require_two_sides()
+        self._compare_sides()
         self.answers.versions = [each.version_id for each in workflows]
         nodes = [inputs_of(each.definition) or [] for each in workflows]
         rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
@@ -170,15 +176,20 @@ class GateCall:
         self.asked = replace(self.asked, rows=rows)
         return differences
 
-    def _require_two_sides(self) -> None:
-        """Raise UsageProblem if BASE and NEW have the same definition and inputs."""
+    def _compare_sides(self) -> None:
+        """Note whether BASE and NEW have the same definition and inputs.
+
+        Raises UsageProblem if they must not.
+        """
         base, new = (digests_of(each.definition)[0] for each in self.workflows)
         common = self.spec.common.values
         own = self.rows.own.values
         has_own = any(common.get(name) != value for name, value in own.items())
-        if base == new and not has_own:
+        self.is_same = base == new and not has_own
+        if self.is_same and not self._allows_same:
             raise UsageProblem(
-                "BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}"
+                "BASE and NEW do not differ",
+                f"name another version with --new, add {NEW_INPUT}, or add --allow-same",
             )
 
     def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
@@ -194,12 +205,13 @@ class GateCall:
     def _rules_for(self, numbers: Sequence[int]) -> GateRules:
         """Return the rules for the rows of these numbers. Raises UsageProblem for too few runs."""
         most = self._max_runs or default_max_runs(len(numbers))
-        least = min_max_runs(len(numbers))
+        least = len(numbers) if self.is_same else min_max_runs(len(numbers))
         if most < least:
             raise UsageProblem(
                 f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}"
             )
-        return GateRules(numbers, most, scored=self.checker.score is not None)
+        kind = SameRules if self.is_same else GateRules
+        return kind(numbers, most, scored=self.checker.score is not None)
 
     def plan(self) -> dict[str, int]:
         """Return how many runs it may start, and has started."""

@@ -144,8 +144,8 @@ def sides_of(
         named = of_side.version_name or of_side.version_id or ""
         if name == "NEW" and own.values:
             named += f" with {in_prose(list(own.values))}"
-        yield Side(name, named, GateSide(joined, numbers, of_side), _see_none)
+        yield Side(name, named, GateSide(joined, numbers, of_side), see_none)
 
 
-def _see_none(_: ResultLine) -> None:
+def see_none(_: ResultLine) -> None:
     """A gate validates its checks before it starts."""

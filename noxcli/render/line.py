@@ -38,6 +38,7 @@ LOOKS = {
     "slower": ("!", "magenta"),
     "missing": ("!", "magenta"),
     "new": ("+", "cyan"),
+    "fails": ("✗", "magenta"),
     "varies": ("~", "dim"),
     "yes": ("✓", "green"),
     "no": ("-", "dim"),

@@ -22,6 +22,7 @@ MAX_NAME = 60
 AROUND_IN_WORDS = 120
 MAX_IN_WORDS = 600
 SIDES = ("BASE", "NEW")
+OF_SEVERAL = {"varies": "vary", "fails": "fail"}
 
 
 class Confirmed(NamedTuple):
@@ -125,6 +126,8 @@ class RowPair:
             parts += [*self._passed_words(), f"was: {_reason(self.base)}"]
         elif self.change == "varies":
             parts.append(self._outputs_words())
+        elif self.change == "fails":
+            parts.append(_reason(self.base))
         elif self.change == "new":
             parts.append(f"now {_reason(self.new)}")
         elif self.change == "changed":
@@ -192,7 +195,9 @@ class RowPair:
 
 def counted(change: str, count: int) -> str:
     """Return that this many rows are in the class."""
-    verb = "vary" if change == "varies" and count > 1 else change
+    verb = change
+    if count > 1:
+        verb = OF_SEVERAL.get(change, change)
     return f"{count:,} {verb}"
 
 

@@ -35,6 +35,7 @@ TONES = {  # of each class
     "new": "run",
     "removed": "run",
     "missing": "idle",
+    "fails": "warn",
     "varies": "idle",
 }
 
