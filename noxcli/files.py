@@ -16,6 +16,7 @@ from noxcli.value_class import value_class
 # Of a batch, in its directory.
 JOURNAL_NAME = "batch.jsonl"
 RESULTS_NAME = "results.jsonl"
+PROGRESS_NAME = "progress.json"  # how far it is
 HOLDER_NAME = "batch.lock"  # which process has that directory, while one has it
 # Of a gate, in its directory.
 ASKED_NAME = "asked.json"

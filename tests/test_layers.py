@@ -128,7 +128,7 @@ def test_an_import_that_points_up_or_aside_is_found() -> None:
 def verb_of(module: str) -> str:
     """Return the verb of a module in `commands`: the steps of one may be in another module than its options."""
     name = module.rpartition(".")[2]
-    for suffix in ("_call", "_runs", "_rows"):
+    for suffix in ("_call", "_runs", "_rows", "_summary"):
         name = name.removesuffix(suffix)
     return name
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import (
     RemainingRows,
@@ -262,7 +263,7 @@ class Batch(AbstractContextManager["Batch"]):
         self,
         work: RowWorker,
         output: ResultWriter,
-        tick: Callable[[int, int], None],
+        tick: Callable[[RowsInFlight], None],
         wanted: Collection[int] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`.

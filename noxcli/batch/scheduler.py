@@ -57,7 +57,7 @@ SHORT_TICK = 0.01
 
 
 class Scheduler:
-    """One batch; call `run` once. `tick` gets the numbers of rows running and in doubt."""
+    """One batch; call `run` once. `tick` gets the rows in flight."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -66,7 +66,7 @@ class Scheduler:
         journaled: JournalState,
         finding: "CandidateIndex | None",
         output: ResultWriter,
-        tick: Callable[[int, int], None],
+        tick: Callable[[RowsInFlight], None],
         spec: BatchSpec,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
@@ -122,7 +122,7 @@ class Scheduler:
                 return
             within = 0.0 if self._can_start else self.schedule.until_due(TICK)
             self._handle_responses(self.output.until_due(within))
-            self.tick(len(self.in_flight.running), len(self.in_flight.in_doubt))
+            self.tick(self.in_flight)
 
     @property
     def _has_work(self) -> bool:

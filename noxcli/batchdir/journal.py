@@ -27,6 +27,7 @@ from noxcli.files import (
     ASKED_ROWS_NAME,
     HOLDER_NAME,
     JOURNAL_NAME,
+    PROGRESS_NAME,
     RESULTS_NAME,
     reason_of,
 )
@@ -37,6 +38,15 @@ from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
 
 MAX_HOLDER = 1024  # bytes
+# What a call that started nothing removes, the journal last.
+OF_THE_CALL = (
+    ASKED_ROWS_NAME,
+    ASKED_NAME,
+    RESULTS_NAME,
+    PROGRESS_NAME,
+    HOLDER_NAME,
+    JOURNAL_NAME,
+)
 MAX_ABOUT = 1024 * 1024  # characters of a row's inputs and columns; longer ones are not noted
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 
@@ -87,7 +97,7 @@ class Journal(AbstractContextManager["Journal"]):
         if not self._is_new or self._starts:
             return False
         with suppress(OSError):
-            for name in (ASKED_ROWS_NAME, ASKED_NAME, RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
+            for name in OF_THE_CALL:
                 self.place.remove(name)
             if self._made_directory:
                 self.path.parent.rmdir()

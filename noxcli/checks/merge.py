@@ -13,6 +13,7 @@ from typing import IO, Any
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
+from noxcli.batchdir.progress_file import holder_of
 from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, row_folder, run_of
 from noxcli.batchdir.table import RowFacts
 from noxcli.checks.batch_summary import BatchSummary
@@ -33,6 +34,7 @@ from noxcli.signals import SIGNALS
 UNOWNED = 0xFFFF
 MAX_DIRECTORIES = 1000
 MAX_COMMANDS = 20
+IN_FLIGHT = frozenset({"sent", "started", "stopping"})  # steps of rows that a batch works on
 NAMES = {
     **{what: what for what in ("workflow", "server", "definition", "version")},
     "digest": "rows' content",
@@ -69,6 +71,7 @@ class MergedBatch:
     )
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
+    _held: set[int] = field(default_factory=set)  # directories in which a batch is running
     _facts: RowFacts | None = None
     _keys: "array[int]" = field(
         default_factory=lambda: array("Q", [0])
@@ -99,10 +102,13 @@ class MergedBatch:
         ] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
+            is_held = not of_last_call and holder_of(directory) is not None
             journaled = JournalState.read(directory / JOURNAL_NAME)
             if journaled.header is None:
                 joined.empty.append(directory)
                 continue
+            if is_held:
+                joined._held.add(len(joined.directories))
             joined.directories.append(directory)
             joined._require_same(directory, journaled.header, ran=any(journaled.runs))
             joined._add(len(joined.headers) - 1, journaled)
@@ -318,7 +324,11 @@ class MergedBatch:
         """
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
+        is_held = entry["step"] in IN_FLIGHT and self._owners[entry["row"]] in self._held
         match entry["step"]:
+            case _ if is_held:
+                code = ExitCode.NOT_FINISHED
+                message = "it is running: the batch has not ended yet"
             case "again":
                 code, message = (
                     ExitCode.NOT_FINISHED,

@@ -15,6 +15,7 @@ from noxcli.files import (
     ASKED_ROWS_NAME,
     HOLDER_NAME,
     JOURNAL_NAME,
+    PROGRESS_NAME,
     RESULTS_NAME,
     check_target,
     expanded,
@@ -25,7 +26,9 @@ STDOUT = "-"
 # The options that name files to read and to write, by their fields.
 READ = ("file", "expect", "api_key_file", "only")
 WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
-OF_BATCH = frozenset({JOURNAL_NAME, RESULTS_NAME, HOLDER_NAME, ASKED_NAME, ASKED_ROWS_NAME})
+OF_BATCH = frozenset(
+    {JOURNAL_NAME, RESULTS_NAME, PROGRESS_NAME, HOLDER_NAME, ASKED_NAME, ASKED_ROWS_NAME}
+)
 # What other tools take after -o.
 FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})
 

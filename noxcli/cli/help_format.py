@@ -43,6 +43,7 @@ HEADINGS = {
         "--limit",
         "--rows",
         "--unique",
+        "--summary",
         "--raw",
         "--format",
         "--json",

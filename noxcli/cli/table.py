@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from noxcli.batch.batch import Batch
 from noxcli.batch.spec import BatchSpec
 from noxcli.batch.worker import ClaimedIds, RowWorker
-from noxcli.checks.batch_summary import BatchSummary
 from noxcli.cli.ending import explain_unexpected
 from noxcli.cli.options import RETRY_FOLLOWING, TableOptions
 from noxcli.cli.session import Session
@@ -23,7 +22,6 @@ from noxcli.rows.columns import Columns
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import IdFilter, Shard
 from noxcli.runs.start import InputDigests
-from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
@@ -117,15 +115,3 @@ def worker_of(
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
         place=batch.journal.place if batch.spec.named else None,
     )
-
-
-def show_progress(
-    shown: Any, summary: BatchSummary, pace: "RateLimiter", running: int, doubtful: int
-) -> None:
-    """Show how far the batch is, and what slows it down."""
-    note = ""
-    if pace.silent_for > 1:
-        note = f"no answer for {show_seconds(pace.silent_for)}"
-    elif pace.rate is not None:
-        note = f"limited to {pace.rate:.1f} requests/s by the server"
-    shown.update(partial(summary.how_far, running, doubtful, note))

@@ -11,6 +11,7 @@ import typer
 from noxcli.batch.batch import Batch
 from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
+from noxcli.batch.watch import BatchWatch
 from noxcli.batchdir.header import (
     BatchHeader,
     changed_nodes,
@@ -24,7 +25,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import print_hint, to_paste
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import check_outputs, read_workflow_to_run, upload_files
-from noxcli.cli.table import read_rows, read_spec, show_progress, worker_of
+from noxcli.cli.table import read_rows, read_spec, worker_of
 from noxcli.codec import to_json
 from noxcli.commands.batch import Again, Options
 from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
@@ -104,7 +105,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
             output = _output(context, batch, checker)
             began = context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
-                batch.run(work, output, partial(show_progress, shown, summary, pace))
+                watch = BatchWatch(
+                    batch, [workflow], pace, context.clock, context.terminal.mask, shown
+                )
+                batch.run(work, output, watch)
+                watch.finish()
             if summary.has_started and not isinstance(summary.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, output, context.clock.monotonic() - began)

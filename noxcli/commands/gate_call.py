@@ -6,6 +6,7 @@ from functools import partial
 
 import typer
 
+from noxcli.batch.watch import BatchWatch
 from noxcli.batchdir.header import line_with
 from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import RowClass
@@ -13,7 +14,7 @@ from noxcli.cli.comparison_report import ComparisonReport
 from noxcli.cli.ending import to_paste
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import read_whole_workflow, upload_files
-from noxcli.cli.table import read_rows, read_spec, show_progress, worker_of
+from noxcli.cli.table import read_rows, read_spec, worker_of
 from noxcli.commands.gate import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.errors import NoxError, Phase, UsageProblem
@@ -119,8 +120,11 @@ def _judge(
         call.count_earlier()
         call.share(upload_files(noxus, call.spec.common), upload_files(noxus, call.rows.own))
         with task_progress(context.terminal, prints=True) as shown:
-            tick = partial(show_progress, shown, call.answers, pace)
-            verdict = call.decide(worker, partial(to_paste, context), tick)
+            watch = BatchWatch(
+                call.batch, call.workflows, pace, context.clock, context.terminal.mask, shown
+            )
+            verdict = call.decide(worker, partial(to_paste, context), watch)
+            watch.finish()
         call.require_unchanged(_read_again(noxus, call.workflows))
     return _report(noxus, options, call, verdict)
 

@@ -33,6 +33,8 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
         noxcli results s1 s2 --csv results.csv > results.jsonl
         # Every row's own id and answer.
         noxcli results s1 s2 --query '[id, result.output]'
+        # How far is it? Also from elsewhere, while it runs.
+        noxcli results s1 s2 --summary
     """
 
     codes = Codes.FAILED | {8: "rows without a result"} | Codes.RED
@@ -40,6 +42,8 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
     formats = "JSON lines are on stdout without it; for a table: --csv FILE"
     directories: list[str] = argument("DIR...", "The directory of a batch, or of each shard.")
     status: list[str] | None = STATUS
+    summary: bool = flag("--summary", "Print how far the batch is, and exit with 0.")
+    as_json: bool = flag("--json", "With --summary, print one JSON document.")
     csv: str | None = option("--csv", "FILE", "Write a table for spreadsheets.", None)
     csv_raw: bool = flag("--csv-raw", "In --csv, leave texts that look like formulas.")
     output: str | None = OUTPUT

@@ -49,6 +49,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context: Context = ctx.obj
     context.outcome.concerns(" ".join(options.directories))
     plan_reports(context, options)
+    if options.as_json and not options.summary:
+        raise UsageProblem("results are JSON lines", "remove --json, or add --summary")
+    if options.summary:
+        present(context, options)
+        from noxcli.commands.results_summary import print_summary  # loads nothing of results
+
+        print_summary(context, [Path(each) for each in options.directories])
+        return
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     if options.line_query is None and Path(options.output or "").suffix.lower() == ".csv":

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,12 +38,21 @@ class PastRuns:
 
     def __init__(self, noxus: Session, nodes: Sequence[InputNode]) -> None:
         self._noxus = noxus
-        self._retries = noxus.retries()
+        self._said: set[str] = set()
+        self._retries = replace(noxus.retries(), say=self._say_once)
         self._nodes = nodes
         self._names = {node.id: key for key, node in keys_of(nodes).items()}
         self._gone: dict[str, bool] = {}  # files, by their ids
         self._lock = threading.Lock()
         self.secret: Counter[str] = Counter()  # inputs that were omitted
+
+    def _say_once(self, line: str) -> None:
+        """Note why requests are repeated, which many threads may have to say."""
+        with self._lock:
+            is_new = line not in self._said
+            self._said.add(line)
+        if is_new:
+            self._noxus.context.terminal.note(line)
 
     def read_row(self, run: Run) -> dict[str, Any]:
         """Return the run's row.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from noxcli.batch.batch import Batch
+from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.spec import FRESH, BatchSpec
@@ -254,7 +255,7 @@ class GateCall:
     # The loop.
 
     def decide(
-        self, work: RowWorker, paste: Callable[[str], str], tick: Callable[[int, int], None]
+        self, work: RowWorker, paste: Callable[[str], str], tick: Callable[[RowsInFlight], None]
     ) -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         batch = self.batch
@@ -279,7 +280,7 @@ class GateCall:
         numbers: Collection[int],
         work: RowWorker,
         output: ResultWriter,
-        tick: Callable[[int, int], None],
+        tick: Callable[[RowsInFlight], None],
     ) -> None:
         """Get the answers of these numbers. Raises what ends the gate."""
         batch = self.batch

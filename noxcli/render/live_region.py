@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Self
@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from noxcli.errors import Unavailable
 from noxcli.render import HowFar, Renderer
 from noxcli.render.line import Capabilities, Line
+from noxcli.render.log import MinuteLines
 from noxcli.render.terminal import Terminal
 from noxcli.signals import SHOW_CURSOR
 from noxcli.waiting import start_thread
@@ -147,9 +148,11 @@ class Bar(BottomRenderer):
         self._look = Capabilities.of(terminal)
         self._began = time.monotonic()
         self._how_far: HowFar | None = None
+        self._minutes = MinuteLines(terminal)
 
-    def update(self, how_far: HowFar) -> None:
+    def update(self, how_far: HowFar, detail: Callable[[], str] | None = None) -> None:
         self._how_far = how_far
+        self._minutes.update(how_far, detail)
 
     def lines(self) -> Sequence[Line]:
         if self._how_far is None:

@@ -1,7 +1,7 @@
 """Progress for logs, in plain lines: of runs, batches and downloads."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -150,20 +150,44 @@ class WarningsOnly(Renderer):
 
 
 class TaskLog(Renderer):
-    """A line every few seconds, if the task has come further since the last one."""
+    """A line with the time every few seconds, if the task has come further since the last one, and
+    one a minute in any case, if there is a detail to add.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._began = time.monotonic()
         self._next = self._began + TASK_LINE_EVERY
+        self._minutes = MinuteLines(terminal)
         self._last = ""
 
-    def update(self, how_far: HowFar) -> None:
+    def update(self, how_far: HowFar, detail: Callable[[], str] | None = None) -> None:
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + TASK_LINE_EVERY
         _, done, pace = how_far(now - self._began)
-        if done != self._last:
+        if self._minutes.update(how_far, detail):
             self._last = done
-            self._terminal.note(f"{done}, {pace}")
+        elif done != self._last:
+            self._last = done
+            self._terminal.note(f"{datetime.now():%H:%M:%S} {done}, {pace}")
+
+
+class MinuteLines:
+    """A line a minute with how far a task is, and a detail."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._began = time.monotonic()
+        self._next = self._began + HEARTBEAT
+
+    def update(self, how_far: HowFar, detail: Callable[[], str] | None) -> bool:
+        """Write the line if it is time, and return whether it was."""
+        now = time.monotonic()
+        if detail is None or now < self._next:
+            return False
+        self._next += HEARTBEAT
+        _, done, pace = how_far(now - self._began)
+        self._terminal.note(f"{datetime.now():%H:%M:%S} {done}, {pace}{detail()}")
+        return True

@@ -296,6 +296,7 @@ def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any) -> None:
         "000002/Text.txt",
         "000002/manifest.json",
         "batch.jsonl",
+        "progress.json",
         "results.jsonl",
     ]
     assert result.lines[0]["result"]["output"]["Text"].keys() == {"$file"}

@@ -249,6 +249,7 @@ def test_a_signal_leaves_no_partial_files(
     assert process.returncode == 143
     assert sorted(path.name for path in Path("out").rglob("*") if path.is_file()) == [
         "batch.jsonl",
+        "progress.json",
         "results.jsonl",
     ]
     assert noxcli(*batch, "--resume").code == 0
