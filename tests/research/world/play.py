@@ -21,7 +21,7 @@ from tests.research.world.plan import SAYS, Fault, Plan, Step
 from tests.research.world.pulse import Pulse
 from tests.research.world.server import Asked, World
 
-LONGEST = 100.0  # seconds of one call, after which it hangs
+LONGEST = 100.0  # seconds of one call, after which it hangs, on a machine that is busy as usual
 SLACK = 2.5  # seconds, for a machine that is busy as usual
 SOON = 0.5  # seconds, after which an answer has arrived
 TIGHT, WIDE = "size=32k", "remount,size=8m"  # of the disk below small/, until it grows
@@ -68,10 +68,16 @@ class Call:
             self.directory = f"{self.argv[2]}.batch"
         if self.verb == "gate" and not self.directory:
             self.directory = f"{self.argv[2]}.gate"
-        limit = self.option("--timeout")
-        self.limit = float(limit.rstrip("s")) if limit else LONGEST - SLACK - 1
         self.repeat = int(self.option("--repeat") or 1)
         self.shard = (self.option("--shard") or "1/1").split("/")
+
+    @property
+    def limit(self) -> float:
+        """The seconds that it may take."""
+        given = self.option("--timeout")
+        if given:
+            return float(given.rstrip("s"))
+        return (LONGEST - SLACK) * self.slowness - 1
 
     @property
     def calm(self) -> bool:
@@ -205,18 +211,25 @@ class Story:
                 stdout=subprocess.PIPE,
                 stderr=err,
             )
-            timer = threading.Timer(LONGEST, call.process.kill)
-            timer.start()
+            is_over = threading.Event()
+            threading.Thread(target=self._end_if_it_hangs, args=(call, is_over)).start()
             with call.process.stdout as out:  # type: ignore[union-attr]  # a pipe
                 call.out = out.read(call.step.get("close", -1))
             call.code = call.process.wait()
             call.ended = time.time()
             call.slowness = self.pulse.slowness(call.began, call.ended)
-            timer.cancel()
+            is_over.set()
             err.seek(0)
             call.err = err.read().decode()
         if kept is not None and kept.exists():
             call.out = kept.read_bytes()
+
+    def _end_if_it_hangs(self, call: Call, is_over: threading.Event) -> None:
+        while not is_over.wait(1):
+            now = time.time()
+            if now - call.began > LONGEST * self.pulse.slowness(call.began, now):
+                call.process.kill()  # type: ignore[union-attr]  # it has begun
+                return
 
 
 def row_line(header: str, row: list[str]) -> str:
