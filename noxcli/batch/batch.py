@@ -3,6 +3,7 @@
 However it ends, its runs are named.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
@@ -36,7 +37,7 @@ from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
-from noxcli.rows.columns import EXPECT
+from noxcli.rows.columns import EXPECT, Row
 from noxcli.rows.selection import Shard
 from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import SIGNALS, Interrupted
@@ -265,10 +266,13 @@ class Batch(AbstractContextManager["Batch"]):
         output: ResultWriter,
         tick: Callable[[RowsInFlight], None],
         wanted: Collection[int] | None = None,
+        ahead: deque[Row] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`.
 
         Return why not every row has a result.
+
+        Results may add rows to those `ahead`, which start before all others.
         """
         engine = Scheduler(
             work,
@@ -278,6 +282,7 @@ class Batch(AbstractContextManager["Batch"]):
             output,
             tick,
             self.spec,
+            deque() if ahead is None else ahead,
         )
         self.summary.end(cause := engine.run())
         self.named = name_runs(

@@ -188,14 +188,13 @@ class RowsInFlight:
         from noxcli.batch.reconcile import find_candidates_of_batch  # loaded for rows in doubt
 
         work = self.work
-        findings = []
-        for side, digests in enumerate(work.digests):
+        findings = {}
+        for side in {doubt.row.side for doubt in self.in_doubt}:
             rows = [doubt for doubt in self.in_doubt if doubt.row.side == side]
             sent = [doubt.sent for doubt in rows if doubt.sent is not None]
-            findings.append(
-                find_candidates_of_batch(
-                    work.api, work.workflow_id, digests, sent, work.known.__contains__, within
-                )
+            workflow_id = work.workflows[side].id
+            findings[side] = find_candidates_of_batch(
+                work.api, workflow_id, work.digests[side], sent, work.known.__contains__, within
             )
         for doubt in sorted(self.in_doubt, key=lambda doubt: doubt.row.number):
             row = doubt.row

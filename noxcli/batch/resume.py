@@ -164,7 +164,10 @@ class RemainingRows:
             ):
                 yield None
                 continue
-            yield None if self._state_of(row) == FINISHED else self._checked(row)
+            if self._state_of(row) == FINISHED:
+                yield None
+            else:
+                yield self._checked(self._spec.rows.filled(row))
 
     def _state_of(self, row: Row) -> int:
         """Return the state of a row. Raises UsageProblem if a started one has changed, and that was not accepted."""

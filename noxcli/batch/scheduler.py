@@ -6,6 +6,7 @@ results to print. A limited number of threads wait on the network; each returns 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -68,8 +69,12 @@ class Scheduler:
         output: ResultWriter,
         tick: Callable[[RowsInFlight], None],
         spec: BatchSpec,
+        ahead: deque[Row],
     ) -> None:
-        """`finding` is what the run list shows about rows that an earlier call left in doubt."""
+        """`finding` is what the run list shows about rows that an earlier call left in doubt.
+
+        Rows that results add to `ahead` start before all others.
+        """
         self.work = work
         self.journaled = journaled
         self.output = output
@@ -77,8 +82,9 @@ class Scheduler:
         self.summary = output.summary
         self.schedule = PollSchedule(spec.poll_interval)
         self.in_flight = RowsInFlight(work, output, self.schedule)
+        self._ahead = ahead
         self._rows = rows
-        self._has_rows = True
+        self._has_more = True
         self._finding = finding
         self._spec = spec
         self._threads = min(MAX_THREADS, spec.max_parallel)
@@ -144,6 +150,10 @@ class Scheduler:
                 self._give_up(running)
 
     @property
+    def _has_rows(self) -> bool:
+        return bool(self._ahead) or self._has_more
+
+    @property
     def _can_start(self) -> bool:
         """True if a row may take a place; starts leave room for reads of running ones."""
         starting = len(self.in_flight.starting)
@@ -157,13 +167,16 @@ class Scheduler:
         """Give free places to rows, for as long as the runs can wait."""
         end = time.monotonic() + TICK
         while self._can_start and time.monotonic() < end:
+            if self._ahead:
+                self._begin(self._ahead.popleft())
+                continue
             try:
                 row = next(self._rows)
             except StopIteration:
-                self._has_rows = False
+                self._has_more = False
             except Exception as error:  # the rows before it are run
                 self.shutdown.enter(Stage.STARTING, self._as_expected(error))
-                self._has_rows = False
+                self._has_more = False
             else:
                 if row is not None:
                     self._begin(row)
@@ -185,13 +198,12 @@ class Scheduler:
                 self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.journaled.pop_pending(number)
-            run = Run(
-                known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at
-            )
+            workflow_id = self.work.workflows[row.side].id
+            run = Run(known.run_id or "", workflow_id, "queued", created_at=known.created_at)
             self.in_flight.follow(RunningRow(row, run, time.monotonic(), was_found=True))
             self.schedule.add(number)
         else:
-            self.summary.note_begun(row.file_number)
+            self.summary.note_begun(row)
             self._call(partial(self.work.start, self.in_flight.start(row)))
 
     def _call(self, work: Callable[[], RowState]) -> None:

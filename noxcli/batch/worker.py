@@ -304,8 +304,9 @@ class RowWorker:
         limit = within
         if limit is None:
             limit = running.failures.for_an_attempt
+        workflow_id = self.workflows[running.row.side].id
         try:
-            read = self.api.within(limit).get_run(self.workflow_id, running.run.id)
+            read = self.api.within(limit).get_run(workflow_id, running.run.id)
             run = settled_if_unchanged(read, running.run, time.monotonic())
         except BaseException as error:  # of this row; the others continue
             return self._note_failed_read(running, running.failures, as_nox_error(error))

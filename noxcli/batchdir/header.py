@@ -16,8 +16,9 @@ from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose, with_id
 from noxcli.rows.columns import digest_of
 
-SIDES = ("base", "new")
-PLACES = 21  # for the answers to a row on each side of a gate
+# Of a gate: who answered, then who judged these answers.
+SIDES = ("base", "new", "judge_of_base", "judge_of_new")
+PLACES = 21  # for the answers to a row on each of these sides
 MAX_CONSTANT = 60  # characters of a value in the journal and in a message
 MAX_NODES = 5  # that are named
 NOT_SAVED = ""  # the id of a version that a gate saves once it has begun

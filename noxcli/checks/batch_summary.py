@@ -23,6 +23,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, part_of
 from noxcli.reports.ci import BatchReport
 from noxcli.reports.failure_groups import FailureGroups, headline_of
+from noxcli.rows.columns import Row
 from noxcli.timing import show_seconds
 
 # If this number of first rows end for one reason, no other would do better.
@@ -268,10 +269,10 @@ class BatchSummary:
         """A run may exist, that this call started or an earlier one."""
         self.has_started = True
 
-    def note_begun(self, row: int) -> None:
-        """A row of the file is being started."""
+    def note_begun(self, row: Row) -> None:
+        """A row is being started."""
         if len(self._first) < STUCK_AFTER:
-            self._first.setdefault(row, set())
+            self._first.setdefault(row.file_number, set())
 
     def _note_first(self, row: int, reason: str | None) -> None:
         """Note the reason for which no other row would do better, None for any other ending."""

@@ -44,6 +44,7 @@ class RowChecker:
     mask: Mask
     score: Query | None = None
     by: str | None = None  # the column by whose values rows are counted
+    has_judge: bool = False  # a line without what the judge says is not judged yet
 
     @classmethod
     def read(
@@ -58,12 +59,12 @@ class RowChecker:
             expected = Expectations.read(expect, sources)
         return cls(queries, expected, mask)
 
-    def measuring(self, score: str | None, by: str | None) -> Self:
+    def measuring(self, score: str | None, by: str | None, *, has_judge: bool = False) -> Self:
         """Return the checker that also measures: --score and --by. Raises UsageProblem."""
         scored = None
         if score is not None:
-            scored = parse_assertion(score, of_row=True, option=SCORE)
-        return replace(self, score=scored, by=by)
+            scored = parse_assertion(score, of_row=True, of_judge=has_judge, option=SCORE)
+        return replace(self, score=scored, by=by, has_judge=has_judge)
 
     @property
     def has_checks(self) -> bool:
@@ -137,6 +138,22 @@ class RowChecker:
         if known and self.expected is not None:
             self.expected.require_outputs(known, where)
 
+    def require_judge(self, known: Collection[str], judge: str) -> None:
+        """Raise UsageProblem if no check reads `judge`, or one names what it does not have."""
+        named = list(self._names_of("judge"))
+        for option, name in named:
+            if name not in known:
+                hint = suggestion(
+                    nearest(name, known), f"it has {', '.join(known) or 'none'}", quoted=True
+                )
+                raise UsageProblem(
+                    f"{option} names judge.{name}, but {judge} has no such output", hint
+                )
+        if not named:
+            raise UsageProblem(
+                "no check reads what the judge says", "use judge.NAME in --assert or --score"
+            )
+
     def check_names(self, *, own: bool) -> list[str]:
         """Return the names of each row's checks; `own` says that rows have a column `$expect`."""
         names = [assertion_name(query) for query in self.queries]
@@ -174,6 +191,10 @@ class RowChecker:
             return line
         row = {**(line["input"] or {}), **columns, ID: table["id"]}
         document = {**result, "row": row}
+        if self.has_judge:
+            if "judge" not in line:
+                return line
+            document["judge"] = line["judge"]
         if self.score is not None:
             score = self._score(document)
             line = {**line, "score": score}

@@ -76,4 +76,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
         from noxcli.reports.assertions import parse_assertion  # loaded only with --assert
 
         of_row = isinstance(options, CheckOptions)
-        reports.asserts = [parse_assertion(text, of_row=of_row) for text in options.asserts]
+        of_judge = getattr(options, "judge", None) is not None
+        reports.asserts = [
+            parse_assertion(text, of_row=of_row, of_judge=of_judge) for text in options.asserts
+        ]

@@ -60,6 +60,18 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
     allow_same: bool = flag(
         "--allow-same", "If BASE and NEW do not differ, run each row once and list those that fail."
     )
+    judge: str | None = option(
+        "--judge", "WORKFLOW", "Judge each answer by a run of WORKFLOW: judge.NAME in checks.", None
+    )
+    judge_input: list[str] | None = option(
+        "--judge-input",
+        "KEY=EXPR",
+        "Give the judge what EXPR finds in output or row; repeatable. [default: by name]",
+        None,
+    )
+    judge_version: str | None = option(
+        "--judge-version", "VERSION", "The judge's saved version. [default: the current one]", None
+    )
     max_runs: int | None = option(
         "--max-runs",
         "RUNS",

@@ -19,6 +19,7 @@ from noxcli.commands.gate import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.gate.call import GateCall
+from noxcli.gate.judge import JudgeSpec
 from noxcli.gate.report import GateReport, sides_of
 from noxcli.gate.rows import NEW_INPUT, GateRows
 from noxcli.gate.rules import BASE, NEW, PER_ROW, GateVerdict
@@ -79,7 +80,8 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
     checker = RowChecker.read(
         context.reports.asserts, options.expect, context.sources, context.terminal.mask
     )
-    checker = checker.measuring(options.score, options.by)
+    judge = JudgeSpec.read(options.judge, options.judge_version, options.judge_input or [])
+    checker = checker.measuring(options.score, options.by, has_judge=judge is not None)
     rows = read_rows(noxus, options, GateRows, PER_ROW)
     rows.own = parse_inputs(options.new_input or [], None, context.sources)
     spec = replace(
@@ -89,7 +91,7 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
         checked=True,
         resume_command=line_with(context.argv, []),
     )
-    return GateCall(spec, rows, checker, options.max_runs, context.terminal, context.clock)
+    return GateCall(spec, rows, checker, judge, options.max_runs, context.terminal, context.clock)
 
 
 def _judge(
@@ -106,6 +108,7 @@ def _judge(
         versions = _read_versions(noxus, options, call, workflow, by_content)
         call.check(
             versions,
+            _read_judge(noxus, call.judge_spec),
             context.base_url,
             context.argv,
             fresh_if_changed=options.fresh_if_changed,
@@ -116,16 +119,17 @@ def _judge(
             return None
         call.begin()
         call.take_versions(by_content.save_missing(call.workflows, call.batch.journal))
-        worker = worker_of(noxus, pace, call.workflows, call.batch)
+        worker = worker_of(noxus, pace, call.all_workflows, call.batch)
         call.count_earlier()
         call.share(upload_files(noxus, call.spec.common), upload_files(noxus, call.rows.own))
         with task_progress(context.terminal, prints=True) as shown:
             watch = BatchWatch(
-                call.batch, call.workflows, pace, context.clock, context.terminal.mask, shown
+                call.batch, call.all_workflows, pace, context.clock, context.terminal.mask, shown
             )
             verdict = call.decide(worker, partial(to_paste, context), watch)
             watch.finish()
-        call.require_unchanged(_read_again(noxus, call.workflows))
+        judge = _read_judge(noxus, call.judge_spec)
+        call.require_unchanged(_read_again(noxus, call.workflows), judge)
     return _report(noxus, options, call, verdict)
 
 
@@ -150,6 +154,14 @@ def _read_versions(
         else:
             versions.append(read_whole_workflow(noxus, workflow, named))
     return versions
+
+
+def _read_judge(noxus: Session, spec: JudgeSpec | None) -> Workflow | None:
+    """Return the judge as it is now, None without one. Raises what reading does."""
+    if spec is None:
+        return None
+    found = noxus.resolve_workflow(spec.workflow)
+    return read_whole_workflow(noxus, Workflow(found.id, found.name), spec.version)
 
 
 def _read_again(noxus: Session, workflows: Sequence[Workflow]) -> list[Workflow]:

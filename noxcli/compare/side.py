@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
+from noxcli.checks.judgement import with_judgement
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.run_version import of_version, version_in
 from noxcli.errors import COMPLETED, UsageProblem
@@ -68,10 +69,18 @@ class GateSide(Directory):
     kind = "gate"
 
     def __init__(
-        self, joined: MergedBatch, numbers: Mapping[int, Sequence[int]], header: BatchHeader
+        self,
+        joined: MergedBatch,
+        numbers: Mapping[int, Sequence[int]],
+        header: BatchHeader,
+        judgement_at: int | None,
     ) -> None:
-        """`numbers` are those of each row's answers, and `header` is that of the side alone."""
+        """`numbers` are those of each row's answers, and `header` is that of the side alone.
+
+        `judgement_at` is how far the number of a judgement is above that of its answer.
+        """
         self.joined = joined
+        self._judgement_at = judgement_at
         self.header = header
         self._numbers = numbers
 
@@ -87,7 +96,14 @@ class GateSide(Directory):
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
         with super().open_to_read() as read:
-            yield lambda number: of_version(read(number), self.header.version_id)
+
+            def answer(number: int) -> ResultLine:
+                line = of_version(read(number), self.header.version_id)
+                if self._judgement_at is None:
+                    return line
+                return with_judgement(line, read(number + self._judgement_at))
+
+            yield answer
 
 
 class Side:

@@ -40,7 +40,13 @@ TAKE_EXPRESSIONS = frozenset({"map", "max_by", "min_by", "sort_by"})
 DOCUMENT = ""
 OUTPUT = "output"
 ROW = "row"
-HOLDERS = {OUTPUT: OUTPUT, ROW: ROW, "result": DOCUMENT}  # a line of a batch has its document there
+JUDGE = "judge"
+HOLDERS = {
+    OUTPUT: OUTPUT,
+    ROW: ROW,
+    JUDGE: JUDGE,
+    "result": DOCUMENT,
+}  # a line of a batch has its document there
 SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
 TEXT: Any = {"types": ["string"]}
 # JMESPath knows a type by the name of its class.

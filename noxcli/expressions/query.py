@@ -80,8 +80,8 @@ class Query:
             ) from None
 
     def keys_of(self, name: str) -> list[str]:
-        """Return the names that the expression has of the document's `output` or `row`, or, for "",
-        of itself.
+        """Return the names that the expression has of the document's `output`, `row` or `judge`, or, for
+        "", of itself.
         """
         from noxcli.expressions.interpreter import DOCUMENT, find_names
 
@@ -96,18 +96,28 @@ class Query:
 
 def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what evaluates an assertion, and the document as it sees it."""
-    from noxcli.expressions.interpreter import Interpreter, OutputText
+    from noxcli.expressions.interpreter import Interpreter
 
     seen = {**document}
     outputs: dict[str, Any] = {}
     if isinstance(document.get("output"), dict):
-        seen["output"] = outputs
-        for name, value in document["output"].items():
-            text = value["text"] if is_wrapped(value) else value
-            if isinstance(text, str):
-                text = OutputText(text)
-            outputs[name] = text
+        outputs = seen["output"] = _texts_marked(document["output"])
+    if isinstance(document.get("judge"), dict):
+        seen["judge"] = _texts_marked(document["judge"])
     return Interpreter(seen, outputs), seen
+
+
+def _texts_marked(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the outputs with each text as one that is its own field `text`."""
+    from noxcli.expressions.interpreter import OutputText
+
+    marked = {}
+    for name, value in outputs.items():
+        text = value["text"] if is_wrapped(value) else value
+        if isinstance(text, str):
+            text = OutputText(text)
+        marked[name] = text
+    return marked
 
 
 def _parse(text: str) -> Mapping[str, Any]:

@@ -2,20 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noxcli.batchdir.header import SIDES
+from noxcli.batchdir.header import SIDES as NAMES
 from noxcli.batchdir.journal_state import JournalState
-from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.batch_summary import STUCK_AFTER, BatchSummary
+from noxcli.checks.judgement import with_judgement
+from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
 from noxcli.checks.run_version import is_of_other_version, of_version, version_in
 from noxcli.errors import ExitCode, OutputNotDelivered
+from noxcli.gate.judge import Judge
 from noxcli.gate.rules import (
     BASE,
+    JUDGES,
     NEW,
     ROUNDS,
     SCREEN,
+    SIDES,
     SUSPECTS,
     AnswerKey,
     GateRules,
@@ -25,6 +30,7 @@ from noxcli.gate.rules import (
 )
 from noxcli.models import word_for
 from noxcli.reports.row_pair import Confirmed
+from noxcli.rows.columns import Row
 from noxcli.runs.resolve import SHOWN_CANDIDATES
 
 TRIES = 2  # in one call, for an answer that has no result
@@ -44,18 +50,24 @@ class GateAnswers(BatchSummary):
     UNIT = "run"
     BAD = "not passed"
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
+    checker: RowChecker | None = None
+    judge: Judge | None = None
+    judgements: BatchSummary = field(default_factory=BatchSummary)
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
     unknown_starts: list[str] = field(
         default_factory=list
     )  # starts whose outcome is not known, with their candidates
-    versions: Sequence[str | None] = (None, None)  # of both sides
+    versions: Sequence[str | None] = (None, None)  # of both sides, and twice of the judge
+    # That records of a side's runs name, in place of its own.
     other_versions: dict[int, list[str]] = field(
-        default_factory=lambda: {BASE: [], NEW: []}
-    )  # that records of a side's runs name, in place of its own
+        default_factory=lambda: {side: [] for side in (*SIDES, *JUDGES)}
+    )
     # Why the output of a completed run could not be fetched or written.
     undelivered: dict[AnswerKey, str] = field(default_factory=dict)
     _agreed: set[int] = field(default_factory=set)  # sides with a record that names their version
     _stored: dict[AnswerKey, StoredAnswer] = field(default_factory=dict)
+    # With a judge: the lines of completed answers that are not judged.
+    _unjudged: dict[AnswerKey, Mapping[str, Any]] = field(default_factory=dict)
     _tries: Counter[AnswerKey] = field(default_factory=Counter)  # in this call
     _checked: set[int] = field(default_factory=set)  # rows that a check is about
     _fetches: Counter[AnswerKey] = field(default_factory=Counter)  # that failed, in this call
@@ -90,15 +102,16 @@ class GateAnswers(BatchSummary):
         before: bool = False,
         **more: Any,
     ) -> None:
-        key = AnswerKey(line["row"], SIDES.index(line["side"]), line["place"])
+        key = AnswerKey(line["row"], NAMES.index(line["side"]), line["place"])
         is_of_other = self._note_version(line, key.side)
         line = of_version(line, self.versions[key.side])
-        BatchSummary.count(self, line, *paste, before=before, **more)
-        if line["result"].get("assertions"):
-            self._checked.add(key.row)
+        if key.is_judgement:
+            self._count_judgement(key, line, *paste, before=before, **more)
+        else:
+            BatchSummary.count(self, line, *paste, before=before, **more)
         if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
             found = _candidates_in(line["result"]["error"])
-            start = f"a start of row {key.row} in {line['side'].upper()}"
+            start = f"a start of row {key.row} in {name_of_side(key.side)}"
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
             self._tries[key] += 1
@@ -112,7 +125,62 @@ class GateAnswers(BatchSummary):
             self.undelivered[key] = line["result"]["error"]["message"]
             self._followed[key] = line["result"]["run"]["id"]
             self._fetches[key] += 1
+        if key.is_judgement:
+            self._take_judgement(key, line)
+        elif self.judge is not None and line["result"]["exit_code"] == ExitCode.OK:
+            self._unjudged[key] = line
+        else:
+            self._store(key, line)
+
+    def _store(self, key: AnswerKey, line: Mapping[str, Any]) -> None:
+        if line["result"].get("assertions"):
+            self._checked.add(key.row)
         self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
+
+    def _count_judgement(
+        self, key: AnswerKey, line: Mapping[str, Any], *more: Any, **how: Any
+    ) -> None:
+        """Count a judgement apart, and start no more if the first ones all failed the same way."""
+        self.judgements.count({**line, "row": key.number}, *more, **how)
+        if self.judgements.stuck is not None:
+            self.why_end = (
+                f"the first {STUCK_AFTER} judgements failed the same way: {self.judgements.stuck}"
+            )
+
+    def _take_judgement(self, key: AnswerKey, judgement: Mapping[str, Any]) -> None:
+        """Judge the answer by its judgement, if that has a result."""
+        line = self._unjudged.get(key.answer)
+        if line is None or judgement["result"]["exit_code"] != ExitCode.OK:
+            return
+        assert self.checker is not None
+        del self._unjudged[key.answer]
+        self._store(key.answer, self.checker.judged(with_judgement(line, judgement)))
+
+    def note_begun(self, row: Row) -> None:
+        if row.side in JUDGES:
+            self.judgements.note_begun(replace(row, of=row.number))
+        else:
+            BatchSummary.note_begun(self, row)
+
+    @property
+    def done(self) -> int:
+        own = self.before.total() + self.codes.total()
+        return own + self.judgements.done
+
+    @property
+    def all_ended(self) -> Counter[int]:
+        """The number of runs of this call with each code, of answers and judgements."""
+        return self.codes + self.judgements.codes
+
+    @property
+    def answers_started(self) -> int:
+        """The number of runs for answers, also of earlier calls."""
+        return sum(count for key, count in self.runs.items() if not key.is_judgement)
+
+    @property
+    def judgements_started(self) -> int:
+        """The number of runs of the judge, also of earlier calls."""
+        return self.runs.total() - self.answers_started
 
     def _is_new_run(self, key: AnswerKey, line: Mapping[str, Any]) -> bool:
         """Return whether this call has started the run; one that was stopped is started again."""
@@ -131,14 +199,14 @@ class GateAnswers(BatchSummary):
             self.other_versions[side].append(named)
         elif named is not None:
             self._agreed.add(side)
-        self.why_end = self.other_version()
+        self.why_end = self.why_end or self.other_version()
         return is_of_other
 
     def other_version(self) -> str | None:
         """Return which side's runs are of another version, if that is sure; None if it is not."""
         for side, others in self.other_versions.items():
             if len(others) >= MAX_OTHER and side not in self._agreed:
-                what = f"{len(others)} runs of {SIDES[side].upper()} are of another version"
+                what = f"{len(others)} runs of {name_of_side(side)} are of another version"
                 return f"{what}: their records name {others[-1]}, not {self.versions[side]}"
         return None
 
@@ -147,29 +215,42 @@ class GateAnswers(BatchSummary):
 
         What --max-runs leaves no run for has no result.
         """
-        ended = {key: each for key, each in self._stored.items() if self._has_ended(key, each)}
+        ended = self._ended()
         while True:
             found = self.rules.decide(ended)
             if isinstance(found, GateVerdict):
                 return found
-            allowed = self._allowed(found)
+            judgements = [key.judgement for key in found if key in self._unjudged]
+            allowed = self._allowed(judgements, self.judgements_started)
+            if not allowed:
+                answers = [key for key in found if key not in self._unjudged]
+                allowed = self._allowed(answers, self.answers_started)
             if allowed:
                 return allowed
             for key in found:
-                ended[key] = self._stored.get(key, StoredAnswer(SideVerdict.NONE, runs=0))
+                ended[key] = StoredAnswer(SideVerdict.NONE, runs=self.runs[key])
 
-    def _has_ended(self, key: AnswerKey, stored: StoredAnswer) -> bool:
-        """Return whether an answer has a result, or is not asked again in this call."""
-        if stored.answer is not SideVerdict.NONE:
-            return True
+    def _ended(self) -> dict[AnswerKey, StoredAnswer]:
+        """Return the answers that have a result, or are not asked again in this call."""
+        ended = {}
+        for key, each in self._stored.items():
+            if each.answer is not SideVerdict.NONE or self._is_given_up(key):
+                ended[key] = each
+        for key in self._unjudged:
+            if self._is_given_up(key.judgement):
+                ended[key] = StoredAnswer(SideVerdict.NONE, runs=self.runs[key])
+        return ended
+
+    def _is_given_up(self, key: AnswerKey) -> bool:
+        """Return whether an answer or judgement without a result is not asked again in this call."""
         if key in self.undelivered:
             return False
         is_of_suspect = key.place in SCREEN or key.place in SUSPECTS
         return self._tries[key] >= (TRIES_OF_SUSPECT if is_of_suspect else TRIES)
 
-    def _allowed(self, wanted: Sequence[AnswerKey]) -> list[AnswerKey]:
-        """Return those of the answers that --max-runs has a run for, or that have one."""
-        left = self.rules.max_runs - self.runs.total()
+    def _allowed(self, wanted: Sequence[AnswerKey], started: int) -> list[AnswerKey]:
+        """Return those that --max-runs has a run for, or that have one."""
+        left = self.rules.max_runs - started
         allowed = []
         for key in wanted:
             if key in self._followed:
@@ -179,13 +260,26 @@ class GateAnswers(BatchSummary):
                 left -= 1
         return allowed
 
+    @property
+    def judgement_at(self) -> int | None:
+        """How far the number of a judgement is above that of its answer; None without a judge."""
+        return None if self.judge is None else AnswerKey(1, JUDGES.start, 1).number - 1
+
+    def line_to_judge(self, judgement: AnswerKey) -> Mapping[str, Any] | None:
+        """Return the line of the answer that is to be judged, None if there is none."""
+        return self._unjudged.get(judgement.answer)
+
+    def may_judge(self, answer: AnswerKey) -> bool:
+        """Return whether an answer that has arrived is judged now."""
+        return answer in self._unjudged and self.judgements_started < self.rules.max_runs
+
     def require_delivered(self) -> None:
         """Raise OutputNotDelivered for an output that was fetched twice, and is not here."""
         for key, why in self.undelivered.items():
             if self._fetches[key] >= FETCHES:
-                side = SIDES[key.side].upper()
+                what = "judgement" if key.is_judgement else "answer"
                 raise OutputNotDelivered(
-                    f"the answer of row {key.row} in {side} is not here: {why}"
+                    f"the {what} of row {key.row} in {name_of_side(key.side)} is not here: {why}"
                 )
 
     def counting(self, row: int, side: int, verdict: GateVerdict) -> list[AnswerKey]:
@@ -232,6 +326,13 @@ class GateAnswers(BatchSummary):
             for each in again
         )
         return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
+
+
+def name_of_side(side: int) -> str:
+    """Return the name of a side in messages."""
+    if side in JUDGES:
+        return f"the judge of {NAMES[side - JUDGES.start].upper()}"
+    return NAMES[side].upper()
 
 
 def _candidates_in(error: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ wherever it is now.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +80,15 @@ class Asked:
         except OSError as error:
             what = f"can't write {place.path / ASKED_NAME}: {reason_of(error)}"
             raise JournalTrouble(what, "check --output-dir") from None
+
+    def with_columns(self, names: Collection[str]) -> "Asked":
+        """Return it with these kept columns as a part of what each row asks."""
+        rows = []
+        for asked in self.rows:
+            read = {f"row.{name}": asked.row.columns.get(name) for name in names}
+            kept = {name: value for name, value in read.items() if value is not None}
+            rows.append(asked._replace(values={**asked.values, **kept}))
+        return replace(self, rows=rows)
 
     @property
     def columns_digest(self) -> str:

@@ -3,8 +3,9 @@
 It compares itself with the calls before, and asks what the rules need until they decide.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from noxcli.batch.batch import Batch
@@ -17,6 +18,7 @@ from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import HEADER, BatchHeader, constants_of, digests_of
 from noxcli.batchdir.header import differences as differences_of_headers
 from noxcli.batchdir.journal_state import FINISHED, JournalState
+from noxcli.batchdir.results_file import RowResult
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import (
     ExitCode,
@@ -34,9 +36,11 @@ from noxcli.errors import (
 )
 from noxcli.gate.answers import GateAnswers
 from noxcli.gate.asked import Asked, compare_rows, read_asked
+from noxcli.gate.judge import JUDGE, Judge, JudgeSpec, place_in
 from noxcli.gate.rows import NEW_INPUT, GateRows, with_own
 from noxcli.gate.rules import (
     BASE,
+    JUDGES,
     NEW,
     PER_ROW,
     SCREEN,
@@ -53,12 +57,27 @@ from noxcli.models import Workflow
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.row_pair import SIDES
-from noxcli.rows.columns import EXPECT
+from noxcli.rows.columns import EXPECT, Row
 from noxcli.timing import Clock
 
 # What the header says of NEW alone; what it says else is of both sides, or of BASE.
 OF_NEW = ("version_id", "version_name", "definition", "nodes", "constants")
 NOTHING_STARTED = "; nothing was started"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class GateWriter(ResultWriter):
+    """The results of a gate; with a judge, `follow` sees the row of each once it is stored."""
+
+    follow: Callable[[Row], None] | None = None
+
+    def report(self, row: RowResult) -> None:
+        ResultWriter.report(self, row)
+        if self.follow is None:
+            return
+        self.flush()  # a judgement is of a stored answer
+        if self._trouble is None and self.unprinted is None:
+            self.follow(row.row)
 
 
 class OtherGate(UsageProblem):
@@ -68,20 +87,24 @@ class OtherGate(UsageProblem):
 class GateCall:
     """The steps of one call, in their order: open, check, begin, decide, require_unchanged."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - made in one place
         self,
         spec: BatchSpec,
         rows: GateRows,
         checker: RowChecker,
+        judge_spec: JudgeSpec | None,
         max_runs: int | None,
         terminal: Terminal,
         clock: Clock,
     ) -> None:
         self.rows = rows
         self.checker = checker
-        self.answers = GateAnswers()
+        self.judge_spec = judge_spec
+        self.judge: Judge | None = None
+        self.answers = GateAnswers(checker=checker)
         self.batch = Batch(spec, self.answers, terminal, clock)
         self.workflows: Sequence[Workflow] = ()  # in the versions of both sides
+        self._ahead: deque[Row] = deque()  # judgements of answers that have arrived
         self.checks_changed = False  # since the gate began
         self.asked = Asked(b"", ())
         self.is_same = False  # both sides are one version, with the same inputs
@@ -103,6 +126,7 @@ class GateCall:
     def check(
         self,
         workflows: Sequence[Workflow],
+        judge: Workflow | None,
         host: str,
         argv: Sequence[str],
         *,
@@ -111,31 +135,36 @@ class GateCall:
     ) -> None:
         """Check table, inputs and checks, and compare them with those of earlier calls.
 
+        `workflows` are those of both sides, and `judge` is the one that judges, if any.
         With `allows_same`, BASE and NEW may be the same. With `fresh_if_changed`, another gate in
         the directory is moved aside when this one begins.
         Raises UsageProblem, WrongInputs.
         """
         self._allows_same = allows_same
         try:
-            self._check(workflows, host, argv)
+            self._check(workflows, judge, host, argv)
         except OtherGate as other:
             if not fresh_if_changed:
                 raise
             self._terminal.note(f"{other.message}: starting over")
             self.batch.start_over()
             self.answers.forget()
-            self._check(workflows, host, argv)
+            self._check(workflows, judge, host, argv)
 
-    def _check(self, workflows: Sequence[Workflow], host: str, argv: Sequence[str]) -> None:
+    def _check(
+        self, workflows: Sequence[Workflow], judge: Workflow | None, host: str, argv: Sequence[str]
+    ) -> None:
         rows = self.rows
         batch = self.batch
         self.workflows = workflows
         self._compare_sides()
-        self.answers.versions = [each.version_id for each in workflows]
         nodes = [inputs_of(each.definition) or [] for each in workflows]
         rows.know([*nodes[BASE], *nodes[NEW]], checked=True)
         begun = batch.journaled.header
         self.asked = rows.read_now()
+        self._match_judge(judge)
+        self.asked = self._as_judged(self.asked)
+        self.answers.versions = [each.version_id for each in self.all_workflows]
         header = header_of(self._terminal, workflows[BASE], self.spec, host, argv)
         if begun is not None:
             _require_readable(begun, str(self.spec.directory))
@@ -143,7 +172,7 @@ class GateCall:
             _require_same_gate(begun, now, self._take_places(), str(self.spec.directory))
         rows.hold(self.asked.rows)
         header = replace(header, gate=self._own_of_new(begun))
-        seen = batch.check(header, *nodes)
+        seen = batch.check(header, *nodes, *[None] * len(JUDGES))
         rows.require_apart()
         if not self.checker.has_checks and EXPECT not in rows.names:
             raise UsageProblem(
@@ -160,6 +189,44 @@ class GateCall:
             numbers = seen.only
         self.answers.rules = self._rules_for(numbers)
 
+    @property
+    def all_workflows(self) -> Sequence[Workflow]:
+        """The workflow of each side, and that of the judge for each of its two."""
+        if self.judge is None:
+            return self.workflows
+        return [*self.workflows, *[self.judge.workflow] * len(JUDGES)]
+
+    def _match_judge(self, workflow: Workflow | None) -> None:
+        """Find what the judge gets of answers and rows. Raises UsageProblem."""
+        if workflow is None or self.judge_spec is None:
+            return
+        named = self.judge_spec.workflow
+        if workflow.id == self.workflows[BASE].id:
+            raise UsageProblem(
+                f"{named} is the workflow that is judged", f"name another one with {JUDGE}"
+            )
+        hidden = {}
+        for name in self.spec.common.secret:
+            hidden[name] = "is a secret"
+        for name in self.rows.own.values:
+            hidden[name] = f"{NEW_INPUT} sets for one side alone"
+        judge = Judge.matched(self.judge_spec, workflow, self.workflows, self.rows.known, hidden)
+        self.checker.require_judge(judge.outputs, f"the judge {named}")
+        self.judge = judge
+        self.answers.judge = judge
+        self.rows.judged = self._filled
+
+    def _filled(self, place: Row) -> Row:
+        """Return the row of a judgement that is missing, with its inputs."""
+        line = self.answers.line_to_judge(AnswerKey.of(place.number))
+        if self.judge is None or line is None:
+            return place
+        return self.judge.row_for(place, line)
+
+    def _as_judged(self, asked: Asked) -> Asked:
+        """Return what was asked, with the kept columns that the judge reads."""
+        return asked if self.judge is None else asked.with_columns(self.judge.columns)
+
     def _take_places(self) -> Sequence[str]:
         """Give the rows the places that they had when the gate began.
 
@@ -172,7 +239,7 @@ class GateCall:
         if not self.answers.runs.total():
             return ()  # nothing was asked yet
         content, files = read_asked(self.spec.directory, FRESH)
-        then = self.rows.read_of(content, files)
+        then = self._as_judged(self.rows.read_of(content, files))
         rows, differences = compare_rows(then.rows, self.asked.rows)
         self.asked = replace(self.asked, rows=rows)
         return differences
@@ -201,7 +268,15 @@ class GateCall:
             first = begun.gate.get("checks")
         self.checks_changed = first != checks
         constants = constants_of(with_own(self.spec.common, self.rows.own))
-        return {**_about(self.workflows[NEW]), "constants": constants, "checks": first}
+        judge = None
+        if self.judge is not None:
+            judge = self.judge.about(self.judge.workflow)
+        return {
+            **_about(self.workflows[NEW]),
+            "constants": constants,
+            "checks": first,
+            "judge": judge,
+        }
 
     def _rules_for(self, numbers: Sequence[int]) -> GateRules:
         """Return the rules for the rows of these numbers. Raises UsageProblem for too few runs."""
@@ -217,12 +292,17 @@ class GateCall:
     def plan(self) -> dict[str, int]:
         """Return how many runs it may start, and has started."""
         rules = self.answers.rules
-        return {
+        plan = {
             "rows": len(rules.rows),
             "least_runs": rules.round_runs,
             "most_runs": rules.max_runs,
-            "started": self.answers.runs.total(),
+            "started": self.answers.answers_started,
         }
+        if self.judge is not None:
+            plan["least_judgements"] = rules.round_runs
+            plan["most_judgements"] = rules.max_runs
+            plan["judgements_started"] = self.answers.judgements_started
+        return plan
 
     def begin(self) -> None:
         """Begin the journal, and note what is asked.
@@ -237,7 +317,7 @@ class GateCall:
         """Use these versions, which were saved since the gate began. Raises JournalTrouble."""
         batch = self.batch
         self.workflows = workflows
-        self.answers.versions = [each.version_id for each in workflows]
+        self.answers.versions = [each.version_id for each in self.all_workflows]
         header = self._header_with(workflows)
         if header != batch.header:
             batch.header = header
@@ -260,9 +340,11 @@ class GateCall:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         batch = self.batch
         answers = self.answers
-        output = ResultWriter(
+        output = GateWriter(
             batch.header, batch.journal, batch.results, self.checker, answers, None, paste
         )
+        if self.judge is not None:
+            output.follow = self._judge_next
         try:
             self._require_versions()
             found = answers.decide()
@@ -274,6 +356,14 @@ class GateCall:
         finally:
             for doubt in answers.unknown_starts:
                 self._terminal.warn(doubt)
+
+    def _judge_next(self, answer: Row) -> None:
+        """Let the judgement of an answer start before further answers."""
+        key = AnswerKey.of(answer.number)
+        if key.is_judgement or not self.answers.may_judge(key):
+            return
+        self._ahead.append(self._filled(place_in(answer, key.judgement)))
+        self.answers.expect(self.answers.total + 1)
 
     def _ask(
         self,
@@ -289,7 +379,8 @@ class GateCall:
             if batch.journaled.state(number) == FINISHED:  # without a result
                 batch.journaled.reset_row(number)
         answers.expect(answers.done + len(numbers))
-        cause = batch.run(work, output, tick, numbers)
+        cause = batch.run(work, output, tick, numbers, self._ahead)
+        self._ahead.clear()  # an end left them
         for number in numbers:  # what this call has seen is not followed again
             batch.journaled.reset_row(number)
         if isinstance(cause, Incomplete):
@@ -319,7 +410,7 @@ class GateCall:
             return Interruption(cause.message, hint, number=cause.number)
         if isinstance(cause, Incomplete):
             # The first rows ended alike, or are in doubt: their code tells how.
-            return Incomplete(cause.message, hint, cause.exit_code or worst(self.answers.codes))
+            return Incomplete(cause.message, hint, cause.exit_code or worst(self.answers.all_ended))
         return type(cause)(cause.message, hint, **cause.facts())
 
     def as_started(self, error: NoxError) -> NoxError:
@@ -337,13 +428,17 @@ class GateCall:
             return type(error)(message, error.hint, **error.facts())
         return error
 
-    def require_unchanged(self, workflows: Sequence[Workflow]) -> None:
-        """Raise UsageProblem if versions, rows or files are not what this call has asked."""
+    def require_unchanged(self, workflows: Sequence[Workflow], judge: Workflow | None) -> None:
+        """Raise UsageProblem if versions, judge, rows or files are not what this call has asked."""
         header = self.batch.header
         now = self._header_with(workflows)
+        if self.judge is not None and judge is not None:
+            of_judge = {**(now.gate or {}), "judge": self.judge.about(judge)}
+            now = replace(now, gate=of_judge)
         differences: Sequence[str] = ()
         if not self.rows.is_pipe:
-            rows, differences = compare_rows(self.asked.rows, self.rows.read_now().rows)
+            read = self._as_judged(self.rows.read_now())
+            rows, differences = compare_rows(self.asked.rows, read.rows)
             columns_now = replace(self.asked, rows=rows).columns_digest
             if not differences and columns_now != self.asked.columns_digest:
                 self._terminal.warn(
@@ -361,6 +456,8 @@ class GateCall:
 
 def _stage(wanted: Sequence[AnswerKey]) -> str:
     """Say what is asked."""
+    if wanted[0].is_judgement:
+        return f"judging {amount(len(wanted), 'answer')}"
     place = max(key.place for key in wanted)
     rows = amount(len({key.row for key in wanted}), "row")
     sides = {SIDES[key.side] for key in wanted}
@@ -390,9 +487,20 @@ def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
     return replace(header, **own, repeat=1, gate=None)
 
 
+def _header_of_judge(header: BatchHeader) -> BatchHeader:
+    """Return what a gate's header says of its judge, whose inputs are as constants here."""
+    judge = dict((header.gate or {}).get("judge") or {})
+    constants = judge.pop("inputs", {})
+    named = {"workflow_id": "no judge", "version_id": None, "definition": None, "nodes": None}
+    common = {"constants": constants, "secrets": [], "columns": None, "repeat": 1, "gate": None}
+    return replace(header, **{**named, **judge, **common})
+
+
 def _require_readable(header: BatchHeader, directory: str) -> None:
     """Raise UsageProblem if the header lacks what it says of NEW, or has it in another form."""
     of_gate = header.gate or {}
+    if header.repeat != PER_ROW:
+        raise UsageProblem(f"{directory} has a gate of another edition of noxcli", FRESH)
     for name in OF_NEW:
         if name not in of_gate or type(of_gate[name]) not in HEADER[name]:
             raise UsageProblem(
@@ -409,8 +517,13 @@ def _require_same_gate(
     `differences` are those of its rows.
     """
     names: list[str] = []
-    for side, whose in ((BASE, ""), (NEW, "NEW's ")):
-        for each in differences_of_headers(header_of_side(then, side), header_of_side(now, side)):
+    sides = [
+        ("", header_of_side(then, BASE), header_of_side(now, BASE)),
+        ("NEW's ", header_of_side(then, NEW), header_of_side(now, NEW)),
+        ("the judge's ", _header_of_judge(then), _header_of_judge(now)),
+    ]
+    for whose, before, after in sides:
+        for each in differences_of_headers(before, after):
             nodes = f" ({each.now})" if each.what == "definition" else ""
             if each.what not in names:
                 names.append(f"{whose}{each.what}{nodes}")

@@ -10,7 +10,7 @@ from noxcli.compare.side import GateSide, Side
 from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
 from noxcli.compare.summary import RETRY
 from noxcli.errors import NotAsAsserted, NoxError
-from noxcli.gate.answers import GateAnswers
+from noxcli.gate.answers import GateAnswers, name_of_side
 from noxcli.gate.call import header_of_side
 from noxcli.gate.rules import (
     BASE,
@@ -36,7 +36,7 @@ class GateReport:
         self._verdict = verdict
         self._answers = answers
         self._checks_changed = checks_changed
-        self._started = answers.runs.total()
+        self._started = answers.answers_started
         self.runs = amount(self._started, "run")
         self.document = self._document()
 
@@ -57,10 +57,26 @@ class GateReport:
             "loss_seen": loss_seen(rows, rate, possible, scored=rules.scored),
             "row_seen": row_seen(rows, rate),
             "checks_changed": self._checks_changed,
+            "judge": self._judge_document(),
             "other_versions": {
                 "base": len(self._answers.other_versions[BASE]),
                 "new": len(self._answers.other_versions[NEW]),
             },
+        }
+
+    def _judge_document(self) -> dict[str, Any] | None:
+        """Return what the document says of the judge, None without one."""
+        judge = self._answers.judge
+        if judge is None:
+            return None
+        return {
+            "workflow_id": judge.workflow.id,
+            "workflow_name": judge.workflow.name,
+            "version_id": judge.workflow.version_id,
+            "version_name": judge.workflow.version_name or None,
+            "inputs": {key: query.text for key, query in judge.inputs.items()},
+            "runs": self._answers.judgements_started,
+            "max_runs": self._answers.rules.max_runs,
         }
 
     def why_red(self, names: str) -> NoxError | None:
@@ -106,7 +122,7 @@ class GateReport:
             yield f"seemed broken: {verdict.words()}"
         for side, others in self._answers.other_versions.items():
             if others:
-                of_side = f"{amount(len(others), 'answer')} of {SIDES[side]}"
+                of_side = f"{amount(len(others), 'answer')} of {name_of_side(side)}"
                 yield f"{of_side} not judged: the record names version {others[-1]}"
         if ending is None:
             yield self._worth()
@@ -144,7 +160,8 @@ def sides_of(
         named = of_side.version_name or of_side.version_id or ""
         if name == "NEW" and own.values:
             named += f" with {in_prose(list(own.values))}"
-        yield Side(name, named, GateSide(joined, numbers, of_side), see_none)
+        of_gate = GateSide(joined, numbers, of_side, answers.judgement_at)
+        yield Side(name, named, of_gate, see_none)
 
 
 def see_none(_: ResultLine) -> None:

@@ -5,14 +5,14 @@ Each for both sides and all places, with the inputs that NEW gets in their place
 
 import copy
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from noxcli.batchdir.header import PLACES
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.gate.asked import Asked, AskedRow, asked_of
-from noxcli.gate.rules import NEW, PER_ROW, AnswerKey
+from noxcli.gate.rules import JUDGES, NEW, PER_ROW, AnswerKey
 from noxcli.inputs.parse import Inputs
 from noxcli.rows.columns import Row, digest_of
 from noxcli.rows.reader import RowReader
@@ -28,6 +28,7 @@ class GateRows(RowReader):
     """
 
     own = Inputs()
+    judged: Callable[[Row], Row] = staticmethod(lambda row: row)  # fills in what a judge gets
     _held: Sequence[Row] | None = None
 
     def read_now(self) -> Asked:
@@ -104,7 +105,11 @@ class GateRows(RowReader):
 
     def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
         for row in self.rows() if rows is None else rows:
-            sides = (row, replace(row, inputs=with_own(row.inputs, self.own), side=NEW))
+            sides = (
+                row,
+                replace(row, inputs=with_own(row.inputs, self.own), side=NEW),
+                *(replace(row, inputs=Inputs(), columns={}, side=side) for side in JUDGES),
+            )
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
                     number = AnswerKey(row.number, side, place).number
@@ -112,6 +117,9 @@ class GateRows(RowReader):
                     if row.id is not None:
                         own_id = f"{row.id}#{number - (row.number - 1) * PER_ROW}"
                     yield replace(of_side, number=number, id=own_id, of=row.number)
+
+    def filled(self, row: Row) -> Row:
+        return self.judged(row) if row.side in JUDGES else row
 
 
 def _with_common(row: Row, common: Inputs) -> Row:

@@ -28,7 +28,8 @@ from noxcli.compare.significance import (
 from noxcli.render.text import amount
 
 BASE, NEW = SIDES = range(2)
-PER_ROW = len(SIDES) * PLACES
+JUDGES = range(2, 4)  # the sides that judge BASE's answers, and NEW's
+PER_ROW = (len(SIDES) + len(JUDGES)) * PLACES
 MAX_ROUNDS = 5
 # The places of a row's answers on each side.
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
@@ -39,7 +40,7 @@ GRAY_SCORE = 0.54
 
 
 class AnswerKey(NamedTuple):
-    """Which answer: of a row, from 1, on a side, for a purpose."""
+    """Which answer or judgement: of a row, from 1, on a side, for a purpose."""
 
     row: int
     side: int
@@ -55,7 +56,21 @@ class AnswerKey(NamedTuple):
     @property
     def number(self) -> int:
         """Its number in the journal."""
-        return ((self.row - 1) * len(SIDES) + self.side) * PLACES + self.place
+        return (self.row - 1) * PER_ROW + self.side * PLACES + self.place
+
+    @property
+    def is_judgement(self) -> bool:
+        return self.side in JUDGES
+
+    @property
+    def judgement(self) -> Self:
+        """The judgement of this answer."""
+        return self._replace(side=self.side + JUDGES.start)
+
+    @property
+    def answer(self) -> Self:
+        """The answer that this judges."""
+        return self._replace(side=self.side - JUDGES.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,4 +30,5 @@ def sides_of_one(directory: Path, header: BatchHeader, answers: GateAnswers) -> 
     numbers = {row: [AnswerKey(row, BASE, 1).number] for row in answers.rules.rows}
     named = of_base.version_name or of_base.version_id or ""
     for name in SIDES:
-        yield Side(name, named, GateSide(joined, numbers, of_base), see_none)
+        of_gate = GateSide(joined, numbers, of_base, answers.judgement_at)
+        yield Side(name, named, of_gate, see_none)

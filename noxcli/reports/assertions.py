@@ -40,20 +40,24 @@ class Assertion:
     diff: str | None = None
 
 
-def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert") -> Query:
-    """Return the expression of --assert, or of another option, about a run or one `of_row`.
+def parse_assertion(
+    text: str, *, of_row: bool = False, of_judge: bool = False, option: str = "--assert"
+) -> Query:
+    """Return the expression of --assert, or of another option, about a run, one `of_row` or `of_judge`.
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which
     nothing has.
     """
-    from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, nodes_in
+    from noxcli.expressions.interpreter import DOCUMENT, JUDGE, ROW, SEARCHES, nodes_in
 
     query = Query(text, option)
     named = query.keys_of(DOCUMENT)
     known = set(OF_A_RESULT)
     if of_row:
         known.add(ROW)
-    if OF_A_RESULT.isdisjoint(named):
+    if of_judge:
+        known.add(JUDGE)
+    if (known - {ROW}).isdisjoint(named):
         meant = suggestion(_first_near(named), "name an output, as in output.Answer")
         raise UsageProblem(
             f"{option} {text!r} names nothing of the result, so it checks nothing", meant

@@ -193,6 +193,10 @@ class RowReader:
                 own_id = None if row.id is None else f"{row.id}#{repetition}"
                 yield replace(row, number=number, id=own_id, of=row.number)
 
+    def filled(self, row: Row) -> Row:
+        """Return the row as it is started."""
+        return row
+
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one. Raises UsageProblem if the file or its header can't be read."""
         with self._open() as file:

@@ -12,6 +12,7 @@ import pytest
 
 from noxcli.checks.batch_summary import BatchSummary, MinPass
 from noxcli.errors import worst
+from noxcli.rows.columns import Row
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, Step
@@ -162,7 +163,7 @@ def test_repetitions_of_a_row_are_one_of_the_first_twenty(
     tally = BatchSummary(total=30 * repeat, repeat=repeat)
     for row in range(1, rows + 1):
         for _ in range(repeat):
-            tally.note_begun(row)
+            tally.note_begun(Row(row, 0, 0))
             tally.count(ended(row))
     assert (tally.stuck is not None) is is_stuck
 
@@ -170,7 +171,7 @@ def test_repetitions_of_a_row_are_one_of_the_first_twenty(
 def test_the_first_twenty_are_those_that_started_first() -> None:
     summary = BatchSummary()
     for row in range(1, 31):
-        summary.note_begun(row)
+        summary.note_begun(Row(row, 0, 0))
     for row in [*range(11, 31), *range(2, 11)]:
         summary.count(ended(row))
     assert summary.stuck is None, "29 failed, but not the one that began first"
@@ -237,7 +238,7 @@ def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow:
 def test_what_ends_beside_the_twentieth_failure_starts_no_more(code: int) -> None:
     summary = BatchSummary(total=100)
     for number in range(1, 65):
-        summary.note_begun(number)
+        summary.note_begun(Row(number, 0, 0))
         summary.count(ended(number, code if number <= 20 else 0))
     assert summary.stuck is not None
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.research.world.oracle import Oracle
 
 PLACES = 21  # of a row on a side
-SIDES = 2
+SIDES = 4  # the last two are judgements
 ANSWERED = {0, 1, 11}  # the codes of an answer that has a result
 TRIES = 2
 FINAL = {"completed", "failed"}
