@@ -578,8 +578,7 @@ class Oracle:
         assert births == sorted(births, reverse=True), f"not the newest first: {ids}"
         limit = int(call.option("--limit") or 30)
         assert len(ids) <= limit, f"{len(ids)} runs instead of {limit}"
-        is_whole = "may be longer" not in call.err
-        assert is_whole or self.story.world.climate["cursors"], call.err
+        is_whole = not self.story.world.climate["cursors"]  # noxcli reads pages by their numbers
         if not call.calm or call.meets("list") or len(ids) == limit or not is_whole:
             return
         known = call.began - self.story.world.climate["lag"] - SOON
