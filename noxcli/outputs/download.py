@@ -74,9 +74,8 @@ class Transfer:
             size = self._part.size
             if self.total not in {None, size}:
                 if opened.start == 0:
-                    self._etag = (
-                        None  # what ended with another length is no beginning to continue from
-                    )
+                    # What ended with another length is no beginning to continue from.
+                    self._etag = None
                 raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
             if remote.is_text:
                 self._require_text(opened.content_type)

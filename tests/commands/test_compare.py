@@ -439,6 +439,18 @@ def test_files_of_which_only_the_address_is_known_are_told(noxcli: Noxcli) -> No
     assert "1 row that changed with files of which only the addresses are known" in result.err
 
 
+def test_rows_that_kept_their_run_are_compared_beside_new_ones(noxcli: Noxcli) -> None:
+    """A copy of a batch in which some rows were asked again shares the runs of the others."""
+    stored("base", [line(1), line(2)])
+    stored("new", [line(1), line(2, "other")])
+    for file in ("batch.jsonl", "results.jsonl"):
+        path = Path("new", file)
+        path.write_text(path.read_text().replace('"new-1"', '"base-1"'))
+    result = noxcli("compare", "base", "new", "--json")
+    classes = result.json["classes"]
+    assert (result.code, classes["same"], classes["changed"]) == (0, 1, 1), result.err
+
+
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.reports.html.comparison_page.MAX_ROWS", 50_000)
     base, new = (

@@ -204,6 +204,18 @@ def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
     }
 
 
+def test_an_error_does_not_show_what_may_be_a_secret(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    workflow = plays(nodes=[input_node("Rate", type="float")], output={"A": "x"})
+    noxcli("run", workflow, "Rate:=1.5")
+    run = sandbox.runs(workflow)[0]
+    run.input = dict.fromkeys(run.input, "48151,62")
+    result = stranger(noxcli, tmp_path)("rerun", run.id)
+    assert (result.code, "takes a number" in result.err) == (2, True), result.err
+    assert "48151" not in result.err
+
+
 def test_a_record_without_inputs_is_not_guessed(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox
 ) -> None:

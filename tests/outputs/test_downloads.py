@@ -247,6 +247,17 @@ def test_a_short_part_is_gone_on_from(short: bytes) -> None:
     assert requests[2].headers["range"] == "bytes=6-"
 
 
+def test_an_answer_of_another_length_is_no_beginning() -> None:
+    turns = iter([FIRST, CHUNKED + b"5\r\nno no\r\n0\r\n\r\n"])
+
+    def last(request: Request) -> bytes:
+        if "range" in request.headers:
+            return answer(206, b"f it", Content_Range="bytes 5-8/9", ETag='"v1"')
+        return answer(200, b"all of it", ETag='"v1"')
+
+    assert fetched(by_request=lambda request: next(turns, None) or last(request))[0] == b"all of it"
+
+
 def test_what_follows_the_announced_end_is_no_part_of_the_file() -> None:
     body, _ = fetched(answer(200, b"all of it" + b"and more", Content_Length="9"))
     assert body == b"all of it"
