@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from noxcli.codec import decode_json, to_json
 from noxcli.value_class import value_class
 
-# noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow
-# the pattern.
+# noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may be
+# named alike.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
 OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,9 +28,7 @@ FILE_SCHEMA = {
 
 @value_class(frozen=True, slots=True)
 class InputKind:
-    """A kind of values: the types that mean it, its name, and a value on a command line, in a
-    schema and in JSON.
-    """
+    """A kind of values: its name, and a value on a command line, in a schema and in JSON."""
 
     types: tuple[str, ...]  # of the docs, the SDK and the editor, in lower case
     words: str
@@ -77,8 +75,13 @@ class InputNode:
     @property
     def kind(self) -> str | None:
         """The kind of its values, None if unknown."""
-        kind = KIND_OF_TYPE.get((self.type or "").lower())
-        return (None if kind == "file" else "list") if self.is_list and kind else kind
+        if self.type is None:
+            return None
+        kind = KIND_OF_TYPE.get(self.type.lower())
+        if kind is None or not self.is_list:
+            return kind
+        # How a list of files is sent is not documented.
+        return None if kind == "file" else "list"
 
     @property
     def required(self) -> bool:
@@ -105,9 +108,10 @@ def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
     None if the definition has no readable nodes.
     """
     nodes = _top_level(definition)
-    return (
-        None if nodes is None else [found for node in nodes if (found := _input(node)) is not None]
-    )
+    if nodes is None:
+        return None
+    inputs = (_input(node) for node in nodes)
+    return [node for node in inputs if node is not None]
 
 
 def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
@@ -129,35 +133,35 @@ N = TypeVar("N", InputNode, OutputNode)
 
 
 def keys_of(nodes: Iterable[N]) -> dict[str, N]:
-    """Return the shortest unique key of each node: its label, or its id if the label is missing or
-    shared.
-    """
+    """Return each node by its shortest unique key: its label, or its id if others share that."""
     nodes = list(nodes)
     labels = [node.label for node in nodes]
-    return {
-        node.label if node.label and labels.count(node.label) == 1 else node.id: node
-        for node in nodes
-    }
+    keys: dict[str, N] = {}
+    for node in nodes:
+        if node.label and labels.count(node.label) == 1:
+            keys[node.label] = node
+        else:
+            keys[node.id] = node
+    return keys
 
 
 def meant_by(key: str, nodes: Sequence[InputNode]) -> list[InputNode]:
-    """Return the inputs that the key may mean: those with this label, or else those with this
-    address.
-    """
-    return [node for node in nodes if node.label == key] or [
-        node for node in nodes if key in node.addresses
-    ]
+    """Return the inputs that the key may mean: by their label, or else by an address."""
+    labeled = [node for node in nodes if node.label == key]
+    if labeled:
+        return labeled
+    return [node for node in nodes if key in node.addresses]
 
 
 def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
-    """Return the schema of the input object for `--inputs`, with each input under its shortest
-    unique key.
+    """Return the schema of the input object for `--inputs`, with the shortest key of each input.
 
-    The other forms (node ids, `id::input`) are omitted: an editor would suggest each input three
+    The other keys (node ids, `id::input`) are omitted: an editor would suggest each input three
     times.
     """
     keys = keys_of(nodes)
     required = [key for key, node in keys.items() if node.required]
+    example = {key: KINDS[keys[key].kind or "text"].sample for key in required}
     return {
         "$schema": DIALECT,
         "title": title,
@@ -166,21 +170,25 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
         "required": required,
         # An input without a label may have a key that the definition does not show.
         "additionalProperties": any(node.label is None for node in nodes),
-        "examples": [{key: KINDS[keys[key].kind or "text"].sample for key in required}],
+        "examples": [example],
     }
 
 
 def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the node's id and the connector at both ends of an edge, empty where they can't be
-    read.
-    """
-    edge, ends = edge if isinstance(edge, dict) else {}, []
-    for name, older in (("source", "from_id"), ("target", "to_id")):
-        end = edge[older] if isinstance(edge.get(older), dict) else {}
-        id = edge.get(name) or end.get("node_id")
-        connector = edge.get(f"{name}_handle") or end.get("connector_name")
-        ends.append((str(id or ""), str(connector or "")))
-    return ends[0], ends[1]
+    """Return the node's id and the connector at both ends of an edge, empty if not readable."""
+    if not isinstance(edge, dict):
+        return ("", ""), ("", "")
+    return _end_of(edge, "source", "from_id"), _end_of(edge, "target", "to_id")
+
+
+def _end_of(edge: Mapping[str, Any], name: str, older_name: str) -> tuple[str, str]:
+    """Return node and connector at one end, whose name depends on the version of the definition."""
+    older = edge.get(older_name)
+    if not isinstance(older, dict):
+        older = {}
+    node_id = edge.get(name) or older.get("node_id") or ""
+    connector = edge.get(f"{name}_handle") or older.get("connector_name") or ""
+    return str(node_id), str(connector)
 
 
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -192,44 +200,55 @@ def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def _label(node: Mapping[str, Any]) -> str | None:
-    config = node.get("node_config")
-    label = config.get("label") if isinstance(config, dict) else None
+    label = _config_of(node).get("label")
     return label if isinstance(label, str) and label else None
+
+
+def _config_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = node.get("node_config")
+    return config if isinstance(config, dict) else {}
 
 
 def _input(node: Mapping[str, Any]) -> InputNode | None:
     matched = re.fullmatch(INPUT_TYPE, str(node.get("type", "")))
     if matched is None or not isinstance(node.get("id"), str):
         return None
-    config = node.get("node_config")
-    config = config if isinstance(config, dict) else {}
+    config = _config_of(node)
     type_ = config.get("type")
-    listed = node.get("inputs")
-    names = (
-        [each.get("name") for each in listed if isinstance(each, dict)]
-        if isinstance(listed, list)
-        else []
-    )
+    if not isinstance(type_, str) or not type_:
+        type_ = matched["kind"]
     return InputNode(
         id=node["id"],
         label=_label(node),
-        type=type_ if isinstance(type_, str) and type_ else matched["kind"],
+        type=type_,
         fixed=config.get("fixed_value") is True,
         value=config.get("value"),
-        connectors=tuple(
-            dict.fromkeys(["input", *(name for name in names if isinstance(name, str))])
-        ),
+        connectors=_connectors_of(node),
         is_list=config.get("is_list") is True,
     )
 
 
+def _connectors_of(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a node's connectors; each has the one that the docs name."""
+    names = ["input"]
+    listed = node.get("inputs")
+    for each in listed if isinstance(listed, list) else []:
+        name = each.get("name") if isinstance(each, dict) else None
+        if isinstance(name, str) and name not in names:
+            names.append(name)
+    return tuple(names)
+
+
 def _property(node: InputNode) -> dict[str, Any]:
-    says = f"{node.type or 'input'}, node {node.id}"
-    schema = {
-        **(KINDS[node.kind].schema if node.kind else {}),
-        "description": f"{says}; fixed by the workflow" if node.fixed else says,
-    }
-    return schema if node.value is None else {**schema, "default": node.value}
+    schema: dict[str, Any] = {}
+    if node.kind is not None:
+        schema.update(KINDS[node.kind].schema)
+    schema["description"] = f"{node.type or 'input'}, node {node.id}"
+    if node.fixed:
+        schema["description"] += "; fixed by the workflow"
+    if node.value is not None:
+        schema["default"] = node.value
+    return schema
 
 
 def definition_in(text: str) -> dict[str, Any] | None:
@@ -238,9 +257,9 @@ def definition_in(text: str) -> dict[str, Any] | None:
         definition = decode_json(text)
     except ValueError:
         return None
-    return (
-        definition if isinstance(definition, dict) and inputs_of(definition) is not None else None
-    )
+    if not isinstance(definition, dict) or inputs_of(definition) is None:
+        return None
+    return definition
 
 
 def definition_text(definition: Mapping[str, Any], *, full: bool = False) -> str:
@@ -298,4 +317,6 @@ def _without_layout(part: Any) -> Any:
 def _in_order(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_in_order(each) for each in value]
+    return value

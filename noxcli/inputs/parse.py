@@ -1,6 +1,4 @@
-"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the
-input object.
-"""
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed."""
 
 import json
 import os
@@ -21,7 +19,10 @@ from noxcli.value_class import value_class
 # A key up to the first operator that no backslash escapes, the longest one there (`:=@` before
 # `:=`), and the rest.
 ITEM = r"(?s)((?:\\[=:@\\]|(?!:=|[=@]).)*+)(:?=@?|@)(.*)"
-HOW_TO_WRITE = "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists the keys"
+HOW_TO_WRITE = (
+    "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; "
+    "noxcli inputs WORKFLOW lists the keys"
+)
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 ESCAPED = r"\\([=:@\\])"
 MARK = "\ufeff"  # editors on Windows write it before JSON
@@ -106,11 +107,15 @@ def split_item(item: str) -> tuple[str, str, str]:
 
 
 def item_start(key: str, kind: str | None) -> str:
-    """Return how an item begins: the key, and the operator for values of that kind, which may be
-    unknown.
-    """
+    """Return how an item begins: the key, and the operator for values of that kind, if known."""
     escaped = re.sub(r"[=:@\\]", r"\\\g<0>", key)
-    return f"{escaped}{'@' if kind == 'file' else '=' if kind in {'text', None} else ':='}"
+    match kind:
+        case "file":
+            return f"{escaped}@"
+        case "text" | None:
+            return f"{escaped}="
+        case _:
+            return f"{escaped}:="
 
 
 def parse_json(text: str, what: str) -> Any:
@@ -143,9 +148,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(
-            f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice"
-        )
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} appears twice")
     return made
 
 
@@ -251,33 +255,31 @@ def _read_text(name: str, key: str, operator: str, sources: Sources) -> str:
     return sources.read_text(name, f"{key}{operator}{name}", what, f"upload it with {key}@{name}")
 
 
-def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
-    what = (
-        "--inputs from stdin"
-        if source == "-"
-        else f"--inputs {source}"
-        if source.startswith("@")
-        else "--inputs"
-    )
-    if source == "-" or source.startswith("@"):
-        text = sources.read_text(
-            "-" if source == "-" else source[1:], f"--inputs {source}", what
-        ).removeprefix(MARK)
+def _require_json(text: str) -> None:
+    """Raise UsageProblem for what was probably not meant as the JSON of --inputs."""
+    if re.match("/dev/fd/|/proc/self/fd/", text):
+        hint = "for the output of a command, write --inputs @<(COMMAND)"
+    elif os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
+        hint = f"for the file, write --inputs {quote(f'@{text}')}"
+    elif "=" in text and re.match(r"\s*\w", text):
+        hint = f"write an input without --inputs: {quote(text)}"
     else:
+        return
+    raise UsageProblem("--inputs takes a JSON object", hint)
+
+
+def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
+    option = f"--inputs {source}"
+    if source == "-":
+        what = "--inputs from stdin"
+        text = sources.read_text("-", option, what).removeprefix(MARK)
+    elif source.startswith("@"):
+        what = option
+        text = sources.read_text(source[1:], option, what).removeprefix(MARK)
+    else:
+        what = "--inputs"
         text = require_text(source, what)
-        if re.match("/dev/fd/|/proc/self/fd/", text):
-            raise UsageProblem(
-                f"{what} takes a JSON object",
-                "for the output of a command, write --inputs @<(COMMAND)",
-            )
-        if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
-            raise UsageProblem(
-                f"{what} takes a JSON object", f"for the file, write --inputs {quote(f'@{text}')}"
-            )
-        if "=" in text and re.match(r"\s*\w", text):
-            raise UsageProblem(
-                f"{what} takes a JSON object", f"write an input without --inputs: {quote(text)}"
-            )
+        _require_json(text)
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')

@@ -1,11 +1,8 @@
-"""The check of inputs against a workflow's definition: all mistakes together, before anything
-starts.
-"""
+"""The check of inputs against a workflow's definition: all mistakes, before anything starts."""
 
 import re
 import shlex
 from collections.abc import Container, Mapping, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
@@ -56,17 +53,17 @@ def validate_inputs(
             )
     if checked.notes:  # something was converted, as in few rows of a batch
         checked.inputs = replace(inputs, values=values)
-    problems += _missing(
-        nodes, given, values, {_near(key, nodes) for key in values if not meant_by(key, nodes)}
-    )
-    if problems:
-        many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
-        wrong = WrongInputs(
-            f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}"
-        )
-        wrong.found = f" ({', '.join(checked.found)})" if checked.found else ""
-        raise wrong
-    return checked
+    mistyped = {_near(key, nodes) for key in values if not meant_by(key, nodes)}
+    problems += _missing(nodes, given, values, mistyped)
+    if not problems:
+        return checked
+    what = "; ".join(problems)
+    if len(problems) > 1:
+        what = f"{len(problems)} mistakes in the inputs: {what}"
+    wrong = WrongInputs(what, f"see: noxcli inputs {shlex.quote(workflow)}")
+    if checked.found:
+        wrong.found = f" ({', '.join(checked.found)})"
+    raise wrong
 
 
 def _meant(
@@ -91,17 +88,17 @@ def _meant(
                 f"{key!r} is not checked, since the workflow has inputs without labels{hint}"
             )
         else:
-            takes = f"the workflow takes {', '.join(map(repr, keys_of(nodes))) or 'none'}"
-            problems.append(
-                f"unknown input {key!r}, {suggestion(_near(key, nodes), takes, quoted=True)}"
-            )
+            known = ", ".join(map(repr, keys_of(nodes))) or "none"
+            hint = suggestion(_near(key, nodes), f"the workflow takes {known}", quoted=True)
+            problems.append(f"unknown input {key!r}, {hint}")
     return given, problems
 
 
 def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
-    return nearest(
-        key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)]
-    )
+    known = list(keys_of(nodes))
+    for node in nodes:
+        known += node.addresses
+    return nearest(key, known)
 
 
 def _missing(
@@ -110,24 +107,26 @@ def _missing(
     values: Mapping[str, Any],
     mistyped: Set[str | None],
 ) -> list[str]:
-    """Return the problems of required inputs: missing, or an empty text, which the docs' own check
-    rejects.
+    """Return the problems of required inputs: missing, or an empty text, which the docs reject.
 
     Those among `mistyped` were given under a mistyped key, which is a problem already.
     """
     meant: set[str] = set().union(*given.values())
-    ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
-    guessed = (
-        not values.keys() <= meant | ambiguous
-    )  # a key that may mean any input without a label
+    labels = [node.label for node in nodes]
+    ambiguous = {key for key in values if labels.count(key) > 1}
+    # A key that nothing has may mean any input without a label.
+    is_guessed = bool(values.keys() - meant - ambiguous)
     problems = []
     for key, node in keys_of(nodes).items():
         if not node.required or node.label in ambiguous:
             continue
         if node.id in given:
-            if node.kind in {None, "text"} and "" in (values[each] for each in given[node.id]):
+            texts = [values[each] for each in given[node.id]]
+            if node.kind in {None, "text"} and "" in texts:
                 problems.append(f"the required input {key!r} is missing: its text is empty")
-        elif not (guessed and node.label is None) and key not in mistyped:
+            continue
+        may_be_given = is_guessed and node.label is None
+        if not may_be_given and key not in mistyped:
             problems.append(f"the required input {key!r} is missing")
     return problems
 
@@ -138,22 +137,29 @@ def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: 
     if kind is None or fits(value, kind):
         return value
     if key in inputs.texts and kind != "file":
-        with suppress(UsageProblem):
-            parsed = parse_json(value.lower() if kind == "bool" else value, "")
-            # A point in a whole number may part thousands: 1.000 is not 1.
-            if (
-                parsed is not None
-                and fits(parsed, kind)
-                and not (kind == "int" and isinstance(parsed, float))
-            ):
-                shown = HIDDEN if key in inputs.secret else to_json(parsed)
-                checked.notes.append(
-                    f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}"
-                )
-                return parsed
+        parsed = _read_as(kind, value)
+        if parsed is not None:
+            shown = HIDDEN if key in inputs.secret else to_json(parsed)
+            checked.notes.append(
+                f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}"
+            )
+            return parsed
     shown = HIDDEN if key in inputs.secret | inputs.veiled else value
     problems.append(f"{key!r} takes {_taken(key, shown, kind, checked)}")
     return value
+
+
+def _read_as(kind: str, text: str) -> Any:
+    """Return the value of this kind that a text has as JSON, None if it has none."""
+    if kind == "bool":
+        text = text.lower()
+    try:
+        value = parse_json(text, "")
+    except UsageProblem:
+        return None
+    if kind == "int" and isinstance(value, float):
+        return None  # a point in a whole number may part thousands: 1.000 is not 1
+    return value if fits(value, kind) else None
 
 
 def _taken(key: str, value: Any, kind: str, checked: Checked) -> str:
@@ -167,7 +173,8 @@ def _taken(key: str, value: Any, kind: str, checked: Checked) -> str:
         return f"{words} (--column {shlex.quote(item_start(key, kind))})"
     example = key + KINDS[kind].example
     if kind == "number" and re.fullmatch(DECIMAL_COMMA, str(value)):
-        words, example = f"{words} with a decimal point, such as 3.5", f"{value!r} is a text"
+        words = f"{words} with a decimal point, such as 3.5"
+        example = f"{value!r} is a text"
     if in_column and isinstance(value, str):
         checked.found.append(f"{value[:MAX_READ]!r} is a text")
         return words
@@ -184,9 +191,9 @@ def fits(value: Any, kind: str) -> bool:
         case "number":
             return _is_number(value)
         case "file":
-            return isinstance(value, Upload) or (
-                isinstance(value, dict) and isinstance(value.get("uri"), str)
-            )
+            if isinstance(value, dict):
+                return isinstance(value.get("uri"), str)
+            return isinstance(value, Upload)
         case _:
             return isinstance(value, type(KINDS[kind].sample))
 

@@ -1,6 +1,4 @@
-"""The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of
-keys.
-"""
+"""The choice of outputs by `--raw`: checked against the output nodes, for any form of keys."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,11 +20,15 @@ def check_keys(
     nodes = outputs_of(definition)
     if nodes is None:
         return []
-    unknown = [key for key in keys if not any(_means(key, node) for node in nodes)]
-    if unknown and not any(node.label is None for node in nodes):
+    unknown = [key for key in keys if not _is_known(key, nodes)]
+    if not unknown:
+        return []
+    labels = [node.label for node in nodes]
+    if None not in labels:
         key = unknown[0]
-        names = [name for node in nodes for name in (node.label, node.id) if name]
-        outputs = ", ".join(repr(node.label) for node in nodes) or "none"
+        names = [label for label in labels if label]
+        names += [node.id for node in nodes]
+        outputs = ", ".join(map(repr, labels)) or "none"
         hint = suggestion(nearest(key, names), f"its outputs: {outputs}", quoted=True)
         raise UsageProblem(f"the workflow has no output {key!r}", hint)
     return [
@@ -36,25 +38,30 @@ def check_keys(
 
 
 def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> list[list[str]]:
-    """Return for each key which of the output's own keys it may mean: labels, node ids or
-    `id::name`.
-    """
-    return [_fitting(output if isinstance(output, dict) else {}, key, nodes) for key in keys]
+    """Return which of the output's own keys each key may mean: a label, a node id or `id::name`."""
+    if not isinstance(output, dict):
+        return [[] for _ in keys]
+    return [_fitting(output, key, nodes) for key in keys]
 
 
 def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> Any:
-    """Return an output that is a bare value, as some servers send the only one, under the key that
-    selects it.
+    """Return an output that is a bare value, as some servers send the only one, under its key.
 
     Any other output is returned as it is; so is a bare one whose key is not the only output's, if
     that is known.
     """
-    holder = isinstance(output, dict) and not (
-        is_preview(output) or is_file(output) or unwrapped(output) is not output
-    )
-    bare = output is not None and not holder
-    only = len(keys) == 1 and (not nodes or (len(nodes) == 1 and _means(keys[0], nodes[0])))
-    return {keys[0]: output} if bare and only else output
+    if output is None or len(keys) != 1 or _holds_values(output):
+        return output
+    if len(nodes) > 1 or (nodes and not _means(keys[0], nodes[0])):
+        return output
+    return {keys[0]: output}
+
+
+def _holds_values(output: Any) -> bool:
+    """True for an object with outputs by their names, and not for one that is itself a value."""
+    if not isinstance(output, dict) or is_preview(output) or is_file(output):
+        return False
+    return unwrapped(output) is output
 
 
 def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
@@ -71,11 +78,16 @@ def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
         keys = run.output if isinstance(run.output, dict) else ()
         what = f"the output has no key {key!r}, its keys"
         there = [name for name in keys if name]
-    name = nearest(key, there) or next(iter(there), None)
-    line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
-    raise OutputNotDelivered(
-        f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}"
-    )
+    names = ", ".join(map(repr, there)) or "none"
+    line = f"noxcli fetch-output {run.id}"
+    if there:
+        name = nearest(key, there) or there[0]
+        line += f" --raw {shlex.quote(name)}"
+    raise OutputNotDelivered(f"{what}: {names}", f"fetch it with: {line}")
+
+
+def _is_known(key: str, nodes: Sequence[OutputNode]) -> bool:
+    return any(_means(key, node) for node in nodes)
 
 
 def _means(key: str, node: OutputNode) -> bool:
@@ -85,10 +97,20 @@ def _means(key: str, node: OutputNode) -> bool:
 def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -> list[str]:
     if key in output:
         return [key]
-    labels = [node.label for node in nodes]
-    labeled = {node.id for node in nodes if node.label == key}
     node_id, _, name = key.partition("::")
-    ids = labeled or {node_id}
-    names = ids | {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
-    whole = bool(labeled) or not name  # means all of the node's output, not one of its values
-    return [own for own in output if own in names or (whole and own.partition("::")[0] in ids)]
+    ids = {node.id for node in nodes if node.label == key}
+    # A label or a node's id means all of its output, `id::name` one of its values.
+    is_whole = bool(ids) or not name
+    if not ids:
+        ids = {node_id}
+    labels = [node.label for node in nodes]
+    names = set(ids)
+    for node in nodes:
+        if node.id in ids and node.label is not None and labels.count(node.label) == 1:
+            names.add(node.label)
+    fitting = []
+    for own in output:
+        is_part = is_whole and own.partition("::")[0] in ids
+        if own in names or is_part:
+            fitting.append(own)
+    return fitting

@@ -1,6 +1,4 @@
-"""The values of an output: truncated texts and files in it, a value as text, and how much of it was
-delivered.
-"""
+"""The values of an output: truncated texts and files in it, text, how much was delivered."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -55,32 +53,54 @@ def find_remote(output: Any, *, outermost: bool = False) -> Iterator[Remote]:
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
     while waiting:  # without recursion, since output may be nested as deeply as JSON allows
         value, keys = waiting.pop()
-        is_remote = is_preview(value) or is_file(value)
-        if is_remote:
-            import mimetypes  # loaded for an output that is not all there
-
-            cut = is_preview(value)
-            file = value.get("file") if cut else value
-            name = "" if cut else _word(file, "name")
-            size = file.get("size") if isinstance(file, dict) else None
-            yield Remote(
-                pointer_to(keys),
-                keys,
-                file_id_of(file),
-                name,
-                is_text=cut,
-                text=_word(value, "text") if cut else "",
-                content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
-                size=size
-                if isinstance(size, int) and not isinstance(size, bool) and size >= 0
-                else None,
-            )
-        if is_preview(value) or (is_remote and outermost):
-            continue  # one text or file replaces the whole value
+        if is_preview(value):
+            yield _preview(value, keys)
+            continue  # one text replaces the whole value
+        if is_file(value):
+            yield _file(value, keys)
+            if outermost:
+                continue
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]
             waiting += reversed(holders)
+
+
+def _preview(value: Mapping[str, Any], keys: tuple[str | int, ...]) -> Remote:
+    file = value.get("file")
+    return Remote(
+        pointer_to(keys),
+        keys,
+        file_id_of(file),
+        name="",
+        is_text=True,
+        text=_word(value, "text"),
+        content_type=_word(file, "content_type"),
+        size=_size_of(file),
+    )
+
+
+def _file(value: Mapping[str, Any], keys: tuple[str | int, ...]) -> Remote:
+    import mimetypes  # loaded for an output that is not all there
+
+    name = _word(value, "name")
+    guessed, _ = mimetypes.guess_type(name)
+    return Remote(
+        pointer_to(keys),
+        keys,
+        file_id_of(value),
+        name,
+        is_text=False,
+        content_type=_word(value, "content_type") or guessed or "",
+        size=_size_of(value),
+    )
+
+
+def _size_of(file: Any) -> int | None:
+    size = file.get("size") if isinstance(file, dict) else None
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        return None
+    return size
 
 
 def media_type(content_type: str) -> str:
@@ -96,40 +116,36 @@ def _word(holder: Any, name: str) -> str:
 def is_preview(value: Any) -> bool:
     """True for a text that the server truncated; its mark may be any JSON form of true."""
     mark = value.get("has_preview") if isinstance(value, dict) else None
-    return (
-        mark.strip().lower() in TRUE
-        if isinstance(mark, str)
-        else isinstance(mark, int | float) and bool(mark)
-    )
+    if isinstance(mark, str):
+        return mark.strip().lower() in TRUE
+    return isinstance(mark, int | float) and mark != 0
 
 
 def is_file(value: Any) -> bool:
-    """True for a file value (noxus-sdk 0.6.0, files.py), which has an address, and its bytes in the
-    Files API.
+    """True for a file value (noxus-sdk 0.6.0, files.py): an address, its bytes in the Files API.
 
     `spot://` addresses belong to the platform. Any other address counts as a file only with all
     other fields of a file value: an id, a name, and a content type of the form type/subtype.
     Ordinary data may have some of these.
     """
-    if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
-        return False
-    if value["uri"].startswith("spot://"):
+    uri = _word(value, "uri")
+    if uri.startswith("spot://"):
         return True
-    words = [_word(value, name) for name in ("id", "name", "content_type")]
-    return all(words) and bool(
-        re.fullmatch(ADDRESS, value["uri"]) and re.fullmatch(ANY_MEDIA_TYPE, words[2])
-    )
+    if not _word(value, "id") or not _word(value, "name") or not re.fullmatch(ADDRESS, uri):
+        return False
+    return re.fullmatch(ANY_MEDIA_TYPE, _word(value, "content_type")) is not None
 
 
 def file_id_of(file: Any) -> str | None:
-    """Return the id, or else the single segment after `spot://`: the form with more segments is
-    unknown.
-    """
-    if given := _word(file, "id"):
+    """Return the id, or else the single segment after `spot://`: more segments are unknown."""
+    given = _word(file, "id")
+    if given:
         return given
     uri = _word(file, "uri")
     segment = uri.removeprefix("spot://")
-    return segment if segment and segment != uri and "/" not in segment else None
+    if not segment or segment == uri or "/" in segment:
+        return None
+    return segment
 
 
 def pointer_to(keys: tuple[str | int, ...]) -> str:
@@ -163,7 +179,11 @@ def unwrapped(value: Any) -> Any:
 
 def by_name(output: Any) -> Mapping[str, Any]:
     """Return the outputs by their names; an output that is not an object is named `output`."""
-    return output if isinstance(output, dict) else {} if output is None else {"output": output}
+    if output is None:
+        return {}
+    if isinstance(output, dict):
+        return output
+    return {"output": output}
 
 
 def text_of(value: Any) -> str | None:
@@ -210,11 +230,14 @@ def file_entry(
 
     Only a remote value says if it is a text.
     """
-    about = (
-        {"file_id": None} if remote is None else {"file_id": remote.file_id, "text": remote.is_text}
-    )
-    shown = None if path is None else str(path)
-    return {"pointer": pointer, **about, "path": shown, "bytes": size, "sha256": sha256}
+    entry: dict[str, Any] = {"pointer": pointer, "file_id": None}
+    if remote is not None:
+        entry["file_id"] = remote.file_id
+        entry["text"] = remote.is_text
+    entry["path"] = None if path is None else str(path)
+    entry["bytes"] = size
+    entry["sha256"] = sha256
+    return entry
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:

@@ -41,9 +41,8 @@ class Outcome:
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # the request that --dry-run printed
     inputs: dict[str, Any] | None = None  # the inputs that this command sent, secrets masked
-    assertions: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # what --assert and --expect found
+    # What --assert and --expect found.
+    assertions: list[dict[str, Any]] = field(default_factory=list)
 
     def concerns(self, subject: str) -> None:
         """The command line names this."""
@@ -124,22 +123,29 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """Its readable name, which is the same however it ends: the workflow's, by which runs can
-        be compared.
-        """
-        names_run = self.run is not None and (
-            self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject
-        )
-        return self.workflow_name or (
-            self.run.workflow_id if self.run and names_run else self.subject
-        )
+        """Its readable name, the same however it ends: the workflow's, to compare runs by."""
+        if self.workflow_name is not None:
+            return self.workflow_name
+        run = self.run
+        if run is None:
+            return self.subject
+        # `-`, @last and an id on the command line name the run, not its workflow.
+        if self.subject[:1] in {"", "-", "@"} or run.id in self.subject:
+            return run.workflow_id
+        return self.subject
 
     @property
     def workflow_name(self) -> str | None:
         """The workflow's name, None if nothing that was read says it."""
-        named = self.progress is not None and self.progress.title
-        name = named or (self.run.workflow.name if self.run and self.run.workflow else None)
-        return name if name and (self.run is None or name != self.run.workflow_id) else None
+        run = self.run
+        name = ""
+        if self.progress is not None:
+            name = self.progress.title
+        if not name and run is not None and run.workflow is not None:
+            name = run.workflow.name
+        if not name or (run is not None and name == run.workflow_id):
+            return None
+        return name
 
     @property
     def retry_safe(self) -> bool:
@@ -164,10 +170,14 @@ class Outcome:
         The server's values are unchanged.
         """
         mask = mask or Mask()
-        output = (
-            self.delivered.output if self.delivered else (self.run.output if self.run else None)
-        )
-        return {
+        output = None
+        files: list[dict[str, Any]] = []
+        if self.delivered is not None:
+            output = self.delivered.output
+            files = self.delivered.files
+        elif self.run is not None:
+            output = self.run.output
+        document = {
             "schema": RESULT_SCHEMA,
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
@@ -175,34 +185,40 @@ class Outcome:
             "run": self.document_of_run(),
             "output": output,
             "complete": self._complete(),
-            "files": self.delivered.files if self.delivered else [],
+            "files": files,
             "nodes": self._nodes(mask),
-            "stream": {
-                "connects": self.connects,
-                "reconnects": max(0, self.connects - 1),
-                "cursor": self.dedup.cursor if self.dedup else None,
-                "continuity": str(self.dedup.label) if self.dedup else "none",
-            },
+            "stream": self._stream(),
             "error": None if self.error is None else mask.whole(self.error.document(self.phase)),
-            **({} if self.request is None else {"request": self.request}),
-            **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
+        }
+        if self.request is not None:
+            document["request"] = self.request
+        if self.assertions:
+            document["assertions"] = mask.whole(self.assertions)
+        return document
+
+    def _stream(self) -> dict[str, Any]:
+        cursor = None
+        continuity = "none"
+        if self.dedup is not None:
+            cursor = self.dedup.cursor
+            continuity = str(self.dedup.label)
+        return {
+            "connects": self.connects,
+            "reconnects": max(0, self.connects - 1),
+            "cursor": cursor,
+            "continuity": continuity,
         }
 
     def _complete(self) -> bool:
         if self.delivered is not None:
             return self.delivered.complete
         run = self.run
-        if run is None:
+        if run is None or not run.with_output or not self.completed:
             return False
         from noxcli.outputs.await_output import is_empty
         from noxcli.outputs.values import is_complete
 
-        return (
-            run.with_output
-            and self.completed
-            and not is_empty(run.output)
-            and is_complete(run.output)
-        )
+        return not is_empty(run.output) and is_complete(run.output)
 
     def document_of_run(self) -> dict[str, Any] | None:
         """Return the part about the run."""
@@ -228,17 +244,15 @@ class Outcome:
         nodes = []
         for node in self.progress.nodes.values():
             took = node.duration(now) if self.progress.from_start else None
-            began = (
-                None
-                if took is None or node.began is None
-                else max(0.0, node.began - self.progress.began)
-            )
+            started_s = None
+            if took is not None and node.began is not None:
+                started_s = round(max(0.0, node.began - self.progress.began), 3)
             nodes.append(
                 {
                     "id": node.id,
                     "name": node.name,
                     "status": node.status,
-                    "started_s": None if began is None else round(began, 3),
+                    "started_s": started_s,
                     "duration_s": None if took is None else round(took, 3),
                     "error": mask.whole(node.error),
                 }
@@ -274,8 +288,11 @@ class EndedRun:
     @property
     def reason(self) -> str:
         """The error, and how to fix it; empty for none."""
-        error = self.document["error"] or {}
-        return "; ".join(filter(None, (error.get("message"), error.get("hint"))))
+        error = self.document["error"]
+        if error is None:
+            return ""
+        parts = [error.get("message"), error.get("hint")]
+        return "; ".join(part for part in parts if part)
 
 
 def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxError | None:

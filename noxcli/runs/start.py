@@ -1,6 +1,4 @@
-"""Starting a run, or an import: sent once, and whether it may have been sent decides everything
-else.
-"""
+"""Starting a run, or an import: sent once; whether it may have been sent decides all else."""
 
 import hashlib
 import json
@@ -29,9 +27,8 @@ T = TypeVar("T")
 MAX_SEARCH = 10.0
 SEARCH_AGAIN = 1.0
 A_DAY = timedelta(days=1)
-PLAUSIBLE = datetime(
-    2020, 1, 1, tzinfo=UTC
-)  # servers also write 1970 or the year 1 for a time that they do not know
+# Servers also write 1970 or the year 1 for a time that they do not know.
+PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 # What an import creates by its mode, and under which names an answer may have its id: no field is
 # documented.
@@ -47,12 +44,11 @@ class InputDigests:
     def __init__(
         self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()
     ) -> None:
-        """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
-        self._names = {
-            address: key
-            for key, node in keys_of(nodes or ()).items()
-            for address in (key, *node.addresses)
-        }
+        """`nodes` is None for an unknown definition of the workflow: keys equal only themselves."""
+        self._names: dict[str, str] = {}
+        for key, node in keys_of(nodes or ()).items():
+            for address in (key, *node.addresses):
+                self._names[address] = key
         self._secret = {self._names.get(key, key) for key in secret}
 
     def of(self, input: Any) -> str:
@@ -91,7 +87,7 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     def __init__(
         self, name: str, check_first: str, before_sending: Callable[[], None] = lambda: None
     ) -> None:
-        """`name` is what messages call it, `check_first` what to do before it is repeated by hand."""
+        """`name` is what messages call it, `check_first` what to do before repeating it by hand."""
         super().__init__(before_sending)
         self.name = name
         self.check_first = check_first
@@ -104,14 +100,15 @@ class NonIdempotentRequest(Attempt, Generic[T]):
         Unavailable after `within` seconds.
         """
 
-    def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
+    def search(
+        self,
+        within: float,  # noqa: ARG002 - there is nothing to find
+    ) -> tuple[str, list[dict[str, Any]]]:
         """Return what may be its effect, as text and as candidates."""
         return "", []
 
     def may_be_repeated(self, error: Unavailable) -> bool:
-        """True if that error says that nothing was sent, or that the server takes no more requests
-        now (429).
-        """
+        """True if the error says that nothing was sent, or that the server takes no more (429)."""
         if self.may_be_sent or self.aborted:
             return False
         return not error.sent or facts_about(error.http_status).is_sent_again
@@ -147,12 +144,14 @@ def send_once(
                 elif not attempt.may_be_sent:
                     raise
                 else:
-                    words, found = _search(
-                        attempt, Deadline(policy.deadline.clock, deadline.remaining(MAX_SEARCH))
-                    )
-                    what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
+                    limit = Deadline(policy.deadline.clock, deadline.remaining(MAX_SEARCH))
+                    words, found = _search(attempt, limit)
+                    why = f"{error.message}{words}"
                     raise StartUnknown(
-                        what, attempt.check_first, **error.facts(), candidates=found
+                        f"{attempt.name} was sent, but its outcome is unknown: {why}",
+                        attempt.check_first,
+                        **error.facts(),
+                        candidates=found,
                     ) from error
     except Interrupted as signal:
         if not attempt.may_be_sent:
@@ -168,9 +167,7 @@ def send_once(
 
 
 def _search(attempt: NonIdempotentRequest[T], limit: Deadline) -> tuple[str, list[dict[str, Any]]]:
-    """Look for what may be its effect until there is some: what failed may recover, and a run may
-    be listed late.
-    """
+    """Look for what may be its effect until there is some: a run may be listed late."""
     while True:
         words, found = attempt.search(limit.remaining())
         if found or not words or limit.passed:
@@ -227,9 +224,9 @@ class StartAttempt(NonIdempotentRequest[Run]):
         """Return the runs in the list that may be this start's."""
 
         def since() -> float:
-            return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (
-                time.monotonic() - self._began
-            )
+            now = self.api.http.server_now() or datetime.now(UTC)
+            elapsed = time.monotonic() - self._began
+            return now.timestamp() - elapsed
 
         digest_of = self.request.digests.of
         own = digest_of(self.request.input)
@@ -256,35 +253,33 @@ class ImportRequest:
 
     def targets(self, workflows: Mapping[str, str]) -> dict[str, str]:
         """Return the workflows that may change, by id with their names."""
-        named = (
-            set()
-            if self.mode == "clone"
-            else {found.lower() for found in UUID.findall(self.bundle)}
-        )
+        if self.mode == "clone":
+            return {}
+        named = {found.lower() for found in UUID.findall(self.bundle)}
         return {id: name for id, name in workflows.items() if id.lower() in named}
 
     def created_in(self, answer: list[Any], workflows: Collection[str]) -> list[dict[str, str]]:
-        """Return what each part of an answer has created, if it has one id that none of the earlier
-        workflows has.
-        """
+        """Return what each part of an answer created, if it has one id that no workflow had yet."""
         kind, names = CREATED.get(self.mode, ("", ()))
-        parts = [{id for name, id in _ids(part) if name in names} - {*workflows} for part in answer]
-        return [{"kind": kind, "id": new.pop()} for new in parts if len(new) == 1]
+        created = []
+        for part in answer:
+            ids = {id for name, id in _ids(part) if name in names}
+            new = ids.difference(workflows)
+            if len(new) == 1:
+                created.append({"kind": kind, "id": new.pop()})
+        return created
 
 
 def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Yield each id in a part of an answer with the name of its field."""
     if isinstance(part, str) and is_uuid(part):
         yield name, part
-    inside = (
-        part.items()
-        if isinstance(part, dict)
-        else enumerate(part)
-        if isinstance(part, list)
-        else ()
-    )
-    for inner_name, inner in inside:
-        yield from _ids(inner, str(inner_name))
+    elif isinstance(part, dict):
+        for inner_name, inner in part.items():
+            yield from _ids(inner, str(inner_name))
+    elif isinstance(part, list):
+        for place, inner in enumerate(part):
+            yield from _ids(inner, str(place))
 
 
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
