@@ -43,6 +43,14 @@ class AnswerLimit:
         """Return the limit of a document: a minute, or longer for a large one that is fast."""
         return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
 
+    @classmethod
+    def of_effect(cls, silence: float, until: float = float("inf")) -> Self:
+        """Return the limit of a request with an effect, whose answer may take as long as `silence`.
+
+        Its answer may then take as long as that of a document.
+        """
+        return cls(JSON_SECONDS + silence, until=until, per_byte=1 / JSON_PACE, each=silence)
+
     def restart(self) -> None:
         """Count from now."""
         self._end = min(time.monotonic() + self._seconds, self.until)

@@ -125,7 +125,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         Raises Unavailable for any answer that may mean it had that, and else notes that it had
         none.
         """
-        limit = AnswerLimit.of_json(self._until)
+        limit = AnswerLimit.of_effect(self.http.answer_timeout, self._until)
         body = Body(to_json(content).encode())
         body.attempt = attempt
         headers = {"Content-Type": "application/json"}

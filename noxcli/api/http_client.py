@@ -44,12 +44,16 @@ from noxcli.errors import (
     Unreadable,
 )
 from noxcli.masking import Mask
+from noxcli.timing import show_seconds
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
+# Seconds. noxus-sdk 0.6.0, client.py, waits for each answer this long: one to a start is lost
+# otherwise, while the run exists.
 CONNECT_TIMEOUT = 10.0
+ANSWER_TIMEOUT = 120.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # These alone say that the server did not act on the request (RFC 9110, 15.4.8).
 NOTHING_TAKEN = frozenset({307, 308})
@@ -76,6 +80,7 @@ class Http:
         settings: Settings,
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
+        answer_timeout: float = ANSWER_TIMEOUT,
         log: Callable[[str], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
@@ -96,6 +101,7 @@ class Http:
         # The first answer was a web page: the same error for every request.
         self._not_api: ConfigProblem | None = None
         self._connect_timeout = connect_timeout
+        self.answer_timeout = answer_timeout  # of requests with an effect
         self._log = log
         self.warn = warn
         self._met_cache = False
@@ -304,9 +310,11 @@ class Http:
                 sent = body.attempt.may_be_sent
             else:
                 sent = not never_connected(error)
-            raise unavailable(
-                error, str(url), self.mask, sent=sent, saw_json=self.saw_json
-            ) from error
+            failure = unavailable(error, str(url), self.mask, sent=sent, saw_json=self.saw_json)
+            waited = time.monotonic() - slot.at
+            if isinstance(body, Body) and sent and waited >= self.answer_timeout:
+                failure.message += f" after {show_seconds(self.answer_timeout)} (answer_timeout)"
+            raise failure from error
         finally:
             took = (time.monotonic() - slot.at) * 1000
             self._log(f"{method} {url.target.partition('?')[0]} {outcome} {took:.0f} ms{known_as}")

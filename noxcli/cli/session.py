@@ -377,6 +377,7 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     http = Http(
         settings,
         connect_timeout=configured.limit("connect_timeout"),
+        answer_timeout=configured.limit("answer_timeout"),
         log=terminal.complain if terminal.verbose else _say_nothing,
         warn=terminal.warn,
         mask=terminal.mask,

@@ -35,6 +35,7 @@ DEFAULTS = (
     "idle_timeout",
     "retry_for",
     "connect_timeout",
+    "answer_timeout",
     "poll_interval",
     "on_pause",
     "on_interrupt",

@@ -39,7 +39,7 @@ VARIABLES = {
 }
 KEYS = ("api_key_file", "api_key", "api_key_command")
 # Limits that are no options of any verb, in seconds.
-LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}
+LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0, "answer_timeout": 120.0}
 MIN_KEY_NAME = 16  # characters of a name that is not repeated: it may be the key itself
 COMMAND_LIMIT = 60.0  # seconds: the user may have to unlock the key
 MAX_OUTPUT = 64 * 1024

@@ -30,6 +30,7 @@ FIRST_CODES = {"0", "1", "2", "7", "75", "124"}  # that a script meets first
 LIMITS_MEAN = {
     "idle_timeout": "Poll a run's status after this long without events.",
     "connect_timeout": "Limit each connection attempt to this long.",
+    "answer_timeout": "Wait this long for the answer to a start, then exit with 7.",
 }
 
 

@@ -50,9 +50,9 @@ def take_events(api: NoxusApi) -> Any:
     return api.open_events("x").next_events(5)
 
 
-def outcome(turn: Turn, call: Call) -> Any:
+def outcome(turn: Turn, call: Call, **options: Any) -> Any:
     """Return what the call returns, or the NoxError that it raises; anything else is a bug."""
-    with raw_server(turn) as server, connect(server) as api:
+    with raw_server(turn) as server, connect(server, **options) as api:
         try:
             return call(api)
         except NoxError as error:
@@ -99,7 +99,7 @@ ENDLESS = {
 def test_a_head_without_end_ends_by_the_time(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "JSON_SECONDS", 0.3)
     with ThreadPoolExecutor() as pool:  # where nobody else looks at the time
-        error = pool.submit(outcome, turn, start).result(timeout=10)
+        error = pool.submit(outcome, turn, start, answer_timeout=0.3).result(timeout=10)
     assert isinstance(error, Unavailable)
     assert (error.sent, "timed out while reading" in error.message) == (True, True)
 

@@ -602,3 +602,33 @@ def test_the_run_is_found_whatever_our_clock_says(
     noxcli.clock = WrongClock(off)
     result = noxcli("run", workflow, "Question=why", "--json", *options)
     assert_in_doubt(result, *[run.id for run in sandbox.runs(workflow)])
+
+
+def answering_after(seconds: float) -> Turn:
+    """Answer a start late."""
+
+    def turn(peer: socket.socket) -> None:
+        time.sleep(seconds)
+        peer.sendall(json_answer({"id": RUN, "workflow_id": WORKFLOW, "status": "queued"}))
+
+    return turn
+
+
+@pytest.mark.parametrize(("limit", "code"), [("1s", 7), ("5s", 0)])
+def test_the_answer_to_a_start_has_a_limit_of_its_own(
+    noxcli: Noxcli, limit: str, code: int
+) -> None:
+    noxcli.environ["NOXCLI_ANSWER_TIMEOUT"] = limit
+    result, sent = tried(noxcli, answering_after(1.6), options=["--detach", "--json"])
+    assert (result.code, sent) == (code, 1)
+    if code:
+        assert (
+            "timed out while reading after 1.0s (answer_timeout)" in result.json["error"]["message"]
+        )
+        assert result.json["retry_safe"] is False
+
+
+@pytest.mark.wide
+def test_a_start_may_take_longer_than_a_read_by_default(noxcli: Noxcli) -> None:
+    result, sent = tried(noxcli, answering_after(35), options=["--detach", "--json"])
+    assert (result.code, sent) == (0, 1)
