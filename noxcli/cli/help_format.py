@@ -25,7 +25,16 @@ TIME = "Time"
 COMMON = "General"
 HEADINGS = {
     "Inputs": ["--inputs", "--secret", "--version-id", "--dry-run", "--no-check"],
-    "Rows": ["--input-format", "--id", "--keep", "--column", "--only", "--repeat", "--shard"],
+    "Rows": [
+        "--input-format",
+        "--decimal",
+        "--id",
+        "--keep",
+        "--column",
+        "--only",
+        "--repeat",
+        "--shard",
+    ],
     "Continue": [
         "--resume",
         "--again",

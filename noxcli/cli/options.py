@@ -281,6 +281,12 @@ class TableOptions(InputArguments, LimitOptions):
         "repeatable.",
         None,
     )
+    decimal: Literal[".", ","] | None = option(
+        "--decimal",
+        "MARK",
+        "Read numbers of a table with a decimal point or comma. [default: .; with ;, as it shows]",
+        None,
+    )
     id_column: str | None = option(
         "--id", "COLUMN", "Name rows by this column. [default: $id]", None
     )

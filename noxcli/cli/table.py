@@ -41,6 +41,11 @@ def read_rows(noxus: Session, options: TableOptions, reader: Callable[..., R], r
         choice = IdFilter.read(options.only, context.sources)
     rows = reader(options.file, options.input_format, columns, context.sources, choice, repeat)
     rows.share(parse_given_inputs(noxus, options))
+    if options.decimal is not None and not rows.is_table:
+        raise UsageProblem(
+            "--decimal is for tables", "JSON numbers have a decimal point: remove it"
+        )
+    rows.decimal = options.decimal
     return rows
 
 

@@ -15,6 +15,7 @@ from noxcli.reports.failure_groups import reason_in
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
 MAX_COLUMNS = 16_384  # of a sheet
 # Before and after the columns of the rows' values.
 BEFORE = ("row", "id")
@@ -99,7 +100,9 @@ class Sheet:
             return value
         text = to_json(value)
         if isinstance(value, float) and self.separator == ";":
-            return text.replace(".", ",")
+            text = text.replace(".", ",")
+            if THOUSANDS.fullmatch(text):
+                text += "0"  # three decimals would also be read as thousands
         return text
 
 

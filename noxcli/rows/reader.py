@@ -19,7 +19,9 @@ from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
+from noxcli.render.text import in_prose
 from noxcli.rows.columns import EXPECT, Columns, Row
+from noxcli.rows.decimals import ColumnDecimal, plain_number
 from noxcli.rows.selection import IdFilter
 from noxcli.signals import SIGNALS
 
@@ -30,6 +32,8 @@ WORKBOOKS = {
     b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
 }
+NUMBER_KINDS = frozenset({"int", "number"})
+LINES_ABOVE_HEADER = 10  # at most
 QUOTED = re.compile(r'"[^"]*"?')
 
 
@@ -73,6 +77,9 @@ class RowReader:
             self._form, ","
         )  # of a table; known once its header was read
         self.separated_oddly = ""  # by what, as text, if not as its form says
+        self.decimal: str | None = None  # of all columns of numbers, as the command line says
+        self._number_inputs: frozenset[str] = frozenset()
+        self._decimals: dict[str, str] | None = None  # by column of numbers, once that was decided
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
@@ -110,6 +117,10 @@ class RowReader:
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
+        numbers = [node for node in nodes or () if node.kind in NUMBER_KINDS]
+        self._number_inputs = frozenset(
+            chain.from_iterable((node.label or node.id, *node.addresses) for node in numbers)
+        )
         labels = {node.label for node in nodes or () if node.label is not None}
         known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
         named = nodes is not None and all(
@@ -199,6 +210,8 @@ class RowReader:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one. Raises UsageProblem if the file or its header can't be read."""
+        if self.is_table and self._decimals is None:
+            self._decimals = self._decide_decimals()
         with self._open() as file:
             try:
                 for row in self._csv_rows(file) if self.is_table else self._json_rows(file):
@@ -206,6 +219,36 @@ class RowReader:
                     yield row
             except (OSError, ValueError) as error:
                 raise UsageProblem(f"can't read {self.name}: {reason_of(error)}") from None
+
+    def _decide_decimals(self) -> dict[str, str]:
+        """Return the decimal mark of each column of numbers that may have marks.
+
+        In a table with semicolons, each column decides, unless the command line does; in others, a
+        point is as in JSON, and nothing stands between thousands. Raises UsageProblem for a column
+        that does not show its mark.
+        """
+        if not self._number_inputs:
+            return {}
+        with self._open() as file, self._csv_reader(file) as reader:
+            header = self._header(reader)
+            numbers = [name for name in header if self._is_number_column(name)]
+            if self.decimal is not None:
+                return dict.fromkeys(numbers, self.decimal)
+            if self.separator != ";":
+                return {}
+            columns = {name: ColumnDecimal() for name in numbers}
+            with suppress(csv.Error):  # which is reported by its row
+                for cells in reader:
+                    for name, cell in zip(header, cells, strict=False):
+                        if name in columns:
+                            columns[name].read(cell)
+        return {name: column.decide(name) for name, column in columns.items()}
+
+    def _is_number_column(self, name: str) -> bool:
+        """True for a column whose texts are sent to an input that takes numbers."""
+        if name not in self._number_inputs or not self._columns.is_input(name):
+            return False
+        return self._columns.operators.get(name, "=") == "="
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._copy is not None:
@@ -315,6 +358,12 @@ class RowReader:
                 name != EXPECT and self._columns.is_kept(name)
             ):  # an empty $expect expects nothing
                 fields[name] = cell
+        for name, decimal in (self._decimals or {}).items():
+            if name in fields:
+                try:
+                    fields[name] = plain_number(fields[name], decimal)
+                except UsageProblem as problem:
+                    return Row(number, line, 0, problem=f"its {name!r}: {problem.message}")
         return self._columns.row(number, line, fields, typed=False)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
@@ -335,8 +384,25 @@ class RowReader:
         if twice is not None:
             raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
         self.names = dict.fromkeys(names)
+        self._require_first(names, reader)
         self._columns.check_header(names)
         return [*map(self._columns.named, header)]
+
+    def _require_first(self, names: Sequence[str], reader: Iterator[list[str]]) -> None:
+        """Raise UsageProblem if the first line has no name of an input, and a line below it has."""
+        columns = self._columns
+        if not columns.all_known or not columns.known.isdisjoint(map(columns.named, names)):
+            return
+        for number, cells in enumerate(islice(reader, LINES_ABOVE_HEADER), 2):
+            parts = re.split(r"[;,\t]", self.separator.join(cells))
+            found = [part for part in map(columns.named, parts) if part in columns.known]
+            if found:
+                above = "the line" if number == 2 else f"the {number - 1} lines"
+                raise UsageProblem(
+                    f"the first line of {self.name} is not its header: line {number} names "
+                    f"{in_prose(list(map(repr, found)))}",
+                    f"remove {above} above it",
+                )
 
 
 def is_utf8(text: str) -> bool:
