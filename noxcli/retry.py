@@ -1,7 +1,7 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from noxcli.errors import (
     NotAccessible,
@@ -134,6 +134,20 @@ class FailureTracker:
         return max(drawn, at_least or 0.0)
 
 
+class ReadPages:
+    """The pages of one list that were read: after a failure, only the next one is requested."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self._known = 0
+
+    def have_grown(self) -> bool:
+        """True if there are more than at the last call."""
+        grown = len(self.answers) > self._known
+        self._known = len(self.answers)
+        return grown
+
+
 @value_class(frozen=True, slots=True)
 class RetryPolicy:
     """How often and how long a command repeats a call that fails, and what it says and raises then.
@@ -192,6 +206,14 @@ class RetryPolicy:
                 if moved():
                     failures.got_answer()
                 self.pause(error, failures)
+
+    def keep_listing(self, call: Callable[[float, ReadPages], T]) -> T:
+        """Return the result of `call`, which reads one list, as `keep_trying` does.
+
+        It gets the pages that an earlier attempt has read. Raises as `keep_trying`.
+        """
+        pages = ReadPages()
+        return self.keep_trying(lambda within: call(within, pages), moved=pages.have_grown)
 
     def pause(self, error: NoxError, failures: FailureTracker) -> None:
         """Wait for the next attempt, and say why. Raises as `keep_trying` if there is none."""

@@ -34,6 +34,7 @@ from noxcli.errors import (
     facts_about,
 )
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
+from noxcli.retry import ReadPages
 from noxcli.timing import READ_TIMEOUT
 from noxcli.waiting import run_apart
 
@@ -197,7 +198,12 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         )
 
     def list_runs(
-        self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES, whole: bool = False
+        self,
+        workflow_id: str | None = None,
+        *,
+        pages: ReadPages | None = None,
+        most_pages: int = MAX_PAGES,
+        whole: bool = False,
     ) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order.
 
@@ -206,21 +212,21 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
         return (
             run_from(item, workflow_id or "")
-            for item in self._list_pages(path, {}, most=most_pages, whole=whole)
+            for item in self._list_pages(path, {}, pages=pages, most=most_pages, whole=whole)
         )
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`."""
         return workflow_from(self._read_json("GET", f"/v1/workflows/{_part(workflow_id)}"))
 
-    def list_versions(self, workflow_id: str) -> Iterator[Version]:
+    def list_versions(self, workflow_id: str, pages: ReadPages | None = None) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`.
 
         The SDK expects a bare list; if the answer is one of several pages, this requests the
         others.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
-        return (version_from(item, workflow_id) for item in self._list_pages(path, {}))
+        return (version_from(item, workflow_id) for item in self._list_pages(path, {}, pages=pages))
 
     def export_workflow(
         self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True
@@ -271,9 +277,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             answer = run_apart(*call)
         return id_of(answer)
 
-    def list_workflows(self) -> Iterator[Workflow]:
+    def list_workflows(self, pages: ReadPages | None = None) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
-        return map(workflow_from, self._list_pages("/v1/workflows", {"type": "flow"}))
+        return map(workflow_from, self._list_pages("/v1/workflows", {"type": "flow"}, pages=pages))
 
     def get_me(self) -> Mapping[str, Any]:
         """Read the key's record: `GET /v1/admin/me`, without `value`, which may be the key."""
@@ -363,28 +369,47 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
+    def _read_page(
+        self, path: str, params: Mapping[str, Any], number: int, pages: ReadPages
+    ) -> Any:
+        """Return the answer with a page of a list, read unless it is known."""
+        if number <= len(pages.answers):
+            return pages.answers[number - 1]
+        try:
+            # Without `size`: no page of the docs gives its limit for every list.
+            answer = self._read_json("GET", path, params={**params, "page": number})
+        except NotAccessible as error:
+            if number == 1:
+                raise
+            # The list was there a moment ago.
+            facts = error.facts()
+            raise type(error)(
+                error.message, error.hint, refusal=Refusal.DOUBTFUL, **facts
+            ) from error
+        pages.answers.append(answer)
+        return answer
+
     def _list_pages(
-        self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES, whole: bool = False
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        pages: ReadPages | None = None,
+        most: int = MAX_PAGES,
+        whole: bool = False,
     ) -> Iterator[Any]:
         """Yield each item once, until the server marks the end or a page has nothing new.
+
+        `pages` are those that an earlier attempt has read.
 
         If the list continues after that, or may do so, warns, or with `whole` raises Unavailable.
         Raises RequestRejected if it has no end.
         """
         seen: set[str] = set()
         continues = False  # by the last page with items
+        pages = pages or ReadPages()
         for number in range(1, most + 1):
-            # Without `size`: no page of the docs gives its limit for every list.
-            try:
-                answer = self._read_json("GET", path, params={**params, "page": number})
-            except NotAccessible as error:
-                if number == 1:
-                    raise
-                # The list was there a moment ago.
-                facts = error.facts()
-                raise type(error)(
-                    error.message, error.hint, refusal=Refusal.DOUBTFUL, **facts
-                ) from error
+            answer = self._read_page(path, params, number, pages)
             if not isinstance(answer, dict):
                 yield from _fresh_items(answer, seen)
                 return

@@ -40,7 +40,7 @@ from noxcli.errors import (
 from noxcli.masking import HIDDEN_KEY, can_hide
 from noxcli.models import Run, Workflow
 from noxcli.reports.result import Outcome
-from noxcli.retry import RetryPolicy
+from noxcli.retry import ReadPages, RetryPolicy
 from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
 from noxcli.runs.resolve import (
     MAX_PAGES,
@@ -191,6 +191,12 @@ class Session:
         """Return the result of a call of the API. Raises as `RetryPolicy.keep_trying`."""
         return self.retries().keep_trying(lambda within: call(self.api.within(within)), worth)
 
+    def keep_listing(self, call: Callable[["NoxusApi", ReadPages], T]) -> T:
+        """Return the result of a call that reads one list. Raises as `RetryPolicy.keep_trying`."""
+        return self.retries().keep_listing(
+            lambda within, pages: call(self.api.within(within), pages)
+        )
+
     def resolve_workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
         context = self.context
@@ -212,8 +218,10 @@ class Session:
         if own or not listed:
             return require_one(text, own, "your history")
         try:
-            runs = retries.keep_trying(
-                lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES))
+            runs = retries.keep_listing(
+                lambda within, pages: list(
+                    self.api.within(within).list_runs(pages=pages, most_pages=MAX_PAGES)
+                )
             )
         except RequestRejected as error:
             raise RequestRejected(error.message, "give the whole id", **error.facts()) from None

@@ -27,6 +27,7 @@ from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, item_start, parse_inputs
 from noxcli.inputs.uploads import store_files
 from noxcli.models import Run, Version, Workflow, is_uuid
+from noxcli.retry import ReadPages
 from noxcli.runs.resolve import resolve_version
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_once
 from noxcli.state.history import Entry, write_state
@@ -197,7 +198,7 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     """
     version = None
     if version_id is not None:
-        versions = noxus.keep_trying(lambda api: list(api.list_versions(found.id)))
+        versions = noxus.keep_listing(lambda api, pages: list(api.list_versions(found.id, pages)))
         version = resolve_version(versions, version_id)
     known = already_read(found, version)
     if known is None:
@@ -229,7 +230,8 @@ def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: boo
     unread = Version(wanted, None, Workflow(workflow.id, workflow.name))
     if is_uuid(wanted) and not checks:
         return unread
-    found = _read_or_explain(noxus, lambda api: list(api.list_versions(workflow.id)))
+    pages = ReadPages()
+    found = _read_or_explain(noxus, lambda api: list(api.list_versions(workflow.id, pages)))
     if isinstance(found, list):
         return resolve_version(found, wanted)
     if not is_uuid(wanted):

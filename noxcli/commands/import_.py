@@ -54,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     retries = noxus.retries()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
-        listed = noxus.keep_trying(lambda api: list(api.list_workflows()))
+        listed = noxus.keep_listing(lambda api, pages: list(api.list_workflows(pages)))
         workflows = {each.id: each.name for each in listed}
         targets = request.targets(workflows)
         check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"

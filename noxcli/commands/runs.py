@@ -28,6 +28,7 @@ from noxcli.reports.result import Outcome
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.cli.session import Session
+    from noxcli.retry import ReadPages
     from noxcli.runs.past import Selection
 
 RUN_FIELDS = (
@@ -119,11 +120,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 wanted = replace(wanted, version_id=_find_version(noxus, of, options.version_id))
         listed_of = None if of is None else of.id
 
-        def read(api: "NoxusApi") -> list[Run]:
-            runs = newest_first(api.list_runs(listed_of), wanted.since)
+        def read(api: "NoxusApi", pages: "ReadPages") -> list[Run]:
+            runs = newest_first(api.list_runs(listed_of, pages=pages), wanted.since)
             return list(islice(filter(wanted.includes, runs), limit))
 
-        found = noxus.keep_trying(read)
+        found = noxus.keep_listing(read)
         if of is not None and options.rows:
             from noxcli.commands.runs_rows import print_rows  # loads what only rows need
 
@@ -167,7 +168,7 @@ def _find_version(noxus: "Session", workflow: Workflow, text: str) -> str:
     """Return the id of a saved version. Raises as `resolve_version`."""
     from noxcli.runs.resolve import resolve_version  # as above
 
-    versions = noxus.keep_trying(lambda api: list(api.list_versions(workflow.id)))
+    versions = noxus.keep_listing(lambda api, pages: list(api.list_versions(workflow.id, pages)))
     return resolve_version(versions, text).id
 
 

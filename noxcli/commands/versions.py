@@ -39,7 +39,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
-        shown = noxus.keep_trying(lambda api: newest(api.list_versions(found.id), options.limit))
+        shown = noxus.keep_listing(
+            lambda api, pages: newest(api.list_versions(found.id, pages), options.limit)
+        )
     entries = [
         {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}}
         for each in shown

@@ -43,7 +43,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
-        found = noxus.keep_trying(lambda api: newest(api.list_workflows(), options.limit))
+        found = noxus.keep_listing(
+            lambda api, pages: newest(api.list_workflows(pages), options.limit)
+        )
         if len(found) < options.limit:
             noxus.context.cache.save_workflows(found)
     entries = [{name: getattr(each, name) for name in WORKFLOW_FIELDS} for each in found]

@@ -210,8 +210,10 @@ class FileVersions:
         clock = self._deadline.clock
         limit = Deadline(clock, self._deadline.remaining(patience))
         while True:
-            listed = self._retries.keep_trying(
-                lambda within: list(self._api.within(within).list_versions(self._workflow.id))
+            listed = self._retries.keep_listing(
+                lambda within, pages: list(
+                    self._api.within(within).list_versions(self._workflow.id, pages)
+                )
             )
             found = _version_of(file, known_id, listed)
             if found is not None:

@@ -72,7 +72,9 @@ def resolve_workflow(
     alias, text = text, text if is_uuid(text) else aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
-    workflows = retries.keep_trying(lambda within: list(api.within(within).list_workflows()))
+    workflows = retries.keep_listing(
+        lambda within, pages: list(api.within(within).list_workflows(pages))
+    )
     learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
     _require_unique(text, "workflows", [workflow.id for workflow in matches])
