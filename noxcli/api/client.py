@@ -250,17 +250,19 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         mode: str,
         *,
         activate: bool,
-        dry_run: bool,
         attempt: Attempt | None = None,
     ) -> list[Any]:
         """Import a bundle, sent once: `POST /v1/workflows/import`; return the answer by workflow.
 
-        Its source is noxus-sdk 0.6.0, resources/_exports.py. Raises as `create_run`.
+        Without an `attempt`, it is a dry run, which may be repeated as any read. Its source is
+        noxus-sdk 0.6.0, resources/_exports.py. Raises as `create_run`.
         """
+        dry_run = attempt is None
         params = {"mode": mode, "activate": str(activate).lower(), "dry_run": str(dry_run).lower()}
         body = {"definition": bundle, "version": "auto"}
         with self._posting_once("/v1/workflows/import", body, attempt or Attempt(), params) as call:
-            answer = run_apart(*call)
+            post, remaining, abort = call
+            answer = run_apart(post, remaining, None if dry_run else abort)
         return answer if isinstance(answer, list) else [answer]
 
     def create_version(

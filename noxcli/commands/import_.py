@@ -59,22 +59,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
         targets = request.targets(workflows)
         check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
 
-        def send(*, dry_run: bool) -> list[Any]:
-            attempt = ImportAttempt(api, request, check_command, dry_run=dry_run)
+        answer = noxus.keep_trying(request.try_at)
+        created: list[dict[str, str]] = []
+        if options.apply:
+            _require_consent(noxus, options, targets)
+            attempt = ImportAttempt(api, request, check_command)
             context.outcome.attempted(attempt)
 
             def note(_: object) -> None:
-                if not dry_run:
-                    context.terminal.note("imported")
+                context.terminal.note("imported")
 
-            return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
-
-        answer = send(dry_run=True)
-        created: list[dict[str, str]] = []
-        context.outcome.had_no_effect()
-        if options.apply:
-            _require_consent(noxus, options, targets)
-            answer = send(dry_run=False)
+            answer = send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
             created = request.created_in(answer, workflows)
             if not created and options.mode != "replace":
                 unnamed = (

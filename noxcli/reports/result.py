@@ -66,10 +66,6 @@ class Outcome:
         self.phase = Phase.START
         self.attempt = attempt
 
-    def had_no_effect(self) -> None:
-        """The request that was sent has changed nothing, and needs no check."""
-        self.attempt = None
-
     def started(self, run: "Run", inputs: dict[str, Any]) -> None:
         """The start was answered with this run; `inputs` are shown, so without secrets."""
         self.run = run

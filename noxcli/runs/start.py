@@ -251,6 +251,10 @@ class ImportRequest:
     mode: str  # clone, version or replace
     activate: bool
 
+    def try_at(self, api: "NoxusApi") -> list[Any]:
+        """Return what the server says that the import would do. Raises what the API raises."""
+        return api.import_workflow(self.bundle, self.mode, activate=self.activate)
+
     def targets(self, workflows: Mapping[str, str]) -> dict[str, str]:
         """Return the workflows that may change, by id with their names."""
         if self.mode == "clone":
@@ -283,21 +287,12 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
-    """One import, or a dry run of one.
+    """One import; `check_command` is the command that shows what it has changed."""
 
-    `check_command` is the command that shows what it has changed.
-    """
-
-    def __init__(
-        self, api: "NoxusApi", request: ImportRequest, check_command: str, *, dry_run: bool
-    ) -> None:
-        super().__init__(
-            "the dry run" if dry_run else "the import",
-            f"check before you import it again: {check_command}",
-        )
+    def __init__(self, api: "NoxusApi", request: ImportRequest, check_command: str) -> None:
+        super().__init__("the import", f"check before you import it again: {check_command}")
         self._api = api
         self._request = request
-        self._dry_run = dry_run
 
     def send(self, within: float = float("inf")) -> list[Any]:
         """Import the bundle, and return the server's answer. Raises what the API raises."""
@@ -306,6 +301,5 @@ class ImportAttempt(NonIdempotentRequest[list[Any]]):
             request.bundle,
             request.mode,
             activate=request.activate,
-            dry_run=self._dry_run,
             attempt=self,
         )

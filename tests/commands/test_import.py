@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,6 @@ def test_an_import_that_was_only_put_off_may_be_repeated(noxcli: Noxcli, tmp_pat
         ({"import_refusal": "422"}, 2),
         ({"unreadable_bundle": "422"}, 2),
         ({"unreadable_bundle": "400"}, 2),
-        ({"unreadable_bundle": "500"}, 7),
     ],
 )
 def test_a_rejected_bundle_ends_with_the_dry_run(
@@ -204,6 +204,23 @@ def test_a_rejected_bundle_ends_with_the_dry_run(
             Path(bundle).write_text("a: [")
         done = noxcli("import", bundle, "--mode", "version", "--apply", "--json")
         assert (done.code, done.json["ok"], len(imports(sandbox))) == (code, False, 1)
+
+
+@pytest.mark.parametrize(
+    "fault", [LostAnswer("drop"), Drop(), Answer(502, "<html>"), Answer(200, "not JSON")], ids=str
+)
+@pytest.mark.parametrize("options", [[], ["--apply"]])
+def test_a_lost_dry_run_is_tried_again_as_a_read(
+    noxcli: Noxcli, tmp_path: Path, fault: Fault, options: list[str]
+) -> None:
+    noxcli.clock = QuickClock()
+    argv = ["--mode", "version", "--json", *options]
+    with serving(noxcli, fault) as sandbox:
+        done = noxcli("import", edited(noxcli, tmp_path), *argv)
+        assert (done.code, len(imports(sandbox))) == (0, 2 + len(options)), done.err
+    with serving(noxcli, replace(fault, repeat=True)):
+        done = noxcli("import", edited(noxcli, tmp_path), *argv)
+        assert (done.code, done.json["retry_safe"]) == (75, True)
 
 
 def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: Path) -> None:
