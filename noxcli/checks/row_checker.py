@@ -13,7 +13,7 @@ from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
 from noxcli.models import TEXT_FIELDS
-from noxcli.outputs.values import as_text, pointer_to, unwrapped
+from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import (
     Assertion,
@@ -25,6 +25,8 @@ from noxcli.reports.assertions import (
 from noxcli.rows.columns import EXPECT, ID
 
 SCORE = "--score"
+NEVER = "--never"
+UNEXPECTED = "\uffff"  # by any check
 MAX_SCORE = 1e12
 MAX_SIDE = 100  # characters of a value in a message
 LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001
@@ -44,6 +46,8 @@ class RowChecker:
     mask: Mask
     score: Query | None = None
     by: str | None = None  # the column by whose values rows are counted
+    lower_is_better: bool = False  # of scores
+    never: Query | None = None  # what no answer may be
     has_judge: bool = False  # a line without what the judge says is not judged yet
 
     @classmethod
@@ -58,6 +62,12 @@ class RowChecker:
         if expect is not None:
             expected = Expectations.read(expect, sources)
         return cls(queries, expected, mask)
+
+    def forbidding(self, never: str | None) -> Self:
+        """Return the checker with what --never forbids. Raises UsageProblem."""
+        if never is None:
+            return self
+        return replace(self, never=parse_assertion(never, of_row=True, option=NEVER))
 
     def measuring(self, score: str | None, by: str | None, *, has_judge: bool = False) -> Self:
         """Return the checker that also measures: --score and --by. Raises UsageProblem."""
@@ -83,15 +93,18 @@ class RowChecker:
     def _names_of(self, what: str) -> Iterator[tuple[str, str]]:
         """Yield the names in all expressions, each after its option."""
         for query in self._expressions:
-            option = SCORE if query is self.score else "--assert"
+            option = "--assert"
+            if query is self.score:
+                option = SCORE
+            elif query is self.never:
+                option = NEVER
             for name in query.keys_of(what):
                 yield option, name
 
     @property
     def _expressions(self) -> list[Query]:
-        if self.score is None:
-            return list(self.queries)
-        return [*self.queries, self.score]
+        others = [self.score, self.never]
+        return [*self.queries, *(query for query in others if query is not None)]
 
     def require_columns(
         self, known: Collection[str], renamed: Mapping[str, str] | None = None
@@ -168,7 +181,7 @@ class RowChecker:
         expected = None
         if self.expected is not None:
             expected = self.expected.digest()
-        return [[query.text for query in self._expressions], expected]
+        return [[query.text for query in self._expressions], expected, self.lower_is_better]
 
     def coverage(self) -> Coverage:
         """Return what counts the rows without a check."""
@@ -210,6 +223,50 @@ class RowChecker:
             error = self.mask.whole(NotAsAsserted(trouble).document())
             result = _failed(result, ExitCode.NOT_AS_ASSERTED, error)
         return {**line, "result": result}
+
+    @property
+    def has_assertions(self) -> bool:
+        return bool(self.queries) or self.expected is not None
+
+    def can_fail(self, line: Mapping[str, Any]) -> bool:
+        """Return whether another answer to this row could fail a check.
+
+        An empty expectation is none, and an assertion that holds of an empty text and of one that
+        is nowhere expected holds of anything.
+        """
+        columns = line.get("columns") or {}
+        if self.expected is not None:
+            wanted = self.expected.of(line["row"], line["id"])
+            if wanted is not None and wanted.values:
+                return True
+        elif columns.get(EXPECT) not in (None, {}):
+            return True
+        if not self.queries:
+            return False
+        return any(self._is_false_of(line, text) for text in ("", UNEXPECTED))
+
+    def _is_false_of(self, line: Mapping[str, Any], text: str) -> bool:
+        """Return whether an assertion fails if each output is this text."""
+        row = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
+        document = {**line["result"], "row": row}
+        document["output"] = dict.fromkeys(by_name(document["output"]), text)
+        document["judge"] = dict.fromkeys(line.get("judge") or {}, text)
+        return not all(check_assertion(query, document).holds for query in self.queries)
+
+    def forbidden_in(self, line: Mapping[str, Any]) -> str | None:
+        """Return how --never holds of a completed answer, None if it does not."""
+        if self.never is None:
+            return None
+        row = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
+        try:
+            found = self.never.of_result({**line["result"], "row": row})
+        except Unfitting as error:
+            return f"{NEVER} {self.never.text} can't be applied: {error.message}"
+        if found is False or found is None:
+            return None
+        if found is True:
+            return f"{NEVER} {self.never.text} holds"
+        return f"{NEVER} {self.never.text} is neither true nor false"
 
     def _score(self, document: Mapping[str, Any]) -> float | None:
         """Return the score of an answer, None for anything but a number of a usual size."""

@@ -23,6 +23,7 @@ class RowClass(StrEnum):
     """The class of a row, in the order in which rows are listed."""
 
     BROKEN = "broken"
+    UNCLEAR = "unclear"  # of a gate: it broke, but was not re-run
     CHANGED = "changed"
     SLOWER = "slower"
     FIXED = "fixed"

@@ -2,6 +2,7 @@
 code.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 from noxcli.cli.options import (
@@ -12,6 +13,8 @@ from noxcli.cli.options import (
     flag,
     option,
 )
+
+FailOn = StrEnum("FailOn", "UNDECIDED")  # what else makes it red
 
 
 @declared
@@ -59,6 +62,13 @@ class Options(ComparisonOptions, DocumentOptions, TableOptions):
     )
     allow_same: bool = flag(
         "--allow-same", "If BASE and NEW do not differ, run each row once and list those that fail."
+    )
+    lower_is_better: bool = flag("--lower-is-better", "Take a lower --score for the better one.")
+    never: str | None = option(
+        "--never", "EXPR", "Exit with 11 if this JMESPath is true of one answer of NEW.", None
+    )
+    fail_on: list[FailOn] | None = option(
+        "--fail-on", "WHAT", "Exit with 11 if the gate ends undecided.", None
     )
     judge: str | None = option(
         "--judge", "WORKFLOW", "Judge each answer by a run of WORKFLOW: judge.NAME in checks.", None

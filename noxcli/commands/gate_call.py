@@ -28,6 +28,7 @@ from noxcli.gate.versions import DefinitionFile, FileVersions
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import task_progress
+from noxcli.render.text import in_prose
 from noxcli.rows.selection import Shard
 
 
@@ -82,6 +83,11 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
     )
     judge = JudgeSpec.read(options.judge, options.judge_version, options.judge_input or [])
     checker = checker.measuring(options.score, options.by, has_judge=judge is not None)
+    checker = checker.forbidding(options.never)
+    if options.lower_is_better:
+        if options.score is None:
+            raise UsageProblem("--lower-is-better needs --score", "add --score")
+        checker = replace(checker, lower_is_better=True)
     rows = read_rows(noxus, options, GateRows, PER_ROW)
     rows.own = parse_inputs(options.new_input or [], None, context.sources)
     spec = replace(
@@ -176,7 +182,12 @@ def _report(
     if call.is_same:
         return _report_one_version(noxus, options, call, verdict)
     answers = call.answers
-    found = GateReport(verdict, answers, checks_changed=call.checks_changed)
+    found = GateReport(
+        verdict,
+        answers,
+        checks_changed=call.checks_changed,
+        fails_undecided=bool(options.fail_on),
+    )
     base, new = sides_of(call.spec.directory, call.batch.header, answers, verdict, call.rows.own)
     suspects = answers.confirmed(verdict)
     with Comparison(base, new, call.checker, suspects=suspects) as comparison:
@@ -195,6 +206,8 @@ def _report_one_version(
     base, new = sides_of_one(call.spec.directory, call.batch.header, call.answers)
     with Comparison(base, new, call.checker, suspects={}, of_one_version=True) as comparison:
         report = ComparisonReport(noxus.context, comparison, options, [])
-        ending = report.ending(None, f"no row passes ({found.runs})", found.runs)
+        rows = [f"row {row}" for row in verdict.forbidden]
+        red = found.why_red(in_prose(rows))
+        ending = report.ending(red, f"no row passes ({found.runs})", found.runs)
         report.write(ending, found.notes(ending), found.document)
     return ending

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import comb, fsum, isclose, sqrt
-from statistics import NormalDist
+from statistics import NormalDist, stdev
 
 from noxcli.render.text import amount
 
@@ -20,7 +20,8 @@ ENOUGH_TO_CLEAR = 3  # of the screened ones
 LEVEL, LEVEL_WITH_SCORE = 0.0065, 0.0026  # of one test of the answers of a gate
 # The deviations in which a loss is seen in 8 of 10 gates, by the number of rounds; measured.
 SEEN_AFTER = (3.33, 2.35, 1.97, 1.79, 1.70)
-SEEN_WITH_SCORE = 1.85  # after the last round
+# The same with --score, of losses and of scores.
+SEEN_WITH_SCORE = (3.64, 2.57, 2.15, 1.95, 1.85)
 
 
 @cache
@@ -126,10 +127,20 @@ def loss_seen(rows: int, passing: float, rounds: int, *, scored: bool = False) -
     """
     if not rows:
         return None
-    reach = SEEN_WITH_SCORE if scored and rounds == len(SEEN_AFTER) else SEEN_AFTER[rounds - 1]
+    reach = SEEN_WITH_SCORE[rounds - 1] if scored else SEEN_AFTER[rounds - 1]
     a, u = reach**2, 2 * passing - 1
     loss = (a * u + sqrt(a * a * u * u + 8 * rows * a * passing * (1 - passing))) / (2 * rows)
     return loss if loss < passing else None
+
+
+def fall_seen(differences: Sequence[float], rows: int, rounds: int) -> float | None:
+    """Return which fall of the mean score a gate sees in 8 of 10 cases, None without scores.
+
+    `differences` are those of all pairs of answers.
+    """
+    if len(differences) < 2 or not any(differences):
+        return None
+    return SEEN_WITH_SCORE[rounds - 1] * stdev(differences) / sqrt(rows)
 
 
 def row_seen(rows: int, passing: float, now: float = 0.1) -> float:

@@ -12,7 +12,7 @@ from noxcli.checks.judgement import with_judgement
 from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
 from noxcli.checks.run_version import is_of_other_version, of_version, version_in
-from noxcli.errors import ExitCode, OutputNotDelivered
+from noxcli.errors import COMPLETED, ExitCode, OutputNotDelivered
 from noxcli.gate.judge import Judge
 from noxcli.gate.rules import (
     BASE,
@@ -28,6 +28,7 @@ from noxcli.gate.rules import (
     StoredAnswer,
     SuspectState,
 )
+from noxcli.masking import Mask
 from noxcli.models import word_for
 from noxcli.reports.row_pair import Confirmed
 from noxcli.rows.columns import Row
@@ -50,7 +51,8 @@ class GateAnswers(BatchSummary):
     UNIT = "run"
     BAD = "not passed"
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
-    checker: RowChecker | None = None
+    checker: RowChecker = field(default_factory=lambda: RowChecker((), None, Mask()))
+    forbidden: dict[AnswerKey, str] = field(default_factory=dict)  # by --never, and how
     judge: Judge | None = None
     judgements: BatchSummary = field(default_factory=BatchSummary)
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
@@ -125,6 +127,8 @@ class GateAnswers(BatchSummary):
             self.undelivered[key] = line["result"]["error"]["message"]
             self._followed[key] = line["result"]["run"]["id"]
             self._fetches[key] += 1
+        if not key.is_judgement:
+            self._note_forbidden(key, line)
         if key.is_judgement:
             self._take_judgement(key, line)
         elif self.judge is not None and line["result"]["exit_code"] == ExitCode.OK:
@@ -132,10 +136,20 @@ class GateAnswers(BatchSummary):
         else:
             self._store(key, line)
 
+    def _note_forbidden(self, key: AnswerKey, line: Mapping[str, Any]) -> None:
+        """Note what --never forbids in a completed answer."""
+        self.forbidden.pop(key, None)
+        if line["result"]["exit_code"] in COMPLETED and key.place in ROUNDS:
+            why = self.checker.forbidden_in(line)
+            if why is not None:
+                self.forbidden[key] = why
+
     def _store(self, key: AnswerKey, line: Mapping[str, Any]) -> None:
-        if line["result"].get("assertions"):
+        self._stored[key] = StoredAnswer(
+            answer_of(line), line.get("score"), self.runs[key], holds_never=key in self.forbidden
+        )
+        if key.row not in self._checked and self.checker.can_fail(line):
             self._checked.add(key.row)
-        self._stored[key] = StoredAnswer(answer_of(line), line.get("score"), self.runs[key])
 
     def _count_judgement(
         self, key: AnswerKey, line: Mapping[str, Any], *more: Any, **how: Any
@@ -152,7 +166,6 @@ class GateAnswers(BatchSummary):
         line = self._unjudged.get(key.answer)
         if line is None or judgement["result"]["exit_code"] != ExitCode.OK:
             return
-        assert self.checker is not None
         del self._unjudged[key.answer]
         self._store(key.answer, self.checker.judged(with_judgement(line, judgement)))
 
@@ -228,7 +241,7 @@ class GateAnswers(BatchSummary):
             if allowed:
                 return allowed
             for key in found:
-                ended[key] = StoredAnswer(SideVerdict.NONE, runs=self.runs[key])
+                ended[key] = self._none(key)
 
     def _ended(self) -> dict[AnswerKey, StoredAnswer]:
         """Return the answers that have a result, or are not asked again in this call."""
@@ -238,8 +251,13 @@ class GateAnswers(BatchSummary):
                 ended[key] = each
         for key in self._unjudged:
             if self._is_given_up(key.judgement):
-                ended[key] = StoredAnswer(SideVerdict.NONE, runs=self.runs[key])
+                ended[key] = self._none(key)
         return ended
+
+    def _none(self, key: AnswerKey) -> StoredAnswer:
+        """Return an answer without a result, of which --never may still hold."""
+        runs = self.runs[key]
+        return StoredAnswer(SideVerdict.NONE, runs=runs, holds_never=key in self.forbidden)
 
     def _is_given_up(self, key: AnswerKey) -> bool:
         """Return whether an answer or judgement without a result is not asked again in this call."""
@@ -292,20 +310,70 @@ class GateAnswers(BatchSummary):
 
     def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
         """Return what was found of the rows that seemed broken; a row that broke later varies."""
-        found = dict(verdict.suspects)
-        if len(verdict.looks) > 1 or not verdict.is_worse:
-            for row in self.rules.rows:
-                base, new = (
-                    self._answer(self.counting(row, side, verdict)[0]) for side in (BASE, NEW)
-                )
-                if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
-                    found.setdefault(row, SuspectState.VARIES)
-        return {row: self._confirmed(row, state) for row, state in found.items()}
+        found = {}
+        for row in self.rules.rows:
+            base, new = self._first_answers(row, verdict)
+            if base is SideVerdict.GOOD and new in (SideVerdict.BAD, SideVerdict.FAILED):
+                found[row] = self._confirmed(row, *self._explained(verdict))
+        for row, state in verdict.suspects.items():
+            change = CLASSES.get(state, RowClass.BROKEN)
+            found[row] = self._confirmed(row, str(state), change)
+        for row in verdict.forbidden:
+            found[row] = self._confirmed(row, self._why_forbidden(row), RowClass.BROKEN)
+        return found
+
+    def _explained(self, verdict: GateVerdict) -> tuple[str, RowClass]:
+        """Return what a row is that broke in a round, and was not re-run."""
+        if len(verdict.looks) == 1 and (verdict.is_worse or verdict.forbidden):
+            return str(RowClass.UNCLEAR), RowClass.UNCLEAR
+        return str(SuspectState.VARIES), RowClass.VARIES
+
+    def _why_forbidden(self, row: int) -> str:
+        found = [self.forbidden.get(AnswerKey(row, side, 1)) for side in (NEW, BASE)]
+        for place in ROUNDS:
+            found.append(self.forbidden.get(AnswerKey(row, NEW, place)))
+        return next(each for each in found if each is not None)
+
+    def _first_answers(self, row: int, verdict: GateVerdict) -> list[SideVerdict]:
+        """Return the answers of both sides that class a row."""
+        return [self._answer(self.counting(row, side, verdict)[0]) for side in SIDES]
+
+    def rows_on_neither(self, verdict: GateVerdict) -> int:
+        """Return how many rows have an answer on both sides, and pass on neither."""
+        count = 0
+        for row in self.rules.rows:
+            answers = self._first_answers(row, verdict)
+            if SideVerdict.GOOD not in answers and SideVerdict.NONE not in answers:
+                count += 1
+        return count
+
+    def lost(self, side: int) -> int:
+        """Return how many runs of a side ended without a result."""
+        count = 0
+        for key, runs in self.runs.items():
+            if key.side != side:
+                continue
+            count += runs
+            if self._has_result(key):
+                count -= 1
+        return max(0, count)
+
+    def _has_result(self, key: AnswerKey) -> bool:
+        if key.is_judgement:
+            return self._answer(key.answer) is not SideVerdict.NONE
+        return key in self._unjudged or self._answer(key) is not SideVerdict.NONE
+
+    @property
+    def has_checks(self) -> bool:
+        """True if rows can pass or fail, and not only get a score."""
+        return self.checker.has_assertions or bool(self._checked)
 
     @property
     def rows_with_a_check(self) -> int:
         """The number of rows that can fail, all of them with --score alone."""
-        return len(self._checked) or len(self.rules.rows)
+        if self.has_checks:
+            return len(self._checked)
+        return len(self.rules.rows)
 
     def pass_rate(self, verdict: GateVerdict) -> float:
         """Return the share of all answers of rounds that pass."""
@@ -316,7 +384,7 @@ class GateAnswers(BatchSummary):
     def _answer(self, key: AnswerKey) -> SideVerdict:
         return self._stored[key].answer if key in self._stored else SideVerdict.NONE
 
-    def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
+    def _confirmed(self, row: int, found: str, change: RowClass | None) -> Confirmed:
         places = (*SCREEN, *SUSPECTS)
         again = [
             [self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)
@@ -325,7 +393,7 @@ class GateAnswers(BatchSummary):
             (each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE))
             for each in again
         )
-        return Confirmed(str(state), CLASSES.get(state, RowClass.BROKEN), base, new)
+        return Confirmed(found, change, base, new)
 
 
 def name_of_side(side: int) -> str:

@@ -287,7 +287,12 @@ class GateCall:
                 f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}"
             )
         kind = SameRules if self.is_same else GateRules
-        return kind(numbers, most, scored=self.checker.score is not None)
+        return kind(
+            numbers,
+            most,
+            scored=self.checker.score is not None,
+            lower_is_better=self.checker.lower_is_better,
+        )
 
     def plan(self) -> dict[str, int]:
         """Return how many runs it may start, and has started."""

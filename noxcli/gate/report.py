@@ -6,8 +6,9 @@ from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
 from noxcli.checks.merge import MergedBatch
+from noxcli.checks.row_checker import NEVER
 from noxcli.compare.side import GateSide, Side
-from noxcli.compare.significance import chance_of, counts_of, loss_seen, row_seen
+from noxcli.compare.significance import chance_of, counts_of, fall_seen, loss_seen, row_seen
 from noxcli.compare.summary import RETRY
 from noxcli.errors import NotAsAsserted, NoxError
 from noxcli.gate.answers import GateAnswers, name_of_side
@@ -15,10 +16,10 @@ from noxcli.gate.call import header_of_side
 from noxcli.gate.rules import (
     BASE,
     BLOCK,
+    JUDGES,
     MAX_ROUNDS,
     NEW,
     SCREEN,
-    Color,
     GateVerdict,
     SuspectState,
 )
@@ -28,11 +29,21 @@ from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import SIDES
 
+NAMES_OF_LOST = {"base": "BASE", "new": "NEW", "judge": "the judge"}
+
 
 class GateReport:
     """The verdict of a gate, and what its answers say of it."""
 
-    def __init__(self, verdict: GateVerdict, answers: GateAnswers, *, checks_changed: bool) -> None:
+    def __init__(
+        self,
+        verdict: GateVerdict,
+        answers: GateAnswers,
+        *,
+        checks_changed: bool,
+        fails_undecided: bool = False,
+    ) -> None:
+        self._fails_undecided = fails_undecided
         self._verdict = verdict
         self._answers = answers
         self._checks_changed = checks_changed
@@ -55,7 +66,10 @@ class GateReport:
             "looks": [look.document() for look in self._verdict.looks],
             "suspects": {str(state): len(self._verdict.rows(state)) for state in SuspectState},
             "loss_seen": loss_seen(rows, rate, possible, scored=rules.scored),
-            "row_seen": row_seen(rows, rate),
+            "fall_seen": fall_seen(self._verdict.looks[-1].differences, len(rules.rows), possible),
+            "row_seen": row_seen(rows, rate) if rows else 0.0,
+            "neither": self._answers.rows_on_neither(self._verdict),
+            "lost": self._lost(),
             "checks_changed": self._checks_changed,
             "judge": self._judge_document(),
             "other_versions": {
@@ -63,6 +77,13 @@ class GateReport:
                 "new": len(self._answers.other_versions[NEW]),
             },
         }
+
+    def _lost(self) -> dict[str, int]:
+        """Return how many runs of each side ended without a result, those of a judge together."""
+        lost = {"base": self._answers.lost(BASE), "new": self._answers.lost(NEW)}
+        if self._answers.judge is not None:
+            lost["judge"] = sum(self._answers.lost(side) for side in JUDGES)
+        return lost
 
     def _judge_document(self) -> dict[str, Any] | None:
         """Return what the document says of the judge, None without one."""
@@ -85,8 +106,13 @@ class GateReport:
         `names` are those that fail.
         """
         verdict = self._verdict
+        if verdict.is_undecided and self._fails_undecided:
+            return NotAsAsserted(f"{self._undecided()} ({self.runs}; --fail-on undecided)")
         if not verdict.is_red:
             return None
+        if verdict.forbidden:
+            rows = amount(len(verdict.forbidden), "row")
+            return NotAsAsserted(f"{NEVER} holds in {rows} ({self.runs}): {names}")
         if verdict.is_worse:
             look = verdict.looks[-1]
             what = f"{WORSE}: {look.words()} in {amount(look.rounds, 'round')}"
@@ -108,10 +134,10 @@ class GateReport:
         """Yield what users should know about the verdict."""
         verdict = self._verdict
         look = verdict.looks[-1]
-        is_open = look.color is Color.GRAY and not verdict.is_red
-        if is_open:
+        is_open = verdict.is_undecided
+        if is_open and not self._fails_undecided:
             green = "; green" if ending is None else ""
-            yield f"not decided after {amount(look.rounds, 'round')}: {look.words()}{green}"
+            yield f"{self._undecided()}{green}"
         # The error says what is known of rows that are broken or not confirmed.
         is_red_by_rows = verdict.is_red and not verdict.is_worse
         if look.broken and not is_red_by_rows:
@@ -124,6 +150,11 @@ class GateReport:
             if others:
                 of_side = f"{amount(len(others), 'answer')} of {name_of_side(side)}"
                 yield f"{of_side} not judged: the record names version {others[-1]}"
+        yield from self._lost_words()
+        neither = self.document["neither"]
+        if neither:
+            verb = "passes" if neither == 1 else "pass"
+            yield f"{amount(neither, 'row')} {verb} in neither version, and could not break"
         if ending is None:
             yield self._worth()
         if self._checks_changed:
@@ -132,15 +163,43 @@ class GateReport:
                 "may fail in more than 5 of 100 gates"
             )
 
+    def _undecided(self) -> str:
+        look = self._verdict.looks[-1]
+        return f"not decided after {amount(look.rounds, 'round')}: {look.words()}"
+
+    def _lost_words(self) -> Iterator[str]:
+        """Yield how many runs ended without a result, by side."""
+        lost = self.document["lost"]
+        if any(lost.values()):
+            sides = [f"{count:,} in {NAMES_OF_LOST[side]}" for side, count in lost.items()]
+            yield f"runs without a result: {in_prose(sides)}"
+
     def _worth(self) -> str:
         """Return what a green says."""
         loss = self.document["loss_seen"]
-        seen = "no loss everywhere could be seen; this gate would have seen"
-        if loss is not None:
-            everywhere = f"a loss of {100 * loss:.0f} points everywhere in 8 of 10 cases"
-            seen = f"this gate would have seen {everywhere}, and"
-        row = 100 * self.document["row_seen"]
-        return f"{seen} one row that turned 90 % bad in {row:.0f} of 100"
+        fall = self.document["fall_seen"]
+        has_checks = self._answers.has_checks
+        whole = []
+        if has_checks and loss is not None:
+            whole.append(f"a loss of {_points(loss)} points everywhere")
+        if fall is not None:
+            verb = "rise" if self._answers.rules.lower_is_better else "fall"
+            whole.append(f"a {verb} of the score by {fall:.2g}")
+        seen = "no loss everywhere could be seen"
+        if whole:
+            seen = f"this gate would have seen {' or '.join(whole)} in 8 of 10 cases"
+        if not has_checks:
+            return seen
+        row = f"one row that turned 90 % bad in {100 * self.document['row_seen']:.0f} of 100"
+        if whole:
+            return f"{seen}, and {row}"
+        return f"{seen}; this gate would have seen {row}"
+
+
+def _points(loss: float) -> str:
+    """Return a loss in points; one that could be seen is never 0."""
+    points = 100 * loss
+    return f"{points:.0f}" if points >= 1 else f"{max(0.1, points):.1f}"
 
 
 def sides_of(

@@ -80,6 +80,7 @@ class StoredAnswer:
     answer: SideVerdict
     score: float | None = None
     runs: int = 1
+    holds_never: bool = False  # what --never forbids
 
 
 class Color(StrEnum):
@@ -97,7 +98,8 @@ class Look:
     fixed: int
     interval: Interval | None
     color: Color
-    differing: Sequence[float] = ()  # scores of pairs, where they differ
+    differences: Sequence[float] = ()  # of scores, for each pair; below zero if NEW is worse
+    lower_is_better: bool = False
 
     def words(self) -> str:
         """Return how many answers broke and were fixed, and how far the score fell, if they did."""
@@ -111,13 +113,19 @@ class Look:
 
     def _words_of_score(self) -> str:
         if self.interval is not None:
-            fell = -self.interval.mean
-            return f"the score fell by {fell:.3g}" if fell > 0 else ""
-        total = fsum(self.differing)
+            worse_by = -self.interval.mean
+            verb = "rose" if self.lower_is_better else "fell"
+            return f"the score {verb} by {worse_by:.3g}" if worse_by > 0 else ""
+        differing = [each for each in self.differences if each != 0]
+        total = fsum(differing)
         if total >= 0:
             return ""
-        verb = "differs" if len(self.differing) == 1 else "differ"
-        return f"only {amount(len(self.differing), 'score')} {verb}, their sum is {total:.3g}"
+        verb = "differs" if len(differing) == 1 else "differ"
+        return f"only {amount(len(differing), 'score')} {verb}, their sum is {self._as_given(total):.3g}"
+
+    def _as_given(self, difference: float) -> float:
+        """Return a difference as scores have it."""
+        return -difference if self.lower_is_better else difference
 
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
@@ -125,7 +133,7 @@ class Look:
             "broken": self.broken,
             "fixed": self.fixed,
             "chance": chance(self.broken, self.fixed),
-            "score": None if self.interval is None else self.interval.mean,
+            "score": None if self.interval is None else self._as_given(self.interval.mean),
             "finding": str(self.color),
         }
 
@@ -153,6 +161,7 @@ class GateVerdict:
 
     looks: list[Look]
     suspects: dict[int, SuspectState] = field(default_factory=dict)
+    forbidden: list[int] = field(default_factory=list)  # rows with an answer that --never forbids
 
     def rows(self, finding: SuspectState) -> list[int]:
         """Return the suspects of which that is known."""
@@ -165,9 +174,14 @@ class GateVerdict:
 
     @property
     def is_red(self) -> bool:
-        return self.is_worse or bool(
-            self.rows(SuspectState.BROKEN) or self.rows(SuspectState.UNCONFIRMED)
-        )
+        found = self.suspects.values()
+        is_red_by_rows = SuspectState.BROKEN in found or SuspectState.UNCONFIRMED in found
+        return self.is_worse or is_red_by_rows or bool(self.forbidden)
+
+    @property
+    def is_undecided(self) -> bool:
+        """True if more rounds could have shown that NEW is worse."""
+        return self.looks[-1].color is Color.GRAY and not self.is_red
 
     def words(self) -> str:
         """Return what is known of the rows that seemed broken: `1 row is broken, 2 vary`."""
@@ -197,6 +211,7 @@ class GateRules:
     rows: Sequence[int]
     max_runs: int
     scored: bool = False
+    lower_is_better: bool = False  # of scores
 
     def decide(self, stored: Mapping[AnswerKey, StoredAnswer]) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or which places to ask next, in their order."""
@@ -231,7 +246,8 @@ class _Reading:
     def verdict(self) -> GateVerdict:
         """Raises _Needed."""
         verdict = GateVerdict([self._look(1)])
-        if verdict.is_worse:
+        verdict.forbidden = self._forbidden(1)
+        if verdict.is_worse or verdict.forbidden:
             return verdict
         self._suspect(verdict.suspects)
         if verdict.is_red:
@@ -240,7 +256,19 @@ class _Reading:
             if verdict.looks[-1].color is not Color.GRAY or self.left < self.gate.round_runs:
                 break
             verdict.looks.append(self._look(rounds))
+            verdict.forbidden = self._forbidden(rounds)
+            if verdict.forbidden:
+                break
         return verdict
+
+    def _forbidden(self, rounds: int) -> list[int]:
+        """Return the rows with an answer of NEW in these rounds that --never forbids."""
+        found = []
+        for row in self.gate.rows:
+            keys = [AnswerKey(row, NEW, place) for place in range(1, rounds + 1)]
+            if any(self.stored[key].holds_never for key in keys):
+                found.append(row)
+        return found
 
     def _need(self, places: Iterable[AnswerKey]) -> None:
         """Count the runs of these places. Raises _Needed unless all have ended."""
@@ -274,11 +302,11 @@ class _Reading:
             interval = Interval.of(differences, self.level)
             colors.append(_color_of_scores(interval, differences))
         color = next(each for each in Color if each in colors)
-        differing = [each for each in differences if each != 0]
-        return Look(rounds, broken, fixed, interval, color, differing)
+        lower = self.gate.lower_is_better
+        return Look(rounds, broken, fixed, interval, color, differences, lower)
 
     def _differences(self, places: Iterable[int]) -> list[float]:
-        """Return how much higher NEW's score is, of each pair of these rounds that has both.
+        """Return how much better NEW's score is, of each pair of these rounds that has both.
 
         If nothing has changed, the answers of a pair can change places: each of these is as likely
         above zero as below, and independent of the others.
@@ -287,8 +315,11 @@ class _Reading:
         for place in places:
             for row in self.gate.rows:
                 base, new = (self.stored[AnswerKey(row, side, place)].score for side in SIDES)
-                if base is not None and new is not None:
-                    found.append(difference(base, new))
+                if base is None or new is None:
+                    continue
+                if self.gate.lower_is_better:
+                    base, new = new, base
+                found.append(difference(base, new))
         return found
 
     # Single rows.

@@ -22,7 +22,9 @@ class SameRules(GateRules):
         missing = [key for key in wanted if key not in stored]
         if missing:
             return missing
-        return GateVerdict([Look(1, 0, 0, None, Color.GREEN)])
+        verdict = GateVerdict([Look(1, 0, 0, None, Color.GREEN)])
+        verdict.forbidden = [key.row for key in wanted if stored[key].holds_never]
+        return verdict
 
     @property
     def round_runs(self) -> int:

@@ -40,6 +40,7 @@ LOOKS = {
     "new": ("+", "cyan"),
     "fails": ("✗", "magenta"),
     "varies": ("~", "dim"),
+    "unclear": ("?", "dim"),
     "yes": ("✓", "green"),
     "no": ("-", "dim"),
 }

@@ -40,7 +40,7 @@ class Confirmed(NamedTuple):
             if asked:
                 sides.append(f"{name} passed {good} of {asked}")
         found = []
-        if self.finding not in ("broken", "varies"):
+        if self.finding not in ("broken", "unclear", "varies"):
             found.append(self.finding)
         if sides:
             found.append(f"re-run: {', '.join(sides)}")

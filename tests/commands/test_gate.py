@@ -148,13 +148,15 @@ def test_worse_as_a_whole_names_no_row(
     worse = "NEW is worse as a whole: 9 answers broke and 0 were fixed in 1 round"
     assert f"noxcli: {worse}; no row alone is confirmed\n" in result.err
     assert (
-        "<h3>noxcli gate failed: NEW is worse as a whole, 9 broken, 3 same</h3>"
+        "<h3>noxcli gate failed: NEW is worse as a whole, 9 unclear, 3 same</h3>"
         in Path("c.md").read_text()
     )
     assert '<span class="bad">NEW is worse as a whole</span>' in Path("c.html").read_text()
     (suite,) = JUnitXml.fromfile(str(report))
     (whole,) = [case for case in suite if case.name == "NEW as a whole"]
     assert whole.result[0].message == worse
+    assert suite.failures == 1, "a row that was not re-run is no failure of its own"
+    assert classes(result.text) == [["unclear", f"id-{number}"] for number in range(9)]
 
 
 def test_a_difference_that_may_be_chance_is_asked_again(

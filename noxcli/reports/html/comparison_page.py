@@ -28,6 +28,7 @@ MAX_TEXT = 100_000
 AROUND = 20  # characters around a change in a row's line
 TONES = {  # of each class
     "broken": "bad",
+    "unclear": "warn",
     "changed": "warn",
     "slower": "warn",
     "fixed": "good",

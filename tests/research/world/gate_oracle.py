@@ -29,6 +29,7 @@ from tests.research.world.server import Run
 if TYPE_CHECKING:
     from tests.research.world.oracle import Oracle
 
+UNCLEAR = "unclear"
 PLACES = 21  # of a row on a side
 SIDES = 4  # the last two are judgements
 ANSWERED = {0, 1, 11}  # the codes of an answer that has a result
@@ -156,18 +157,17 @@ class GateOracle:
             if row["suspect"] is not None:
                 told[row["id"]] = row["suspect"]["verdict"]
         known = {self.rows[row]: state for row, state in verdict.suspects.items()}
-        for row in self.later_broken(verdict):
-            known.setdefault(self.rows[row], VARIES)
+        is_first = len(verdict.looks) == 1 and verdict.is_worse
+        for row in self.first_broken(verdict):
+            known.setdefault(self.rows[row], UNCLEAR if is_first else VARIES)
         assert told == known, f"suspects {told} instead of {known}"
         counts = Counter(verdict.suspects.values())
         counted = {state: counts[state] for state in (BROKEN, VARIES, UNCONFIRMED, NO_BASE)}
         counted_there = document["gate"]["suspects"]
         assert counted_there == counted, f"counted {counted_there} instead of {counted}"
 
-    def later_broken(self, verdict: Verdict) -> list[int]:
-        """Return the rows whose first answers broke, but not in the first round."""
-        if len(verdict.looks) == 1 and verdict.is_worse:
-            return []
+    def first_broken(self, verdict: Verdict) -> list[int]:
+        """Return the rows whose first answers broke."""
         found = []
         for row in range(len(self.rows)):
             base, new = self.classing(row, verdict)
@@ -178,7 +178,7 @@ class GateOracle:
     def classing(self, row: int, verdict: Verdict) -> tuple[str, str]:
         """Return the first answer of a row that has a result, on both sides."""
         found = []
-        for side in range(SIDES):
+        for side in range(2):
             first = NONE
             for place in range(1, len(verdict.looks) + 1):
                 answer = self.answer((row, side, place))
