@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from noxcli.render.text import amount, part_of, with_id
+from noxcli.render.text import amount, in_prose, part_of, with_id
 from noxcli.timing import show_seconds
 
 WORSE = "NEW is worse as a whole"
@@ -40,9 +40,20 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if gate is not None:
         runs = f"{gate['runs']:,} of at most {gate['max_runs']:,}"
         yield "Runs", f"{runs}, {amount(gate['rounds'], 'round')}"
+        if gate["judge"] is not None:
+            yield "Judge", _judge_words(gate["judge"])
     for note in totals["notes"]:
         yield "Note", note
     yield from group_facts(totals["groups"])
+
+
+def _judge_words(judge: Mapping[str, Any]) -> str:
+    """Return which workflow judged, from what, and how many runs it took."""
+    named = with_id(judge["workflow_name"] or "", judge["workflow_id"])
+    version = judge["version_name"] or judge["version_id"] or "the current version"
+    inputs = [f"{key}={text}" for key, text in judge["inputs"].items()]
+    runs = f"{judge['runs']:,} of at most {judge['max_runs']:,} runs"
+    return f"{named}, {version}; {in_prose(inputs)}; {runs}"
 
 
 def group_facts(

@@ -179,6 +179,8 @@ class RowPair:
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
         sides = {"base": self.base, "new": self.new}
+        judged = {name: [_judgement_in(line) for line in lines] for name, lines in sides.items()}
+        more = {"judgements": judged} if any(judged["base"] + judged["new"]) else {}
         return {
             "class": str(self.change),
             "reason": self.reason or None,
@@ -190,6 +192,7 @@ class RowPair:
             "seconds": dict(zip(sides, self.seconds, strict=True)),
             "codes": dict(zip(sides, self.codes, strict=True)),
             "runs": {name: run_ids_of(lines) for name, lines in sides.items()},
+            **more,
         }
 
 
@@ -246,6 +249,13 @@ def _reason(lines: Sequence[ResultLine]) -> str:
             result = line["result"]
             break
     return brief_reason_in(result) or ExitCode(result["exit_code"]).words
+
+
+def _judgement_in(line: ResultLine) -> dict[str, Any] | None:
+    """Return what the judge says of an answer, None if it was not judged."""
+    if "judge" not in line:
+        return None
+    return {"output": line["judge"], "run": line["judge_run"], "score": line.get("score")}
 
 
 def _codes_of(lines: Sequence[ResultLine]) -> list[int]:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -365,3 +366,24 @@ def test_a_column_that_the_judge_reads_is_a_part_of_the_question(
         assert result.code == code, result.err
     assert "row.wanted" in result.err
     assert [run.input["wanted"] for run in sandbox.runs(second)] == ["a", "a"]
+
+
+def test_reports_have_answer_judgement_and_both_runs(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add
+) -> None:
+    workflow, second = judged(), judge({"new: question 1": "b"})
+    line = (*GOOD, "--score", "judge.Score", "--json", "--report", "report.html")
+    result = gate(noxcli, workflow, second, *line)
+    assert result.code == 11, result.err
+    broken = result.json["rows"][0]
+    judgement = broken["judgements"]["new"][0]
+    assert (judgement["output"], judgement["score"]) == ({"Verdict": "bad", "Score": 1}, 1)
+    runs = {run.id: run.input for run in sandbox.runs(second)}
+    assert runs[judgement["run"]] == {"Answer": "new: question 1."}
+    page = Path("report.html").read_text()
+    for text in ("NEW: judged", judgement["run"], broken["runs"]["new"][0], "score 1"):
+        assert text in page
+    found = gate(
+        noxcli, workflow, second, *line, "--query", "rows[0].judgements.new[0].output.Verdict"
+    )
+    assert found.text == "bad\n"

@@ -171,6 +171,9 @@ def _unfolded(
             for number, line in enumerate(lines, 1):
                 which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
                 yield from _repetition(page, which, line, most)
+        for line in lines:
+            if "judge" in line:
+                yield from _judgement(page, name, line, most)
         if lines:
             yield _run_ids(page, name, lines)
 
@@ -182,6 +185,15 @@ def _repetition(page: Page, which: str, line: ResultLine, most: int) -> Iterator
     if message:
         yield page.tag("p", page.bdi(message, most))
     yield from parts.values(page, by_name(result["output"]), most)
+
+
+def _judgement(page: Page, name: str, line: ResultLine, most: int) -> Iterator[Html]:
+    """Yield what the judge says of an answer, its score, and the judge's run."""
+    yield page.tag("h3", f"{name}: judged")
+    yield from parts.values(page, line["judge"], most)
+    if line.get("score") is not None:
+        yield page.tag("p", f"score {line['score']:.3g}")
+    yield page.tag("p", "judge's run ", page.bdi(str(line["judge_run"]), most), class_="dim")
 
 
 def _run_ids(page: Page, side: str, lines: Sequence[ResultLine]) -> Html:
