@@ -21,6 +21,7 @@ HOLDER_NAME = "batch.lock"  # which process has that directory, while one has it
 # Of a gate, in its directory.
 ASKED_NAME = "asked.json"
 ASKED_ROWS_NAME = "asked.rows"
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"
 
 
 @value_class(frozen=True, slots=True)
@@ -80,12 +81,22 @@ def identities_of(path: Path) -> set[object]:
     return found
 
 
+def require_local(path: Path, option: str) -> None:
+    """Raise UsageProblem for an address, such as s3://bucket/out: noxcli would make a directory `s3:`."""
+    if path.parts and re.fullmatch(SCHEME, path.parts[0]) and not os.path.lexists(path.parts[0]):
+        raise UsageProblem(
+            f"{option} takes a path on this machine, not an address ({path.parts[0]}//…)",
+            "write there, and copy the files afterwards",
+        )
+
+
 def check_target(target: Path, option: str) -> None:
     """Check, before anything is started, that the file which `option` names can be written at the
     end.
 
     Raises UsageProblem with the reason.
     """
+    require_local(target, option)
     try:
         fits = _is_regular_or_missing(target)
         if fits:

@@ -114,7 +114,7 @@ class RowsInFlight:
         """Keep a row whose run is known."""
         self._end_start(running.row.number)
         self.running[running.row.number] = running
-        self.output.summary.note_run()
+        self.output.summary.note_run(running.run)
 
     def doubt(self, in_doubt: InDoubt) -> None:
         """Keep a row whose run may exist, but has no known id."""

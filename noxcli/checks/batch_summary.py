@@ -18,6 +18,7 @@ from noxcli.errors import (
     UsageProblem,
     worst,
 )
+from noxcli.models import Run
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, part_of
@@ -147,6 +148,7 @@ class BatchSummary:
     cause: NoxError | None = None  # why this call ended before the last row
     # A run may exist that this call started or followed, or of a gate any call.
     has_started: bool = False
+    last_run: Run | None = None  # the one whose row came last
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     # Of rows that an earlier call has finished.
     before: Counter[int] = field(default_factory=Counter)
@@ -265,9 +267,11 @@ class BatchSummary:
         if not before:
             self._note_first(row, reason if code in HOPELESS else None)
 
-    def note_run(self) -> None:
-        """A run may exist, that this call started or an earlier one."""
+    def note_run(self, run: Run | None = None) -> None:
+        """A run may exist, that this call started or an earlier one; it is known if it is given."""
         self.has_started = True
+        if run is not None:
+            self.last_run = run
 
     def note_begun(self, row: Row) -> None:
         """A row is being started."""

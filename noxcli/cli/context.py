@@ -86,7 +86,7 @@ class Printing:
         from noxcli.files import open_scratch  # loads what only this needs
 
         self.target = target
-        self.terminal.redirect(open_scratch(target.parent))
+        self.terminal.redirect(open_scratch(target.parent), str(target))
 
     def put_in_place(self, target: Path, code: int) -> None:
         """Put the target file in place, once, if the code is 0 or it holds the one document.

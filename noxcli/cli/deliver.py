@@ -155,12 +155,21 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
         return _save_output(noxus, run, noxus.directory)
     if printing.writer is not None and printing.format.is_text:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
+    if printing.format.is_final_text and printing.target is not None and not keys:
+        keys = _only_file(run.output)
     if keys:
         return _print_exactly(noxus, run, keys)
     delivered = complete_texts(noxus, run.output)
     if printing.format.is_text and not delivered.problems:
         _print(noxus.context, run, delivered.output)
     return delivered
+
+
+def _only_file(output: Any) -> list[str]:
+    """Return the key of the only output if that is a file, whose bytes -o FILE gets; else nothing."""
+    if isinstance(output, dict) and len(output) == 1 and is_file(only_value(output)):
+        return [*output]
+    return []
 
 
 def _save_output(noxus: Session, run: Run, directory: Path) -> Delivered:

@@ -37,6 +37,7 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
+from noxcli.files import require_local
 from noxcli.masking import HIDDEN_KEY, can_hide
 from noxcli.models import Run, Workflow
 from noxcli.reports.result import Outcome
@@ -256,6 +257,12 @@ class Session:
             return history.find_last(host)
         return history.find_entry(text.rpartition("/")[2], host)
 
+    def remember_last(self, run: Run | None, secret: frozenset[str]) -> None:
+        """Let `@last` be the run that was started last, if one was. `secret` are keys of its inputs."""
+        if run is not None:
+            entry = Entry(run.id, run.workflow_id, self.context.base_url, secret)
+            self.context.history.begin(entry)
+
     def find_run(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record.
 
@@ -347,6 +354,7 @@ def _directory_of(ctx: typer.Context, options: CommonOptions) -> Path | None:
         return None
     if options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP":
         return None
+    require_local(Path(options.output_dir), "--output-dir")
     return Path(options.output_dir)
 
 

@@ -14,7 +14,7 @@ from noxcli.cli.options import RETRY_FOLLOWING, TableOptions
 from noxcli.cli.session import Session
 from noxcli.cli.start import parse_given_inputs
 from noxcli.errors import TimedOut, UsageProblem
-from noxcli.files import expanded
+from noxcli.files import expanded, require_local
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Workflow
@@ -77,6 +77,7 @@ def _directory(rows: RowReader, options: TableOptions, kind: str) -> Path:
     Raises UsageProblem if none is given, and there is no file to name it after.
     """
     if options.output_dir is not None:
+        require_local(Path(options.output_dir), "--output-dir")
         return Path(options.output_dir)
     if Path(options.file).is_dir():
         raise UsageProblem(

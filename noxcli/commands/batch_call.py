@@ -110,6 +110,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 )
                 batch.run(work, output, watch)
                 watch.finish()
+            noxus.remember_last(summary.last_run, spec.common.secret)
             if summary.has_started and not isinstance(summary.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, output, context.clock.monotonic() - began)

@@ -132,7 +132,11 @@ def _judge(
             watch = BatchWatch(
                 call.batch, call.all_workflows, pace, context.clock, context.terminal.mask, shown
             )
-            verdict = call.decide(worker, partial(to_paste, context), watch)
+            try:
+                verdict = call.decide(worker, partial(to_paste, context), watch)
+            finally:
+                secret = call.spec.common.secret | call.rows.own.secret
+                noxus.remember_last(call.answers.last_run, secret)
             watch.finish()
         judge = _read_judge(noxus, call.judge_spec)
         call.require_unchanged(_read_again(noxus, call.workflows), judge)

@@ -57,6 +57,7 @@ class Terminal:
     drawn: Drawn | None = None
     stdout_is_tty: bool = field(init=False)  # stdout is a terminal
     _screen: Screen | None = field(init=False)
+    _out_name: str = "to stdout"
     _late: float = 0.0  # seconds of writing to stdout after a signal or the command's limit
     _ignored: bool = False  # the command is over, and stderr has no reader
     # Threads of downloads write as well, and a text stream is not safe with several of them.
@@ -69,9 +70,10 @@ class Terminal:
         if self.stdout_is_tty:
             self._screen = Screen()
 
-    def redirect(self, file: BinaryIO) -> None:
-        """Redirect stdout to the file."""
+    def redirect(self, file: BinaryIO, name: str) -> None:
+        """Redirect stdout to the file, which messages call by its name."""
         self.out = file
+        self._out_name = name
         self.stdout_is_tty = False
         self._screen = None
 
@@ -210,7 +212,7 @@ class Terminal:
             from noxcli.files import reason_of  # loaded only for this error
 
             reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
-            raise StdoutFailed(f"can't write to stdout: {reason}") from None
+            raise StdoutFailed(f"can't write {self._out_name}: {reason}") from None
 
     def _spend(self, seconds: float) -> None:
         """Count the seconds that a write has taken, and give up on a slow reader when the command

@@ -363,7 +363,8 @@ def test_a_line_now_and_then_off_a_terminal(monkeypatch: pytest.MonkeyPatch, qui
         going = [Transfer(Remote("/A", ("A",), "f", "", is_text=False), done=5, total=1 << 40)]
         shown.update(partial(download_facts, going))
     assert re.fullmatch(
-        r"(downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?", err.getvalue()
+        r"(\d\d:\d\d:\d\d downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?",
+        err.getvalue(),
     )
     assert bool(err.getvalue()) is not quiet
 
