@@ -18,6 +18,14 @@ FRESH = "start over with --fresh, or choose another --output-dir"
 ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
+def later_attempt(terminal: Terminal) -> int | None:
+    """Return which attempt of a job on GitHub this is; None for the first one, or elsewhere."""
+    attempt = terminal.environ.get(ATTEMPT_VARIABLE, "")
+    if not attempt.isdecimal() or int(attempt) < 2:
+        return None
+    return int(attempt)
+
+
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
     """The rows, the directory, and how they are run; times in seconds."""
@@ -56,9 +64,9 @@ class BatchSpec:
 
         Without --resume, a warning says that every row starts.
         """
-        attempt = terminal.environ.get(ATTEMPT_VARIABLE, "")
-        if self.fresh or not attempt.isdecimal() or int(attempt) < 2:
-            return
+        attempt = later_attempt(terminal)
+        if self.fresh or attempt is None or self.of_gate:
+            return  # a gate starts over, and says so in its reports
         if not self.continues:
             terminal.warn(
                 f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch"

@@ -198,7 +198,7 @@ def _report(
         report = ComparisonReport(noxus.context, comparison, options, [RowClass.BROKEN])
         red = found.why_red(report.name_failing())
         ending = report.ending(red, f"no row passes in either version ({found.runs})", found.runs)
-        report.write(ending, found.notes(ending), found.document)
+        report.write(ending, [*call.notes, *found.notes(ending)], found.document)
     return ending
 
 
@@ -213,5 +213,5 @@ def _report_one_version(
         rows = [f"row {row}" for row in verdict.forbidden]
         red = found.why_red(in_prose(rows))
         ending = report.ending(red, f"no row passes ({found.runs})", found.runs)
-        report.write(ending, found.notes(ending), found.document)
+        report.write(ending, [*call.notes, *found.notes(ending)], found.document)
     return ending

@@ -12,7 +12,7 @@ from noxcli.batch.batch import Batch
 from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.spec import FRESH, BatchSpec
+from noxcli.batch.spec import FRESH, BatchSpec, later_attempt
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import HEADER, BatchHeader, constants_of, digests_of
@@ -107,6 +107,7 @@ class GateCall:
         self._ahead: deque[Row] = deque()  # judgements of answers that have arrived
         self.checks_changed = False  # since the gate began
         self.asked = Asked(b"", ())
+        self.notes: list[str] = []  # on how it began, for every report
         self.is_same = False  # both sides are one version, with the same inputs
         self._allows_same = False
         self._max_runs = max_runs
@@ -122,6 +123,12 @@ class GateCall:
         """Take the directory, and count the runs of earlier calls. Raises as `Batch.open`."""
         self.batch.open()
         self.answers.remember(self.batch.journaled)
+        attempt = later_attempt(self._terminal)
+        if attempt is not None and self.batch.journaled.header is None and not self.spec.fresh:
+            self.notes.append(
+                f"attempt {attempt} of the job found no gate in {self.spec.directory}, "
+                "and started over"
+            )
 
     def check(
         self,
@@ -146,6 +153,7 @@ class GateCall:
         except OtherGate as other:
             if not fresh_if_changed:
                 raise
+            self.notes.append(f"{other.message}: it started over")
             self._terminal.note(f"{other.message}: starting over")
             self.batch.start_over()
             self.answers.forget()

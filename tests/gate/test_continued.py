@@ -143,3 +143,20 @@ def test_test_cases_say_that_stdout_was_not_written(sandbox: Sandbox) -> None:
         code = subprocess.run(line, stdout=full, env=env, check=False).returncode
     assert code == 9
     assert JUnitXml.fromfile("j.xml").errors == 1
+
+
+def test_another_attempt_without_its_directory_starts_over(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str
+) -> None:
+    sides = ("--base", "base", "--new", "new", "--assert", "output.A == 'good'")
+    files = ("--json", "--report", "page.html", "--markdown", "comment.md")
+    argv = ("gate", workflow, "rows.jsonl", *sides, *files)
+    second = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
+    result = noxcli(*argv, environ=second)
+    assert (result.code, len(sandbox.runs(workflow))) == (0, 4), result.err
+    said = f"attempt 2 of the job found no gate in {GATE}, and started over"
+    texts = [result.err, *result.json["notes"]]
+    texts += [Path(name).read_text() for name in ("page.html", "comment.md")]
+    assert len([text for text in texts if said in text]) == 4
+    again = noxcli(*argv, environ=second)
+    assert (again.code, said in again.err) == (0, False), "that attempt has its own now"
