@@ -16,7 +16,7 @@ RUN = "4711"
 # `gh` speaks plain HTTP to this host alone. Its name leads nowhere, so requests go to the proxy, which is our server.
 HOST = "github.localhost"
 STEPS = ("Run the batch", "Keep the journal")
-QUOTE = "<!-- noxcli test-change test-change noxcli-report -->\nlooks good"
+QUOTE = "<!-- noxcli noxcli-review-questions.csv -->\nlooks good"
 OF_A_READER = {"id": 1, "user": {"login": "a-reader"}, "body": QUOTE}
 UPLOAD = """\
 name: upload
@@ -38,6 +38,7 @@ class GitHub:
     url: str = ""
     jobs: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=lambda: [{**OF_A_READER}])
+    head: str = ""  # the newest commit of the pull request
     broken: set[str] = field(
         default_factory=set
     )  # last words of the paths that are answered with 500
@@ -82,6 +83,7 @@ class GitHub:
     def environment(self) -> dict[str, str]:
         """Return what leads `gh` here, and nothing else."""
         return {
+            "GITHUB_API_URL": self.url,
             "GH_HOST": HOST,
             "HTTP_PROXY": self.url,
             "NO_PROXY": "127.0.0.1",
@@ -101,6 +103,11 @@ class GitHub:
             [comment] = [each for each in self.comments if each["id"] == number]
             comment |= json.loads(request.body)
             return json_answer(comment)
+        if request.method == "DELETE":
+            self.comments = [each for each in self.comments if each["id"] != int(words[-1])]
+            return answer(204, b"")
+        if words[-2] == "pulls":
+            return json_answer({"head": {"sha": self.head}})
         if words[-1] in self.broken:
             return json_answer({"message": "Server Error"}, 500)
         if words[-1] == "zip":

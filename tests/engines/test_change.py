@@ -59,12 +59,21 @@ def project(tmp_path: Path) -> Iterator[Farm]:
 
 
 def write(project: Farm, prompt: str) -> None:
-    """Write the prompt of a pull request into the exported workflow."""
-    project.run("noxcli", "export", "review", "-o", "review.nx")
-    path = project.where / "review.nx"
+    """Write the prompt of a pull request into the definition."""
+    project.run("noxcli", "export", "review", "--definition", "-o", "review.json")
+    path = project.where / "review.json"
     text = path.read_text()
     assert "plain" in text
     path.write_text(text.replace("plain", prompt))
+
+
+def push(project: Farm) -> None:
+    """Commit what is there as a pull request, checked out as GitHub does: merged into its target."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com")
+    project.run(*git, "checkout", "-q", "-B", "pull", "target")
+    project.run(*git, "commit", "-q", "--allow-empty", "-am", "edit")
+    project.run(*git, "checkout", "-q", "-B", "merge", "target")
+    project.run(*git, "merge", "-q", "--no-ff", "-m", "merge", "pull")
 
 
 def kill_gate(project: Farm, paid: int) -> None:
@@ -79,9 +88,14 @@ def test_github(project: Farm, tmp_path: Path) -> None:
     (project.where / ".github/workflows").mkdir(parents=True)
     (project.where / ".github/workflows/test-change.yml").write_text(JOBS[0])
     event = tmp_path / "event.json"
-    event.write_text('{"number": 7, "pull_request": {"number": 7}}')
+    pull = {"number": 7, "head": {"sha": "abc"}}
+    event.write_text(json.dumps({"number": 7, "pull_request": pull}))
+    write(project, "plain")
     commit(project, project.where)
-    with github.serving(tmp_path / "artifacts") as api:
+    project.run("git", "branch", "-f", "target")
+    artifacts = tmp_path / "artifacts"
+    with github.serving(artifacts) as api:
+        api.head = "abc"
         environment = {**api.environment(), "GITHUB_REPOSITORY": "noxcli/review"}
         line += ["-e", str(event), "-s", "GITHUB_TOKEN=ghs_of-act"]
         line += [f"--env={name}={value}" for name, value in environment.items()]
@@ -94,24 +108,37 @@ def test_github(project: Farm, tmp_path: Path) -> None:
                 meanwhile()
                 return engine.wait(HUNG_INSTALLING)
 
+        def lose_artifacts() -> None:
+            for path in [*artifacts.iterdir(), *project.where.glob("noxcli-output*")]:
+                shutil.rmtree(path)
+
         for prompt, code, words in PULL_REQUESTS:
             write(project, prompt)
+            push(project)
             assert run(1) == code, project.log()
             _, comment = api.comments  # and that of a reader
             assert words in comment["body"], project.log()
             paid = len(project.sandbox.runs("review"))
             assert run(2) == code, project.log()
             assert len(project.sandbox.runs("review")) == paid, "another attempt has all answers"
-            shutil.rmtree(tmp_path / "artifacts/noxcli-output")
+            lose_artifacts()
         write(project, "curt")
+        push(project)
         assert run(1, lambda: kill_gate(project, paid)) == 1, project.log()
         assert NO_VERDICT in comment["body"], "not that of the right one before it"
         assert run(2) == 1, project.log()
         assert BROKEN in comment["body"], project.log()
-        shutil.rmtree(tmp_path / "artifacts/noxcli-output")
-        (project.where / "review.nx").write_text("no bundle")
+        lose_artifacts()
+        assert run(2) == 1, project.log()
+        assert "attempt 2 of the job found no gate" in comment["body"], project.log()
+        api.head = "newer"
+        (project.where / "review.json").write_text("no definition")
+        push(project)
         assert run(1) == 1, project.log()
-        assert NO_VERDICT in comment["body"], project.log()
+        assert BROKEN in comment["body"], "an older push replaces nothing"
+        api.head = "abc"
+        assert run(1) == 1, project.log()
+        assert "review.json is not a definition" in comment["body"], project.log()
         assert len(api.comments) == 2
     assert project.sandbox.key not in project.log()
 

@@ -226,7 +226,7 @@ def test_a_table_with_inputs_leaves_no_earlier_verdict(tmp_path: Path) -> None:
         "MORE_INPUTS": "",
         "TABLE": "rows.csv",
         "INPUTS": '{"Q": "x"}',
-        "DIRECTORY": str(tmp_path),
+        "GATE": str(tmp_path),
     }
     assert captured(["bash", "-euc", script], {"PATH": SEARCHED, **given}).returncode == 2
     assert [*tmp_path.iterdir()] == []
