@@ -15,7 +15,12 @@ from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, shorten
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.comparison_facts import compared_facts, side_figures, worse_headline
+from noxcli.reports.comparison_facts import (
+    compared_facts,
+    fallen_groups,
+    side_figures,
+    worse_headline,
+)
 from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, Suite, case_of_pair, write_junit
 from noxcli.reports.row_pair import RowPair, diffs_of_pairs
@@ -129,6 +134,7 @@ class ComparisonReport:
                 facts=list(compared_facts(totals)),
                 broken=broken,
                 listed=comparison.listed,
+                fell=list(fallen_groups(totals["groups"])),
                 headline=", ".join(
                     filter(None, [worse_headline(totals), comparison.summary_line()])
                 ),

@@ -57,6 +57,10 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     reports = Reports(command)
     if directory is not None:
         reports.output_dir = str(directory)
+    if getattr(options, "markdown", None):
+        from noxcli.reports.ci.links import links_of  # loaded only for a comment
+
+        reports.links = links_of(context.terminal.environ)
     context.reports = reports
     context.sources.spare = reports.spare
     uses = files_read(options)

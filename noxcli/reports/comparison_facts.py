@@ -71,6 +71,17 @@ def group_facts(
         yield f"{group['column']} {value}", ", now ".join(sides)
 
 
+def fallen_groups(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the groups of which a smaller share passes in NEW, the deepest fall first."""
+    fallen = []
+    for group in groups:
+        rates = [group[side]["pass_rate"] for side in ("base", "new") if side in group]
+        if len(rates) == 2 and None not in rates and rates[1] < rates[0]:
+            fallen.append((rates[1] - rates[0], group))
+    fallen.sort(key=lambda each: each[0])
+    yield from group_facts([group for _, group in fallen])
+
+
 def side_figures(side: Mapping[str, Any]) -> str:
     """Return how many rows of a side passed, and how long its runs took."""
     figures = [_passed(side)]

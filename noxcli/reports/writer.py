@@ -46,6 +46,7 @@ class Reports:
     ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
     batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
+    links: Sequence[tuple[str, str]] = ()  # words and addresses, for a comment
     suite: "Suite | None" = None  # the test cases of rows, which were written before the end
 
     def put(self, name: str, write: "Callable[[Path], Suite | None]") -> None:
@@ -151,7 +152,7 @@ class Reports:
                 if batch is None:
                     name = outcomes[0].name
                     batch = BatchReport(name, 0, 0, (), (), command=self.command)
-                text = batch_page(_concluded(batch, outcomes, code), mask)
+                text = batch_page(_concluded(batch, outcomes, code, self.links), mask)
                 save(path, [text.encode("utf-8", "replace")])
 
     def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
@@ -159,7 +160,7 @@ class Reports:
         if self.ci is None:
             return
         if self.batch is not None:
-            self.ci.report_batch(_concluded(self.batch, outcomes, code))
+            self.ci.report_batch(_concluded(self.batch, outcomes, code, self.links))
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
 
@@ -189,10 +190,16 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     save(path, lines)
 
 
-def _concluded(batch: "BatchReport", outcomes: Sequence[Outcome], code: ExitCode) -> "BatchReport":
+def _concluded(
+    batch: "BatchReport",
+    outcomes: Sequence[Outcome],
+    code: ExitCode,
+    links: Sequence[tuple[str, str]],
+) -> "BatchReport":
     """Return how a batch ended, with the code and the reason of the command."""
     error = outcomes[0].error
-    return replace(batch, exit_code=code, reason=error.line() if error else "")
+    reason = error.line() if error is not None else ""
+    return replace(batch, exit_code=code, reason=reason, links=links)
 
 
 def _variables(run: "Run | None") -> dict[str, object]:

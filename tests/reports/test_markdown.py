@@ -142,9 +142,10 @@ def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> N
     base = [row(n, f"{'word ' * 2000}old") for n in range(1, 301)]
     text = compared(noxcli, base, [row(n, f"{'word ' * 2000}new") for n in range(1, 301)])
     assert len(text) <= MOST
-    left = re.search(r"<p>and (\d+) more rows</p>\n\n\Z", text)
+    left = re.search(r"<p>and (\d+) more rows</p>\n\n</details>\n\n\Z", text)
     assert left is not None
-    assert int(left[1]) + text.count("<b><code>id") == 300
+    folded = text.partition("<details>")[2]
+    assert int(left[1]) + folded.count("<b><code>id") == 300
     assert "(parts of 10,003 characters before, and 10,003 now)" in text, (
         "a cut text says its length"
     )
@@ -262,3 +263,52 @@ def test_a_batch_keeps_its_own_files(
         result = noxcli("compare", *sides, option, f"base/{name}", *more)
         assert result.code == 2
         assert Path(f"base/{name}").read_bytes() == before
+
+
+def test_a_comment_begins_with_what_to_do(
+    noxcli: Noxcli, sides: tuple[str, str], tmp_path: Path
+) -> None:
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"head": {"sha": "abcdef0123456789"}}}))
+    environ = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_RUN_ID": "4711",
+        "GITHUB_REPOSITORY": "noxcli/review",
+        "GITHUB_EVENT_PATH": str(event),
+    }
+    ask = ("--assert", "contains(output.Answer, 'good')", "--by", "note")
+    result = noxcli("compare", *sides, *ask, "--markdown", "c.md", environ=environ)
+    assert result.code == 11
+    before, folded = Path("c.md").read_text().split("<details>")
+    lines = [line for line in before.splitlines() if line]
+    assert len(lines) <= 25
+    assert "Read what these rows answer now" in lines[2]
+    run = "https://github.com/noxcli/review/actions/runs/4711"
+    for address in (run, f"{run}#artifacts", "https://github.com/noxcli/review/commit/abcdef"):
+        assert f'href="{address}' in lines[3], address
+    assert "<b><code>2</code></b> <code>b</code>" in before
+    assert "<p>BASE <code>Answer</code> <code>b <del>good</del></code></p>" in before
+    assert "<p>NEW <code>Answer</code> <code>b <ins>bad</ins></code></p>" in before
+    assert "<code>note second</code></b> fell: " in before
+    assert "<table>" in folded
+    assert folded.rstrip().endswith("</details>")
+
+
+@pytest.mark.parametrize(("limit", "said"), [("0.01", "Re-run the job: it continues")])
+def test_a_comment_without_a_verdict_says_what_to_do(noxcli: Noxcli, limit: str, said: str) -> None:
+    write_rows("one", "two")
+    sides = ("--base", "base", "--new", "new", "--assert", "complete", "--timeout", limit)
+    result = noxcli("gate", "review", "rows.jsonl", *sides, "--markdown", "c.md")
+    assert result.code in {75, 124}, result.err
+    text = Path("c.md").read_text()
+    assert said in text
+    assert "noxcli gate review rows" not in text, "no command line"
+
+
+def test_a_mistake_before_the_first_start_has_a_comment(noxcli: Noxcli) -> None:
+    write_rows("one")
+    result = noxcli("gate", "review", "rows.jsonl", "--base-file", "none", "--markdown", "c.md")
+    assert result.code == 2
+    text = Path("c.md").read_text()
+    assert "Correct what the reason names" in text
+    assert "NEW is missing" in text

@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from noxcli.reports.row_pair import RowPair
 
 
+RERUN_THE_JOB = frozenset(
+    {
+        ExitCode.LOST_CONTACT,
+        ExitCode.TEMPORARY,
+        ExitCode.TIMED_OUT,
+        ExitCode.INTERRUPTED,
+        ExitCode.TERMINATED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class BatchReport:
     """A batch or a comparison at the end: the counts of its rows, the messages of those that fail.
@@ -31,6 +42,8 @@ class BatchReport:
     broken: Sequence["RowPair"] = ()
     listed: int = 0
     headline: str = ""  # what failed, or how many passed
+    fell: Sequence[tuple[str, str]] = ()  # groups of which fewer rows pass, of a comparison
+    links: Sequence[tuple[str, str]] = ()  # words and addresses
 
     @property
     def verdict(self) -> str:
@@ -47,6 +60,29 @@ class BatchReport:
     def compares(self) -> bool:
         """True if its rows have classes."""
         return self.command in ("compare", "gate")
+
+    @property
+    def first_step(self) -> str:
+        """What a reviewer of a comparison does first, in one sentence."""
+        code = self.exit_code
+        if code == ExitCode.OK:
+            return "No row broke: there is nothing to do."
+        if code == ExitCode.NOT_AS_ASSERTED and self.broken:
+            return "Read what these rows answer now, and change the prompt, or what is expected."
+        if code == ExitCode.NOT_AS_ASSERTED:
+            return "No row alone is broken: read the rows that changed in the report."
+        if code == ExitCode.AUTH:
+            return "Give the job an API key that may run the workflow; a fork gets none."
+        if code in {ExitCode.USAGE, ExitCode.NOT_FOUND}:
+            return "Correct what the reason names, and push again."
+        return "Re-run the job: it continues where this one ended."
+
+    @property
+    def reason_for_reviewers(self) -> str:
+        """The reason, without a command line where the job is what to run again."""
+        if self.compares and self.exit_code in RERUN_THE_JOB:
+            return self.reason.partition("; continue with: ")[0]
+        return self.reason
 
     @property
     def heading(self) -> str:

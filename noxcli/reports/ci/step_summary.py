@@ -16,7 +16,7 @@ from noxcli.reports.ci import BatchReport
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import EndedRun
-from noxcli.reports.text_diff import fitting
+from noxcli.reports.text_diff import excerpt, fitting
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MAX_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
 EXCERPT = 2000  # characters of a text for which there is no room
 AROUND = 60  # characters around a change in it
+# Before the details of a comparison: rows, groups, and characters of a text.
+BRIEF_ROWS = 5
+BRIEF_GROUPS = 3
+BRIEF_WIDTH = 300
 MAX_BLOCK = 1000  # characters of an output
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
@@ -69,10 +73,14 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     broke are whole as long as there is room.
     """
     page = Page(mask)
-    room = _Room(_more_rows(ended.listed))
+    folds = "</details>\n\n" if ended.compares else ""
+    room = _Room(_more_rows(ended.listed) + folds)
     name = shorten(visible(mask(f"noxcli {ended.command} {ended.name}")), CODE_WIDTH)
     room.add(f"<!-- {re.sub(UNSAFE, '', name)} -->")
     room.add(page.tag("h3", f"noxcli {ended.command} {ended.verdict}: {ended.heading}"))
+    if ended.compares:
+        for block in _in_brief(page, ended):
+            room.add(block)
     room.add(_facts(page, ended))
     if not ended.compares:  # whose heading has the counts
         counts = [(words, f"{count:,}") for count, words in ended.became]
@@ -85,8 +93,40 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
         if room.add(page.tag("p", _code(page, line, REASON_WIDTH))):
             shown += 1
     if shown < ended.listed:
-        return room.text + _more_rows(ended.listed - shown)
-    return room.text
+        return room.text + _more_rows(ended.listed - shown) + folds
+    return room.text + folds
+
+
+def _in_brief(page: Page, ended: BatchReport) -> Iterator[str]:
+    """Yield what a reviewer reads before the details, which fold: up to 25 lines."""
+    yield page.tag("p", ended.first_step)
+    if ended.links:
+        words: list[Any] = []
+        for word, address in ended.links:
+            words += [" · " if words else None, page.tag("a", word, href=address)]
+        yield page.tag("p", *words)
+    reason = ended.reason_for_reviewers
+    if reason:
+        yield page.tag("p", _code(page, reason, BRIEF_WIDTH))
+    for row in ended.broken[:BRIEF_ROWS]:
+        yield from _broken_in_brief(page, row)
+    for group, change in ended.fell[:BRIEF_GROUPS]:
+        yield page.tag("p", page.tag("b", _code(page, group)), " fell: ", _code(page, change))
+    yield "<details><summary>What was compared, and each row that fails</summary>"
+
+
+def _broken_in_brief(page: Page, row: "RowPair") -> Iterator[str]:
+    """Yield up to four lines: a row with its input, and what it answered before and now."""
+    head: list[Any] = [page.tag("b", _code(page, row.name))]
+    if row.first_input:
+        head += [" ", _code(page, row.first_input)]
+    yield page.tag("p", *head, " ", _code(page, row.what(), BRIEF_WIDTH))
+    for key, pieces in row.differences()[:1]:
+        shown = excerpt(pieces, AROUND, BRIEF_WIDTH)
+        for side, omitted in (("BASE", "+"), ("NEW", "-")):
+            text = mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
+            of_output = page.tag("code", Html(text.replace("\n", " ")))
+            yield page.tag("p", f"{side} ", _code(page, key), " ", of_output)
 
 
 def _more_rows(count: int) -> str:
@@ -95,8 +135,9 @@ def _more_rows(count: int) -> str:
 
 def _facts(page: Page, ended: BatchReport) -> Html:
     code = f"{int(ended.exit_code)}"
-    if ended.reason:
-        code += f": {ended.reason}"
+    reason = ended.reason_for_reviewers
+    if reason:
+        code += f": {reason}"
     facts = [("Exit code", code), *(ended.facts or [("Rows of", ended.name)])]
     return _table(page, [(term, _code(page, text, REASON_WIDTH)) for term, text in facts])
 
