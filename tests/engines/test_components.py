@@ -58,7 +58,12 @@ def workflow(farm: Farm) -> str:
 DOWN = """\
 name: download
 inputs: {{name: {{required: true}}, path: {{required: true}}}}
-runs: {{using: composite, steps: [{{shell: bash, run: 'cp -r "{store}/${{{{ inputs.path }}}}" .'}}]}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {{TO: "${{{{ inputs.path }}}}"}}
+      run: mkdir -p "$TO" && cp -rT "{store}/$(basename "$TO")" "$TO"
 """
 
 
