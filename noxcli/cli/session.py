@@ -379,8 +379,6 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
         options.api_key_file,
         lambda read: context.sources.in_time(read, "the API key was not read"),
     )
-    if settings.overriding:
-        terminal.warn(f"{' and '.join(settings.overriding)} in the environment override --profile")
     terminal.mask.learn([settings.key], HIDDEN_KEY)
     if not can_hide(settings.key):
         terminal.warn(f"the API key {TOO_SHORT}")

@@ -166,14 +166,12 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
 class Settings:
     """A server and the key for it.
 
-    The key is kept out of `repr`, so that no log shows it by accident. `overriding` are the
-    variables that count although an option names a profile.
+    The key is kept out of `repr`, so that no log shows it by accident.
     """
 
     url: str
     key: str = field(repr=False)
     key_from: str = "NOXUS_API_KEY"  # the setting to change
-    overriding: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)  # for messages
 
 
@@ -281,14 +279,18 @@ def load_settings(
     for name, value in given.items():
         if value:
             flags[name] = Setting(name, value, f"--{name.replace('_', '-')}")
-    every = replace(configured, layers=(Layer(flags), *configured.layers))
+    profile = configured.layers[-1].values
+    layers = [Layer(flags)]
+    if configured.named:
+        layers.append(_connection_of(profile))
+    every = replace(configured, layers=(*layers, *configured.layers))
     url = every.find("base_url") or DEFAULT_SERVER
     allowed = every.find("allow_http")
     key = every.find(*KEYS)
     address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
     if key is None:
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
-    profile = configured.layers[-1].values
+    _require_own_server(configured.layers[0], key, url, address)
     if profile.get(key.name) is key:
         home = to_url(check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True))
         given_server = to_url(address)
@@ -299,10 +301,6 @@ def load_settings(
                 "give the other host's key in NOXUS_API_KEY or --api-key-file, "
                 "or choose another --profile",
             )
-    overriding: tuple[str, ...] = ()
-    if configured.named:
-        variables = configured.layers[0].values.values()
-        overriding = tuple(each.source for each in (url, key) if each in variables)
     match key.name:
         case "api_key_file":
             secret = read_key_file(key.value, key.source, in_time)
@@ -310,4 +308,28 @@ def load_settings(
             secret = run_key_command(key.value, key.source, configured.directory, in_time)
         case _:
             secret = usable(key.value, key.source)
-    return Settings(address, secret, key.source, overriding, configured.aliases)
+    return Settings(address, secret, key.source, configured.aliases)
+
+
+def _connection_of(profile: Mapping[str, Setting]) -> Layer:
+    """Return the server and the key of a profile that an option names: above the environment's."""
+    values = {"base_url": profile.get("base_url", DEFAULT_SERVER)}
+    for name in KEYS:
+        if name in profile:
+            values[name] = profile[name]
+    return Layer(values)
+
+
+def _require_own_server(variables: Layer, key: Setting, url: Setting, address: str) -> None:
+    """Raise ConfigProblem if a variable has the key, another one its server, and a profile this one."""
+    own = variables.values.get("base_url")
+    from_a_variable = variables.values.get(key.name) is key
+    if own is None or not from_a_variable or url.source == "--base-url":
+        return
+    home = to_url(check_url(own.value, allow_http=True))
+    if to_url(address).origin != home.origin:
+        raise ConfigProblem(
+            f"the key of {key.source} is for {home.netloc} ({own.source}), "
+            f"and is not sent to {to_url(address).netloc}",
+            "give the profile an api_key_command, or give --api-key-file FILE",
+        )

@@ -52,9 +52,9 @@ def server_key(base_url: str, profile: str, environ: "Mapping[str, str]") -> str
     """
     settings = (
         base_url,
+        profile,
         environ.get("NOXCLI_BASE_URL"),
         environ.get("NOXUS_BACKEND_URL"),
-        profile,
         environ.get("NOXCLI_PROFILE"),
     )
     for named in settings:

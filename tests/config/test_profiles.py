@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from noxcli.config.settings import read_configured
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
+from tests.rawserver import Request, json_answer, raw_server
+
+ALIASED = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -82,12 +86,51 @@ def test_a_profile_that_is_missing_is_told_with_those_there_are(
     assert "no profile 'wrok' (--profile); there are: home, work" in result.err
 
 
-def test_the_environment_wins_over_a_profile_and_says_so(noxcli: Noxcli) -> None:
-    user_file('[profile.work]\nbase_url = "https://127.0.0.1:9"\napi_key_command = "false"\n')
-    result = asks(noxcli, "--profile", "work")
-    assert result.code == 0
-    assert "NOXUS_BACKEND_URL and NOXUS_API_KEY in the environment override --profile" in result.err
-    assert "stronger" not in asks(noxcli, environ={"NOXCLI_PROFILE": "work"}).err
+def test_a_named_profile_wins_over_the_environment(bare: Noxcli) -> None:
+    """Each request's server and key, by what command line, environment and profile say."""
+    served = []
+
+    def serve(name: str) -> Callable[[Request], bytes]:
+        def by_request(request: Request) -> bytes:
+            served.append((name, request.headers.get("x-api-key")))
+            return json_answer({"id": ALIASED, "name": "n", "definition": {"nodes": []}})
+
+        return by_request
+
+    with (
+        raw_server(by_request=serve("env")) as env,
+        raw_server(by_request=serve("work")) as work,
+        raw_server(by_request=serve("flag")) as flag,
+    ):
+        address = f'base_url = "{work.url}"\n'
+        key = 'api_key_command = "echo work-key"\n'
+        aliases = '[profile.{}.aliases]\na = "' + ALIASED + '"\n'
+        user_file(
+            f"[profile.both]\n{address}{key}{aliases.format('both')}"
+            f"[profile.address]\n{address}{aliases.format('address')}"
+        )
+        Path("key").write_text("flag-key")
+        url = {"NOXUS_BACKEND_URL": env.url}
+        secret = {"NOXUS_API_KEY": "env-key"}
+        by_flags = ["--base-url", flag.url, "--api-key-file", "key"]
+        cases: list[tuple[list[str], dict[str, str], int, tuple[str, str] | None]] = [
+            (["--profile", "both"], {}, 0, ("work", "work-key")),
+            (["--profile", "both"], url, 0, ("work", "work-key")),
+            (["--profile", "both"], secret, 0, ("work", "work-key")),
+            (["--profile", "both"], {**url, **secret}, 0, ("work", "work-key")),
+            (["--profile", "address"], secret, 0, ("work", "env-key")),
+            (["--profile", "address"], {**url, **secret}, 2, None),
+            (["--profile", "address"], url, 4, None),
+            (["--profile", "both", *by_flags], {**url, **secret}, 0, ("flag", "flag-key")),
+            (["--profile", "both", *by_flags[:2]], {**url, **secret}, 2, None),
+            ([], {"NOXCLI_PROFILE": "both"}, 0, ("work", "work-key")),
+            ([], {"NOXCLI_PROFILE": "both", **url}, 2, None),
+            ([], {"NOXCLI_PROFILE": "both", **url, **secret}, 0, ("env", "env-key")),
+        ]
+        for argv, environ, code, one in cases:
+            served.clear()
+            result = bare("inputs", "a", "--retry-for", "0", *argv, environ=environ)
+            assert (result.code, set(served)) == (code, {one} if one else set()), (argv, environ)
 
 
 def test_help_reads_no_file(noxcli: Noxcli) -> None:

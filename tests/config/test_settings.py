@@ -42,8 +42,9 @@ def test_the_server_is_named_by_flag_variables_or_default(
 
 
 def test_the_strongest_of_what_names_a_server_counts() -> None:
-    names = ("--base-url", "NOXCLI_BASE_URL", "NOXUS_BACKEND_URL", "--profile", "NOXCLI_PROFILE")
+    names = ("--base-url", "--profile", "NOXCLI_BASE_URL", "NOXUS_BACKEND_URL", "NOXCLI_PROFILE")
     given = {name: f"https://{number}.example" for number, name in enumerate(names)}
+    Path("key").write_text("key")  # an option's: it goes to any of them
     for name in names:
         flag, variables = (
             given.get("--base-url"),
@@ -54,12 +55,16 @@ def test_the_strongest_of_what_names_a_server_counts() -> None:
         source = next(
             (source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None
         )
-        profile = Layer({"base_url": Setting("base_url", given[source], "place")} if source else {})
+        profile = Layer()
+        chosen = None
+        if source:
+            profile = Layer({"base_url": Setting("base_url", given[source], "place")})
+            chosen = Setting("profile", "work", source)
         without = read_configured(
             {**KEY, **{name: url for name, url in variables.items() if name != "NOXCLI_PROFILE"}}
         )
-        configured = replace(without, layers=(*without.layers[:-1], profile))
-        assert load_settings(configured, flag).url == given.pop(name)
+        configured = replace(without, profile=chosen, layers=(*without.layers[:-1], profile))
+        assert load_settings(configured, flag, "key").url == given.pop(name)
     assert settings(None, None, KEY).url == DEFAULT_URL
 
 
