@@ -16,15 +16,14 @@ from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import (
     RemainingRows,
     RowCounts,
-    accept_changes,
     name_runs,
-    renew_columns,
+    renew_lines,
     require_journal_of,
     require_no_results,
     require_same_split,
 )
 from noxcli.batch.scheduler import Scheduler
-from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
+from noxcli.batch.spec import ATTEMPT_VARIABLE, DOUBTFUL, RED, BatchSpec
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.header import AGAIN, BatchHeader
 from noxcli.batchdir.journal import Journal
@@ -38,6 +37,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.rows.columns import EXPECT, Row
+from noxcli.rows.content import RowContents
 from noxcli.rows.selection import Shard
 from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import SIGNALS, Interrupted
@@ -46,9 +46,6 @@ from noxcli.timing import Clock
 if TYPE_CHECKING:
     from noxcli.batch.reconcile import CandidateIndex
 
-DOUBTFUL = "doubtful"
-RED = "red"
-EDITED = "edited"
 # The codes of rows that have an answer, which a check may fail.
 CAN_BE_RED = frozenset(
     {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED}
@@ -139,11 +136,11 @@ class Batch(AbstractContextManager["Batch"]):
         rows = self.spec.rows
         if journaled.header is not None:
             spec.require_same_batch(journaled.header, header)
-            if EDITED in spec.again or spec.changed:
-                accept_changes(rows, journaled, spec.shard, edits=EDITED in spec.again)
+        self._remaining = RemainingRows(spec, journaled, nodes, self._terminal)
+        if journaled.header is not None and not spec.of_gate:
+            self._remaining.match(self.journal)
         if codes := {AGAIN[each] for each in spec.again if each in AGAIN}:
             journaled.reset_all(codes)
-        self._remaining = RemainingRows(spec, journaled, nodes, self._terminal)
         self._seen = seen = self._remaining.survey()
         if spec.checked:
             seen.require_right(spec.workflow, self._terminal.complain)
@@ -179,14 +176,22 @@ class Batch(AbstractContextManager["Batch"]):
             begun = replace(
                 begun, definition=journaled.header.definition, nodes=journaled.header.nodes
             )
-        self.journal.begin(begun, journaled)
-        self.results = ResultsFile(self.journal.place)
+        remaining = self._remaining
+        self.journal.begin(begun, journaled, remaining.moves, remaining.order, remaining.edited)
+        self.results = ResultsFile(self.journal.place, journaled.runs, journaled.replaced)
         self._files.callback(self.results.close)
-        has_all = require_journal_of(self.results, journaled)
+        require_journal_of(self.results, journaled, remaining.moves)
         if journaled.header is not None:
-            if not has_all:
-                journaled.reopen_lost(self.results.places.__contains__, self.journal.path)
-            renew_columns(self.spec.rows, self.header.kept, journaled, self.results, terminal.mask)
+            journaled.reopen_lost(self.results.places.__contains__, self.journal.path)
+            renew_lines(
+                self.spec.rows,
+                remaining,
+                self.header.kept,
+                journaled,
+                self.results,
+                terminal.mask,
+            )
+            self._name_rows_that_are_gone()
         if RED in self.spec.again and not journaled.choice_is_open:
             self._choose_red(checker)
 
@@ -217,6 +222,25 @@ class Batch(AbstractContextManager["Batch"]):
         journaled.choose([number for number, _ in red])
         self._terminal.note(f"re-running {amount(len(red) // summary.repeat, 'row')}")
 
+    def _name_rows_that_are_gone(self) -> None:
+        """Say that results of rows are kept which FILE no longer has."""
+        repeat = self.header.repeat
+        finished = {
+            (number - 1) // repeat
+            for number in self._remaining.gone
+            if self.journaled.state(number) == FINISHED
+        }
+        if finished:
+            self._terminal.note(
+                f"{amount(len(finished), 'finished row')} no longer in {self.spec.rows.name}: kept, "
+                "and left out of results (noxcli results --all prints them)"
+            )
+
+    @property
+    def contents(self) -> Sequence[RowContents]:
+        """What tells whether a row asks what it asked when the table was read, for each side."""
+        return self._remaining.contents
+
     def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt adopt their runs, where the server's list shows them."""
         journaled = self.journaled
@@ -237,9 +261,24 @@ class Batch(AbstractContextManager["Batch"]):
             for doubt, run in self._finding.match_rows(doubts, journaled.began):
                 self.journal.note_started(doubt, run)
                 journaled.adopt(doubt.number, run)
+            self._warn_of_doubts_that_are_gone()
         if DOUBTFUL in self.spec.again:
             for doubt in journaled.doubtful:
                 journaled.reset_row(doubt.number)
+
+    def _warn_of_doubts_that_are_gone(self) -> None:
+        """Name rows in doubt that FILE no longer has, which nothing starts or reports."""
+        assert self._finding is not None
+        gone = set(self._remaining.gone)
+        for doubt in self.journaled.doubtful:
+            if doubt.number not in gone:
+                continue
+            named = "" if doubt.id is None else f" ({doubt.id})"
+            runs = [run.id for run in self._finding.candidates(doubt)]
+            found = f"candidates: {', '.join(runs)}" if runs else "no run of the list fits"
+            self._terminal.warn(
+                f"a row{named} that {self.spec.rows.name} no longer has is in doubt: {found}"
+            )
 
     def count_earlier(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
@@ -248,10 +287,9 @@ class Batch(AbstractContextManager["Batch"]):
         journaled = self.journaled
         rows = self.spec.rows
         asks = checker.has_checks or summary.min_pass is not None or EXPECT in seen.kept
-        if summary.repeat == 1 and not asks and rows.takes_all and not journaled.outdated:
-            summary.expect(
-                seen.in_shard, {code: journaled.states.count(FINISHED + code) for code in HAD_RUN}
-            )
+        if summary.repeat == 1 and not asks and rows.takes_all:
+            states = journaled.states[: seen.rows + 1]
+            summary.expect(seen.in_shard, {code: states.count(FINISHED + code) for code in HAD_RUN})
             return
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read

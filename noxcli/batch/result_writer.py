@@ -56,6 +56,9 @@ class ResultWriter:
 
     def report(self, row: RowResult) -> None:
         """Judge and count a row's result, which is printed soon."""
+        if row.row.is_gone:  # it is kept, and neither judged nor printed
+            self._ready.append(row)
+            return
         try:
             row.judged = self.checker.judged(self.header.printed(row.document))
             if row.code == ExitCode.OK and self.checker.has_checks:
@@ -94,11 +97,14 @@ class ResultWriter:
                 self.results.append([one for one in rows if one.final])
                 if self.table is not None:
                     for one in rows:
-                        self.table.add(one.judged)
+                        if not one.row.is_gone:
+                            self.table.add(one.judged)
                 elif self.write is not None:
                     # Of a row whose run a signal did not wait for, --resume prints the line.
                     whole = [
-                        one for one in rows if not one.interrupted and one.code not in SIGNALLED
+                        one
+                        for one in rows
+                        if not one.interrupted and not one.row.is_gone and one.code not in SIGNALLED
                     ]
                     self.write("".join(map(self._line, whole)))
                     lacking = False  # a printed line names its run

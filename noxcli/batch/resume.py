@@ -5,25 +5,32 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from noxcli.batch.spec import ALLOW, BatchSpec
+from noxcli.batch.matching import KnownRows, Matches, TableRows, match_rows, moves_of
+from noxcli.batch.spec import EDITED, FRESH, BatchSpec
+from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader
-from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
-from noxcli.batchdir.results_file import DigestIndex, ResultsFile, ResultsReader, key_of, parse_line
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, Move
+from noxcli.batchdir.results_file import ResultsFile, ResultsReader, parse_line
+from noxcli.batchdir.table import RowFacts
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import validate_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount, part_of
+from noxcli.render.text import amount, in_prose, part_of
+from noxcli.reports.failure_groups import ResultLine
 from noxcli.rows.columns import Row, hash_of
+from noxcli.rows.content import RowContents
 from noxcli.rows.reader import RowReader
-from noxcli.rows.selection import Shard
 
+ACCEPT = "--again edited"
 MAX_SIBLINGS = 1000  # other directories in the parent of a shard's
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together
@@ -107,80 +114,237 @@ class RemainingRows:
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
-        self._written: set[str] = set()  # messages about all rows, which are written once
+        shared = spec.rows.shared_names
+        self.contents = [RowContents(each, shared) for each in nodes]
+        self.order: list[int] = []  # of a shard: the keys of all rows
+        self.moves: list[Move] = []  # of rows that have other places than in the journal
+        self.edited: list[tuple[int, str | None]] = []  # rows that are chosen for a re-run
+        self.gone: list[int] = []  # the numbers of rows that FILE no longer has
+        # What was read of each row of the file, so that it is known once it is edited.
+        self._written: list[int] = []
+        self._digests: list[list[int]] = [[] for _ in nodes]
+        self._messages: set[str] = set()  # about all rows, which are written once
         self._finished: int | None = (
             None  # how many rows had ended when the survey found none that remains
         )
 
+    # The rows of earlier calls.
+
+    def match(self, journal: Journal) -> None:
+        """Find the rows of earlier calls in FILE, and let the journal's state have their places.
+
+        Raises UsageProblem if rows were edited, or if it is not clear that this is the same table.
+        """
+        table = self._read_table()
+        known = KnownRows(self._journaled)
+        if self._spec.shard.of > 1:
+            self._require_ids_as_before(known, table)
+        found = match_rows(known, table)
+        self._require_same_table(known, found)
+        edited = self._edited_rows(known, found, table)
+        self.moves = moves_of(known, found, table, journal)
+        if self.moves:
+            self._journaled.renumber(self.moves)
+        end = len(table.digests) * known.repeat
+        self.gone = [number for number in self._journaled.known_rows() if number > end]
+        if edited:
+            self.edited = edited
+            numbers = [number for number, _ in edited]
+            self._journaled.choose(numbers, numbers)
+
+    def _read_table(self) -> TableRows:
+        rows = self._spec.rows
+        table = TableRows()
+        ids = UniqueIds()
+        for row in rows.rows():
+            ids.add(row)
+            table.ids.append(row.id)
+            table.hashes.append(hash_of(row.id))
+            table.digests.append(self._note_read(row, self._checked(row)))
+        ids.require_unique(rows)
+        return table
+
+    def _require_ids_as_before(self, known: KnownRows, table: TableRows) -> None:
+        has_ids = any(table.hashes)
+        had_ids = any(known.id_hash(place) for place in known.places)
+        if known.places and has_ids != had_ids:
+            change = "has ids now" if has_ids else "no longer has ids"
+            raise UsageProblem(
+                f"{self._spec.rows.name} {change}, so its rows belong to other shards",
+                "restore the file, or start over with --fresh in all shards",
+            )
+
+    def _require_same_table(self, known: KnownRows, found: Matches) -> None:
+        """Raise UsageProblem if other rows are where most of the finished ones were, and that is not accepted."""
+        finished = sum(known.is_finished(place) for place in known.places)
+        lost = sum(known.is_finished(place) for place in found.gone)
+        others = self._count_others(found)
+        if 2 * lost <= finished or not others or EDITED in self._spec.again:
+            return
+        raise UsageProblem(
+            f"{self._spec.rows.name} lacks {lost} of the {amount(finished, 'row')} that finished, and has "
+            f"{amount(others, 'other row')}{self._renamed_columns()}",
+            f"restore it, run the other rows with {ACCEPT}, or start over with --fresh",
+        )
+
+    def _count_others(self, found: Matches) -> int:
+        """Return how many rows of this shard are in FILE alone."""
+        others = 0
+        for at, before in enumerate(found.before):
+            others += not before and self._is_in_shard(at)
+        return others
+
+    def _is_in_shard(self, at: int) -> bool:
+        return self._spec.shard.of == 1 or self._spec.shard.has(self.order[at])
+
+    def _renamed_columns(self) -> str:
+        """Say which columns have another name, if that is known."""
+        header = self._journaled.header
+        assert header is not None
+        now = {_name_of(column) for column in self._spec.rows.sent() or ()}
+        then = {_name_of(column) for column in header.columns or ()}
+        lost = sorted(then - now)
+        new = sorted(now - then)
+        if not lost or not new:
+            return ""
+        return f" (columns {in_prose(list(map(repr, lost)))} then, {in_prose(list(map(repr, new)))} now)"
+
+    def _edited_rows(
+        self, known: KnownRows, found: Matches, table: TableRows
+    ) -> list[tuple[int, str | None]]:
+        """Return the rows to re-run, by their new numbers: all repetitions of those with another input.
+
+        Raises UsageProblem without --again edited, and for one whose run may still be running.
+        """
+        if not found.edited:
+            return []
+        ids = [repr(table.ids[place - 1]) for place in found.edited[:MAX_NAMED]]
+        more = len(found.edited) - len(ids)
+        named = ", ".join(ids) + (f" and {more} more" if more else "")
+        what = (
+            f"{amount(len(found.edited), 'row')} of {self._spec.rows.name} had another input when "
+        )
+        what += f"{'it' if len(found.edited) == 1 else 'they'} ran: {named}"
+        if EDITED not in self._spec.again:
+            raise UsageProblem(
+                what, f"restore the file, or re-run {_these(found.edited)} with {ACCEPT}"
+            )
+        chosen: list[tuple[int, str | None]] = []
+        for place in found.edited:
+            before = found.before[place - 1]
+            if not {NEW, FINISHED}.issuperset(known.states(before)):
+                raise UsageProblem(
+                    f"{what}, and {table.ids[place - 1]!r} may still be running",
+                    "continue with --resume and the rows as they were, then edit them",
+                )
+            for number in known.numbers(before):
+                repetition = (number - 1) % known.repeat + 1
+                own_id = table.ids[place - 1]
+                if known.repeat > 1:
+                    own_id = f"{own_id}#{repetition}"
+                chosen.append(((place - 1) * known.repeat + repetition, own_id))
+        return chosen
+
+    # The rows of this call.
+
     def survey(self) -> RowCounts:
         """Return the survey of the rows.
 
-        Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
-        that was started and has changed, and for one that has an earlier row's id.
+        Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, and for a
+        row that has an earlier row's id.
         """
         rows, digest = self._spec.rows, hashlib.sha256()
         found = RowCounts(repeat=rows.repeat, only=None if rows.only is None else [])
-        ids = DigestIndex(self._counted(found, digest))
+        ids = UniqueIds()
+        for row in rows.selected():
+            found.rows += 1
+            digest.update(row.written.to_bytes(8, "big"))
+            if found.only is not None and row.file_number not in found.only[-1:]:
+                found.only.append(row.file_number)
+            ids.add(row)
+            checked = self._checked(row)
+            row = replace(row, digest=self._note_read(row, checked))
+            if self._spec.shard.has(row.key):
+                found.add(checked, self._state_of(row))
         rows.require_named()
-        if repeated := sorted((later, first) for first, later in ids.repeated()):
-            places = {row.number: row.place for row in rows.repeated() if row.number in repeated[0]}
-            later, first = (places[number] for number in repeated[0])
-            count = len(repeated) // rows.repeat
-            more = f" (the first of {count} such rows)" if count > 1 else ""
-            raise UsageProblem(
-                f"{later} has the id of {first}{more}; nothing was started",
-                "give each row its own id",
-            )
+        ids.require_unique(rows)
         finished = self._journaled.count_finished(rows.most)
-        if not self._spec.changed and rows.only is None and found.states[FINISHED] < finished:
-            raise UsageProblem(
-                f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
-                f"restore them, {self._spec.other_way}",
-            )
         self._finished = finished if found.states[FINISHED] == found.in_shard else None
         found.digest = digest.hexdigest()
         return found
 
-    def _counted(self, found: RowCounts, digest: Any) -> Iterator[tuple[int, int]]:
-        """Count each row, and yield the digest of its id with its number."""
-        for row in self._spec.rows.selected():
-            found.rows += 1
-            digest.update(row.digest.to_bytes(8, "big"))
-            if found.only is not None:
-                found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
-            if self._spec.shard.has(row.number):
-                state = self._state_of(row)
-                found.add(row if state == FINISHED else self._checked(row), state)
-            if row.id is not None:
-                yield hash_of(row.id), row.number
+    def _note_read(self, row: Row, checked: Row) -> int:
+        """Note what was read of a row, and return the digest of what it asks; 0 for a row of another shard."""
+        at = row.file_number - 1
+        digests = self._digests[row.side]
+        if row.side == 0:
+            _put(self._written, at, row.written)
+            if self._spec.shard.of > 1:
+                _put(self.order, at, row.key)
+        if at >= len(digests) or not digests[at]:
+            _put(digests, at, self._digest_of(checked))
+        return digests[at]
+
+    def _digest_of(self, row: Row) -> int:
+        if row.problem is not None or not self._spec.shard.has(row.key):
+            return 0
+        try:
+            return self.contents[row.side].digest(row)
+        except UsageProblem:
+            return 0  # its file has gone since it was checked, so that the row is not started
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
-        """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
+        """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long.
+
+        Raises UsageProblem for a row that was edited since the survey.
+        """
+        yield from self._running_rows_that_are_gone()
         if self._finished == self._journaled.count_finished(self._spec.rows.most):
             return
         for row in self._spec.rows.selected():
-            if not self._spec.shard.has(row.number) or (
-                wanted is not None and row.number not in wanted
-            ):
+            at = row.file_number - 1
+            if at >= len(self._written) or self._written[at] != row.written:
+                raise UsageProblem(
+                    f"{row.place} of {self._spec.rows.name} was edited while the batch ran",
+                    "continue with --resume",
+                )
+            is_wanted = wanted is None or row.number in wanted
+            if not is_wanted or not self._spec.shard.has(row.key):
                 yield None
                 continue
-            if self._state_of(row) == FINISHED:
-                yield None
-            else:
-                yield self._checked(self._spec.rows.filled(row))
+            row = replace(row, digest=self._digests[row.side][at])
+            yield None if self._state_of(row) == FINISHED else self._checked(row)
+
+    def _running_rows_that_are_gone(self) -> Iterator[Row]:
+        running = [number for number in self.gone if self._journaled.state(number) == STARTED]
+        if not running:
+            return
+        header = self._journaled.header
+        assert header is not None
+        path = self._spec.directory / JOURNAL_NAME
+        facts = RowFacts(header, [path], lambda _: False)
+        with open_batch_file(path) as journal:
+            for number in running:
+                about = facts.row([journal], 0, number, number)
+                yield Row(
+                    number,
+                    0,
+                    self._journaled.digests[number],
+                    about.get("id"),
+                    Inputs(about.get("input") or {}),
+                    about.get("columns") or {},
+                    of=(number - 1) // header.repeat + 1,
+                    is_gone=True,
+                )
 
     def _state_of(self, row: Row) -> int:
-        """Return the state of a row. Raises UsageProblem if a started one has changed, and that was not accepted."""
+        """Return the state of a row. Raises UsageProblem if one of a gate has changed since it was started."""
         journaled, number = self._journaled, row.number
         state = journaled.state(number)
-        if (
-            state != NEW
-            and journaled.digests[number] != row.digest
-            and number not in journaled.outdated
-        ):
+        if self._spec.of_gate and state != NEW and journaled.digests[number] != row.digest:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started",
-                f"give the same rows again, {self._spec.other_way}",
+                f"give the same rows again, {FRESH}",
             )
         return state
 
@@ -200,93 +364,58 @@ class RemainingRows:
         ):
             for line in lines:
                 kind = line.partition(":")[0] if line.startswith("'") else line
-                if kind not in self._written and len(self._written) < MISTAKES_KEPT:
-                    self._written.add(kind)
+                if kind not in self._messages and len(self._messages) < MISTAKES_KEPT:
+                    self._messages.add(kind)
                     say(f"{row.place}: {line}")
         return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
 
-def accept_changes(rows: RowReader, journaled: JournalState, shard: Shard, *, edits: bool) -> None:
-    """Take the file's rows for those that the journal knows.
+class UniqueIds:
+    """The ids of the rows of a file, each of which is to be another one."""
 
-    Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen for
-    a re-run. Raises UsageProblem if a row with another input may still have a run, if it is not clear which rows
-    were edited, and as `_moves_in`.
-    """
-    moves = _moves_in(rows, journaled, shard)
-    if moves is None:
-        return
-    states = {
-        new: journaled.state(old) for new, old, digest in moves if journaled.digests[old] != digest
-    }
-    if not {*states.values()} <= {NEW, FINISHED}:
-        hint = "continue with --resume and the rows as they were, then edit them"
-        raise UsageProblem("cannot accept an edited row: its run may still be running", hint)
-    if edits:
-        edited = [
-            (row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED
-        ]
-        _require_only_edits(rows, journaled, len(moves), edited)
-        journaled.edited = edited
-    journaled.accepted = moves
-    journaled.renumber(moves)
-    if journaled.edited:
-        journaled.choose([number for number, _ in journaled.edited])
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}  # by the hashes of their ids
+        self._repeated: tuple[int, int] | None = None  # the first row with an earlier row's id
+        self._count = 0
+        self._last = 0  # row of the file
 
+    def add(self, row: Row) -> None:
+        """Add a row of the file, of whose repetitions the first counts."""
+        if row.id is None or row.file_number == self._last:
+            return
+        self._last = row.file_number
+        own_id = hash_of(row.id)
+        if own_id in self._rows:
+            self._count += 1
+            self._repeated = self._repeated or (row.file_number, self._rows[own_id])
+        self._rows.setdefault(own_id, row.file_number)
 
-def _require_only_edits(
-    rows: RowReader, journaled: JournalState, found: int, edited: Sequence[tuple[int, str | None]]
-) -> None:
-    known = sum(offset != 0 for offset in journaled.offsets)
-    if found < known:
+    def require_unique(self, rows: RowReader) -> None:
+        """Raise UsageProblem for a row that has an earlier row's id."""
+        if self._repeated is None:
+            return
+        later, first = self._repeated
+        places = {row.number: row.place for row in rows.rows() if row.number in self._repeated}
+        more = f" (the first of {self._count} such rows)" if self._count > 1 else ""
         raise UsageProblem(
-            f"{rows.name} lacks some of the {known} rows that were started",
-            f"restore them, or add {ALLOW}",
-        )
-    assert journaled.header is not None
-    named = all(own_id is not None for _, own_id in edited)
-    if not named and sum(1 for _ in rows.repeated()) != journaled.header.rows:
-        raise UsageProblem(
-            f"{rows.name} has another number of rows, so without ids it is not clear which were edited",
-            "give rows an id",
+            f"{places[later]} has the id of {places[first]}{more}; nothing was started",
+            "give each row its own id",
         )
 
 
-def _moves_in(
-    rows: RowReader, journaled: JournalState, shard: Shard
-) -> list[tuple[int, int, int]] | None:
-    """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
+def _put(numbers: list[int], at: int, number: int) -> None:
+    """Put a number where it belongs, with 0 for others that are missing."""
+    while len(numbers) <= at:
+        numbers.append(0)
+    numbers[at] = number
 
-    Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
-    """
-    known = [number for number, offset in enumerate(journaled.offsets) if offset]
-    numbers = DigestIndex(
-        (journaled.ids[number], number) for number in known if journaled.ids[number]
-    )
-    moves = []
-    for row in rows.repeated():
-        if row.id is not None:
-            old = numbers.find(hash_of(row.id))
-        else:
-            old = (
-                row.number
-                if row.number < len(journaled.offsets) and not journaled.ids[row.number]
-                else None
-            )
-        if old is not None and journaled.offsets[old]:
-            moves.append((row.number, old, row.digest))
-    if (
-        not journaled.outdated
-        and len(moves) == len(known)
-        and all(new == old and journaled.digests[old] == digest for new, old, digest in moves)
-    ):
-        return None
-    if shard.of > 1 and any(new != old for new, old, _ in moves):
-        raise UsageProblem(
-            f"rows of {rows.name} have moved, and may now belong to other shards",
-            "restore the file",
-        )
-    return moves
+
+def _name_of(column: str) -> str:
+    return column.rstrip("=@:")
+
+
+def _these(rows: Sequence[int]) -> str:
+    return "it" if len(rows) == 1 else "them"
 
 
 def require_no_results(directory: Path) -> None:
@@ -295,23 +424,32 @@ def require_no_results(directory: Path) -> None:
         _lack_rows(directory)
 
 
-def require_journal_of(results: ResultsFile, journaled: JournalState) -> bool:
-    """Return whether each row of the journal has one result.
+def require_journal_of(
+    results: ResultsFile, journaled: JournalState, moves: Sequence[Move]
+) -> None:
+    """Raise UsageProblem if there are results of rows that the journal lacks: these would start again.
 
-    Raises UsageProblem if there are results of rows that the journal lacks: these rows would start again.
+    A power cut may cost the journal the run of a row whose start it has; then the row's next result replaces this one.
     """
-    if journaled.was_renumbered:
-        return False
-    known = DigestIndex(
-        (key_of(number, journaled.ids[number]), number)
-        for number, at in enumerate(journaled.offsets)
-        if at
-    )
-    if known.digests == results.places.digests:
-        return True
-    if not all(key in known for key in results.places.digests):
-        _lack_rows(results.path.parent)
-    return False
+    runs = {*journaled.runs, *journaled.replaced}
+    for run in results.places:
+        if run in runs:
+            continue
+        line = parse_line(results.read_raw(run))
+        number = None if line is None else _number_now(line, journaled, moves)
+        if number is None:
+            _lack_rows(results.path.parent)
+        results.replace_with(number, run)
+
+
+def _number_now(line: ResultLine, journaled: JournalState, moves: Sequence[Move]) -> int | None:
+    """Return the number of the row that a line of results is about, None if the journal lacks the row."""
+    number: int = line["row"]
+    for move in moves:
+        if move.before == number and move.id == line["id"]:
+            return move.number
+    is_known = number < len(journaled.offsets) and journaled.offsets[number]
+    return number if is_known and journaled.has_id(number, line["id"]) else None
 
 
 def _lack_rows(directory: Path) -> NoReturn:
@@ -341,32 +479,42 @@ def require_same_split(directory: Path, now: BatchHeader) -> None:
             )
 
 
-def renew_columns(
-    rows: RowReader, names: Sequence[str], journaled: JournalState, results: ResultsFile, mask: Mask
+def renew_lines(
+    rows: RowReader,
+    remaining: RemainingRows,
+    names: Sequence[str],
+    journaled: JournalState,
+    results: ResultsFile,
+    mask: Mask,
 ) -> None:
-    """Store results again whose rows have other kept columns now; they are judged by what the file says today.
+    """Store results again whose rows have other kept columns, another id or another place now.
 
-    `names` are those of columns that are kept now.
+    They are judged and named by what the file says today; `names` are those of columns that are kept now.
     """
-    if not journaled.count_finished() or not (
-        names or (journaled.header and journaled.header.kept)
-    ):
+    header = journaled.header
+    assert header is not None
+    if not names and not header.kept and not remaining.moves:
         return
-    changed: dict[int, str] = {}
+    moved = {move.number for move in remaining.moves}
+    changed: list[str] = []
     for row in rows.repeated():
-        columns, raw = mask.whole(row.columns), results.read_raw(row.number, row.id)
-        if journaled.state(row.number) != FINISHED or raw.endswith(
-            f',"columns":{to_json(columns)}}}\n'.encode()
-        ):
+        if journaled.state(row.number) != FINISHED:
+            continue
+        raw = results.read_raw(journaled.runs[row.number])
+        columns = mask.whole(row.columns)
+        same_columns = raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode())
+        if same_columns and row.number not in moved:
             continue
         line = parse_line(raw)
-        if line is not None and line["columns"] != columns:
-            key = key_of(row.number, journaled.ids[row.number])
-            changed[key] = f"{to_json({**line, 'columns': columns})}\n"
+        if line is None:
+            continue
+        renewed = {**line, "row": row.number, "id": row.id, "columns": columns}
+        if renewed != line:
+            changed.append(f"{to_json(renewed)}\n")
         if len(changed) == MAX_CHANGED:
-            results.append_lines(changed)
-            changed.clear()
-    results.append_lines(changed)
+            results.replace_lines(changed)
+            changed = []
+    results.replace_lines(changed)
 
 
 def name_runs(running: Sequence[str], unrecorded: Sequence[str]) -> str:

@@ -272,7 +272,8 @@ class Scheduler:
         # True if noxcli itself stopped its run, in this call or an earlier one.
         was_stopped_here = row.row.number in self.journaled.stopping
         row.interrupted = row.code == ExitCode.RUN_STOPPED and was_stopped_here
-        if not row.interrupted or self.shutdown.stage is not Stage.STARTING:
+        starts_again = row.interrupted and not row.row.is_gone
+        if not starts_again or self.shutdown.stage is not Stage.STARTING:
             self.in_flight.report(row)
             return
         try:

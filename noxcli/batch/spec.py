@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from noxcli.batchdir.header import BatchHeader, differences
+from noxcli.batchdir.header import NAMES, BatchHeader, differences
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
@@ -13,7 +13,7 @@ from noxcli.render.text import part_of
 from noxcli.rows.reader import RowReader
 from noxcli.rows.selection import Shard
 
-ALLOW = "--allow-changed-input"
+DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"  # classes of --again
 FRESH = "start over with --fresh, or choose another --output-dir"
 ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
@@ -43,7 +43,6 @@ class BatchSpec:
     resume: bool = False
     fresh: bool = False
     again: Collection[str] = ()  # which rows are started again
-    changed: bool = False  # other rows and inputs are accepted
     checked: bool = False  # against the workflow's definition
     max_failures: int | None = None
     row_timeout: float | None = None
@@ -53,11 +52,6 @@ class BatchSpec:
     def continues(self) -> bool:
         """True if an earlier batch in the directory is continued."""
         return self.resume or bool(self.again)
-
-    @property
-    def other_way(self) -> str:
-        """What to do where the directory is of other rows or inputs."""
-        return FRESH if self.of_gate else f"or add {ALLOW}"
 
     def require_first(self, terminal: Terminal) -> None:
         """Raise UsageProblem if --resume finds no journal in a repeated job on GitHub, unless the user knows better.
@@ -107,7 +101,7 @@ class BatchSpec:
         )
 
     def require_same_batch(self, then: BatchHeader, now: BatchHeader) -> None:
-        """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference.
+        """Raise ConfigProblem for another batch.
 
         Raises Unavailable if it is unknown, since the definition that rows are checked against was not read.
         """
@@ -125,11 +119,12 @@ class BatchSpec:
                     f"the workflow has changed since {here} began: {each.now}",
                     "add --version-id VERSION (a saved version that matches), or start over with --fresh",
                 )
+            if each.what == "columns":
+                continue  # they show in what rows ask
             was = f"{each.what} {each.was}, and this is {each.now}"
-            if not each.allowed:
+            if each.what in NAMES.values():
                 raise ConfigProblem(f"{here} is for {was}", "see --output-dir")
-            if not self.changed:
-                raise ConfigProblem(f"{here} began with {was}", self.other_way)
+            raise ConfigProblem(f"{here} began with {was}", FRESH)
         if self.checked and then.definition is not None and now.definition is None:
             raise Unavailable(
                 f"the workflow's definition can't be read now, and {here} began with one",

@@ -19,6 +19,7 @@ from noxcli.errors import (
     NoReadAnswered,
     NoSlotInTime,
     NotAccessible,
+    NotFinished,
     NoxError,
     OutputNotDelivered,
     Phase,
@@ -30,7 +31,7 @@ from noxcli.errors import (
 )
 from noxcli.files import reason_of
 from noxcli.inputs.sources import OnlyFiles
-from noxcli.inputs.uploads import store_files
+from noxcli.inputs.uploads import Upload, store_files
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import await_output
@@ -39,6 +40,7 @@ from noxcli.outputs.values import Delivered, require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.rows.columns import Row, hash_of
+from noxcli.rows.content import RowContents
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.safe_dir import SafeDir
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
 REJECTED_KEY = 401
+EDITED_SINCE = "it was not started: a file that it sends was edited after the table was read"
 READS = 3  # answered in a row, before a start after one that was not answered
 # What must be on the disk first is not; the server is sick, or out of reach for good.
 ENDS_STARTS = (JournalTrouble, NoReadAnswered, ConnectionRejected)
@@ -162,6 +165,8 @@ class RowWorker:
     journal: Journal
     known: ClaimedIds
     reruns: Mapping[int, int]  # by row
+    contents: Sequence[RowContents]  # of each side
+    folders_by_content: bool  # rows have had other places
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
@@ -184,8 +189,14 @@ class RowWorker:
         """Store the row's files, and start it."""
         phase = Phase.UPLOAD
         try:
-            values = starting.row.inputs.values
-            payload = store_files(values, self.api, self.retries, lambda _: None, OnlyFiles())
+            row = starting.row
+            hashes: dict[Upload, str] = {}
+            payload = store_files(
+                row.inputs.values, self.api, self.retries, lambda _: None, OnlyFiles(), hashes
+            )
+            if self.contents[row.side].digest_as_sent(row, hashes) != row.digest:
+                edited = NotFinished(EDITED_SINCE, "--resume starts it with what it asks now")
+                return self.result_of(row, Outcome(phase=phase, error=edited))
             phase = Phase.START
             return self._send(starting, self._attempt_of(starting, payload))
         except RequestAborted:
@@ -388,7 +399,7 @@ class RowWorker:
         from noxcli.outputs.file_texts import read_whole_output
         from noxcli.outputs.save import save_output  # loaded before, only to write files
 
-        name = row_folder(row.number, row.id)
+        name = row_folder(row, by_content=self.folders_by_content)
         try:
             place = self.place.open_below(name, make=True)
         except OSError as error:

@@ -13,13 +13,16 @@ from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
+from noxcli.inputs.uploads import Upload
 from noxcli.render.text import in_prose, with_id
 from noxcli.rows.columns import digest_of
+from noxcli.rows.content import hash_file
 
 # Of a gate: who answered, then who judged these answers.
 SIDES = ("base", "new", "judge_of_base", "judge_of_new")
 PLACES = 21  # for the answers to a row on each of these sides
 MAX_CONSTANT = 60  # characters of a value in the journal and in a message
+MAX_HASH = 32  # digits of a file's hash
 MAX_NODES = 5  # that are named
 NOT_SAVED = ""  # the id of a version that a gate saves once it has begun
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
@@ -31,15 +34,14 @@ AGAIN = {
 
 
 def command_to_continue(
-    argv: Sequence[str], codes: Mapping[int, int], remaining: int, *, outdated: bool = False
+    argv: Sequence[str], codes: Mapping[int, int], remaining: int
 ) -> str | None:
     """Return the command for the incomplete rows, `remaining` of which can still be finished; None if there are none.
 
-    `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
+    `argv` is the command line of this call.
     """
     flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
     flags = ["--resume"] if remaining else flags
-    flags = ["--again edited"] if outdated else flags
     return line_with(argv, flags) if flags else None
 
 
@@ -135,12 +137,11 @@ HEADER = {each.name: _types_in_json(each.type) for each in fields(BatchHeader)}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two headers do not share; `allowed` if --allow-changed-input accepts it."""
+    """What two headers do not share."""
 
     what: str
     was: str
     now: str
-    allowed: bool = True
 
 
 def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests | None]:
@@ -168,12 +169,12 @@ def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
     for what in ("workflow_id", "host", "repeat"):
         was, is_ = str(getattr(then, what)), str(getattr(now, what))
         if was != is_:
-            yield Difference(NAMES[what], was, is_, allowed=False)
+            yield Difference(NAMES[what], was, is_)
     same = then.definition == now.definition and then.definition is not None
     # A saved version may have the definition that was current in the other call.
     is_saved = same and (None in {then.version_id, now.version_id} or then.version_id == NOT_SAVED)
     if None not in {then.definition, now.definition} and not same:
-        yield Difference("definition", "", changed_nodes(then.nodes, now.nodes), allowed=False)
+        yield Difference("definition", "", changed_nodes(then.nodes, now.nodes))
     elif then.version_id != now.version_id and not is_saved:
         yield Difference(
             "version", then.version_id or "the current one", now.version_id or "the current one"
@@ -182,16 +183,23 @@ def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
         was, is_ = (header.constants.get(key, "not given") for header in (then, now))
         if was != is_:
             yield Difference(repr(key), was, is_)
-    for what in ("secrets", "columns"):
-        was, is_ = getattr(then, what), getattr(now, what)
-        if was != is_:
-            yield Difference(what, to_json(was), to_json(is_))
+    if sorted(then.columns or ()) != sorted(now.columns or ()):
+        yield Difference("columns", to_json(then.columns), to_json(now.columns))
+    if then.secrets != now.secrets:
+        yield Difference("secrets", to_json(then.secrets), to_json(now.secrets))
 
 
 def constants_of(common: Inputs) -> dict[str, str]:
     """Return the inputs that all rows share in short, without secrets."""
-    shown = {key: value for key, value in common.shown().items() if key not in common.secret}
-    return {key: _short(to_json(shown[key])) for key in sorted(shown)}
+    constants: dict[str, str] = {}
+    for key, value in sorted(common.shown().items()):
+        if key in common.secret:
+            continue
+        given = common.values[key]
+        if isinstance(given, Upload) and given.size is not None:
+            value = {"$sha256": hash_file(given.path)[:MAX_HASH]}  # wherever the file is
+        constants[key] = _short(to_json(value))
+    return constants
 
 
 def changed_nodes(then: NodeDigests | None, now: NodeDigests | None) -> str:

@@ -17,7 +17,14 @@ from typing import Any
 
 from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble
 from noxcli.batchdir.header import BatchHeader
-from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
+from noxcli.batchdir.journal_state import (
+    BATCH_SCHEMA,
+    KEY_DIGITS,
+    MAX_LINE,
+    JournalState,
+    Move,
+    SentStart,
+)
 from noxcli.batchdir.reserve import Reserve
 from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
@@ -48,6 +55,7 @@ OF_THE_CALL = (
     JOURNAL_NAME,
 )
 MAX_ABOUT = 1024 * 1024  # characters of a row's inputs and columns; longer ones are not noted
+KEYS_IN_A_LINE = 100_000
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 
 
@@ -173,27 +181,34 @@ class Journal(AbstractContextManager["Journal"]):
         self.close()
         return aside
 
-    def begin(self, header: BatchHeader, journaled: JournalState) -> None:
-        """Say which batch this is, unless its `journaled` does. Raises UsageProblem as the constructor."""
+    def begin(
+        self,
+        header: BatchHeader,
+        journaled: JournalState,
+        moves: Sequence[Move] = (),
+        order: Sequence[int] = (),
+        edited: Sequence[tuple[int, str | None]] = (),
+    ) -> None:
+        """Say which batch this is, and what is new in FILE, unless its `journaled` does: all of it, or nothing.
+
+        `moves` are of rows that have other places, `order` has the keys of all rows for a shard, and `edited` rows are
+        chosen for a re-run. Raises UsageProblem as the constructor.
+        """
         if not self.is_open:
             self.create()
-        if journaled.accepted is not None:
-            self.renumber(journaled.accepted, journaled.edited)
+        lines: list[Mapping[str, Any]] = []
+        for move in moves:
+            lines.append({"row": move.number, "step": "moved", "from": move.before, "id": move.id})
+        if moves:
+            lines.append({"step": "renumbered"})
         if journaled.header != header:
-            self._append({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
-
-    def renumber(
-        self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()
-    ) -> None:
-        """Accept rows as they are in the file now: new number, number before, digest; and choose those to re-run.
-
-        If this is interrupted, none of it holds.
-        """
-        moved = [
-            {"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"}
-            for new, old, digest in moves
-        ]
-        self._append(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
+            lines.append({"batch": BATCH_SCHEMA, **asdict(header)})
+        if list(order) != journaled.order:
+            lines += _order(order)
+        if edited:
+            lines += [{**line, "edited": True} for line in _again(edited)]
+            lines.append({"step": "chosen"})
+        self._append(*lines, durable=True)
 
     def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:
         """Choose rows, by number and id, to re-run: all of them, or none if this is interrupted.
@@ -311,6 +326,15 @@ class Journal(AbstractContextManager["Journal"]):
             raise JournalTrouble(f"a line of the journal would have {longest} bytes")
         if encoded:
             self._lines.append(b"".join(encoded), durable=durable)
+
+
+def _order(keys: Sequence[int]) -> list[dict[str, Any]]:
+    lines = []
+    for begin in range(0, max(1, len(keys)), KEYS_IN_A_LINE):
+        part = keys[begin : begin + KEYS_IN_A_LINE]
+        text = "".join(f"{key:0{KEY_DIGITS}x}" for key in part)
+        lines.append({"step": "order", "first": begin + 1, "keys": text})
+    return lines
 
 
 def _again(rows: Sequence[tuple[int, str | None]]) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ from noxcli.models import Run
 from noxcli.rows.columns import MAX_ROWS, hash_of
 from noxcli.timing import parse_time
 
-BATCH_SCHEMA = "noxcli.batch/1"
+BATCH_SCHEMA, EARLIER_SCHEMA = "noxcli.batch/2", "noxcli.batch/1"
 MAX_LINE = 16 * 1024 * 1024  # bytes
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
-NOT_ZERO = {"row", "from", "repeat"}
+NOT_ZERO = {"row", "from", "repeat", "first"}
+KEY_DIGITS = 16  # of a row's key in hexadecimal
 
 # The fields of each step that are read.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
@@ -42,8 +43,9 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "withdrawn": {**ROW, "exit_code": NUMBER},
     **dict.fromkeys(("interrupted", "left"), ENDED),
     "finished": {**ENDED, "run_id": TEXT},
-    "moved": {"row": NUMBER, "from": NUMBER, "row_digest": TEXT},
+    "moved": {"row": NUMBER, "from": NUMBER, "id": MAYBE_TEXT},
     "renumbered": {},
+    "order": {"first": NUMBER, "keys": TEXT},
     "again": ROW,
     "chosen": {},
     "answered": {},
@@ -64,10 +66,19 @@ class SentStart(NamedTuple):
     created_at: str | None = None  # of its run
 
 
+class Move(NamedTuple):
+    """A row that is in another place of FILE now, or that has another id; numbers of rows in the journal."""
+
+    number: int
+    before: int
+    id: str | None
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class JournalState:
     """The content of a journal: 33 bytes for each row, and more only for rows that were not finished.
 
+    A row's number is its place in FILE as the last call read it; rows that FILE no longer has are behind its last one.
     Digests of rows, of their own ids and of their runs have 64 bits; 0 for none.
     """
 
@@ -89,22 +100,19 @@ class JournalState:
     )  # how often each row that had ended started again
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each place was run
     began: float = inf  # the server's time at the first start; never, if that is not known
-    was_renumbered: bool = False  # rows may be gone that had results
+    read_at: str = ""  # when the last call read FILE
+    order: list[int] = field(default_factory=list)  # of a shard: the keys of all rows of FILE
+    replaced: set[int] = field(default_factory=set)  # runs of rows that have run again
+    was_renumbered: bool = False
     choice_is_open: bool = False  # not all rows that were chosen last have been re-run
-    accepted: list[tuple[int, int, int]] | None = (
-        None  # changed rows, for `renumber`, that are not in the journal yet
-    )
-    edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to re-run
-    outdated: set[int] = field(
-        default_factory=set
-    )  # finished rows whose runs had another input than the file has now
     # Versions that may have been saved, by name; their ids where the server said them.
     versions: dict[str, str | None] = field(default_factory=dict)
-    _moves: list[tuple[int, int, int]] = field(default_factory=list)
+    _moves: list[Move] = field(default_factory=list)
     _has_sent: bool = False
     _chosen: list[tuple[int, int]] = field(
         default_factory=list
     )  # rows, and where their lines begin
+    _edited: set[int] = field(default_factory=set)  # of those, rows with another input
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -193,12 +201,12 @@ class JournalState:
         self.digests[number] = written.digests[number]
         self.pending[number] = written.pending[number]
 
-    def choose(self, numbers: Sequence[int]) -> None:
+    def choose(self, numbers: Sequence[int], edited: Collection[int] = ()) -> None:
         """Count rows as new that are to be re-run; an edited one has another input, which never ran."""
         self._make_room(max(numbers, default=0))
         for number in numbers:
             self.reset_row(number)
-            self.reruns[number] = 0 if number in self.outdated else self.reruns[number] + 1
+            self.reruns[number] = 0 if number in edited else self.reruns[number] + 1
         self.choice_is_open = True
 
     def reset_all(self, codes: Collection[int]) -> None:
@@ -209,10 +217,10 @@ class JournalState:
                 self.reruns[number] += 1
 
     def reopen_lost(self, is_kept: Callable[[int], bool], path: Path) -> None:
-        """Count finished rows as started whose results are lost, by id or number: their runs are read again."""
+        """Count finished rows as started whose results are lost, by their runs: these are read again."""
         with open_batch_file(path) as file:
             for number, state in enumerate(self.states):
-                if state >= FINISHED and not is_kept(self.ids[number] or number):
+                if state >= FINISHED and not is_kept(self.runs[number]):
                     line = line_at(file, self.offsets[number])
                     self.states[number] = STARTED
                     self.pending[number] = SentStart(number, line["id"], run_id=line["run_id"])
@@ -228,8 +236,14 @@ class JournalState:
             if isinstance(line, dict) and "batch" in line:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
+                if line["batch"] == EARLIER_SCHEMA:
+                    raise UsageProblem(
+                        f"{path.parent} has a batch of an earlier noxcli",
+                        "add --fresh, which starts each row again, or use that noxcli",
+                    )
                 _require_fields(line, HEADER)
                 self.header = BatchHeader(**{name: line[name] for name in HEADER})
+                self.read_at = str(line.get("at"))
                 if self.header.limit is None and self.header.only is None:
                     self.whole = self.header.rows
                 return True
@@ -242,14 +256,17 @@ class JournalState:
     def _apply(self, step: str, line: Mapping[str, Any], offset: int) -> None:
         match step:
             case "moved":
-                self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
+                self._moves.append(Move(line["row"], line["from"], line["id"]))
             case "renumbered":
                 moves, self._moves = self._moves, []
                 self.renumber(moves)
-                if self._chosen:
-                    self._apply_choice()
+            case "order":
+                del self.order[line["first"] - 1 :]
+                self.order += keys_in(line["keys"])
             case "again":
                 self._chosen.append((line["row"], offset))
+                if line.get("edited") is True:
+                    self._edited.add(line["row"])
             case "chosen":
                 self._apply_choice()
             case "answered":
@@ -264,27 +281,30 @@ class JournalState:
                 if self.header is not None and self.header.gate is not None:
                     self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")
                 if self._moves or self._chosen:  # their writer was killed before the last one
-                    self._moves, self._chosen = [], []
+                    self._moves.clear()
+                    self._chosen.clear()
+                    self._edited.clear()
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
 
     def _apply_choice(self) -> None:
-        self.choose([number for number, _ in self._chosen])
+        self.choose([number for number, _ in self._chosen], self._edited)
         for number, begins in self._chosen:
             self.offsets[number] = begins
         self._chosen.clear()
+        self._edited.clear()
 
     def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
         if step == "sent" or not self.ids[number]:  # later steps name the same id
-            self.ids[number] = hash_of(line["id"])
+            self.ids[number] = self._hash_of_id(line["id"])
         match step:
             case "sent":
                 if self.states[number] >= FINISHED:
                     self.reruns[number] += 1
                 self.stopping.discard(number)
-                self.outdated.discard(number)
-                self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
+                self.states[number] = SENT
+                self.digests[number] = int(line["row_digest"], 16)
                 sent = parse_time(line["server_at"]) or parse_time(line["at"])
                 if sent is None:
                     raise ValueError("no time")
@@ -310,12 +330,13 @@ class JournalState:
                 if (
                     known is None or known.run_id != line["run_id"]
                 ):  # its start could not be recorded
-                    self.runs[number] = hash_of(line["run_id"])
+                    self._note_run(number, line["run_id"])
                 self.stopping.discard(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
-        self.states[number], self.runs[number] = STARTED, hash_of(run_id)
+        self.states[number] = STARTED
+        self._note_run(number, run_id)
         self.pending[number] = SentStart(
             number, before.id, before.input_digest, before.sent_at, run_id, created_at
         )
@@ -328,32 +349,94 @@ class JournalState:
             for numbers in (self.digests, self.ids, self.runs, self.offsets):
                 numbers.frombytes(bytes(8 * more))
 
-    def renumber(self, moves: Sequence[tuple[int, int, int]]) -> None:
-        """Accept rows as they are in the file now: new number, number before, digest. Others are no longer there.
+    def _note_run(self, number: int, run_id: str) -> None:
+        before = self.runs[number]
+        self.runs[number] = hash_of(run_id)
+        if before not in (0, self.runs[number]):
+            self.replaced.add(before)
 
-        A finished row keeps the digest of its run's input, and is outdated if it is another one.
-        """
-        self._make_room(max((old for _, old, _ in moves), default=0))
+    def _hash_of_id(self, own_id: str | None) -> int:
+        """Return the hash of a row's own id, which its repetitions share."""
+        if own_id is not None and self.header is not None and self.header.repeat > 1:
+            own_id = own_id.rpartition("#")[0]
+        return hash_of(own_id)
+
+    def has_id(self, number: int, own_id: str | None) -> bool:
+        """True if the row of that number has that id."""
+        return self.ids[number] == self._hash_of_id(own_id)
+
+    @property
+    def file_rows(self) -> int:
+        """The number of the last row that FILE had when a call last read it; rows behind it are gone."""
+        if self.header is None:
+            return 0
+        return max(self.header.rows, self.header.table_rows * self.header.repeat)
+
+    def known_rows(self) -> list[int]:
+        """Return the numbers of the rows that a call has sent."""
+        return [number for number, offset in enumerate(self.offsets) if offset]
+
+    def renumber(self, moves: Sequence[Move]) -> None:
+        """Give rows the numbers of their places in FILE; others stay where they are."""
+        self._make_room(max((max(each.number, each.before) for each in moves), default=0))
         self.was_renumbered = True
-        states, pending, stopping = self.states, self.pending, self.stopping
-        ids, runs, offsets = self.ids, self.runs, self.offsets
-        size = 1 + max((new for new, _, _ in moves), default=0)
-        self.states, self.pending, self.stopping = bytearray(size), {}, set()
-        before, self.outdated = self.digests, set()
-        self.digests, self.ids, self.runs, self.offsets = (
-            array("Q", bytes(8 * size)) for _ in range(4)
+        taken = [self._take(each.before) for each in moves]
+        for move, known in zip(moves, taken, strict=True):
+            self._put(move, known)
+
+    def _take(self, number: int) -> "_KnownRow":
+        known = _KnownRow(
+            self.states[number],
+            self.digests[number],
+            self.runs[number],
+            self.offsets[number],
+            self.pending.pop(number, None),
+            self.reruns.pop(number, 0),
+            self.starts.pop(number, 0),
+            number in self.stopping,
         )
-        self.reruns = Counter({new: count for new, old, _ in moves if (count := self.reruns[old])})
-        for new, old, digest in moves:
-            self.states[new], self.digests[new] = states[old], digest
-            self.ids[new], self.runs[new], self.offsets[new] = ids[old], runs[old], offsets[old]
-            if old in pending:
-                self.pending[new] = pending[old]._replace(number=new)
-            if old in stopping:
-                self.stopping.add(new)
-            if states[old] >= FINISHED and before[old] != digest:
-                self.digests[new] = before[old]
-                self.outdated.add(new)
+        self.stopping.discard(number)
+        self.states[number] = NEW
+        for numbers in (self.digests, self.ids, self.runs, self.offsets):
+            numbers[number] = 0
+        return known
+
+    def _put(self, move: Move, known: "_KnownRow") -> None:
+        number = move.number
+        self.states[number] = known.state
+        self.digests[number] = known.digest
+        self.ids[number] = self._hash_of_id(move.id)
+        self.runs[number] = known.run
+        self.offsets[number] = known.offset
+        if known.pending is not None:
+            self.pending[number] = known.pending._replace(number=number, id=move.id)
+        if known.reruns:
+            self.reruns[number] = known.reruns
+        if known.starts:
+            self.starts[number] = known.starts
+        if known.is_stopping:
+            self.stopping.add(number)
+
+
+class _KnownRow(NamedTuple):
+    """What is known of one row, while it moves."""
+
+    state: int
+    digest: int
+    run: int
+    offset: int
+    pending: SentStart | None
+    reruns: int
+    starts: int
+    is_stopping: bool
+
+
+def keys_in(text: str) -> list[int]:
+    """Return the keys of rows that a line of the journal has in hexadecimal. Raises ValueError."""
+    if len(text) % KEY_DIGITS:
+        raise ValueError("keys")
+    begins = range(0, len(text), KEY_DIGITS)
+    return [int(text[begin : begin + KEY_DIGITS], 16) for begin in begins]
 
 
 def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:

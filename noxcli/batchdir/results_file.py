@@ -1,6 +1,6 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,11 @@ NONE = type(None)
 LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     "row": (int,),
     "id": (str, NONE),
+    "repetition": (int, NONE),
     "result": (dict,),
     **dict.fromkeys(("input", "columns"), (dict, NONE)),
 }
+LINE_KEYS = LINE_KINDS.keys() - {"repetition"}
 RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
     "exit_code": (int,),
     "run": (dict, NONE),
@@ -45,6 +47,8 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
 MAX_RUN = 1e12  # seconds
+MAX_REPETITIONS = 1000  # of a row
+NUMBER_BITS = 48  # of a row's number, or of its place in a file
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
@@ -96,100 +100,133 @@ class RowResult:
 MAX_ID = 60  # bytes of a row's own id in the name of its directory
 
 
-def row_folder(number: int, row_id: str | None) -> str:
-    """Return the name of the directory of a row's files."""
-    stem = f"{number:06}"
-    return stem if row_id is None else f"{stem}-{safe_stem(row_id, MAX_ID)}"
+def row_folder(row: Row, *, by_content: bool = False) -> str:
+    """Return the name of the directory of a row's files: by its place and its id, or `by_content` without one.
 
-
-class DigestIndex:
-    """Digests with a number each; of several with one digest, which come in their order, the last one counts."""
-
-    def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
-        self._numbers: dict[int, int] = {}
-        self._repeated: list[tuple[int, int]] = []
-        for digest, number in pairs:
-            if digest in self._numbers:
-                self._repeated.append((self._numbers[digest], number))
-            self._numbers[digest] = number
-
-    def __contains__(self, digest: int) -> bool:
-        return digest in self._numbers
-
-    def find(self, digest: int) -> int | None:
-        """Return the digest's last number, None if it has none."""
-        return self._numbers.get(digest)
-
-    @property
-    def digests(self) -> KeysView[int]:
-        return self._numbers.keys()
-
-    def repeated(self) -> list[tuple[int, int]]:
-        """Return each number that is followed by another one of the same digest, with the next one."""
-        return self._repeated
-
-
-def key_of(number: int, own_id: int) -> int:
-    """Return what identifies a row in the results: the digest of its own id, or its number."""
-    return own_id or number
+    Where rows have had other places, a place alone may be that of several rows.
+    """
+    stem = f"{row.number:06}"
+    if row.id is not None:
+        return f"{stem}-{safe_stem(row.id, MAX_ID)}"
+    return f"{stem}-{row.digest:016x}" if by_content else stem
 
 
 class ResultsFile:
     """The results of one directory, written by one thread; the journal's lock keeps other processes out.
 
     A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
-    lines of a row, the last one counts, and the others are removed when the file is closed. Lines that noxcli does not
-    understand stay where they are.
+    lines of a run, the last one counts; the others, and those of runs that later ones replace, are removed when the
+    file is closed. Lines that noxcli does not understand stay where they are.
     """
 
-    def __init__(self, place: SafeDir) -> None:
-        """Move an incomplete last line to another file. Raises UsageProblem if the file can't be written."""
+    def __init__(
+        self, place: SafeDir, runs: Sequence[int] = (), replaced: Collection[int] = ()
+    ) -> None:
+        """Move an incomplete last line to another file.
+
+        `runs` are those that the journal has for each row, and `replaced` those of rows that have run again. Raises
+        UsageProblem if the file can't be written.
+        """
         self.path = place.path / RESULTS_NAME
         self._place = place
+        self._runs = runs
+        self._replaced = set(replaced)
+        self._replaced_with: dict[int, int] = {}  # runs, by the row whose next result replaces them
+        self._has_replaced = False
         try:
             self._lines = AppendFile(place, RESULTS_NAME, "the results")
             self._lines.move_torn_aside()
             self._reader = ResultsReader(place.path)
-            self.places = self._reader.index()  # as they were when this was opened
+            self.places: dict[int, int] = {}  # of the lines of each run, when this was opened
+            for begin, _, line in self._reader.read_all():
+                self._note_line(hash_of(run_of(line)))
+                self.places[hash_of(run_of(line))] = begin
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
-        self._doubled = bool(self.places.repeated())
+
+    def _note_line(self, run: int) -> None:
+        if run in self.places or run in self._replaced:
+            self._has_replaced = True
 
     def close(self) -> None:
-        """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
+        """Remove lines that others replace. Raises JournalTrouble if writing fails."""
         self._reader.close()
         self._lines.close()
         try:
-            if self._doubled:
-                places = ResultsReader(self._place.path).index()
-                replaced = {begin for begin, _ in places.repeated()}
-                with self._place.replacing(RESULTS_NAME) as new:
-                    new.writelines(
-                        raw
-                        for begin, raw in lines_in(self.path, MAX_RESULT)
-                        if begin not in replaced
-                    )
+            if self._has_replaced:
+                self._remove_replaced()
         except OSError as error:
             raise JournalTrouble(
                 f"can't write the results {self.path}: {reason_of(error)}", CONTINUE
             ) from None
 
-    def read_raw(self, row: int, own_id: str | None) -> bytes:
-        """Return the line that a row had when this was opened, empty without one."""
-        begin = self.places.find(key_of(row, hash_of(own_id)))
+    def _remove_replaced(self) -> None:
+        last: dict[object, int] = {}
+        dropped: set[int] = set()  # where lines begin
+        shared = _several_times(self._runs)  # a server gave them to several rows
+        for begin, _, line in ResultsReader(self._place.path).read_all():
+            run = hash_of(run_of(line))
+            key: object = (run, line["row"]) if run in shared else run
+            if run in self._replaced:
+                dropped.add(begin)
+            elif key in last:
+                dropped.add(last[key])
+            last[key] = begin
+        with self._place.replacing(RESULTS_NAME) as new:
+            for begin, raw in lines_in(self.path, MAX_RESULT):
+                if begin not in dropped:
+                    new.write(raw)
+
+    def read_raw(self, run: int) -> bytes:
+        """Return the line that a run had when this was opened, empty without one."""
+        begin = self.places.get(run)
         return b"" if begin is None else self._reader.read_at(begin)
 
     def append(self, rows: Iterable[RowResult]) -> None:
         """Add rows' lines, which replace those that they have. Raises as `AppendFile.append`."""
-        self.append_lines({key_of(one.row.number, hash_of(one.row.id)): one.line for one in rows})
+        lines = []
+        for row in rows:
+            run = hash_of(run_of(row.document))
+            self._note_line(run)
+            self._note_run_before(row.row.number, run)
+            lines.append(row.line)
+        self.append_lines(lines)
 
-    def append_lines(self, lines: Mapping[int, str]) -> None:
-        """Add lines by what identifies their rows. Raises as `append`."""
+    def replace_with(self, number: int, run: int) -> None:
+        """Let the next result of a row replace the line of this run."""
+        self._replaced_with[number] = run
+
+    def _note_run_before(self, number: int, run: int) -> None:
+        before = {self._replaced_with.get(number, 0)}
+        if number < len(self._runs):
+            before.add(self._runs[number])
+        before -= {0, run}
+        if before:
+            self._replaced |= before
+            self._has_replaced = True
+
+    def append_lines(self, lines: Sequence[str]) -> None:
+        """Add lines. Raises as `append`."""
         if lines:
-            self._lines.append("".join(lines.values()).encode("utf-8", "surrogateescape"))
-            self._doubled |= any(key in self.places for key in lines)
+            self._lines.append("".join(lines).encode("utf-8", "surrogateescape"))
+
+    def replace_lines(self, lines: Sequence[str]) -> None:
+        """Add lines of runs that have one. Raises as `append`."""
+        self.append_lines(lines)
+        self._has_replaced = self._has_replaced or bool(lines)
+
+
+def _several_times(runs: Iterable[int]) -> set[int]:
+    """Return the runs that are there several times."""
+    seen: set[int] = set()
+    found: set[int] = set()
+    for run in runs:
+        if run and run in seen:
+            found.add(run)
+        seen.add(run)
+    return found
 
 
 class ResultsReader:
@@ -214,12 +251,6 @@ class ResultsReader:
             return
         except OSError as error:
             raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
-
-    def index(self) -> DigestIndex:
-        """Return the places of all lines by the keys of their rows. Raises as `read_all`."""
-        return DigestIndex(
-            (key_of(line["row"], hash_of(line["id"])), at) for at, _, line in self.read_all()
-        )
 
     def read_at(self, begin: int) -> bytes:
         """Return the line that begins there."""
@@ -249,11 +280,7 @@ def run_of(line: Mapping[str, Any] | None) -> str | None:
 
 def parse_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one."""
-    if (
-        not isinstance(value, dict)
-        or not value.keys() >= LINE_KINDS.keys()
-        or not _has(value, LINE_KINDS)
-    ):
+    if not isinstance(value, dict) or not value.keys() >= LINE_KEYS or not _has(value, LINE_KINDS):
         return None
     if not _has(result := value["result"], RESULT_KINDS) or "output" not in result:
         return None
@@ -261,7 +288,11 @@ def parse_result_line(value: Any) -> dict[str, Any] | None:
     sound = run is None or (_has(run, RUN_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN)
     sound = sound and (error is None or _has(error, ERROR_KINDS))
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    sound = sound and 0 < value["row"] <= MAX_ROWS
+    sound = (
+        sound
+        and 0 < value["row"] <= MAX_ROWS
+        and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
+    )
     return value if sound and result["exit_code"] in CODES else None
 
 

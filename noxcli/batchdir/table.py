@@ -21,7 +21,9 @@ from noxcli.masking import HIDDEN
 from noxcli.rows.columns import Columns, Row
 from noxcli.rows.reader import RowReader
 
-SENT_ROW, RENUMBERED = re.compile(rb'\{"row":(\d+),"step":"sent"'), b'{"step":"renumbered"'
+SENT_ROW = re.compile(rb'\{"row":(\d+),"step":"sent"')
+MOVED_ROW = re.compile(rb'\{"row":(\d+),"step":"moved","from":(\d+)')
+RENUMBERED = b'{"step":"renumbered"'
 
 
 class RowFacts:
@@ -32,27 +34,45 @@ class RowFacts:
     ) -> None:
         self._header, self._lacks = header, lacks
         self._table: BatchTable | None = None
-        self._starts: dict[
-            tuple[int, int], int
-        ] = {}  # the last one of each row, by its journal and number
+        # The last start of each row, by its journal and number.
+        self._starts: dict[tuple[int, int], int] = {}
         for owner, journal in enumerate(journals):
-            starts: dict[int, int] = {}
-            for offset, raw in lines_in(journal, MAX_LINE):
-                if raw.startswith(RENUMBERED):
-                    starts.clear()  # the lines before have other numbers
-                elif (sent := SENT_ROW.match(raw)) is not None and lacks(int(sent[1])):
-                    starts[int(sent[1])] = offset
-            self._starts |= {(owner, number): offset for number, offset in starts.items()}
+            for number, offset in _starts_in(journal).items():
+                self._starts[owner, number] = offset
 
-    def row(self, journals: Sequence[IO[bytes]], owner: int, number: int) -> Mapping[str, Any]:
-        """Return what is known of a row, nothing if that is nothing."""
-        offset = self._starts.get((owner, number))
+    def row(
+        self, journals: Sequence[IO[bytes]], owner: int, own_number: int, number: int
+    ) -> Mapping[str, Any]:
+        """Return what is known of a row, nothing if that is nothing.
+
+        `own_number` is the row's in the journal of its owner, `number` in the table.
+        """
+        offset = self._starts.get((owner, own_number))
         if offset is not None and "input" in (line := line_at(journals[owner], offset)):
             return {name: line[name] for name in ("id", "input", "columns")}
         if self._header.gate is not None:
             return {}
         self._table = self._table or BatchTable(self._header, self._lacks)
         return self._table.row(number)
+
+
+def _starts_in(journal: Path) -> dict[int, int]:
+    """Return where the last start of each row is, by the row's number now."""
+    starts: dict[int, int] = {}
+    moves: list[tuple[int, int]] = []
+    for offset, raw in lines_in(journal, MAX_LINE):
+        if (sent := SENT_ROW.match(raw)) is not None:
+            starts[int(sent[1])] = offset
+            moves.clear()  # those before were not completed
+        elif (moved := MOVED_ROW.match(raw)) is not None:
+            moves.append((int(moved[1]), int(moved[2])))
+        elif raw.startswith(RENUMBERED):
+            before = [starts.pop(old, None) for _, old in moves]
+            for (number, _), start in zip(moves, before, strict=True):
+                if start is not None:
+                    starts[number] = start
+            moves.clear()
+    return starts
 
 
 class BatchTable:
@@ -68,7 +88,7 @@ class BatchTable:
             }
             shared |= dict.fromkeys(header.secrets, HIDDEN)
             for row in self._selected(self._open()):
-                digest.update(row.digest.to_bytes(8, "big"))
+                digest.update(row.written.to_bytes(8, "big"))
                 if lacks(row.number) and row.problem is None:
                     self._numbers.append(row.number)
                     self._places.append(self._facts.tell())

@@ -14,7 +14,7 @@ from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
 from noxcli.batchdir.progress_file import holder_of
-from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, row_folder, run_of
+from noxcli.batchdir.results_file import ResultsReader, run_of
 from noxcli.batchdir.table import RowFacts
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
@@ -63,9 +63,6 @@ class MergedBatch:
     )  # a directory with runs, by whether it has the definition
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
-    outdated: set[tuple[int, int]] = field(
-        default_factory=set
-    )  # rows that were edited since: directory, number
     _only: set[int] | None = (
         None  # the rows of the file that --only selected; None: none was left out
     )
@@ -73,10 +70,17 @@ class MergedBatch:
     _is_whole: bool = False  # such a call left none out
     _held: set[int] = field(default_factory=set)  # directories in which a batch is running
     _facts: RowFacts | None = None
-    _keys: "array[int]" = field(
-        default_factory=lambda: array("Q", [0])
-    )  # of the results of finished rows; else 0
-    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
+    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the hashes of their ids
+    _finished: set[int] = field(default_factory=set)  # rows
+    _latest: int = 0  # the directory whose call read FILE last
+    _order: list[int] = field(
+        default_factory=list
+    )  # the keys of all rows then, if there are shards
+    _own_numbers: dict[int, int] = field(
+        default_factory=dict
+    )  # of rows that have another number in their journal
+    _file_rows: int = 0  # the last row that FILE has
+    gone: int = 0  # finished rows that FILE no longer has
     _places: "array[int]" = field(
         default_factory=lambda: array("Q")
     )  # of their results, plus 1; empty before
@@ -85,10 +89,13 @@ class MergedBatch:
     )  # of the bytes there, which were validated
 
     @classmethod
-    def read(cls, directories: Sequence[Path], *, of_last_call: bool = False) -> "MergedBatch":
+    def read(
+        cls, directories: Sequence[Path], *, of_last_call: bool = False, with_gone: bool = False
+    ) -> "MergedBatch":
         """Read all journals once; with `of_last_call` without the rows that it left out.
 
-        Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
+        Rows that FILE no longer has are those behind its last one, if `with_gone`. Raises UsageProblem for a journal
+        that can't be read, ConfigProblem for journals of different batches.
         """
         directories = list({directory.resolve(): directory for directory in directories}.values())
         if len(directories) > MAX_DIRECTORIES:
@@ -101,6 +108,7 @@ class MergedBatch:
             if os.path.exists(each / JOURNAL_NAME) or not os.path.isdir(each)  # noqa: PTH110, PTH112 - pathlib raises for long names
         ] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
+        journals: list[JournalState] = []
         for directory in begun:
             is_held = not of_last_call and holder_of(directory) is not None
             journaled = JournalState.read(directory / JOURNAL_NAME)
@@ -110,22 +118,22 @@ class MergedBatch:
             if is_held:
                 joined._held.add(len(joined.directories))
             joined.directories.append(directory)
-            joined._require_same(directory, journaled.header, ran=any(journaled.runs))
-            joined._add(len(joined.headers) - 1, journaled)
+            joined._require_same(directory, journaled, journals)
+            journals.append(journaled)
             joined._stored.append(ResultsReader(directory))
-        if not joined.headers:
+        if not journals:
             raise UsageProblem(
                 f"{directories[0]} contains no batch", "give the --output-dir of each shard"
             )
+        joined._add_all(journals, with_gone=with_gone)
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [
             Shard(index, of, repeat) for index in range(1, of + 1) if index not in there
         ]
         limit = joined.header.limit
-        joined.rows = min(
-            joined.rows, joined.rows if limit is None or not of_last_call else limit * repeat
-        )
+        if of_last_call and limit is not None:
+            joined.rows = min(joined.rows, limit * repeat)
         joined._keeps_others = not (of_last_call and joined._only)
         return joined
 
@@ -172,7 +180,7 @@ class MergedBatch:
     def read_all(self, shard: Shard) -> Iterator[tuple[int, ResultLine]]:
         """Read all results once, and yield the shard's rows after their numbers: those that have a result first."""
         for number, line in self._find_results():
-            if number <= self.rows and shard.has(number) and self._is_selected(number):
+            if self._is_in(shard, number) and self._is_selected(number):
                 yield number, line
         with self.open_to_read() as read:
             yield from (
@@ -186,36 +194,48 @@ class MergedBatch:
 
         Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
         """
-        rows = DigestIndex(
-            (key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled
-        )
-        places, self._hashes = (
-            array("Q", bytes(8 * len(self._keys))),
-            array("q", bytes(8 * len(self._keys))),
-        )
+        numbers: dict[int, int] = {}  # by runs
+        shared: dict[tuple[int, int], int] = {}  # of runs that a server gave to several rows
+        for number in sorted(self._finished.difference(self.doubled)):
+            known_run = self._runs[number]
+            if known_run in numbers:
+                shared[known_run, self._own_numbers.get(number, number)] = number
+            numbers.setdefault(known_run, number)
+        places = array("Q", bytes(8 * len(self._runs)))
+        self._hashes = array("q", bytes(8 * len(self._runs)))
         for owner, stored in enumerate(self._stored):
             for begin, raw, line in stored.read_all():
-                number = rows.find(key_of(line["row"], hash_of(line["id"])))
-                if number is None or (self._owners[number], self._runs[number]) != (
-                    owner,
-                    hash_of(run_of(line)),
-                ):
+                run = hash_of(run_of(line))
+                row = shared.get((run, line["row"]), numbers.get(run))
+                if row is None or self._owners[row] != owner:
                     continue
-                if not places[number]:
-                    yield number, {**line, "row": number}
-                places[number], self._hashes[number] = begin + 1, hash(raw)
+                if not places[row]:
+                    yield row, {**line, "row": row}
+                places[row] = begin + 1
+                self._hashes[row] = hash(raw)
         self._places = places  # only now: a reading that stopped halfway has not found all
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
         return (
             number
             for number in range(1, self.rows + 1)
-            if shard.has(number) and self._is_selected(number)
+            if self._is_in(shard, number) and self._is_selected(number)
         )
+
+    def _is_in(self, shard: Shard, number: int) -> bool:
+        """True for a row of the shard; those that FILE no longer has are in each."""
+        if number > self.rows:
+            return False
+        if shard.of == 1 or number > self._file_rows:
+            return True
+        row = (number - 1) // self.header.repeat
+        return row < len(self._order) and shard.has(self._order[row])
 
     def _is_selected(self, number: int) -> bool:
         """False for a row that --only left out, and for a place that a gate has not run."""
         is_known = self._owners[number] != UNOWNED
+        if number > self._file_rows:
+            return is_known
         if self.header.gate is not None or self._only is None:
             return is_known or self.header.gate is None
         row = (number - 1) // self.header.repeat + 1
@@ -246,7 +266,7 @@ class MergedBatch:
                 return {**decode_json(raw), "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
+        unstored = self._unstored(entry, others)
         return {**unstored, **self._facts_of(files, number)}
 
     def _facts_of(self, files: Sequence[IO[bytes]], number: int) -> Mapping[str, Any]:
@@ -254,53 +274,96 @@ class MergedBatch:
         if self._facts is None:
             journals = [directory / JOURNAL_NAME for directory in self.directories]
             self._facts = RowFacts(
-                self.header, journals, lambda number: not any(self._places[number : number + 1])
+                self.headers[self._latest],
+                journals,
+                lambda number: not any(self._places[number : number + 1]),
             )
-        return self._facts.row(files, self._owners[number], number)
+        own_number = self._own_numbers.get(number, number)
+        return self._facts.row(files, self._owners[number], own_number, number)
 
-    def _add(self, owner: int, journaled: JournalState) -> None:
-        header = self.headers[-1]
-        last = max((number for number, offset in enumerate(journaled.offsets) if offset), default=0)
+    def _add_all(self, journals: Sequence[JournalState], *, with_gone: bool) -> None:
+        """Add all rows by their places in FILE, as the last call of all read it."""
+        self._latest = max(range(len(journals)), key=lambda at: journals[at].read_at)
+        self._order = journals[self._latest].order
+        for owner, journaled in enumerate(journals):
+            self._count_rows(self.headers[owner], journaled)
+        for owner, journaled in enumerate(journals):
+            self._add(owner, journaled, with_gone=with_gone)
+
+    def _count_rows(self, header: BatchHeader, journaled: JournalState) -> None:
+        known = [number for number in journaled.known_rows() if number <= journaled.file_rows]
+        last = max(known, default=0)
         if header.only is not None:
             self._only = {*(self._only or ()), *header.only}
             last = max(last, max(self._only, default=0) * header.repeat)
-        self.rows = max(self.rows, last, header.rows, journaled.whole)
-        if (more := self.rows + 1 - len(self._owners)) > 0:
-            self._owners.extend([UNOWNED] * more)
-            for numbers in (self._offsets, self._keys, self._runs):
-                numbers.frombytes(bytes(8 * more))
-        for number, offset in enumerate(journaled.offsets):
-            if not offset:
-                continue
-            ran = journaled.runs[number] != 0
-            if self._owners[number] == UNOWNED or (ran and not self._runs[number]):
-                self._owners[number], self._offsets[number] = owner, offset
-                is_known = journaled.state(number) == FINISHED and number not in journaled.outdated
-                self._keys[number] = key_of(number, journaled.ids[number]) if is_known else 0
-                self._runs[number] = journaled.runs[number]
-            elif ran:
-                self.doubled.setdefault(number, []).append((owner, offset))
-        self._is_whole |= journaled.whole > 0
-        self.outdated |= {(owner, number) for number in journaled.outdated}
+        whole = min(journaled.whole, journaled.file_rows)
+        self.rows = max(self.rows, last, header.rows, whole)
+        self._file_rows = max(self._file_rows, journaled.file_rows, self.rows)
+        self._is_whole = self._is_whole or journaled.whole > 0
 
-    def _require_same(self, directory: Path, header: BatchHeader, *, ran: bool) -> None:
+    def _make_room(self, number: int) -> None:
+        more = number + 1 - len(self._owners)
+        if more > 0:
+            self._owners.extend([UNOWNED] * more)
+            for numbers in (self._offsets, self._runs):
+                numbers.frombytes(bytes(8 * more))
+
+    def _add(self, owner: int, journaled: JournalState, *, with_gone: bool) -> None:
+        self._make_room(self.rows)
+        repeat = self.header.repeat
+        places = _places_in(self._order, journaled.order)
+        behind = max(self.rows, self._file_rows)  # where rows that are gone are
+        for own_number in journaled.known_rows():
+            if own_number > journaled.file_rows:
+                self.gone += journaled.state(own_number) == FINISHED
+                if not with_gone:
+                    continue
+                number = behind + own_number - journaled.file_rows
+                self.rows = max(self.rows, number)
+                self._make_room(number)
+            elif places:
+                row, repetition = divmod(own_number - 1, repeat)
+                number = places[row] * repeat + repetition + 1
+            else:
+                number = own_number
+            if number != own_number:
+                self._own_numbers[number] = own_number
+            self._add_row(owner, journaled, own_number, number)
+
+    def _add_row(self, owner: int, journaled: JournalState, own_number: int, number: int) -> None:
+        offset = journaled.offsets[own_number]
+        run = journaled.runs[own_number]
+        if self._owners[number] == UNOWNED or (run and not self._runs[number]):
+            self._owners[number] = owner
+            self._offsets[number] = offset
+            self._runs[number] = run
+            self._finished.discard(number)
+            if journaled.state(own_number) == FINISHED:
+                self._finished.add(number)
+        elif run:
+            self.doubled.setdefault(number, []).append((owner, offset))
+
+    def _require_same(
+        self, directory: Path, journaled: JournalState, others: Sequence[JournalState]
+    ) -> None:
+        header = journaled.header
+        assert header is not None
         place = next(
             (place for place, each in enumerate(self.headers) if each.definition is not None), 0
         )
         self.headers.append(header)
         first, begun = self.directories[place], self.headers[place]
         names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
-        names += [
-            NAMES[what]
-            for what in ("rows", "digest")
-            if getattr(begun, what) != getattr(header, what)
-        ]
+        if begun.rows != header.rows:
+            names.append(NAMES["rows"])
+        elif begun.digest != header.digest and not _has_same_rows(others[place], journaled):
+            names.append(NAMES["digest"])
         differ = f"{first} and {directory} are not from one batch"
         if names:
             raise ConfigProblem(f"{differ}: the {names[0]} differs")
         if _shard_of(begun).of != _shard_of(header).of:
             raise ConfigProblem(f"{differ}: shards {begun.shard} and {header.shard}")
-        if ran:
+        if any(journaled.runs):
             known = self._ran.setdefault(header.definition is not None, directory)
             if len(self._ran) > 1:
                 other = self._ran[header.definition is None]
@@ -308,20 +371,15 @@ class MergedBatch:
                 raise ConfigProblem(f"{other} and {known} are not from one batch: {what}")
 
     def _missing(self, number: int) -> ResultLine:
-        absent = next((shard for shard in self.absent if shard.has(number)), None)
+        absent = next((shard for shard in self.absent if self._is_in(shard, number)), None)
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
         outcome = Outcome(
             may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED)
         )
         return _line(number, None, outcome)
 
-    def _unstored(
-        self, entry: ResultLine, others: Sequence[ResultLine], *, is_outdated: bool
-    ) -> ResultLine:
-        """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it.
-
-        The result of a row that was edited since it ran is of another input.
-        """
+    def _unstored(self, entry: ResultLine, others: Sequence[ResultLine]) -> ResultLine:
+        """Return why a row has no result; `others` are the last lines of its other runs."""
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
         is_held = entry["step"] in IN_FLIGHT and self._owners[entry["row"]] in self._held
@@ -344,12 +402,6 @@ class MergedBatch:
                     ExitCode.NOT_FINISHED,
                     "it was started, and its result is not known here yet",
                 )
-            case "finished" if is_outdated:
-                code, message = (
-                    ExitCode.NOT_FINISHED,
-                    f"its input in {self.header.source} is not that of its run",
-                )
-                hint = "re-run it with --again edited"
             case "finished" if code == ExitCode.OK:
                 code, message = (
                     ExitCode.UNDELIVERED,
@@ -408,8 +460,9 @@ class MergedBatch:
                 owner, line = self._owners[run["row"]], checker.judged(self.header.printed(run))
                 owner = 0 if owner == UNOWNED else owner
                 codes[owner][line["result"]["exit_code"]] += 1
-                folder = self.directories[owner] / row_folder(run["row"], run["id"])
-                yield {**line, "folder": str(folder)} if folder.is_dir() else line
+                folder = self.directories[owner] / _folder_of(run)
+                has_files = folder != self.directories[owner] and folder.is_dir()
+                yield {**line, "folder": str(folder)} if has_files else line
 
         commands, header = partial(self._commands, codes), self.header
         known = [
@@ -432,9 +485,7 @@ class MergedBatch:
         lines = []
         for counted, header in zip(codes, self.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
-            if line := command_to_continue(
-                header.command, counted, unfinished, outdated=bool(self.outdated)
-            ):
+            if line := command_to_continue(header.command, counted, unfinished):
                 lines.append(line)
         return lines[:MAX_COMMANDS]
 
@@ -443,6 +494,29 @@ def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
     assert outcome.error is not None
     result = outcome.document(outcome.error.exit_code)
     return {"row": number, "id": own_id, "result": result, "input": None, "columns": None}
+
+
+def _has_same_rows(one: JournalState, other: JournalState) -> bool:
+    """True if shards have read the same rows, in any order."""
+    return bool(one.order) and sorted(one.order) == sorted(other.order)
+
+
+def _places_in(order: Sequence[int], own: Sequence[int]) -> list[int]:
+    """Return where in `order` each row of a shard's own order is, from 0; empty if both are the same."""
+    if order == own:
+        return []
+    places: dict[int, deque[int]] = {}
+    for place, key in enumerate(order):
+        places.setdefault(key, deque()).append(place)
+    return [places[key].popleft() for key in own]
+
+
+def _folder_of(line: ResultLine) -> str:
+    """Return the name of the directory of a row's files, empty without any."""
+    for file in line["result"]["files"]:
+        if file.get("path"):
+            return Path(file["path"]).parent.name
+    return ""
 
 
 def _shard_of(header: BatchHeader) -> Shard:

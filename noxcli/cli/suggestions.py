@@ -51,7 +51,7 @@ OPTIONS = _by_word(
 )
 # What a spelling alone never suggests.
 ACTING = frozenset({"run", "rerun", "stop", "batch", "gate", "report", "import", "sandbox"})
-ACTING_OPTIONS = frozenset({"--apply", "--activate", "--fresh", "--again", "--allow-changed-input"})
+ACTING_OPTIONS = frozenset({"--apply", "--activate", "--fresh", "--again"})
 
 
 def verb_hint(word: str, verbs: Iterable[str]) -> str:

@@ -110,6 +110,8 @@ def worker_of(
         journal=batch.journal,
         known=ClaimedIds(batch.journaled.runs),
         reruns=batch.journaled.reruns,
+        contents=batch.contents,
+        folders_by_content=batch.journaled.was_renumbered,
         workflows=workflows,
         digests=[
             InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows

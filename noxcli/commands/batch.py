@@ -49,9 +49,6 @@ class Options(TableOptions, RowsOptions):
         "or doubtful (may run twice); repeatable.",
         None,
     )
-    allow_changed_input: bool = flag(
-        "--allow-changed-input", "Resume even if FILE or inputs have changed."
-    )
     max_failures: int | None = option(
         "--max-failures", "N", "Start no rows after N failures; 0: start all.", None, min=0
     )

@@ -59,7 +59,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
         read_spec(noxus, options, rows, shard, "batch"),
         resume=options.resume,
         again=options.again or (),
-        changed=options.allow_changed_input,
         checked=not options.no_check,
         max_failures=options.max_failures,
         resume_command=line_with(context.argv, ["--resume"]),
@@ -193,8 +192,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     remaining = summary.not_started + unfinished + summary.interrupted + (error is not None)
-    outdated = bool(batch.journaled.outdated)
-    next_step = command_to_continue(context.argv, summary.all_codes, remaining, outdated=outdated)
+    next_step = command_to_continue(context.argv, summary.all_codes, remaining)
     if not batch.is_stored:
         next_step = f"repeat it with: {line_with(context.argv, [])}"
     elif next_step is not None:

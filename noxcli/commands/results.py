@@ -44,6 +44,7 @@ class Options(RowsOptions, MeasureOptions, ShownOptions):
     status: list[str] | None = STATUS
     summary: bool = flag("--summary", "Print how far the batch is, and exit with 0.")
     as_json: bool = flag("--json", "With --summary, print one JSON document.")
+    all_rows: bool = flag("--all", "Also print rows that FILE no longer has, after the others.")
     csv: str | None = option("--csv", "FILE", "Write a table for spreadsheets.", None)
     csv_raw: bool = flag("--csv-raw", "In --csv, leave texts that look like formulas.")
     output: str | None = OUTPUT

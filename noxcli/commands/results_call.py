@@ -80,7 +80,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     )
     checker = checker.measuring(options.score, options.by)
     min_pass = MinPass.read(options.min_pass)
-    joined = MergedBatch.read([*map(Path, options.directories)])
+    joined = MergedBatch.read([*map(Path, options.directories)], with_gone=options.all_rows)
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return

@@ -29,7 +29,6 @@ class Directory:
     """The lines of a batch, each by its number in the journal."""
 
     kind = "directory"
-    is_outdated = False  # rows were edited since they ran
     is_limited = False  # rows of its table may have been left out, by --limit or --only
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
@@ -41,7 +40,6 @@ class Directory:
             raise UsageProblem(
                 f"{path} has both sides of a gate", "judge it with the noxcli gate that began it"
             )
-        self.is_outdated = bool(self.joined.outdated)
         self.is_limited = self.joined.is_limited
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:

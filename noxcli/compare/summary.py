@@ -153,8 +153,7 @@ class ComparisonSummary:
         if not codes:
             return ""
         left = sum(count for code, count in codes.items() if code not in HAD_RUN)
-        outdated = side.source.is_outdated
-        command = command_to_continue(side.header.command, codes, left, outdated=outdated)
+        command = command_to_continue(side.header.command, codes, left)
         if command is None:
             return ""
         version = ""

@@ -103,6 +103,10 @@ class GateRows(RowReader):
                     f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one"
                 )
 
+    @property
+    def shared_names(self) -> frozenset[str]:
+        return super().shared_names | frozenset(self.own.values)
+
     def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
         for row in self.rows() if rows is None else rows:
             sides = (

@@ -1,5 +1,6 @@
 """Files as inputs: the check of `key@path` before anything is sent, the upload, and the file value."""
 
+import hashlib
 import re
 import shutil
 import stat
@@ -105,8 +106,11 @@ def store_files(
     retries: RetryPolicy,
     say: Callable[[str], None],
     sources: Sources,
+    hashes: dict[Upload, str] | None = None,
 ) -> dict[str, Any]:
     """Return the inputs to send: each file is stored, once, and its place taken by the value that names it.
+
+    `hashes` get the SHA-256 of what was sent.
 
     Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
     """
@@ -119,7 +123,10 @@ def store_files(
                 size = file.tell() if upload.size is None else upload.size
                 if size >= LARGE:
                     say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
-                record = retries.keep_trying(lambda _: _send(api, retries, file, upload, size))
+                content = HashedFile(file)
+                record = retries.keep_trying(lambda _: _send(api, retries, content, upload, size))
+                if hashes is not None:
+                    hashes[upload] = content.sha256
         except NoxError as error:
             what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
             failed = type(error)(what, error.hint, **error.facts())
@@ -141,10 +148,32 @@ def store_files(
     }
 
 
+class HashedFile:
+    """A file that knows the hash of what was read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def rewind(self) -> None:
+        """Read from the beginning."""
+        self._file.seek(0)
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self._file.read(size)
+        self._digest.update(piece)
+        return piece
+
+
 def _send(
-    api: "NoxusApi", retries: RetryPolicy, file: BinaryIO, upload: Upload, size: int
+    api: "NoxusApi", retries: RetryPolicy, file: HashedFile, upload: Upload, size: int
 ) -> Mapping[str, Any]:
-    file.seek(0)
+    file.rewind()
     api = api.within(retries.limit().remaining())  # it may take longer than an outage
     return api.upload(upload.name, file, size, upload.content_type)
 

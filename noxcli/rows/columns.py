@@ -23,11 +23,13 @@ class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines.
 
     With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
+    `digest` is that of what it asks, once its files were read (`RowContents`); `written` is that of its cells as they
+    are in the file, and `key` says in which shard it is. Digests have 64 bits, 0 if a row can't be read.
     """
 
     number: int
     line: int  # 0 in a JSON array
-    digest: int  # of its id and inputs, 64 bits; 0 if it can't be read
+    digest: int = 0
     id: str | None = None
     inputs: Inputs = field(default_factory=Inputs)
     columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
@@ -35,6 +37,9 @@ class Row:
     found: str = ""  # in place of a value, if that is the problem
     of: int = 0
     side: int = 0  # of a gate: BASE is 0, NEW is 1
+    written: int = 0
+    key: int = 0
+    is_gone: bool = False  # FILE no longer has it, and its run is followed
 
     @property
     def file_number(self) -> int:
@@ -151,17 +156,23 @@ class Columns:
 
     def row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
         """Return the row with these fields, or with its problem; `typed` ones have JSON values, others are texts."""
-        own, digest = None, 0
+        own: str | None = None
+        written = 0
+        key = 0
         try:
             own = _id(fields.get(self.id))
             sent = {name: value for name, value in fields.items() if self.is_input(name)}
+            cells = ascii(sorted(sent.items(), key=_name_of))
+            written = digest_of(ascii((own, cells)))
+            key = digest_of(cells if own is None else own)
             kept = {name: value for name, value in fields.items() if self.is_kept(name)}
             if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
                 kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
-            digest = digest_of(ascii((own, sent)))
-            return Row(number, line, digest, own, self._inputs(sent, typed=typed), kept)
+            inputs = self._inputs(sent, typed=typed)
+            return Row(number, line, 0, own, inputs, kept, written=written, key=key)
         except UsageProblem as problem:
-            return Row(number, line, digest, own, problem=problem.line())
+            text = problem.line()
+            return Row(number, line, 0, own, problem=text, written=written, key=key)
 
     def _inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
         """Return a row's inputs. Raises UsageProblem naming the field."""
@@ -219,6 +230,10 @@ class Columns:
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
         raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)
+
+
+def _name_of(cell: tuple[str, Any]) -> str:
+    return cell[0]
 
 
 def _id(value: Any) -> str | None:

@@ -169,6 +169,11 @@ class RowReader:
         """The inputs that all rows share."""
         return self._columns.common
 
+    @property
+    def shared_names(self) -> frozenset[str]:
+        """The names of inputs that rows do not have of their own."""
+        return frozenset(self.common.values)
+
     def share(self, common: Inputs) -> None:
         """Give all rows the inputs that they share."""
         self._columns = replace(self._columns, common=common)

@@ -19,7 +19,7 @@ FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Every `of`-th row from `index` on, counted from 1, in which each takes `repeat` numbers: of equal size."""
+    """Part `index` of `of`, counted from 1; a row is in the one that its id says, or else its cells."""
 
     index: int = 1
     of: int = 1
@@ -39,8 +39,9 @@ class Shard:
             return cls(int(index), int(of), repeat)
         raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
-    def has(self, number: int) -> bool:
-        return ((number - 1) // self.repeat + 1 - self.index) % self.of == 0
+    def has(self, key: int) -> bool:
+        """True if it has the rows of that key (`Row.key`)."""
+        return key % self.of == self.index - 1
 
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"

@@ -232,9 +232,9 @@ def test_a_dry_run_counts(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None
     assert (fresh.code, fresh.json["rows"], fresh.json["in_shard"], fresh.json["to_start"]) == (
         0,
         5,
-        2,
-        2,
-    )
+        3,
+        3,
+    ), "a, c and d"
     assert not sandbox.runs(workflow)
     assert not Path("rows.jsonl.batch").exists()
     noxcli("batch", workflow, rows)

@@ -22,7 +22,7 @@ from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
-from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
+from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, Move
 from noxcli.batchdir.results_file import ResultsFile, RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.merge import MergedBatch
@@ -167,11 +167,17 @@ def test_rows_get_new_numbers_all_at_once(journal: Journal) -> None:
         journal.note_sent(row(number, number), "digest", None)
     journal.note_stopping([(row(2), Run("r", "w", "running"))])
     size = journal.path.stat().st_size
-    journal.renumber([(2, 1, 11), (5, 2, 12)])
+    before = JournalState.read(journal.path)
+    journal.begin(HEADER, before, [Move(2, 1, None), Move(5, 2, "new"), Move(1, 3, None)])
     journaled = JournalState.read(journal.path)
-    assert [journaled.state(number) for number in range(1, 7)] == [NEW, SENT, NEW, NEW, SENT, NEW]
-    assert (journaled.digests[2], journaled.digests[5], journaled.stopping) == (11, 12, {5})
-    assert {number: pending.number for number, pending in journaled.pending.items()} == {2: 2, 5: 5}
+    assert [journaled.state(number) for number in range(1, 7)] == [SENT, SENT, NEW, NEW, SENT, NEW]
+    assert (list(journaled.digests[1:6]), journaled.stopping) == ([3, 1, 0, 0, 2], {5})
+    assert journaled.has_id(5, "new")
+    assert {number: pending.number for number, pending in journaled.pending.items()} == {
+        1: 1,
+        2: 2,
+        5: 5,
+    }
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:
@@ -185,16 +191,15 @@ def test_rows_get_new_numbers_all_at_once(journal: Journal) -> None:
 def test_new_numbers_whose_writer_was_killed_are_void(journal: Journal) -> None:
     for number in (1, 2):
         journal.note_sent(row(number, number), "digest", None)
-    journal.renumber([(4, 1, 11), (5, 2, 12)])
+    journal.begin(HEADER, JournalState.read(journal.path), [Move(4, 1, None), Move(5, 2, None)])
     content = journal.path.read_text().splitlines(keepends=True)
     journal.path.write_text(
         "".join(content[:-1])
     )  # without the last line: they were never in force
     journal.note_sent(row(3, 3), "digest", None)
-    journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
+    journal.begin(HEADER, JournalState.read(journal.path), [Move(4, 3, None)])
     journaled = JournalState.read(journal.path)
-    assert [journaled.state(number) for number in range(1, 6)] == [SENT, SENT, SENT, NEW, NEW]
-    assert [journaled.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
+    assert [journaled.state(number) for number in range(1, 6)] == [SENT, SENT, NEW, SENT, NEW]
 
 
 def ended(number: int, *, confirmed: bool = True) -> RowResult:
@@ -275,7 +280,7 @@ def test_what_must_survive_a_power_cut_is_flushed(
             lambda: journal.begin(HEADER, JournalState()),
             lambda: journal.note_sent(row(1), "d", None),
             lambda: journal.note_stopping([(row(1), Run("r", "w", "running"))]),
-            lambda: journal.renumber([(1, 1, 0)]),
+            lambda: journal.begin(HEADER, JournalState(), [Move(2, 1, None)]),
             lambda: journal.choose([(1, None)]),
             journal.note_rerun_done,
         ]
@@ -356,7 +361,7 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(
 
 TIME = "2026-01-01T00:00:00.000+00:00"
 WITHDRAWN = b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": 75}\n'
-HEAD = {"batch": "noxcli.batch/1", **asdict(HEADER)}
+HEAD = {"batch": "noxcli.batch/2", **asdict(HEADER)}
 LINES: list[dict[str, Any]] = [
     {**HEAD, "at": TIME},
     {
@@ -488,9 +493,22 @@ def test_a_journal_in_another_form_of_json_is_read(tmp_path: Path) -> None:
 
 def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
-    path.write_text(json.dumps({**HEAD, "batch": "noxcli.batch/2", "more": 1}) + "\n")
+    path.write_text(json.dumps({**HEAD, "batch": "noxcli.batch/3", "more": 1}) + "\n")
     with pytest.raises(UsageProblem, match="a newer noxcli wrote"):
         JournalState.read(path)
+
+
+def test_a_directory_of_an_earlier_edition_is_refused(noxcli: Noxcli, workflow: str) -> None:
+    file, path = write_rows("a"), Path("rows.jsonl.batch/batch.jsonl")
+    assert noxcli("batch", workflow, file).code == 0
+    path.write_text(path.read_text().replace("noxcli.batch/2", "noxcli.batch/1", 1))
+    for command in (("batch", workflow, file, "--resume"), ("results", "rows.jsonl.batch")):
+        result = noxcli(*command)
+        assert (result.code, "has a batch of an earlier noxcli; add --fresh" in result.err) == (
+            2,
+            True,
+        ), result.err
+    assert noxcli("batch", workflow, file, "--fresh").code == 0
 
 
 def test_a_line_without_end_takes_no_memory(

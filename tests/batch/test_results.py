@@ -15,7 +15,7 @@ import pytest
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.results_file import ResultsFile, RowResult
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.rows.columns import Row
+from noxcli.rows.columns import Row, hash_of
 from noxcli.safe_dir import SafeDir
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
@@ -49,21 +49,26 @@ def row(number: int, run: str = "r", text: str = "") -> RowResult:
 
 def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    path.write_text(line(2, "old") + "junk\n" + line(1) + line(2, "new") + line(3)[:40])
+    path.write_text(
+        line(2, "r2", "old") + "junk\n" + line(1, "r1") + line(2, "r2", "new") + line(3)[:40]
+    )
+    known = [hash_of(run) for run in (None, "r1", "r2")]
     with SafeDir.open_named(tmp_path) as place:
-        results = ResultsFile(place)
+        results = ResultsFile(place, known)
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
-        assert [number in results.places for number in (1, 2, 3)] == [True, True, False]
-        assert (json.loads(results.read_raw(1, None))["row"], results.read_raw(4, None)) == (1, b"")
-        results.append([row(3)])
+        assert list(results.places) == [hash_of("r2"), hash_of("r1")]
+        assert json.loads(results.read_raw(hash_of("r1")))["row"] == 1
+        assert results.read_raw(hash_of("r4")) == b""
+        results.append([row(3, "r3")])
         results.append([row(1, "again")])
         results.close()
     junk, *lines = path.read_text().splitlines()
     kept = [json.loads(each) for each in lines]
     assert (junk, [(each["row"], each["result"]["run"]["id"]) for each in kept]) == (
         "junk",
-        [(2, "new"), (3, "r"), (1, "again")],
+        [(2, "r2"), (3, "r3"), (1, "again")],
     )
+    assert kept[0]["result"]["output"] == {"A": "new"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
         (tmp_path / "results.jsonl").write_text(deep)
         results.close()
         again = ResultsFile(place)
-        assert 1 not in again.places, "no noxcli writes it"
+        assert not again.places, "no noxcli writes it"
         again.append([row(1)])
         again.close()
     assert (tmp_path / "results.jsonl").read_text() == deep + row(1).line
@@ -137,7 +142,9 @@ def test_replaced_answers_are_removed_in_little_memory(tmp_path: Path) -> None:
     path, long = tmp_path / "results.jsonl", "x" * 50_000
     with path.open("w") as file:
         file.writelines(
-            line(number, run, long) for run in ("old", "new") for number in range(1, 201)
+            line(number, f"r{number}", text + long)
+            for text in ("old", "new")
+            for number in range(1, 201)
         )
     with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
@@ -146,9 +153,8 @@ def test_replaced_answers_are_removed_in_little_memory(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 20 * len(long)
-    assert [json.loads(each)["result"]["run"]["id"] for each in path.read_text().splitlines()] == [
-        "new"
-    ] * 200
+    lines = path.read_text().splitlines()
+    assert [json.loads(each)["result"]["output"]["A"][:3] for each in lines] == ["new"] * 200
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:

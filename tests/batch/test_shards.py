@@ -1,5 +1,7 @@
 """Shards of a batch's rows: as users write them, and as engines number their tasks."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from noxcli.errors import UsageProblem
 from noxcli.rows.selection import Shard, choose_shard
 from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 
 ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "4"}
@@ -21,9 +24,8 @@ ALONE = {
 @pytest.mark.parametrize("of", [1, 2, 3, 7])
 def test_shards_have_each_row_once(of: int) -> None:
     shards = [choose_shard(f"{index}/{of}", {}) for index in range(1, of + 1)]
-    for number in range(1, 50):
-        assert sum(shard.has(number) for shard in shards) == 1
-    assert shards[0].has(1)
+    for key in range(50):
+        assert sum(shard.has(key) for shard in shards) == 1
 
 
 @pytest.mark.parametrize(
@@ -200,10 +202,73 @@ def test_a_batch_takes_its_share_from_the_engine(noxcli: Noxcli, plays: Any) -> 
     write_rows(*"1234567")
     task = {"CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "3"}
     first = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto", environ=task)
-    assert sorted(line["row"] for line in first.lines) == [2, 5]
+    assert sorted(line["row"] for line in first.lines) == [1, 3, 4]
     again = noxcli("batch", workflow, "rows.jsonl", "--resume", environ={"NOXCLI_SHARD": "2/3"})
     assert (again.code, again.text) == (0, ""), (
         "the share that has finished, written in another way"
     )
     wrong = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto")
     assert (wrong.code, "set NOXCLI_SHARD=1/8" in wrong.err) == (2, True)
+
+
+def test_a_row_stays_in_its_shard_wherever_it_is(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")])
+
+    def texts(*options: str) -> set[str]:
+        batch = ("batch", workflow, "rows.csv", "--shard", "1/3", "--fresh", *options)
+        counts = noxcli(*batch, "--dry-run").json
+        lines = noxcli(*batch).lines
+        assert (counts["rows"], counts["in_shard"]) == (8, len(lines))
+        return {line["input"]["Q"] for line in lines}
+
+    Path("rows.csv").write_text("Q,Note\n" + "".join(f"{text},x\n" for text in "abcdefgh"))
+    first = texts("--keep", "Note")
+    assert 0 < len(first) < 8
+    Path("rows.csv").write_text("Note,Q\n" + "".join(f"y,{text}\n" for text in "hgfedcba"))
+    assert texts("--keep", "Note") == first, "kept columns and places do not count"
+    Path("rows.csv").write_text("$id,Q\n" + "".join(f"{text},{text * 2}\n" for text in "abcdefgh"))
+    by_id = texts()
+    Path("rows.csv").write_text("$id,Q\n" + "".join(f"{text},{text * 3}\n" for text in "abcdefgh"))
+    assert {text[0] for text in texts()} == {text[0] for text in by_id}, "an id is all that counts"
+
+
+def test_a_table_that_gains_ids_has_other_shards(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any
+) -> None:
+    workflow = plays(nodes=[input_node("Q")])
+    batch = ("batch", workflow, "rows.jsonl", "--shard", "2/2")
+    write_rows(*"abc")
+    assert noxcli(*batch).code == 0
+    write_rows(*({"$id": text, "Q": text} for text in "abc"))
+    result = noxcli(*batch, "--resume")
+    assert (result.code, len(sandbox.runs(workflow))) == (2, 3), result.err
+    assert "rows.jsonl has ids now, so its rows belong to other shards" in result.err
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_a_sorted_table_between_shards_has_each_row_once(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, *, ids: bool
+) -> None:
+    def table(numbers: Iterable[int]) -> None:
+        rows = [{"$id": f"id {n}", "Q": str(n)} if ids else {"Q": str(n // 2)} for n in numbers]
+        write_rows(*rows)
+
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
+    shards = [("--shard", f"{index}/8", "--output-dir", f"s{index}") for index in range(1, 9)]
+    table(range(40))
+    for place, shard in enumerate(shards):
+        limits = ("--max-failures", "1", "--assert", "output.A == 'x'", "--max-parallel", "1")
+        noxcli("batch", workflow, "rows.jsonl", *shard, *(limits if place in (2, 5) else ()))
+    table(reversed(range(40)))
+    for place in (2, 5, 6):
+        result = noxcli("batch", workflow, "rows.jsonl", *shards[place], "--resume")
+        assert result.code == 0, result.err
+    joined = noxcli("results", *(shard[-1] for shard in shards))
+    assert (joined.code, [line["row"] for line in joined.lines]) == (0, [*range(1, 41)])
+    answers = [line["result"]["output"]["A"] for line in joined.lines]
+    assert answers == [str(n if ids else n // 2) for n in reversed(range(40))]
+    assert len(sandbox.runs(workflow)) == 40
+    missing = noxcli("results", *(shard[-1] for shard in shards[1:]))
+    lost = [line for line in missing.lines if line["result"]["exit_code"] == 8]
+    assert 40 - len(lost) == sum(line["result"]["exit_code"] == 0 for line in missing.lines)
+    assert all("shard 1/8 is not here" in line["result"]["error"]["message"] for line in lost)

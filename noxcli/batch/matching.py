@@ -1,0 +1,154 @@
+"""Which row of FILE is which row of the journal: by its id, or by what it asks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from noxcli.batchdir.append_file import open_batch_file
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import FINISHED, NEW, JournalState, Move, line_at
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class TableRows:
+    """All rows of FILE, by their places from 0: ids, hashes of these, and digests of what they ask; 0 for none."""
+
+    ids: list[str | None] = field(default_factory=list)
+    hashes: list[int] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Matches:
+    """The rows of FILE and those of the journal that they are; all by their places, from 1."""
+
+    before: list[int]  # of each row of FILE: its place before, or 0
+    gone: list[int] = field(default_factory=list)  # places before, of rows that FILE lacks
+    edited: list[int] = field(default_factory=list)  # rows of FILE whose runs had another input
+
+
+class KnownRows:
+    """The rows that the journal knows, by their places before."""
+
+    def __init__(self, journaled: JournalState) -> None:
+        assert journaled.header is not None
+        self._journaled = journaled
+        self.repeat = journaled.header.repeat
+        self.places = sorted({self._place(number) for number in journaled.known_rows()})
+
+    def _place(self, number: int) -> int:
+        return (number - 1) // self.repeat + 1
+
+    def numbers(self, place: int) -> list[int]:
+        """Return the numbers of a row's repetitions that are known."""
+        numbers = range((place - 1) * self.repeat + 1, place * self.repeat + 1)
+        offsets = self._journaled.offsets
+        return [number for number in numbers if number < len(offsets) and offsets[number]]
+
+    def states(self, place: int) -> list[int]:
+        """Return the states of a row's repetitions."""
+        return [self._journaled.state(number) for number in self.numbers(place)]
+
+    def is_finished(self, place: int) -> bool:
+        return FINISHED in self.states(place)
+
+    def id_hash(self, place: int) -> int:
+        return self._journaled.ids[self.numbers(place)[0]]
+
+    def digest(self, place: int) -> int:
+        """Return the digest of what the row asked last."""
+        numbers = self.numbers(place)
+        for number in numbers:
+            if self._journaled.state(number) != NEW:
+                return self._journaled.digests[number]
+        return self._journaled.digests[numbers[0]]
+
+    def line_offset(self, number: int) -> int:
+        """Return where the row's last line in the journal begins."""
+        return self._journaled.offsets[number]
+
+
+class EqualRows:
+    """Rows of the journal by what they ask: those that ask the same are taken in their order."""
+
+    def __init__(self, known: KnownRows, places: Iterable[int]) -> None:
+        self._first: dict[int, int] = {}
+        self._next: dict[int, int] = {}  # of rows that ask the same
+        for place in sorted(places, reverse=True):
+            digest = known.digest(place)
+            if digest in self._first:
+                self._next[place] = self._first[digest]
+            self._first[digest] = place
+
+    def take(self, digest: int) -> int:
+        """Return the next row that asks this, 0 without one."""
+        place = self._first.pop(digest, 0)
+        if place in self._next:
+            self._first[digest] = self._next.pop(place)
+        return place
+
+
+def match_rows(known: KnownRows, table: TableRows) -> Matches:
+    """Match each row of FILE by its id, else the k-th of equal rows by what it asks.
+
+    A row without an id may have had one, and the reverse; but not if another row of FILE has that id.
+    """
+    found = Matches([0] * len(table.digests))
+    by_id: dict[int, int] = {}
+    unnamed: list[int] = []
+    for place in known.places:
+        own_id = known.id_hash(place)
+        if own_id:
+            by_id[own_id] = place
+        else:
+            unnamed.append(place)
+    without_id = EqualRows(known, unnamed)
+    for at, digest in enumerate(table.digests):
+        place = by_id.pop(table.hashes[at], 0)
+        if place:
+            has_run = any(state != NEW for state in known.states(place))
+            if has_run and digest not in (0, known.digest(place)):
+                found.edited.append(at + 1)
+        else:
+            place = without_id.take(digest)
+        found.before[at] = place
+    lost_id = EqualRows(known, by_id.values())
+    for at, digest in enumerate(table.digests):
+        if not found.before[at] and not table.hashes[at]:
+            found.before[at] = lost_id.take(digest)
+    still_there = set(found.before)
+    found.gone = [place for place in known.places if place not in still_there]
+    return found
+
+
+def moves_of(known: KnownRows, found: Matches, table: TableRows, journal: Journal) -> list[Move]:
+    """Return the moves of all rows that have another place or another id.
+
+    Rows that FILE lacks move behind its last one.
+    """
+    moves: list[Move] = []
+    for at, before in enumerate(found.before):
+        if not before:
+            continue
+        if before == at + 1 and table.hashes[at] == known.id_hash(before):
+            continue
+        for number in known.numbers(before):
+            repetition = (number - 1) % known.repeat + 1
+            own_id = table.ids[at]
+            if own_id is not None and known.repeat > 1:
+                own_id = f"{own_id}#{repetition}"
+            moves.append(Move(at * known.repeat + repetition, number, own_id))
+    if found.gone:
+        moves += _moves_behind(known, found, journal)
+    return moves
+
+
+def _moves_behind(known: KnownRows, found: Matches, journal: Journal) -> list[Move]:
+    moves: list[Move] = []
+    with open_batch_file(journal.path) as file:
+        for place, before in enumerate(found.gone, len(found.before)):
+            for number in known.numbers(before):
+                to = place * known.repeat + (number - 1) % known.repeat + 1
+                if to != number:
+                    line = line_at(file, known.line_offset(number))
+                    moves.append(Move(to, number, line["id"]))
+    return moves
