@@ -61,7 +61,12 @@ def _steps(name: str, number: int, repetition: int, line: Line) -> list[Line]:
     run_id = f"{name}-{number}"
     about = {"id": _id_of(line, repetition), "at": AT}
     given = {"input": line["input"], "columns": line["columns"]}
-    sent = {"row_digest": f"{number:016x}", "input_digest": "", "server_at": None}
+    sent = {
+        "row_digest": f"{number:016x}",
+        "unconverted": f"{number:016x}",
+        "input_digest": "",
+        "server_at": None,
+    }
     message = _renamed(result["error"], result["run"]["id"], run_id).get("message")
     ended = {"run_id": run_id, "status": "completed", "exit_code": result["exit_code"]}
     step = "finished" if result["exit_code"] in HAD_RUN else "left"

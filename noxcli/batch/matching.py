@@ -10,11 +10,15 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, JournalState, Move, lin
 
 @dataclass(slots=True, eq=False, repr=False)
 class TableRows:
-    """All rows of FILE, by their places from 0: ids, hashes of these, and digests of what they ask; 0 for none."""
+    """All rows of FILE, by their places from 0: ids, hashes of these, and digests of what they ask; 0 for none.
+
+    `unconverted` are digests before texts became the declared types, in a call that knew them.
+    """
 
     ids: list[str | None] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
+    unconverted: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -54,13 +58,14 @@ class KnownRows:
     def id_hash(self, place: int) -> int:
         return self._journaled.ids[self.numbers(place)[0]]
 
-    def digest(self, place: int) -> int:
-        """Return the digest of what the row asked last."""
+    def digests(self, place: int) -> set[int]:
+        """Return the digests of what the row asked last: as it was sent, and unconverted."""
         numbers = self.numbers(place)
+        last = numbers[0]
         for number in numbers:
             if self._journaled.state(number) != NEW:
-                return self._journaled.digests[number]
-        return self._journaled.digests[numbers[0]]
+                last = number
+        return {self._journaled.digests[last], self._journaled.unconverted[last]}
 
     def line_offset(self, number: int) -> int:
         """Return where the row's last line in the journal begins."""
@@ -71,20 +76,22 @@ class EqualRows:
     """Rows of the journal by what they ask: those that ask the same are taken in their order."""
 
     def __init__(self, known: KnownRows, places: Iterable[int]) -> None:
-        self._first: dict[int, int] = {}
-        self._next: dict[int, int] = {}  # of rows that ask the same
+        self._places: dict[int, list[int]] = {}  # by digests, the first one last
+        self._taken: set[int] = set()
         for place in sorted(places, reverse=True):
-            digest = known.digest(place)
-            if digest in self._first:
-                self._next[place] = self._first[digest]
-            self._first[digest] = place
+            for digest in known.digests(place):
+                self._places.setdefault(digest, []).append(place)
 
-    def take(self, digest: int) -> int:
-        """Return the next row that asks this, 0 without one."""
-        place = self._first.pop(digest, 0)
-        if place in self._next:
-            self._first[digest] = self._next.pop(place)
-        return place
+    def take(self, *digests: int) -> int:
+        """Return the next row with one of these digests, 0 without one."""
+        for digest in digests:
+            places = self._places.get(digest, [])
+            while places and digest:
+                place = places.pop()
+                if place not in self._taken:
+                    self._taken.add(place)
+                    return place
+        return 0
 
 
 def match_rows(known: KnownRows, table: TableRows) -> Matches:
@@ -103,18 +110,19 @@ def match_rows(known: KnownRows, table: TableRows) -> Matches:
             unnamed.append(place)
     without_id = EqualRows(known, unnamed)
     for at, digest in enumerate(table.digests):
+        asked = {digest, table.unconverted[at]}
         place = by_id.pop(table.hashes[at], 0)
         if place:
             has_run = any(state != NEW for state in known.states(place))
-            if has_run and digest not in (0, known.digest(place)):
+            if has_run and digest and asked.isdisjoint(known.digests(place)):
                 found.edited.append(at + 1)
         else:
-            place = without_id.take(digest)
+            place = without_id.take(digest, table.unconverted[at])
         found.before[at] = place
     lost_id = EqualRows(known, by_id.values())
     for at, digest in enumerate(table.digests):
         if not found.before[at] and not table.hashes[at]:
-            found.before[at] = lost_id.take(digest)
+            found.before[at] = lost_id.take(digest, table.unconverted[at])
     still_there = set(found.before)
     found.gone = [place for place in known.places if place not in still_there]
     return found

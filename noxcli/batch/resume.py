@@ -123,6 +123,7 @@ class RemainingRows:
         # What was read of each row of the file, so that it is known once it is edited.
         self._written: list[int] = []
         self._digests: list[list[int]] = [[] for _ in nodes]
+        self._unconverted: list[list[int]] = [[] for _ in nodes]
         self._messages: set[str] = set()  # about all rows, which are written once
         self._finished: int | None = (
             None  # how many rows had ended when the survey found none that remains
@@ -160,7 +161,9 @@ class RemainingRows:
             ids.add(row)
             table.ids.append(row.id)
             table.hashes.append(hash_of(row.id))
-            table.digests.append(self._note_read(row, self._checked(row)))
+            read = self._note_read(row, self._checked(row))
+            table.digests.append(read.digest)
+            table.unconverted.append(read.unconverted)
         ids.require_unique(rows)
         return table
 
@@ -263,7 +266,7 @@ class RemainingRows:
                 found.only.append(row.file_number)
             ids.add(row)
             checked = self._checked(row)
-            row = replace(row, digest=self._note_read(row, checked))
+            row = self._note_read(row, checked)
             if self._spec.shard.has(row.key):
                 found.add(checked, self._state_of(row))
         rows.require_named()
@@ -273,17 +276,26 @@ class RemainingRows:
         found.digest = digest.hexdigest()
         return found
 
-    def _note_read(self, row: Row, checked: Row) -> int:
-        """Note what was read of a row, and return the digest of what it asks; 0 for a row of another shard."""
+    def _note_read(self, row: Row, checked: Row) -> Row:
+        """Note what was read of a row, and return it with the digests of what it asks; 0 for a row of another shard."""
         at = row.file_number - 1
         digests = self._digests[row.side]
+        unconverted = self._unconverted[row.side]
         if row.side == 0:
             _put(self._written, at, row.written)
             if self._spec.shard.of > 1:
                 _put(self.order, at, row.key)
         if at >= len(digests) or not digests[at]:
-            _put(digests, at, self._digest_of(checked))
-        return digests[at]
+            digest = self._digest_of(checked)
+            _put(digests, at, digest)
+            is_converted = checked.inputs is not row.inputs
+            _put(unconverted, at, self._digest_of(row) if is_converted else digest)
+        return self._with_digests(row)
+
+    def _with_digests(self, row: Row) -> Row:
+        at = row.file_number - 1
+        digest = self._digests[row.side][at]
+        return replace(row, digest=digest, unconverted=self._unconverted[row.side][at])
 
     def _digest_of(self, row: Row) -> int:
         if row.problem is not None or not self._spec.shard.has(row.key):
@@ -312,7 +324,7 @@ class RemainingRows:
             if not is_wanted or not self._spec.shard.has(row.key):
                 yield None
                 continue
-            row = replace(row, digest=self._digests[row.side][at])
+            row = self._with_digests(row)
             yield None if self._state_of(row) == FINISHED else self._checked(row)
 
     def _running_rows_that_are_gone(self) -> Iterator[Row]:

@@ -247,6 +247,7 @@ class Journal(AbstractContextManager["Journal"]):
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
         facts: dict[str, Any] = {
             "row_digest": f"{row.digest:016x}",
+            "unconverted": f"{row.unconverted:016x}",
             "input_digest": input_digest,
             "server_at": at,
         }

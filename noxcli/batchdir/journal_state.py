@@ -37,7 +37,14 @@ ENDED = {
     "message": MAYBE_TEXT,
 }
 STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
+    "sent": {
+        **ROW,
+        "row_digest": TEXT,
+        "unconverted": TEXT,
+        "input_digest": TEXT,
+        "server_at": MAYBE_TEXT,
+        "at": TEXT,
+    },
     "started": {**ROW, "run_id": TEXT, "created_at": MAYBE_TEXT, "at": TEXT},
     "stopping": ROW,
     "withdrawn": {**ROW, "exit_code": NUMBER},
@@ -76,7 +83,7 @@ class Move(NamedTuple):
 
 @dataclass(slots=True, eq=False, repr=False)
 class JournalState:
-    """The content of a journal: 33 bytes for each row, and more only for rows that were not finished.
+    """The content of a journal: 41 bytes for each row, and more only for rows that were not finished.
 
     A row's number is its place in FILE as the last call read it; rows that FILE no longer has are behind its last one.
     Digests of rows, of their own ids and of their runs have 64 bits; 0 for none.
@@ -85,6 +92,7 @@ class JournalState:
     header: BatchHeader | None = None
     states: bytearray = field(default_factory=lambda: bytearray(1))
     digests: "array[int]" = field(default_factory=lambda: array("Q", [0]))
+    unconverted: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     ids: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     offsets: "array[int]" = field(
@@ -199,6 +207,7 @@ class JournalState:
         self._make_room(number)
         self.states[number] = written.states[number]
         self.digests[number] = written.digests[number]
+        self.unconverted[number] = written.unconverted[number]
         self.pending[number] = written.pending[number]
 
     def choose(self, numbers: Sequence[int], edited: Collection[int] = ()) -> None:
@@ -262,7 +271,7 @@ class JournalState:
                 self.renumber(moves)
             case "order":
                 del self.order[line["first"] - 1 :]
-                self.order += keys_in(line["keys"])
+                self.order += keys_of_line(line["keys"])
             case "again":
                 self._chosen.append((line["row"], offset))
                 if line.get("edited") is True:
@@ -305,6 +314,7 @@ class JournalState:
                 self.stopping.discard(number)
                 self.states[number] = SENT
                 self.digests[number] = int(line["row_digest"], 16)
+                self.unconverted[number] = int(line["unconverted"], 16)
                 sent = parse_time(line["server_at"]) or parse_time(line["at"])
                 if sent is None:
                     raise ValueError("no time")
@@ -346,7 +356,7 @@ class JournalState:
         if more > 0:
             more = max(more, len(self.states))  # as much again, so that few rows move the others
             self.states.extend(bytes(more))
-            for numbers in (self.digests, self.ids, self.runs, self.offsets):
+            for numbers in self._numbers:
                 numbers.frombytes(bytes(8 * more))
 
     def _note_run(self, number: int, run_id: str) -> None:
@@ -367,7 +377,7 @@ class JournalState:
 
     @property
     def file_rows(self) -> int:
-        """The number of the last row that FILE had when a call last read it; rows behind it are gone."""
+        """The number of the last row that FILE had when a call last read it; those after it are gone."""
         if self.header is None:
             return 0
         return max(self.header.rows, self.header.table_rows * self.header.repeat)
@@ -384,10 +394,15 @@ class JournalState:
         for move, known in zip(moves, taken, strict=True):
             self._put(move, known)
 
+    @property
+    def _numbers(self) -> tuple["array[int]", ...]:
+        return self.digests, self.unconverted, self.ids, self.runs, self.offsets
+
     def _take(self, number: int) -> "_KnownRow":
         known = _KnownRow(
             self.states[number],
             self.digests[number],
+            self.unconverted[number],
             self.runs[number],
             self.offsets[number],
             self.pending.pop(number, None),
@@ -397,7 +412,7 @@ class JournalState:
         )
         self.stopping.discard(number)
         self.states[number] = NEW
-        for numbers in (self.digests, self.ids, self.runs, self.offsets):
+        for numbers in self._numbers:
             numbers[number] = 0
         return known
 
@@ -405,6 +420,7 @@ class JournalState:
         number = move.number
         self.states[number] = known.state
         self.digests[number] = known.digest
+        self.unconverted[number] = known.unconverted
         self.ids[number] = self._hash_of_id(move.id)
         self.runs[number] = known.run
         self.offsets[number] = known.offset
@@ -423,6 +439,7 @@ class _KnownRow(NamedTuple):
 
     state: int
     digest: int
+    unconverted: int
     run: int
     offset: int
     pending: SentStart | None
@@ -431,7 +448,7 @@ class _KnownRow(NamedTuple):
     is_stopping: bool
 
 
-def keys_in(text: str) -> list[int]:
+def keys_of_line(text: str) -> list[int]:
     """Return the keys of rows that a line of the journal has in hexadecimal. Raises ValueError."""
     if len(text) % KEY_DIGITS:
         raise ValueError("keys")

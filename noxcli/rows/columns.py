@@ -23,8 +23,9 @@ class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines.
 
     With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
-    `digest` is that of what it asks, once its files were read (`RowContents`); `written` is that of its cells as they
-    are in the file, and `key` says in which shard it is. Digests have 64 bits, 0 if a row can't be read.
+    `digest` is that of what it asks, once its files were read (`RowContents`), and `unconverted` the same before texts
+    became the declared types. `written` is that of its cells as they are in the file, and `key` says in which shard it
+    is. Digests have 64 bits, 0 if a row can't be read.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Row:
     of: int = 0
     side: int = 0  # of a gate: BASE is 0, NEW is 1
     written: int = 0
+    unconverted: int = 0
     key: int = 0
     is_gone: bool = False  # FILE no longer has it, and its run is followed
 

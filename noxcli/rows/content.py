@@ -41,7 +41,7 @@ class RowContents:
             if isinstance(value, Upload):
                 own[key] = self._hash(value.path) if hashes is None else hashes[value]
             else:
-                own[key] = [value]  # a text is not taken for the hash of a file
+                own[key] = [value]  # so that no text equals the hash of a file
         return int(self._digests.of(own)[:HEX_DIGITS], 16) or 1
 
 

@@ -158,6 +158,20 @@ def test_a_text_and_its_value_are_one_row(noxcli: Noxcli, sandbox: Sandbox, play
 
 
 @pytest.mark.parametrize("ids", [False, True])
+@pytest.mark.parametrize("first", [(), ("--no-check",)])
+def test_rows_stay_the_same_whether_they_are_checked(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, *, first: tuple[str, ...], ids: bool
+) -> None:
+    workflow = plays(nodes=[input_node("n", type="number", default=1)])
+    lines = [f"id {n},{n}.0" if ids else f",{n}.0" for n in (1, 2, 3)]
+    Path("rows.csv").write_text("\n".join(["$id,n", *lines]) + "\n")
+    assert noxcli("batch", workflow, "rows.csv", *first).code == 0
+    for options in ((), ("--no-check",), ()):
+        again = noxcli("batch", workflow, "rows.csv", "--resume", *options)
+        assert (again.code, again.out, len(sandbox.runs(workflow))) == (0, b"", 3), again.err
+
+
+@pytest.mark.parametrize("ids", [False, True])
 def test_rows_are_known_wherever_they_are(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, *, ids: bool
 ) -> None:

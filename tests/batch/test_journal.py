@@ -369,6 +369,7 @@ LINES: list[dict[str, Any]] = [
         "step": "sent",
         "id": None,
         "row_digest": "ab",
+        "unconverted": "ab",
         "input_digest": "x",
         "server_at": TIME,
         "at": TIME,

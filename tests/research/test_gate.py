@@ -86,6 +86,7 @@ def write_directory(name: str, rows: Sequence[Row], repeat: int) -> str:
                 **about,
                 "step": "sent",
                 "row_digest": f"{number:016x}",
+                "unconverted": f"{number:016x}",
                 "input_digest": "",
                 "server_at": None,
             },
