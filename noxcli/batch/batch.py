@@ -128,8 +128,8 @@ class Batch(AbstractContextManager["Batch"]):
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
-        `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem
-        and WrongInputs.
+        `nodes` are those of each side that the table has rows of, None for unchecked rows. Raises
+        ConfigProblem, UsageProblem and WrongInputs.
         """
         spec = self.spec
         journaled = self.journaled

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from noxcli.batch.matching import KnownRows, Matches, TableRows, match_rows, moves_of
-from noxcli.batch.spec import EDITED, FRESH, BatchSpec
+from noxcli.batch.spec import EDITED, BatchSpec
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
@@ -112,7 +112,7 @@ class RemainingRows:
         nodes: Sequence[Sequence[InputNode] | None],
         terminal: Terminal,
     ) -> None:
-        """`nodes` are those of each side, None if rows are not checked."""
+        """`nodes` are those of each side that the table has rows of, None if these are not checked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
         shared = spec.rows.shared_names
         self.contents = [RowContents(each, shared) for each in nodes]
@@ -266,15 +266,20 @@ class RemainingRows:
                 found.only.append(row.file_number)
             ids.add(row)
             checked = self._checked(row)
-            row = self._note_read(row, checked)
+            if self._is_of_table(row):
+                self._note_read(row, checked)
             if self._spec.shard.has(row.key):
-                found.add(checked, self._state_of(row))
+                found.add(checked, self._journaled.state(row.number))
         rows.require_named()
         ids.require_unique(rows)
         finished = self._journaled.count_finished(rows.most)
         self._finished = finished if found.states[FINISHED] == found.in_shard else None
         found.digest = digest.hexdigest()
         return found
+
+    def _is_of_table(self, row: Row) -> bool:
+        """False for one that is made of an answer while the batch runs."""
+        return row.side < len(self._nodes)
 
     def _note_read(self, row: Row, checked: Row) -> Row:
         """Note what was read of a row, and return it with the digests of what it asks; 0 for a row of another shard."""
@@ -324,8 +329,12 @@ class RemainingRows:
             if not is_wanted or not self._spec.shard.has(row.key):
                 yield None
                 continue
-            row = self._with_digests(row)
-            yield None if self._state_of(row) == FINISHED else self._checked(row)
+            if self._journaled.state(row.number) == FINISHED:
+                yield None
+                continue
+            if self._is_of_table(row):
+                row = self._with_digests(row)
+            yield self._checked(self._spec.rows.filled(row))
 
     def _running_rows_that_are_gone(self) -> Iterator[Row]:
         running = [number for number in self.gone if self._journaled.state(number) == STARTED]
@@ -349,21 +358,12 @@ class RemainingRows:
                     is_gone=True,
                 )
 
-    def _state_of(self, row: Row) -> int:
-        """Return the state of a row. Raises UsageProblem if one of a gate has changed since it was started."""
-        journaled, number = self._journaled, row.number
-        state = journaled.state(number)
-        if self._spec.of_gate and state != NEW and journaled.digests[number] != row.digest:
-            raise UsageProblem(
-                f"{row.place} differs from the row that was started",
-                f"give the same rows again, {FRESH}",
-            )
-        return state
-
     def _checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""
+        if row.problem is not None or not self._is_of_table(row):
+            return row
         nodes = self._nodes[row.side]
-        if row.problem is not None or nodes is None:
+        if nodes is None:
             return row
         try:
             columns = row.inputs.values.keys() - self._spec.common.values.keys()

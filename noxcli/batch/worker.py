@@ -165,7 +165,7 @@ class RowWorker:
     journal: Journal
     known: ClaimedIds
     reruns: Mapping[int, int]  # by row
-    contents: Sequence[RowContents]  # of each side
+    contents: Sequence[RowContents]  # of each side that the table has rows of
     folders_by_content: bool  # rows have had other places
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
@@ -194,7 +194,7 @@ class RowWorker:
             payload = store_files(
                 row.inputs.values, self.api, self.retries, lambda _: None, OnlyFiles(), hashes
             )
-            if self.contents[row.side].digest_as_sent(row, hashes) != row.digest:
+            if self._was_edited(row, hashes):
                 edited = NotFinished(EDITED_SINCE, "--resume starts it with what it asks now")
                 return self.result_of(row, Outcome(phase=phase, error=edited))
             phase = Phase.START
@@ -203,6 +203,12 @@ class RowWorker:
             return NotStarted(starting.row)
         except BaseException as error:  # of this row; the others continue
             return self._after_failure(starting, phase, as_nox_error(error))
+
+    def _was_edited(self, row: Row, hashes: Mapping[Upload, str]) -> bool:
+        """True if a row of the table no longer asks what it asked when the table was read."""
+        if row.side >= len(self.contents):
+            return False  # it was made of an answer
+        return self.contents[row.side].digest_as_sent(row, hashes) != row.digest
 
     def _attempt_of(self, starting: StartingRow, payload: Mapping[str, Any]) -> StartAttempt:
         """Return the start of the row, which is in the journal before its first byte is sent."""

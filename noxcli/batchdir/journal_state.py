@@ -280,12 +280,8 @@ class JournalState:
                 self._apply_choice()
             case "answered":
                 self.choice_is_open = False
-            case "version":
-                self.versions[line["name"]] = None
-            case "saved":
-                self.versions[line["name"]] = line["version_id"]
-            case "refused":
-                self.versions.pop(line["name"], None)
+            case "version" | "saved" | "refused":
+                self._apply_to_version(step, line)
             case _:
                 if self.header is not None and self.header.gate is not None:
                     self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")
@@ -295,6 +291,15 @@ class JournalState:
                     self._edited.clear()
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
+
+    def _apply_to_version(self, step: str, line: Mapping[str, Any]) -> None:
+        name = line["name"]
+        if step == "version":
+            self.versions[name] = None
+        elif step == "saved":
+            self.versions[name] = line["version_id"]
+        else:
+            self.versions.pop(name, None)
 
     def _apply_choice(self) -> None:
         self.choose([number for number, _ in self._chosen], self._edited)

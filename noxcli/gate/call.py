@@ -180,7 +180,7 @@ class GateCall:
             _require_same_gate(begun, now, self._take_places(), str(self.spec.directory))
         rows.hold(self.asked.rows)
         header = replace(header, gate=self._own_of_new(begun))
-        seen = batch.check(header, *nodes, *[None] * len(JUDGES))
+        seen = batch.check(header, *nodes)
         rows.require_apart()
         if not self.checker.has_checks and EXPECT not in rows.names:
             raise UsageProblem(

@@ -83,7 +83,7 @@ class GateRows(RowReader):
         for asked in rows:
             row = asked.row
             if row.problem is None:
-                row = replace(row, digest=digest_of(asked.question))
+                row = replace(row, written=digest_of(asked.question))
             held.append(row)
         self._held = held
 
