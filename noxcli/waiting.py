@@ -149,6 +149,7 @@ def run_apart(
     call: Callable[[], T],
     remaining: Callable[[], float] = lambda: float("inf"),
     abort: Callable[[], bool] | None = None,
+    whose: Callable[[], str] = lambda: "the server",
 ) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread if this is the main
     one.
@@ -157,7 +158,7 @@ def run_apart(
     `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends
     the wait. But one must not lose the answer to a request with an effect: with `abort`, which
     keeps it from being sent and returns whether it still could, a signal waits for the answer, at
-    most MAX_HOLD, and is raised by the next wait.
+    most MAX_HOLD, and is raised by the next wait. `whose` names who does not answer.
 
     Raises Unavailable once no time is left; a call that was not aborted then continues in the
     background.
@@ -182,8 +183,8 @@ def run_apart(
                 break
     SIGNALS.check()
     if abort is not None and abort():
-        raise Unavailable(f"no connection within {most:.1f} s", sent=False)
-    raise Unavailable(f"no answer within {most:.1f} s", sent=True)
+        raise Unavailable(f"no connection to {whose()} within {most:.1f} s", sent=False)
+    raise Unavailable(f"no answer from {whose()} within {most:.1f} s", sent=True)
 
 
 class Workers(Generic[T]):

@@ -75,9 +75,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
     ) -> Any:
         """Return the JSON of an answer. Raises as `Http.read_json`."""
         limit = limit or AnswerLimit.of_json(self._until)
-        return run_apart(
-            partial(self.http.read_json, method, path, limit, **parts), limit.remaining
-        )
+        read = partial(self.http.read_json, method, path, limit, **parts)
+        return run_apart(read, limit.remaining, whose=self.http.shown)
 
     def __exit__(self, *_: object) -> None:
         self.http.adapter.close()
@@ -107,7 +106,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         request = self.run_request(input, version_id, callback_url)
         with self._posting_once(path, request, attempt or Attempt()) as call:
-            answer = run_apart(*call)
+            answer = run_apart(*call, whose=self.http.shown)
         # An id alone is a start; the docs' first status of a run is the one to assume.
         if isinstance(answer, dict) and not isinstance(answer.get("status"), str):
             answer = {**answer, "status": "queued"}
@@ -240,9 +239,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         if version_id is not None:
             params["version_id"] = version_id
         limit = AnswerLimit.of_json(self._until)
-        return run_apart(
-            partial(self.http.read, "POST", path, limit, params=params), limit.remaining
-        )
+        read = partial(self.http.read, "POST", path, limit, params=params)
+        return run_apart(read, limit.remaining, whose=self.http.shown)
 
     def import_workflow(
         self,
@@ -262,7 +260,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         body = {"definition": bundle, "version": "auto"}
         with self._posting_once("/v1/workflows/import", body, attempt or Attempt(), params) as call:
             post, remaining, abort = call
-            answer = run_apart(post, remaining, None if dry_run else abort)
+            answer = run_apart(post, remaining, None if dry_run else abort, whose=self.http.shown)
         return answer if isinstance(answer, list) else [answer]
 
     def create_version(
@@ -276,7 +274,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
         body = {"name": name, "description": None, "definition": definition}
         with self._posting_once(path, body, attempt) as call:
-            answer = run_apart(*call)
+            answer = run_apart(*call, whose=self.http.shown)
         return id_of(answer)
 
     def list_workflows(self, pages: ReadPages | None = None) -> Iterator[Workflow]:
@@ -304,7 +302,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
         send = partial(self.http.send, "GET", path, headers=headers, limit=limit, elsewhere=True)
-        return Download(run_apart(send, limit.remaining), self.http.mask)
+        opened = run_apart(send, limit.remaining, whose=self.http.shown)
+        return Download(opened, self.http.mask)
 
     def upload(
         self, name: str, content: "SupportsRead[bytes]", size: int, content_type: str
@@ -364,7 +363,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             answer = self._read_json("GET", path, headers={"Cache-Control": "no-cache"})
             return _this_run(run_from(answer, workflow_id), run_id)
         except Unreadable as error:
-            raise OutputNotDelivered(error.message, **error.facts()) from error
+            what = f"the record of run {run_id} can't be read: {error.message}"
+            hint = "noxcli runs shows its status; open the run in Noxus for its output"
+            raise OutputNotDelivered(what, hint, **error.facts()) from error
         except RequestRejected as refusal:
             if not is_uuid(run_id):
                 raise  # no run can have such an id, and the server confirms it

@@ -23,6 +23,7 @@ from noxcli.api.error_mapping import (
     unavailable,
 )
 from noxcli.api.transport import (
+    ANSWERED,
     EXCHANGE,
     HEADERS,
     MAX_KEPT,
@@ -109,6 +110,16 @@ class Http:
             trust()
         self.adapter = Adapter(pool_maxsize=MAX_KEPT)
         self.starting = Adapter(pool_maxsize=MAX_KEPT)
+
+    def shown(self) -> str:
+        """Return the server for messages, with the address that accepted a connection last."""
+        host = self._home.netloc
+        address = ANSWERED.get(self._home.host)
+        if self._proxy is not None:
+            return f"{host} through the proxy {shown_url(self._proxy)}"
+        if address is None or address in host:
+            return host
+        return f"{host} ({address})"
 
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: up to a second and the way back late.
