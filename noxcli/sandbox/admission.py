@@ -36,9 +36,20 @@ def guarded(
         fault = workspace.faults.take(kind)
         if fault is None and owner is not None:
             fault = owner.faults.take(kind)
+        if fault is None and kind == "import":
+            fault = _fault_of_import(request)
         return await _through(fault, endpoint, request)
 
     return guard
+
+
+def _fault_of_import(request: ApiRequest) -> Fault | None:
+    """The first fault that a workflow has for imports: their path names no workflow."""
+    for workflow in request.workspace.workflows.values():
+        fault = workflow.faults.take("import")
+        if fault is not None:
+            return fault
+    return None
 
 
 def authenticate(request: ApiRequest, *, running: bool) -> None:

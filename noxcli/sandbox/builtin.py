@@ -162,6 +162,29 @@ REVIEW = Scenario(
     ],
 )
 
+# `grade` judges the answers of `review`.
+
+
+def _grade(inputs: dict[str, Any]) -> dict[str, Any]:
+    if str(inputs["expected"]) in str(inputs["Answer"]):
+        return {"Score": 5, "Reason": "It says what is expected."}
+    return {"Score": 1, "Reason": f"It does not say: {inputs['expected']}"}
+
+
+GRADE = Scenario(
+    "grade",
+    "Judges an answer from 1 to 5, by what it is expected to say.",
+    nodes=[
+        input_node("Answer"),
+        input_node("expected", default=""),
+        Node("Compare"),
+        output_node("Score"),
+        output_node("Reason"),
+    ],
+    script=node_runs("Compare", seconds=0.2),
+    output=_grade,
+)
+
 FIXED_INPUTS = Scenario(
     "fixed-inputs",
     "Shows which prompt was used: the workflow's own, or one that overrides it.",
@@ -268,6 +291,7 @@ BUILT_IN: list[Scenario] = [
     DEMO,
     QUESTIONS,
     REVIEW,
+    GRADE,
     FIXED_INPUTS,
     DOCUMENT,
     STRUCTURED,

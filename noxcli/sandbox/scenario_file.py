@@ -7,7 +7,16 @@ from typing import Any, Literal, get_type_hints
 
 from noxcli.sandbox import faults
 from noxcli.sandbox.json_toml import read_toml, typed
-from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
+from noxcli.sandbox.rehearsed import PROMPT, Case, Noise, Rehearsal, Variant
+from noxcli.sandbox.scenario import (
+    File,
+    Node,
+    Scenario,
+    Version,
+    fixed_input,
+    input_node,
+    output_node,
+)
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
 
@@ -31,7 +40,22 @@ SCENARIO = {
     "faults": dict,
     "switches": dict,
     "flow_version": Literal["v1", "v2"],
+    "versions": list,
+    "cases": list,
+    "seed": int,
+    "bad": float,
+    "bad_output": dict,
+    "missing": float,
 }
+VERSION = {
+    "name": str,
+    "prompt": str,
+    "output": dict,
+    "bad": float,
+    "bad_output": dict,
+    "missing": float,
+}
+CASE = {"when": dict, "output": dict}
 INPUT = {"label": str, "type": str, "default": Any, "fixed": Any}
 STEP = {
     "node": str,
@@ -79,27 +103,68 @@ def _scenario(place: str, table: Any) -> Scenario:
     except ValueError as error:
         raise ValueError(f"{place}: switches: {error}; correct or remove that line") from None
 
-    def filled_script(inputs: Mapping[str, Any]) -> list[Step]:
-        return [_filled(step, inputs) for step in steps]
+    rehearsal = _rehearsal(place, given, output)
+    may_miss = any(each.noise.missing for each in rehearsal.variants) or rehearsal.noise.missing
 
-    def filled_output(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return {label: _filled(value, inputs) for label, value in output.items()}
+    def filled_script(inputs: Mapping[str, Any]) -> list[Step]:
+        filled = [_filled(step, inputs) for step in steps]
+        return [*filled, State("stopped")] if rehearsal.is_missing(inputs) else filled
 
     names = [str(name) for name in given.get("nodes", [])]
     names += [step.node for step in steps if isinstance(step, Emit)]
     work = [Node(name) for name in dict.fromkeys(names) if name not in output]
     outputs = [output_node(label) for label in output]
+    whole = [*inputs, *work, *outputs]
+    versions = []
+    for each in rehearsal.variants:
+        versions.append(Version(each.name, "", [*whole, fixed_input(PROMPT, each.prompt)]))
     return Scenario(
         given["name"],
         given.get("description", ""),
-        nodes=[*inputs, *work, *outputs],
-        script=filled_script if steps else None,
+        nodes=versions[0].nodes if versions else whole,
+        script=filled_script if steps or may_miss else None,
         status=given.get("status", "completed"),
-        output=filled_output,
+        output=rehearsal.output_of,
+        versions=versions,
         faults=_fault_lists(place, given.get("faults", {})),
         switches=switches,
         flow_version=given.get("flow_version", "v1"),
     )
+
+
+def _rehearsal(place: str, given: Mapping[str, Any], output: Mapping[str, Any]) -> Rehearsal:
+    noise = _noise(place, given, Noise(), output)
+    cases = []
+    for at, table in enumerate(given.get("cases", []), 1):
+        where = f"{place}, case {at}"
+        case = _checked(where, table, CASE, "when", "output")
+        cases.append(Case(case["when"], _values(where, case["output"], output)))
+    variants = []
+    for at, table in enumerate(given.get("versions", []), 1):
+        where = f"{place}, version {at}"
+        version = _checked(where, table, VERSION, "name", "prompt")
+        own = _values(where, version.get("output", {}), output)
+        variants.append(
+            Variant(version["name"], version["prompt"], own, _noise(where, version, noise, output))
+        )
+    return Rehearsal(output, noise, cases, variants, given.get("seed", 0), _filled)
+
+
+def _noise(
+    place: str, given: Mapping[str, Any], common: Noise, outputs: Mapping[str, Any]
+) -> Noise:
+    bad_output = common.bad_output
+    if "bad_output" in given:
+        bad_output = _values(place, given["bad_output"], outputs)
+    return Noise(given.get("bad", common.bad), bad_output, given.get("missing", common.missing))
+
+
+def _values(place: str, table: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a table; ValueError for one that the scenario does not have."""
+    for label in table:
+        if label not in outputs:
+            raise ValueError(f"{place}: the scenario has no output {label!r}; add it to its output")
+    return {label: _value(f"{place}, output {label}", value) for label, value in table.items()}
 
 
 def _input(place: str, table: Any) -> Node:

@@ -34,6 +34,7 @@ def workflows_in(page: Path) -> set[str]:
     blocks = "\n".join(re.findall(r"(?<!`)(?:``)?`[^`]+`", text))
     verbs = "run|batch|gate|inputs|export|versions|runs"
     named = set(re.findall(rf"\bnoxcli\W+(?:{verbs})\W+([\w-]+)", blocks))
+    named.update(re.findall(r"--judge\W+([\w-]+)", blocks))
     return named & {each.name for each in BUILT_IN}
 
 

@@ -28,6 +28,7 @@ INPUTS = {
     "demo": {"User Input": "rivers"},
     "qa": {"Question": "Why?"},
     "review": {"Question": "Where is my invoice?"},
+    "grade": {"Answer": "It is in your account."},
     "fixed-inputs": {"User Question": "Why?"},
     "v2": {"Topic": "rain"},
     "document": {"Document": {"uri": "https://example.com/a.pdf", "name": "a.pdf"}},

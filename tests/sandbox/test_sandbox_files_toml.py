@@ -87,7 +87,7 @@ def test_texts_are_filled_in_at_any_depth(api: Api, tmp_path: Path) -> None:
         ),
         (
             "[[scenario]]\nname = 'x'\nnotes = 1",
-            "scenario 1: 'notes' is not known here; use description",
+            "scenario 1: 'notes' is not known here; use bad, bad_output, cases, description",
         ),
         (
             "[[scenario]]\nname = 'x'\nscript = ['a']",
