@@ -127,7 +127,14 @@ class Comparison(ExitStack):
                 break
         suspect = self._suspects.get((base or new)[0]["row"])
         judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
-        return classified_pair(judged, self.compared.rule, other, suspect)
+        pair = classified_pair(judged, self.compared.rule, other, suspect)
+        if suspect is not None:
+            further = []
+            for read, numbers in zip(self._reads, suspect.numbers, strict=True):
+                lines = [read(number) for number in numbers]
+                further.append([self._checker.judged(line, table) for line in lines])
+            pair.further = further
+        return pair
 
     def _read(self, side: Side, row: int | None) -> list[ResultLine]:
         if row is None:

@@ -393,7 +393,13 @@ class GateAnswers(BatchSummary):
             (each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE))
             for each in again
         )
-        return Confirmed(found, change, base, new)
+        numbers = (self._numbers_of(row, BASE), self._numbers_of(row, NEW))
+        return Confirmed(found, change, base, new, numbers)
+
+    def _numbers_of(self, row: int, side: int) -> list[int]:
+        """Return the numbers of the answers to a suspect that are stored."""
+        keys = [AnswerKey(row, side, place) for place in (*SCREEN, *SUSPECTS)]
+        return [key.number for key in keys if key in self._stored]
 
 
 def name_of_side(side: int) -> str:

@@ -32,6 +32,7 @@ class Confirmed(NamedTuple):
     change: str | None  # None: as by the first round
     base: tuple[int, int]  # of how many
     new: tuple[int, int]
+    numbers: tuple[Sequence[int], Sequence[int]] = ((), ())  # of these answers, by side
 
     def words(self) -> str:
         """Return what its further answers have shown."""
@@ -78,6 +79,7 @@ class RowPair:
     shown: Sequence[ResultLine | None]  # the lines whose outputs are shown
     other_input: str | None = None  # that differs
     confirmed: Confirmed | None = None  # of a row that seemed broken
+    further: Sequence[Sequence[ResultLine]] = ((), ())  # its answers then, by side
 
     @property
     def first(self) -> ResultLine:

@@ -734,3 +734,20 @@ def test_results_and_batch_know_a_gate(noxcli: Noxcli, answers: Any) -> None:
     assert noxcli("batch", workflow, rows).code == 0
     other = gate(noxcli, workflow, rows, "--output-dir", f"{rows}.batch")
     assert (other.code, "has a batch" in other.err) == (2, True), other.err
+
+
+def test_the_page_has_each_answer_of_a_row_that_was_re_run(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any
+) -> None:
+    turns = {"same": ("g", "g"), "worse": ("g", "b")}
+    workflow = answers(turns)
+    result = gate(noxcli, workflow, table(turns), "--report", "page.html")
+    assert result.code == 11
+    page = Path("page.html").read_text()
+    assert "BASE: 12 further answers" in page
+    assert "NEW: 16 further answers" in page
+    of_row = [run for run in sandbox.runs(workflow) if run.input["Q"] == "worse"]
+    assert len(of_row) == 30
+    assert [run.id for run in of_row if run.id not in page] == []
+    assert "place 21, " in page
+    assert "The search covers what is on this page" in page

@@ -148,9 +148,11 @@ def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
     """Serve the notes of a merge request, a hundred on a page, the newest first; yield the address of the API."""
 
     def turn(request: Request) -> bytes:
-        assert request.target.startswith("/api/v4/projects/11/merge_requests/7/notes")
+        assert request.target.startswith("/api/v4/projects/11/merge_requests/7")
         if request.headers["private-token"] != "glpat-of-a-bot":
             return json_answer(None, 401)
+        if request.target.endswith("/7"):
+            return json_answer({"sha": "abc"})
         if request.method == "GET":
             page = int(re.findall(r"[?&]page=(\d+)", request.target)[0])
             return json_answer(list(reversed(notes))[100 * page - 100 : 100 * page])
@@ -178,6 +180,7 @@ def merge_request(
     shutil.copy(ROOT / "templates/run/template.yml", project.where / "templates/run")
     write(project, "plain")
     commit(project, project.where)
+    base = project.run("git", "rev-parse", "HEAD").strip()
     project.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/review.git")
 
     def started(url: str, *options: str) -> AbstractContextManager[Any]:
@@ -187,6 +190,8 @@ def merge_request(
             "CI_PROJECT_ID": "11",
             "CI_MERGE_REQUEST_IID": "7",
             "CI_PIPELINE_ID": "77",
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "abc",
         }
         known |= {
             "CI_PIPELINE_SOURCE": "merge_request_event",
@@ -217,8 +222,7 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
             assert words in str(notes[-1]["body"]), project.log()
         write(project, "curt")
         shutil.rmtree(project.where / ".gitlab-ci-local")
-        shutil.rmtree(output / "answers")
-        (output / "version.txt").unlink()  # and the comment of the right one is left there
+        shutil.rmtree(output / "answers")  # and the comment of the right one is left there
         paid = len(project.sandbox.runs("review"))
         with merge_request(url) as engine:
             kill_gate(project, paid)
@@ -228,10 +232,10 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
             assert engine.wait(HUNG_INSTALLING) == 1, project.log()
         assert BROKEN in str(notes[-1]["body"]), project.log()
         shutil.rmtree(output)
-        (project.where / "review.nx").write_text("no bundle")
+        (project.where / "review.json").write_text("no definition")
         with merge_request(url) as engine:
             assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-        assert NO_VERDICT in str(notes[-1]["body"]), project.log()
+        assert "review.json is not a definition" in str(notes[-1]["body"]), project.log()
     assert len(notes) == 251
 
 

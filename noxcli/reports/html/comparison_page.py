@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from noxcli.outputs.values import by_name
+from noxcli.render.text import amount
 from noxcli.reports.comparison_facts import compared_facts, worse_headline
 from noxcli.reports.failure_groups import ResultLine, reason_in
 from noxcli.reports.html import parts
@@ -20,11 +21,12 @@ from noxcli.reports.html.batch_row import (
 )
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
-from noxcli.reports.row_pair import RowPair, counted
+from noxcli.reports.row_pair import SIDES, RowPair, counted
 from noxcli.reports.text_diff import Piece, excerpt, fitting
 
 MIN_TEXT = 60  # characters of a text in a row
 MAX_TEXT = 100_000
+MOST_OF_FURTHER = 2000  # characters of a text in a further answer to a row
 AROUND = 20  # characters around a change in a row's line
 TONES = {  # of each class
     "broken": "bad",
@@ -53,6 +55,9 @@ def comparison_page(
         if count:
             counts.append((counted(change, count), TONES[change]))
     name = f"{totals['base']['source']} → {totals['new']['source']}"
+    workflow = totals["new"]["workflow_name"]
+    if workflow:
+        name = f"{workflow}: {name}"
     rules = parts.rules_of_choice({change: f":not(.{change})" for change in totals["classes"]})
     title = f"{name} — {', '.join(words for words, _ in counts) or 'no rows'}"
     return page.whole(title, _body(page, totals, pairs, name, counts), rules)
@@ -87,6 +92,10 @@ def _rows(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> It
     yield parts.choice(page, [("all", f"All {listed:,}"), *named], "all")
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
     whole = max(most, _text_of_each(MAX_ROWS // 2, totals["classes"]["broken"]))
+    yield page.dim(
+        "The search covers what is on this page: rows that differ, and of texts with more than "
+        f"{most:,} characters their beginnings."
+    )
     head = head_of(page, ("Row", "Input", "Difference", "Change", "Time"))
     yield Html(f'<div class="rows pairs">{head}')
     shown = 0
@@ -176,6 +185,31 @@ def _unfolded(
                 yield from _judgement(page, name, line, most)
         if lines:
             yield _run_ids(page, name, lines)
+    yield from _all_further(page, pair, min(most, MOST_OF_FURTHER))
+
+
+def _all_further(page: Page, pair: RowPair, most: int) -> Iterator[Html]:
+    """Yield the answers of a gate that do not class the row, of later rounds and of re-runs."""
+    for name, of_rounds, further in zip(SIDES, pair.lines, pair.further, strict=True):
+        more = [*of_rounds[pair.repeat :], *further]
+        if more:
+            yield page.tag("h3", f"{name}: {amount(len(more), 'further answer')}")
+        for line in more:
+            yield from _further(page, line, most)
+
+
+def _further(page: Page, line: ResultLine, most: int) -> Iterator[Html]:
+    """Yield an answer to a row that was asked again: place, status, score, run, and texts."""
+    result = line["result"]
+    run = result["run"] or {}
+    words = [f"place {line['place']}", status_of(result["exit_code"])]
+    if line.get("score") is not None:
+        words.append(f"score {line['score']:.3g}")
+    words.append(f"run {run.get('id') or 'unknown'}")
+    yield page.tag("p", page.bdi(", ".join(words), MAX_TEXT), class_="dim")
+    yield from parts.values(page, by_name(result["output"]), most)
+    if "judge" in line:
+        yield from parts.values(page, line["judge"], most)
 
 
 def _repetition(page: Page, which: str, line: ResultLine, most: int) -> Iterator[Html]:
@@ -212,9 +246,10 @@ def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     """
     shown, lengths = fitting(pieces, most // 4, most)
     sides = []
-    for omitted in ("+", "-"):
+    for name, omitted in zip(SIDES, ("+", "-"), strict=True):
         text = parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted])
-        sides.append(page.tag("pre", page.tag("bdi", text), tabindex=0))
+        answer = page.tag("pre", page.tag("bdi", text), tabindex=0)
+        sides.append(page.tag("div", page.dim(name), answer))
     head = page.tag("h3", page.bdi(key, MIN_TEXT))
     body = page.tag("div", *sides, class_="sides")
     if not lengths:
