@@ -87,14 +87,19 @@ class Oracle:
 
     def table(self, call: Call) -> dict[str, str]:
         """The ids, by question, of the rows that a call is to run."""
-        part, parts = call.shard
         limit = int(call.option("--limit") or 99)
-        rows = self.story.tables[call.argv[2]][int(part) - 1 :: int(parts)][:limit]
+        rows = self.story.tables[call.argv[2]][:limit]
         selected = {}
         for id, question in rows:
             if "--only" not in call.argv or id in SAYS["files"]["ids"]:
                 selected[question] = id
-        return selected
+        if "--shard" not in call.argv:
+            return selected
+        same = [each for each in self.everything if each.directory == call.directory]
+        own = {
+            run.question for run in self.started(*same)
+        }  # which rows a shard has is its own matter
+        return {question: id for question, id in selected.items() if question in own}
 
     def run_of(self, result: dict[str, Any]) -> Run | None:
         return self.runs.get((result["run"] or {}).get("id", ""))
@@ -468,12 +473,9 @@ class Oracle:
         if {"redis_ids", "stream_start"} & switches.keys() or self.lacks_its_beginning(self.run):
             return
         continuity = self.results[-1]["stream"]["continuity"]
-        printed = []
-        for line in self.lines:
-            if line.get("type") == "noxcli.gap":
-                return
-            if line.get("type") in {"state", "content"}:
-                printed.append((line["type"], line["data"]))
+        printed = events_in(self.lines)
+        if printed is None:
+            return
         known = self.run.events
         if continuity != "proven" or self.call.sent or "--timeout" in self.call.argv:
             return
@@ -485,6 +487,31 @@ class Oracle:
         assert is_all or "--output-dir" in self.call.argv, (
             f"{len(printed)} of {len(known)} events were printed, and the stream is {continuity}"
         )
+
+    def a_resumed_stream_shows_the_rest(self) -> None:
+        """§ 9: --resume shows what comes after the last event that was read here, each once."""
+        call = self.call
+        is_resumed = call.verb == "stream" and "--resume" in call.argv and self.form == "ndjson"
+        if not is_resumed or self.run is None or call.code not in {0, 1} or call.sent:
+            return
+        if {"redis_ids", "stream_start", "retained_events"} & self.story.world.plan[
+            "switches"
+        ].keys():
+            return
+        earlier = [
+            each
+            for each in self.everything[: self.everything.index(call)]
+            if each.key == self.run.key
+        ]
+        before = events_in(json_lines(earlier[0].out)) if earlier else None
+        printed = events_in(self.lines)
+        is_whole = earlier and earlier[0].option("--format") == "ndjson" and not earlier[0].killed
+        if not is_whole or before is None or printed is None:
+            return
+        joined = before + printed
+        known = self.run.events
+        told = f"{len(before)} and {len(printed)} of {len(known)} events"
+        assert joined == known[: len(joined)], f"{told} are not each once"
 
     def files_are_whole(self) -> None:
         """§ 16: what a manifest lists is there, and is that output of that run."""
@@ -578,7 +605,8 @@ class Oracle:
         assert births == sorted(births, reverse=True), f"not the newest first: {ids}"
         limit = int(call.option("--limit") or 30)
         assert len(ids) <= limit, f"{len(ids)} runs instead of {limit}"
-        is_whole = not self.story.world.climate["cursors"]  # noxcli reads pages by their numbers
+        is_by_number = not self.story.world.climate["cursors"]  # which noxcli can read
+        is_whole = is_by_number and "may be longer" not in call.err
         if not call.calm or call.meets("list") or len(ids) == limit or not is_whole:
             return
         known = call.began - self.story.world.climate["lag"] - SOON
@@ -619,11 +647,11 @@ class Oracle:
     def results_are_stored_once(self) -> None:
         """§ 10, 12: each result is stored once, of its row and side; what noxcli has stopped is none."""
         call = self.call
-        counted: Counter[tuple[int | str, str]] = Counter()
+        counted: Counter[tuple[int | str, int | str]] = Counter()
         for line, _ in self.stored:
             if call.verb == "batch" or line["result"]["exit_code"] in ANSWERED:
                 place = line["row"] if call.verb == "gate" else line["input"]["Question"]
-                counted[(place, line["id"])] += 1
+                counted[(place, line["id"] or line["row"])] += 1
         is_over = call.verb == "batch" and call.calm and call.code in {0, 1, 3}
         is_once = call.sent or call.code == 75 or counted.total() == len(counted)
         several = [row for row, count in counted.items() if count > 1]
@@ -661,6 +689,8 @@ class Oracle:
         lines = [json.loads(line) for line in call.out.splitlines()]
         repeat = max(each.repeat for each in batches.values())
         rows = sum(len(self.table(each)) for each in batches.values())
+        if any("--shard" in each.argv for each in batches.values()):
+            rows = len(self.story.tables["rows.csv"])  # each is in one of them
         codes = [line["result"]["exit_code"] for line in lines]
         told = (len(lines), len({line["row"] for line in lines}))
         assert told == (rows * repeat, rows), f"{told} lines and rows of {rows}"
@@ -736,6 +766,17 @@ def json_lines(out: bytes) -> list[dict[str, Any]]:
     for line in out.splitlines():
         if line[:1] == b"{" and line[-1:] == b"}":
             found.append(json.loads(line))
+    return found
+
+
+def events_in(lines: list[dict[str, Any]]) -> list[tuple[str, Any]] | None:
+    """Return the server's events among lines of ndjson, None if some may be missing."""
+    found = []
+    for line in lines:
+        if line.get("type") == "noxcli.gap":
+            return None
+        if line.get("type") in {"state", "content"}:
+            found.append((line["type"], line["data"]))
     return found
 
 

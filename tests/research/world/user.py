@@ -17,6 +17,7 @@ FEWEST_RUNS = 300  # that --max-runs leaves beyond one round
 MANY_ROWS = 24
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
 UNEDITED = {"--limit", "--only", "--shard"}  # with these, an edit may select other rows
+WITHOUT_IDS = {"header": "Question,Count"}
 TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
 
 
@@ -59,6 +60,7 @@ class User:
             "strangers": [],
             "steps": self.steps,
         }
+        self.header: dict[str, str] = {}  # of the table, if it is another one than usual
         self.words = {"W": WORKFLOW, **SAYS["words"]}
         for name, id in VERSIONS.items():
             self.words[name.upper()] = id
@@ -118,6 +120,7 @@ class User:
     def only_runs(self) -> None:
         for _ in range(2):
             self.one()
+        self.resumed()
         for _ in range(2):
             self.mistake("wrong run")
         if self.chance(0.5):
@@ -146,8 +149,14 @@ class User:
         for _ in range(self.rng.choice([0, 1, 1, 2])):
             self.call(["fetch-output", f"{{{first}}}", "--wait", "--json"], calm=True)
 
-    def write(self, name: str, text: str) -> None:
-        self.steps.append({"file": name, "text": text})
+    def resumed(self) -> None:
+        """A run that is watched for a second, and watched on by another command."""
+        first = self.call(self.line("watch"), calm=True)
+        self.words["RUN"] = f"{{{first}}}"
+        self.call(self.line("watch on"), calm=self.chance(0.5))
+
+    def write(self, name: str, text: str, **more: Any) -> None:
+        self.steps.append({"file": name, "text": text, **more})
 
     def mistake(self, name: str) -> None:
         """Call what is wrong, and has to be refused."""
@@ -159,32 +168,37 @@ class User:
         """Write the table, and return its rows."""
         size = self.rng.choice(sizes)
         rows = [[f"r{number}", f"question {number}"] for number in range(size)]
-        self.steps.append({"file": "rows.csv", "rows": rows})
+        self.steps.append({"file": "rows.csv", "rows": rows, **self.header})
         return rows
 
     def batch(self) -> None:
         """Rows asked, some of them again; then what has become of them."""
-        table = self.table(2, 4, 8)
         line = self.line("batch")
+        if self.chance(0.3) and not {"--only", "--expect"} & {*line}:
+            line = without_ids(line)
+            self.header = WITHOUT_IDS
+        table = self.table(2, 4, 8)
         version = line[line.index("--version-id") + 1] if "--version-id" in line else None
         if "Paper@paper.txt" not in line and self.chance(0.5):
             for _, question in self.rng.sample(table, k=min(len(table), 3)):
                 age = self.rng.choice(OLD)
                 stranger = {"question": question, "version": version, "age": age}
                 self.plan["strangers"].append(stranger)
-        self.through(line)
-        self.again(line)
+        resumed = self.through(line)
+        line = [word for word in resumed if word != "--resume"]
+        line = self.again(line)
         if self.chance(0.3):
             self.mistake("wrong batch")
         self.judge("results", line)
 
-    def again(self, line: list[str]) -> None:
-        """Ask some rows again."""
+    def again(self, line: list[str]) -> list[str]:
+        """Ask some rows again, and return the line that continues the batch."""
         if self.chance(0.5):
             again = self.rng.choice(["failed", "failed", "red", "red", "doubtful", "stopped"])
             for _ in range(self.rng.randint(1, 2)):
                 self.call([*line, "--again", again])
-            self.through([*line, "--resume"])
+            return self.through([*line, "--resume"])
+        return line
 
     def compared(self) -> None:
         """Rows asked in two versions, and compared."""
@@ -212,59 +226,72 @@ class User:
         for _ in range(2):
             self.call(asked, calm=True)
 
-    def through(self, line: list[str]) -> None:
-        """Call a batch, with trouble, and continue it until it is done; then once more."""
-        continues = line[0] == "gate" or "--resume" in line
-        again = line if continues else [*line, "--resume"]
+    def through(self, line: list[str]) -> list[str]:
+        """Call a batch, with trouble, and continue it until it is done; then once more. Return how."""
+        again = line
+        if line[0] == "batch" and "--resume" not in line:
+            again = [*line, "--resume"]
         may_edit = line[0] == "batch" and not UNEDITED & {*line} and "small/" not in str(line)
         for turn in range(self.rng.randint(1, 3)):
             self.call(again if turn else line)
             if line[0] == "batch" and self.chance(0.3):
                 self.somebody_else(line)
-            if may_edit and self.chance(0.4):
+            if may_edit and self.chance(0.6):
                 self.edit(again)
         self.steps.append({"grow": True})
         for _ in range(self.rng.choice([1, 2])):
             self.call(again, calm=True)
+        return again
+
+    # Edits of a table or a file: what has started is not started again.
 
     def edit(self, again: list[str]) -> None:
-        """Edit the table or a file of a batch: what has started is not started again."""
-        edits = [self.append, self.edit_cell, self.rename]
+        """Edit the table or a file of a batch, and put it back."""
+        edits = [self.append, self.rename]
+        has_ids = "--id" in again
+        if has_ids:
+            edits.append(self.edit_cell)
         if "Paper@paper.txt" in again:
             edits.append(self.edit_file)
         self.rng.choice(edits)(again)
 
-    def put(self, rows: list[list[str]], **more: Any) -> None:
-        self.steps.append({"file": "rows.csv", "rows": rows, **more})
+    def put(self, rows: list[list[str]], edit: str, **more: Any) -> None:
+        self.steps.append({"file": "rows.csv", "rows": rows, "edit": edit, **self.header, **more})
 
     def latest(self) -> list[list[str]]:
         """Return the rows that the table has now."""
         return [*next(step["rows"] for step in reversed(self.steps) if "rows" in step)]
 
-    def append(self, _: list[str]) -> None:
+    def another(self) -> list[str]:
+        """Return a row that the table has not had."""
         number = f"1{len(self.steps)}"
-        self.put([*self.latest(), [f"r{number}", f"question {number}"]])
+        return [f"r{number}", f"question {number}"]
+
+    def append(self, _: list[str]) -> None:
+        self.put([*self.latest(), self.another()], "a row at the end")
 
     def edit_cell(self, again: list[str]) -> None:
         """Ask something else under an id, and put it back once that is refused."""
         rows = self.latest()
         place = self.rng.randrange(len(rows))
         id, question = rows[place]
-        self.put([*rows[:place], [id, f"{question}, edited"], *rows[place + 1 :]])
+        edited = [id, f"{question}, edited"]
+        self.put([*rows[:place], edited, *rows[place + 1 :]], "a cell")
         self.call(again, calm=True, edited=question)
-        self.put(rows)
+        self.put(rows, "a cell, back")
 
     def edit_file(self, again: list[str]) -> None:
         """Send another file with each row, and put it back once that is refused."""
-        self.write("paper.txt", "an edited paper")
+        self.write("paper.txt", "an edited paper", edit="a file")
         self.call(again, calm=True, edited="")
         self.write("paper.txt", SAYS["files"]["paper.txt"])
 
     def rename(self, again: list[str]) -> None:
         rows = self.latest()
-        self.put(rows, header="id,Asked,Count")
+        header = "id,Asked,Count" if "--id" in again else "Asked,Count"
+        self.put(rows, "another name of a column", header=header)
         self.call(again, calm=True, mistake=True)
-        self.put(rows)
+        self.put(rows, "a column, back")
 
     def somebody_else(self, line: list[str]) -> None:
         """Somebody else asks the same as the first rows."""
@@ -388,3 +415,9 @@ class User:
         changed = [*line[:place], other[0], *line[place + 1 :]]
         for _ in range(2):
             self.call(changed, calm=True)
+
+
+def without_ids(line: list[str]) -> list[str]:
+    """Return a line that knows rows by what they ask."""
+    place = line.index("--id")
+    return [*line[:place], *line[place + 2 :]]
