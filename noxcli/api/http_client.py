@@ -1,9 +1,11 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -16,6 +18,7 @@ from noxcli.api.error_mapping import (
     cause_of,
     facts_of,
     failure_of,
+    is_of_json,
     is_page,
     never_connected,
     parse_date,
@@ -44,7 +47,7 @@ from noxcli.errors import (
     Unavailable,
     Unreadable,
 )
-from noxcli.masking import Mask
+from noxcli.masking import HIDDEN_KEY, Mask
 from noxcli.timing import show_seconds
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
@@ -59,6 +62,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # These alone say that the server did not act on the request (RFC 9110, 15.4.8).
 NOTHING_TAKEN = frozenset({307, 308})
 MAX_REDIRECTS = 5
+KEY_REJECTED = 401
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API
 # itself.
 WEB_APP = "app.noxus.ai"
@@ -69,6 +73,7 @@ ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, 
 CORRECT_PROXY = (
     "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; noxcli uses no SOCKS proxies"
 )
+ASK_KEY_EVERY = 60.0  # seconds between two calls of the command that prints the key
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
@@ -102,6 +107,9 @@ class Http:
         # The first answer was a web page: the same error for every request.
         self._not_api: ConfigProblem | None = None
         self._connect_timeout = connect_timeout
+        self._key_lock = threading.Lock()
+        self._key_was_accepted = False
+        self._key_asked_at = float("-inf")
         self.answer_timeout = answer_timeout  # of requests with an effect
         self._log = log
         self.warn = warn
@@ -151,6 +159,7 @@ class Http:
             what = f"{what} something that is not JSON"
             raise Unavailable(what, "is it the base URL of the API?", **facts) from None
         self.saw_json = True
+        self._key_was_accepted = True
         self._warn_of_a_cache(response)
         return answer
 
@@ -205,7 +214,7 @@ class Http:
         headers = {**HEADERS, **(headers or {})}
         starts = isinstance(body, Body)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.exchange(method, url, limit, body, headers)
+            response = self._exchange_with_a_valid_key(method, url, limit, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             url = self._redirect_target(method, url, response, body, elsewhere=elsewhere)
@@ -224,6 +233,56 @@ class Http:
             raise self._failure_of(response, ours=ours, elsewhere=elsewhere)
         require_framing(response, part="Range" in headers)
         return response
+
+    def _exchange_with_a_valid_key(
+        self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
+    ) -> requests.Response:
+        """Return the answer to a request, sent once more if its key has been replaced.
+
+        Raises Unavailable instead for a request with an effect: its sender decides.
+        """
+        used = self.settings.key
+        response = self.exchange(method, url, limit, body, headers)
+        if response.status_code != KEY_REJECTED or not is_of_json(response):
+            return response
+        if url.origin != self._home.origin or not isinstance(body, Body | None):
+            return response
+        if isinstance(body, Body):
+            body.attempt.may_be_sent = False  # a request without access has no effect
+        if not self._replace_key(used):
+            return response
+        response.close()
+        if isinstance(body, Body):
+            raise Unavailable(f"{url.netloc} rejected the key, which was replaced", sent=False)
+        limit.restart()
+        return self.exchange(method, url, limit, body, headers)
+
+    def _replace_key(self, rejected: str) -> bool:
+        """Return whether there is another key than the rejected one, which was accepted before.
+
+        The command that prints the key is asked, at most once a minute.
+        """
+        read_anew = self.settings.read_anew
+        if read_anew is None or not self._key_was_accepted:
+            return False
+        with self._key_lock:
+            if self.settings.key != rejected:
+                return True  # another thread was faster
+            now = time.monotonic()
+            if now < self._key_asked_at + ASK_KEY_EVERY:
+                return False
+            self._key_asked_at = now
+            try:
+                key = read_anew()
+            except NoxError as error:
+                self.warn(f"{error.message}; the key was rejected (401)")
+                return False
+            if key == rejected:
+                return False
+            self.mask.learn([key], HIDDEN_KEY)
+            self.settings = replace(self.settings, key=key)
+        self.warn(f"the key was rejected (401); {self.settings.key_from} gave another one")
+        return True
 
     def _failure_of(self, response: requests.Response, *, ours: bool, elsewhere: bool) -> NoxError:
         """Return the error for an unsuccessful answer, which may be the first in JSON."""

@@ -378,6 +378,7 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
         options.base_url,
         options.api_key_file,
         lambda read: context.sources.in_time(read, "the API key was not read"),
+        may_prompt=terminal.interactive,
     )
     terminal.mask.learn([settings.key], HIDDEN_KEY)
     if not can_hide(settings.key):

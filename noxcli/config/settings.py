@@ -101,25 +101,35 @@ def _read_content(path: str) -> bytes:
         return file.read(MAX_OUTPUT + 1)
 
 
-def run_key_command(command: str, setting: str, directory: Path, in_time: InTime) -> str:
+def run_key_command(
+    command: str, setting: str, directory: Path, in_time: InTime, *, may_prompt: bool = True
+) -> str:
     """Return the key that a command prints, which runs in `directory`.
 
-    Only its first word is ever shown: a token may be among the others. Raises as `read_key_file`.
+    If it may not prompt, it gets no terminal. Only its first word is ever shown: a token may be
+    among the others. Raises as `read_key_file`.
     """
     argv = shlex.split(command)
     what = f"the command {argv[0]} ({setting})"
-    lines = _run(argv, what, directory, in_time).decode("utf-8", "replace").splitlines()
+    printed = _run(argv, what, directory, in_time, may_prompt=may_prompt)
+    lines = printed.decode("utf-8", "replace").splitlines()
     first = lines[0] if lines else ""
     return usable(first, what)
 
 
-def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
+def _run(
+    argv: list[str], what: str, directory: Path, in_time: InTime, *, may_prompt: bool
+) -> bytes:
     """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
     import subprocess  # only where there is a command
 
     try:
         process = subprocess.Popen(  # noqa: S603 - a command from the user's own config file
-            argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            argv,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=not may_prompt,
         )
     except (OSError, ValueError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not a command"
@@ -172,6 +182,8 @@ class Settings:
     url: str
     key: str = field(repr=False)
     key_from: str = "NOXUS_API_KEY"  # the setting to change
+    # Calls the command that prints the key, from any thread. Raises as `run_key_command`.
+    read_anew: Callable[[], str] | None = field(default=None, repr=False)
     aliases: Mapping[str, str] = field(default_factory=dict)  # for messages
 
 
@@ -268,8 +280,12 @@ def load_settings(
     base_url: str | None = None,
     api_key_file: str | None = None,
     in_time: InTime = run_apart,
+    *,
+    may_prompt: bool = False,
 ) -> Settings:
     """Return the current server and key; `in_time` reads the key.
+
+    `may_prompt` says whether its command may do so when it is called again.
 
     Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized
     without a usable key.
@@ -301,14 +317,25 @@ def load_settings(
                 "give the other host's key in NOXUS_API_KEY or --api-key-file, "
                 "or choose another --profile",
             )
+    read_anew = None
     match key.name:
         case "api_key_file":
             secret = read_key_file(key.value, key.source, in_time)
         case "api_key_command":
             secret = run_key_command(key.value, key.source, configured.directory, in_time)
+
+            def read_anew() -> str:
+                return run_key_command(
+                    key.value,
+                    key.source,
+                    configured.directory,
+                    lambda read: read(),
+                    may_prompt=may_prompt,
+                )
+
         case _:
             secret = usable(key.value, key.source)
-    return Settings(address, secret, key.source, configured.aliases)
+    return Settings(address, secret, key.source, read_anew, configured.aliases)
 
 
 def _connection_of(profile: Mapping[str, Setting]) -> Layer:
