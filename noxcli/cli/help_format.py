@@ -68,6 +68,7 @@ HEADINGS = {
         "--pass-each",
         "--min-pass",
         "--allow-missing",
+        "--fail-on",
         "--score",
         "--by",
         "--judge",

@@ -7,7 +7,7 @@ import typer
 
 from noxcli.cli.help_format import end_with
 from noxcli.cli.options import argument, declared
-from noxcli.cli.verbs import Codes, VerbFacts
+from noxcli.cli.verbs import VERBS, Codes, VerbFacts
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
 TOPICS = "options", "exit-codes", "switches", "agents", "skill"
@@ -45,10 +45,19 @@ What to call, and what to parse:
   noxcli fetch-output RUN --json          .output, .complete of a run that has ended; RUN is an id or @last
   noxcli inspect RUN --json               .nodes[] | .name, .status, .error
   noxcli batch WORKFLOW FILE -q --resume  .id, .result.ok, .result.output, .result.error in a line for each row
+  noxcli results DIR --summary --json     .directories[] | .total, .done, .codes, .held_by: also while it runs
+  noxcli results DIR --csv FILE           a table of inputs, outputs, status and error; without --csv, the lines of batch
+  noxcli versions WORKFLOW --json         .versions[] | .id, .name, .in_use
+  noxcli gate WORKFLOW FILE --base VERSION --new VERSION --assert EXPR --json   .rows[] | .class, .id; 11: NEW is worse
+  noxcli runs WORKFLOW --rows --since 7d  a FILE of past runs, for batch and gate: $id, inputs, $output
   noxcli compare BASE NEW --json          .rows[] | .class, .id, .what
   noxcli schema                           the JSON Schemas of all documents
   FILE is JSON lines ({"KEY": "TEXT"}; "$id" names the row), CSV or TSV (a column for each KEY). BASE and NEW are the
-  directories of batches (--output-dir).
+  directories of batches. batch keeps its results in DIR (--output-dir DIR, else FILE.batch): send its lines to a file or
+  to /dev/null, and read results. For documents, --column 'KEY@' uploads the file that each row names under KEY:
+    printf '%s\n' docs/*.pdf | jq -cR '{"$id": ., KEY: .}' > rows.jsonl
+    noxcli batch WORKFLOW rows.jsonl --column 'KEY@' -q --resume > /dev/null
+    noxcli results rows.jsonl.batch --csv answers.csv --query '[id, result.exit_code, result.error.message]'
 
 """
 
@@ -98,9 +107,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         case "switches":
             page = _switches()
         case "agents" | "skill":
-            overview = "\n".join(root.get_help().splitlines()[4:])
             head = SKILL_HEAD if topic == "skill" else ""
-            page = f"{head}{FOR_AGENTS}Exit codes:\n{_exit_codes()}\n\n{overview}"
+            codes = "\n".join(_code_lines())
+            page = f"{head}{FOR_AGENTS}Exit codes:\n{codes}\n\nOther commands:\n{_other_verbs()}"
         case _:
             page = context_of(topic).get_help()
     end_with(ctx, page)
@@ -108,11 +117,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _exit_codes() -> str:
     """Return each code with its meaning, and what a workflow engine should do about it."""
-    lines = []
-    for code in sorted(ExitCode):
-        lines.append(f"{int(code):>3}  {code.meaning}")
-        if code.again != "-":
-            lines.append(f"     retry: {code.again}")
     retried = ", ".join(map(str, ENGINES_RETRY))
     final = ", ".join(map(str, ENGINES_FAIL))
     engines = (
@@ -121,7 +125,26 @@ def _exit_codes() -> str:
         "machines shows how to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, "
         "Airflow, Kubernetes, Argo and AWS Batch."
     )
-    return "\n".join([*lines, "", fill(engines, width=80)]).replace("`", "")
+    return "\n".join([*_code_lines(), "", fill(engines, width=80)]).replace("`", "")
+
+
+def _code_lines() -> list[str]:
+    """Return each code with its meaning, and what to do about it."""
+    lines = []
+    for code in sorted(ExitCode):
+        lines.append(f"{int(code):>3}  {code.meaning}")
+        if code.again != "-":
+            lines.append(f"     retry: {code.again}")
+    return lines
+
+
+def _other_verbs() -> str:
+    """Return a line for each verb that the page for assistants does not name above."""
+    lines = []
+    for verb, (_, what) in VERBS.items():
+        if f"\n  noxcli {verb} " not in FOR_AGENTS:
+            lines.append(f"  {verb:<12}  {what}".replace("`", ""))
+    return "\n".join(lines)
 
 
 def _switches() -> str:

@@ -35,6 +35,7 @@ RUN_FIELDS = (
     "id",
     "workflow_id",
     "workflow_name",
+    "version_id",
     "status",
     "progress",
     "created_at",

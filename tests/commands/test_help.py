@@ -18,6 +18,7 @@ from tests.conftest import Noxcli, write_rows
 from tests.process import captured, environment
 
 PAGES = ["", *VERBS]
+SIDES = ("--base", "base", "--new", "new", "--assert", "complete")
 MOST_LINES = {"runs": 42, "run": 60, "batch": 75}  # at 80 columns
 CALL_NO_SERVER = {"results", "compare", "schema", "completion", "sandbox", "help"}
 
@@ -208,12 +209,14 @@ def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
 def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
     page = noxcli("help", "agents").text
     assert len(page.splitlines()) < 120
+    assert len(page) < 6000
     assert all(re.search(rf"^ *{int(code)}  ", page, re.M) for code in ExitCode)
-    assert all(f"\n  {verb} " in page for verb in VERBS)
+    assert all(re.search(rf"^  (noxcli )?{verb} ", page, re.M) for verb in VERBS)
     lines = re.findall(r"^  noxcli (\S+) .*?  +(\..*)$", page, re.M)
     for question in "yx":
         write_rows({"$id": "a", "Question": "z"}, {"$id": question, "Question": question})
         assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", question).code == 0
+    Path("asked.jsonl").write_text('{"Question": "When do you open?"}\n')
     calls = {
         "workflows": noxcli("workflows", "--json").json["workflows"][0],
         "inputs": noxcli("inputs", "qa", "--json").json,
@@ -223,6 +226,9 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
         "inspect": noxcli("inspect", "--json").json["nodes"][0],
         "batch": noxcli("batch", "qa", "rows.jsonl").lines[0],
         "compare": noxcli("compare", "x", "y", "--json").json["rows"][0],
+        "results": noxcli("results", "x", "--summary", "--json").json["directories"][0],
+        "versions": noxcli("versions", "review", "--json").json["versions"][0],
+        "gate": noxcli("gate", "review", "asked.jsonl", *SIDES, "--json").json["rows"][0],
     }
     assert {verb for verb, _ in lines} == calls.keys()
     for verb, told in lines:

@@ -96,6 +96,7 @@ def test_the_document_has_the_apis_names(noxcli: Noxcli, plays: Any) -> None:
             "id",
             "workflow_id",
             "workflow_name",
+            "version_id",
             "status",
             "progress",
             "created_at",

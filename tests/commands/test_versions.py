@@ -1,5 +1,6 @@
 """`noxcli versions`, and `--version-id` by id and by name, on servers that list versions in different ways."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,16 +44,39 @@ def test_a_line_a_version_newest_first(noxcli: Noxcli) -> None:
     bare = json_answer([version(A, "one", 1), version(B, None, 3), version(C, "three", 2)])
     result, paths = asked(noxcli, "versions", turns=[bare])
     assert [line.split("\t") for line in result.text.splitlines()] == [
-        [B, "", "2026-01-03T00:00:00Z"],
-        [C, "three", "2026-01-02T00:00:00Z"],
-        [A, "one", "2026-01-01T00:00:00Z"],
+        [B, "", "2026-01-03T00:00:00Z", ""],
+        [C, "three", "2026-01-02T00:00:00Z", ""],
+        [A, "one", "2026-01-01T00:00:00Z", ""],
     ]
-    assert (result.code, result.err, paths) == (0, "", [FIRST])
+    assert (result.code, result.err, paths) == (0, "", [FIRST, ""])
+
+
+def test_the_version_in_use_is_marked(noxcli: Noxcli) -> None:
+    def in_use() -> dict[str, bool | None]:
+        listed = noxcli("versions", "review", "--json").json["versions"]
+        return {each["name"]: each["in_use"] for each in listed}
+
+    assert in_use() == {"base": True, "new": False}
+    lines = [line.split("\t") for line in noxcli("versions", "review").text.splitlines()]
+    assert [(line[1], line[3]) for line in lines] == [("new", ""), ("base", "in use")]
+    noxcli("export", "review", "-o", "review.nx")
+    noxcli("import", "review.nx", "--mode", "version", "--apply")
+    assert {*in_use().values()} == {None}, "two versions have the definition of now"
+    bundle = Path("review.nx").read_text().replace("Answer the customer", "Greet")
+    Path("review.nx").write_text(bundle)
+    noxcli("import", "review.nx", "--mode", "version", "--apply", "--activate")
+    assert [*in_use().values()].count(True) == 1
+
+
+def test_without_the_workflow_no_version_is_marked(noxcli: Noxcli) -> None:
+    turns: list[Turn] = [json_answer([version(A, "one")]), answer(500)]
+    result, _ = asked(noxcli, "versions", "--json", turns=turns)
+    assert [each["in_use"] for each in result.json["versions"]] == [None]
 
 
 def test_a_table_on_a_terminal(noxcli: Noxcli, plays: Any) -> None:
     table = noxcli.on_screen("versions", plays(versions=[Version("first"), Version("second")]))
-    assert table[0].split() == ["ID", "NAME", "CREATED"]
+    assert table[0].split() == ["ID", "NAME", "CREATED", "IN", "USE"]
     assert {line.split()[1] for line in table[1:]} == {"first", "second"}
 
 
