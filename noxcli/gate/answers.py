@@ -30,6 +30,8 @@ from noxcli.gate.rules import (
 )
 from noxcli.masking import Mask
 from noxcli.models import word_for
+from noxcli.render import Facts
+from noxcli.render.text import amount
 from noxcli.reports.row_pair import Confirmed
 from noxcli.rows.columns import Row
 from noxcli.runs.resolve import SHOWN_CANDIDATES
@@ -179,6 +181,13 @@ class GateAnswers(BatchSummary):
     def done(self) -> int:
         own = self.before.total() + self.codes.total()
         return own + self.judgements.done
+
+    def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
+        """Return how far the gate is, with the number of judgements."""
+        if self.judge is not None:
+            judged = amount(self.judgements.done, "judgement")
+            note = f"{judged}, {note}" if note else judged
+        return BatchSummary.how_far(self, running, doubtful, note, seconds)
 
     @property
     def all_ended(self) -> Counter[int]:

@@ -80,6 +80,7 @@ class World:
     lost: float = 0.0  # of the runs, without a result
     outage: float = 0.0  # how much of a round lies in an outage, in which four of five runs fail
     half_bad: bool = False  # the noise is in a few rows, of which half of the answers are bad
+    judge_errs: float = 0.0  # of the judgements, where a judge decides
     score: float | None = None  # how much NEW's score falls, in its deviations within a row
     shape: str = "normal"  # of the scores
 
@@ -107,6 +108,11 @@ class World:
         return answer
 
     def _bad(self, place: AnswerKey) -> float:
+        """Return how often an answer of this place is taken for a bad one."""
+        bad = self._truly_bad(place)
+        return bad * (1 - self.judge_errs) + (1 - bad) * self.judge_errs
+
+    def _truly_bad(self, place: AnswerKey) -> float:
         noise = self.noise
         if self.half_bad:
             noise = 0.5 if place.row <= 2 * self.noise * self.rows else 0.0
@@ -168,6 +174,8 @@ def unusual(plain: World) -> Mapping[str, World]:
         "an outage of half a round": replace(plain, outage=0.5),
         **{f"{share:.0%} of runs without a result": replace(plain, lost=share) for share in LOST},
         **{f"with --score, {shape}": replace(plain, score=0.0, shape=shape) for shape in SHAPES},
+        "a judge that errs in 10 %": replace(plain, judge_errs=0.1),
+        "a judge that errs in 10 %, a loss of 11 points": replace(plain, judge_errs=0.1, loss=0.11),
         "with --score, which falls by 0.2 deviations": replace(plain, score=0.2),
         "with --score, which falls by 0.4 deviations": replace(plain, score=0.4),
         "with --score, and 5 % without a result": replace(plain, score=0.0, lost=0.05),

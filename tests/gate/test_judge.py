@@ -1,5 +1,6 @@
 """`gate --judge`: answers that are judged by the runs of a second workflow."""
 
+import json
 import re
 import signal
 import socket
@@ -387,3 +388,22 @@ def test_reports_have_answer_judgement_and_both_runs(
         noxcli, workflow, second, *line, "--query", "rows[0].judgements.new[0].output.Verdict"
     )
     assert found.text == "bad\n"
+
+
+def test_one_version_is_judged_once(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add
+) -> None:
+    workflow, second = judged(), judge({"question 1": "b"})
+    table = write_rows(*({"Q": f"question {row}."} for row in range(3)))
+    sides = ("--base", "base", "--new", "base", "--allow-same", "--judge", second)
+    result = noxcli("gate", workflow, table, *sides, *GOOD)
+    assert (result.code, len(sandbox.runs(workflow)), len(sandbox.runs(second))) == (0, 3, 3)
+    assert "judge.Verdict" in result.text, "the row that fails is listed"
+
+
+def test_results_of_a_gate_have_its_judgements(noxcli: Noxcli, judged: Add, judge: Add) -> None:
+    assert gate(noxcli, judged(), judge({})).code == 0
+    result = noxcli("results", "rows.jsonl.gate")
+    assert result.code == 0, result.err
+    sides = [json.loads(line)["side"] for line in result.text.splitlines()]
+    assert sorted(sides) == sorted(["base", "new", "judge_of_base", "judge_of_new"] * 3)
