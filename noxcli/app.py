@@ -173,7 +173,9 @@ def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:
     from noxcli.cli.suggestions import option_hint  # loaded only after a mistake
 
     option: str = error.option_name  # type: ignore[attr-defined]
-    offered = [name for param in ctx.command.params for name in param.opts]
+    offered: list[str] = []
+    for param in ctx.command.params:
+        offered += param.opts
     shown = option.replace("\r", r"\r")  # of a script with the line ends of Windows
     return UsageProblem(f"no such option: {shown}", option_hint(option, offered, page))
 

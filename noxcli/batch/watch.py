@@ -1,4 +1,4 @@
-"""What a running batch says of how far it is: on stderr, and in its directory for other commands."""
+"""What a running batch says of how far it is: on stderr, and in its directory for others."""
 
 import os
 import time

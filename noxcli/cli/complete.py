@@ -216,7 +216,7 @@ class TypedLine:
 
 
 def _for_bash(typed: TypedLine) -> list[str]:
-    """Return the lines for bash, to which candidates and files have to go matched, cut and quoted."""
+    """Return the lines for bash, which takes candidates and files matched, cut and quoted."""
     offer = Offer(typed.words, typed.begun)
     words = [f"{offer.prefix}{word}" for word, _ in offer.lines]
     words = [word for word in words if word.startswith(typed.begun)]

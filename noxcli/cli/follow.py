@@ -1,4 +1,4 @@
-"""Following and judging a run, for `run` and `stream`, and in part for `wait` and `fetch-output`."""
+"""Following and judging a run, for `run` and `stream`, in part for `wait` and `fetch-output`."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -143,7 +143,7 @@ BEFORE_BRACKET = re.compile(r"  +(?=\[)")
 
 
 class HelpOnStdout:
-    """A command that writes help like all output: a full disk or a closed pipe is reported alike."""
+    """A command that writes help like all output: a full disk or a closed pipe is reported."""
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)  # type: ignore[misc]
@@ -225,7 +225,10 @@ class Verb(HelpOnStdout, TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings."""
         sections = [each for each in self.sections(ctx) if not self._is_left_to_the_line(*each)]
-        width = names_width([record for _, records in sections for record in records])
+        every_record = []
+        for _, records in sections:
+            every_record += records
+        width = names_width(every_record)
         for heading, records in sections:
             with formatter.section(heading):
                 write_definitions(formatter, records, width)

@@ -240,7 +240,7 @@ class CommonOptions(ShownOptions):
 
 @declared
 class LimitOptions(CommonOptions):
-    """The same, and the limits of the command and of retries for an unreachable server, in seconds."""
+    """The same, and the limits in seconds of the command and of retries for a lost server."""
 
     timeout: float | None = timeout_after(None)
     retry_for: float | None = option(

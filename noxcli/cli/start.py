@@ -1,4 +1,4 @@
-"""The start of a run: inputs checked against the workflow, files stored, sent once, its id noted."""
+"""The start of a run: inputs checked against the workflow, files stored, sent once, id noted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

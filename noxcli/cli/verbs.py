@@ -30,7 +30,7 @@ VERBS = {
     ),
     "results": (
         "Many rows",
-        "Print the stored result of every row of a batch, one JSON line each, in the order of rows.",
+        "Print the stored result of every row of a batch, one JSON line each, in their order.",
     ),
     "compare": ("Many rows", "Compare two batches row by row, and exit with 11 if a row broke."),
     "gate": (

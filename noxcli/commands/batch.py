@@ -45,8 +45,8 @@ class Options(TableOptions, RowsOptions):
     again: list[Again] | None = option(
         "--again",
         "CLASS",
-        "Resume, and re-run rows of this class: failed, stopped, edited, red (fails --assert or --expect), "
-        "or doubtful (may run twice); repeatable.",
+        "Resume, and re-run rows of this class: failed, stopped, edited, red (fails --assert or "
+        "--expect), or doubtful (may run twice); repeatable.",
         None,
     )
     max_failures: int | None = option(

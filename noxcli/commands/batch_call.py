@@ -166,8 +166,8 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     if definition is not None and definition != begun.definition:
         changed = changed_nodes(begun.nodes, nodes)
         noxus.context.terminal.warn(
-            f"the workflow has changed while the batch ran ({changed}): each row of this call may have run with either "
-            "definition, unless its record names its version"
+            f"the workflow has changed while the batch ran ({changed}): each row of this call may "
+            "have run with either definition, unless its record names its version"
         )
 
 
@@ -179,31 +179,43 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         raise type(unprinted)(f"{unprinted.message}{batch.named}", unprinted.hint)
     context = noxus.context
     error = summary.cause
+    if summary.repeat == 1:
+        ran = amount(summary.done, "row")
+    else:
+        ran = f"{summary.done} runs of {amount(summary.rows, 'row')}"
+    ran += f" in {show_seconds(seconds)}"
     earlier = summary.before.total()
-    before = f", {earlier} of them in earlier calls" if earlier else ""
-    ran = (
-        amount(summary.done, "row")
-        if summary.repeat == 1
-        else f"{summary.done} runs of {amount(summary.rows, 'row')}"
-    )
-    summary.write_outcome(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
+    if earlier:
+        ran += f", {earlier} of them in earlier calls"
+    summary.write_outcome(context.terminal, ran)
     if batch.is_stored:
         print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
-    remaining = summary.not_started + unfinished + summary.interrupted + (error is not None)
+    remaining = summary.not_started + unfinished + summary.interrupted
+    if error is not None:
+        remaining += 1
     next_step = command_to_continue(context.argv, summary.all_codes, remaining)
     if not batch.is_stored:
         next_step = f"repeat it with: {line_with(context.argv, [])}"
     elif next_step is not None:
-        next_step = f"{'continue' if remaining else 'run the failed rows again'} with: {next_step}"
-        if doubtful := summary.all_codes[ExitCode.START_UNKNOWN]:
-            these = "the row in doubt" if doubtful == 1 else f"the {doubtful} rows in doubt"
-            next_step += f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
+        what = "continue" if remaining else "run the failed rows again"
+        next_step = f"{what} with: {next_step}{_way_out_of_doubt(summary)}"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")
     summary.conclude(context.terminal, next_step, batch.named)
+
+
+def _way_out_of_doubt(summary: BatchSummary) -> str:
+    """Return for the end of a hint how rows in doubt are started again."""
+    doubtful = summary.all_codes[ExitCode.START_UNKNOWN]
+    if not doubtful:
+        return ""
+    if doubtful == 1:
+        return "; --again doubtful starts the row in doubt again, and may run it twice"
+    rows = f"the {doubtful} rows in doubt"
+    return f"; --again doubtful starts {rows} again, and may run them twice"
 
 
 def _write_report(

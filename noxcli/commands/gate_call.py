@@ -50,7 +50,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _read_files(noxus: Session, options: Options) -> dict[int, DefinitionFile]:
-    """Return the definitions in files, by side. Raises UsageProblem for a side without a version."""
+    """Return the definitions in files, by side. Raises UsageProblem for one without a version."""
     if options.base is None and options.base_file is None:
         raise UsageProblem("BASE is missing", "add --base VERSION or --base-file FILE")
     if options.base is not None and options.base_file is not None:
@@ -205,7 +205,7 @@ def _report(
 def _report_one_version(
     noxus: Session, options: Options, call: GateCall, verdict: GateVerdict
 ) -> NoxError | None:
-    """Report the rows that fail where both sides are one version; return what the gate ends with."""
+    """Report the rows that fail where both sides are one version; return how the gate ends."""
     found = SameReport(verdict, call.answers, checks_changed=call.checks_changed)
     base, new = sides_of_one(call.spec.directory, call.batch.header, call.answers)
     with Comparison(base, new, call.checker, suspects={}, of_one_version=True) as comparison:

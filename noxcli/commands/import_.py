@@ -1,4 +1,4 @@
-"""`noxcli import`: a bundle into the workspace: first what that would do, and with --apply, once."""
+"""`noxcli import`: a bundle into the workspace: what that would do, and with --apply, once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,8 @@ class Options(DocumentOptions, LimitOptions):
     mode: Literal["clone", "version", "replace"] = typer.Option(
         ...,
         "--mode",
-        help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
+        help="Choose what the bundle becomes: a new workflow, a version of the existing one, "
+        "or its replacement.",
     )
     apply: bool = flag("--apply", "Import the bundle, after a dry run.")
     activate: bool = flag("--activate", "Make the imported version the current one.")
@@ -130,7 +131,7 @@ def _show(
     answer: list[Any],
     created: list[dict[str, str]],
 ) -> None:
-    """Print the document about an import, or of what it would do, or a line for each thing in it."""
+    """Print what an import did, or would do: a document, or a line for each thing in it."""
     context = noxus.context
     terminal = noxus.context.terminal
     document = terminal.mask.whole(

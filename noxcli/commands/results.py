@@ -18,7 +18,7 @@ from noxcli.cli.verbs import Codes
 
 @declared
 class Options(RowsOptions, MeasureOptions, ShownOptions):
-    """Print the stored result of every row of a batch, one JSON line each, in the order of rows.
+    """Print the stored result of every row of a batch, one JSON line each, in their order.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt
     or ran twice has a line as well. Starts nothing. Only this call's --assert and --expect check

@@ -1,4 +1,4 @@
-"""One call of `noxcli results`: the rows of a batch and its shards, judged, counted and reported."""
+"""One call of `noxcli results`: the rows of a batch and its shards, judged and reported."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +28,7 @@ from noxcli.reports.spreadsheet import Sheet
 from noxcli.rows.columns import EXPECT
 from noxcli.rows.selection import Shard
 
+WORKBOOKS = {".xlsx", ".xls", ".ods"}
 # The options that judge or count rows.
 JUDGING = (
     "status",
@@ -63,17 +64,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem(
             f"-o {options.output} would have JSON lines", f"for CSV, write --csv {options.output}"
         )
-    if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {
-        ".xlsx",
-        ".xls",
-        ".ods",
-    }:
-        raise UsageProblem(
-            f"--csv writes no workbook such as {file.name}",
-            f"write --csv {file.with_suffix('.csv')}",
-        )
+    if options.csv is not None:
+        _require_no_workbook(Path(options.csv))
     present(context, options)
-    query = Query(options.line_query, "--query") if options.line_query is not None else None
+    query = None
+    if options.line_query is not None:
+        query = Query(options.line_query, "--query")
     wanted = read_statuses(options.status or ())
     checker = RowChecker.read(
         context.reports.asserts, options.expect, context.sources, context.terminal.mask
@@ -97,14 +93,24 @@ def execute(ctx: typer.Context, options: Options) -> None:
     summary.conclude(context.terminal, None)
 
 
+def _require_no_workbook(file: Path) -> None:
+    if file.suffix.lower() in WORKBOOKS:
+        raise UsageProblem(
+            f"--csv writes no workbook such as {file.name}",
+            f"write --csv {file.with_suffix('.csv')}",
+        )
+
+
 def _print_gate(
     context: Context, options: Options, joined: MergedBatch, query: Query | None
 ) -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
     for name in JUDGING:
         if getattr(options, name):
-            what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
-            raise UsageProblem(what, "only noxcli gate judges them")
+            gate = f"{options.directories[0]}, which has the answers of a gate"
+            raise UsageProblem(
+                f"{option_of(name)} is not for {gate}", "only noxcli gate judges them"
+            )
     context.terminal.write_all(
         found_line(query, joined.header.printed(line)) for line in joined.runs(Shard())
     )
@@ -123,15 +129,19 @@ def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker)
     for _, stored in joined.read_all(Shard()):
         line = header.printed(stored)
         coverage.add_line(line)
-        columns.update(line["input"] or (), line["columns"] or ())
-        own |= EXPECT in (line["columns"] or ())
+        beside = line["columns"] or {}
+        columns.update(line["input"] or {}, beside)
+        if EXPECT in beside:
+            own = True
         if line["result"]["exit_code"] == ExitCode.OK:
             outputs.update(by_name(line["result"]["output"]))
     if checker.has_checks and not joined.rows:
         raise UsageProblem(
             f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first"
         )
-    checker.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
+    if columns:
+        columns.update(header.kept, header.columns or ())
+    checker.require_columns(columns)
     where = in_prose(list(map(str, joined.directories[:2])))
     checker.require_answers(outputs, where)
     is_whole = joined.knows_all and not joined.is_limited
@@ -154,10 +164,14 @@ class _Rows:
 
     def __post_init__(self) -> None:
         self.sheet = Sheet(raw=self.options.csv_raw, separator=self.joined.header.separator)
-        self.totals, self.groups = SideTotals(), Groups(self.options.by)
+        self.totals = SideTotals()
+        self.groups = Groups(self.options.by)
 
     def _is_wanted(self, line: ResultLine) -> bool:
-        return not self.wanted or (line["result"]["run"] or {}).get("status") in self.wanted
+        if not self.wanted:
+            return True
+        run = line["result"]["run"]
+        return run is not None and run.get("status") in self.wanted
 
     def _counted(self) -> Iterator[ResultLine]:
         """Count each line, and yield those of the wanted statuses."""
@@ -182,11 +196,12 @@ class _Rows:
         table.show(terminal)
 
     def _measured(self) -> list[tuple[str, str]]:
-        mean = [] if self.totals.score is None else [("Mean score", f"{self.totals.score:.6g}")]
-        return [
-            *mean,
-            *group_facts(self.groups.document(), "row" if self.summary.repeat == 1 else "run"),
-        ]
+        measured = []
+        if self.totals.score is not None:
+            measured.append(("Mean score", f"{self.totals.score:.6g}"))
+        unit = "row" if self.summary.repeat == 1 else "run"
+        measured += group_facts(self.groups.document(), unit)
+        return measured
 
     def write_files(self) -> None:
         """Write the table, the test cases and the page that the options name.
@@ -197,22 +212,16 @@ class _Rows:
         joined = self.joined
         checker = self.checker
         if self.options.csv is not None:
-            save(
-                Path(self.options.csv),
-                self.sheet.pieces(filter(self._is_wanted, joined.lines(checker))),
-            )
+            wanted = (line for line in joined.lines(checker) if self._is_wanted(line))
+            save(Path(self.options.csv), self.sheet.pieces(wanted))
 
         def write_cases(target: Path) -> Suite:
             cases = joined.cases(checker)
             return write_junit(target, joined.header.source, cases, context.terminal.mask)
 
         def write_page(target: Path) -> None:
-            save(
-                target,
-                joined.page(
-                    context.new_page(target.parent), checker, self.summary, self._measured()
-                ),
-            )
+            page = context.new_page(target.parent)
+            save(target, joined.page(page, checker, self.summary, self._measured()))
 
         context.reports.put("junit", write_cases)
         context.reports.put("report", write_page)
@@ -232,11 +241,10 @@ class _Rows:
             terminal.warn(f"no batch has begun in {path}")
         for note in joined.notes():
             terminal.complain(f"noxcli: {note}")
-        share = (
-            [summary.verdict[1]]
-            if summary.min_pass is not None and summary.verdict is not None
-            else []
-        )
+        notes = [*joined.notes(), *summary.notes()]
+        if summary.min_pass is not None and summary.verdict is not None:
+            _, share = summary.verdict
+            notes.insert(0, share)
         measured = self._measured()
         for term, text in measured:
             terminal.note(f"{term}: {text}")
@@ -246,8 +254,9 @@ class _Rows:
             "Workflow": header.workflow,
             "Version": header.version,
             "Checks": ", ".join(self.checker.check_names(own=False)),
-            "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
+            "Notes": "; ".join(notes),
         }
-        known = [*((term, text) for term, text in facts.items() if text), *measured]
+        known = [(term, text) for term, text in facts.items() if text]
+        known += measured
         name = self.context.outcome.subject
         self.context.reports.batch = replace(summary.for_ci(name, "results"), facts=known)

@@ -1,4 +1,4 @@
-"""How `results --summary` says how far batches are: from what they write for it, or else from their journals."""
+"""How `results --summary` says how far batches are: by what they write for it, or by journals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -59,7 +59,8 @@ RUN_LISTING = Listing(
 class Options(DocumentOptions, LimitOptions):
     """List runs, newest first.
 
-    With --rows, print a table for batch and gate: each run's inputs, its id as $id and its output as $output.
+    With --rows, print a table for batch and gate: each run's inputs, its id as $id and its output
+    as $output.
 
     Examples:
         noxcli run demo 'User Input=hello' --detach

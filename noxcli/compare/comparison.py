@@ -4,7 +4,7 @@ Rows are paired, judged by NEW's row, counted, and read again where they are sho
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from typing import Any
@@ -126,15 +126,18 @@ class Comparison(ExitStack):
                 table = line
                 break
         suspect = self._suspects.get((base or new)[0]["row"])
-        judged = [[self._checker.judged(line, table) for line in lines] for lines in (base, new)]
+        judged = (self._judged(base, table), self._judged(new, table))
         pair = classified_pair(judged, self.compared.rule, other, suspect)
         if suspect is not None:
             further = []
             for read, numbers in zip(self._reads, suspect.numbers, strict=True):
                 lines = [read(number) for number in numbers]
-                further.append([self._checker.judged(line, table) for line in lines])
+                further.append(self._judged(lines, table))
             pair.further = further
         return pair
+
+    def _judged(self, lines: Sequence[ResultLine], table: ResultLine | None) -> list[ResultLine]:
+        return [self._checker.judged(line, table) for line in lines]
 
     def _read(self, side: Side, row: int | None) -> list[ResultLine]:
         if row is None:

@@ -222,7 +222,9 @@ class Side:
         if digest is None:
             return None
         for name in without:
-            digest -= self.constant(name) or 0
+            constant = self.constant(name)
+            if constant is not None:
+                digest -= constant
         return digest % (1 << BITS)
 
 

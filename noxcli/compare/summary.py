@@ -83,16 +83,14 @@ class ComparisonSummary:
 
         In a gate of rounds in which both sides have one, as its looks read them.
         """
-        base, new = (
-            [line for line in lines if line.get("score") is not None] for lines in pair.lines
-        )
+        base = [line for line in pair.base if line.get("score") is not None]
+        new = [line for line in pair.new if line.get("score") is not None]
         if self.rule.of_gate:
             both = {line["place"] for line in base} & {line["place"] for line in new}
             base = [line for line in base if line["place"] in both]
             new = [line for line in new if line["place"] in both]
         if base and new:
-            means = [fmean(line["score"] for line in lines) for lines in (base, new)]
-            self._scores.append((means[0], means[1]))
+            self._scores.append((_mean_score(base), _mean_score(new)))
         else:
             self.counts.without_score += 1
 
@@ -321,3 +319,7 @@ def require_comparable(base: Side, new: Side) -> None:
     if base.repeat != new.repeat:
         counts = f"BASE has {amount(base.repeat, 'repetition')} of each row, and NEW {new.repeat}"
         raise UsageProblem(counts, "run both with the same --repeat")
+
+
+def _mean_score(lines: Sequence[ResultLine]) -> float:
+    return fmean(line["score"] for line in lines)

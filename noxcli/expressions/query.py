@@ -80,8 +80,9 @@ class Query:
             ) from None
 
     def keys_of(self, name: str) -> list[str]:
-        """Return the names that the expression has of the document's `output`, `row` or `judge`, or, for
-        "", of itself.
+        """Return the names that the expression has of a part of the document, of itself for "".
+
+        Parts are `output`, `row` and `judge`.
         """
         from noxcli.expressions.interpreter import DOCUMENT, find_names
 

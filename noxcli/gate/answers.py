@@ -269,7 +269,7 @@ class GateAnswers(BatchSummary):
         return StoredAnswer(SideVerdict.NONE, runs=runs, holds_never=key in self.forbidden)
 
     def _is_given_up(self, key: AnswerKey) -> bool:
-        """Return whether an answer or judgement without a result is not asked again in this call."""
+        """Return whether an answer or judgement without result is not asked again in this call."""
         if key in self.undelivered:
             return False
         is_of_suspect = key.place in SCREEN or key.place in SUSPECTS
@@ -394,14 +394,8 @@ class GateAnswers(BatchSummary):
         return self._stored[key].answer if key in self._stored else SideVerdict.NONE
 
     def _confirmed(self, row: int, found: str, change: RowClass | None) -> Confirmed:
-        places = (*SCREEN, *SUSPECTS)
-        again = [
-            [self._answer(AnswerKey(row, side, place)) for place in places] for side in (BASE, NEW)
-        ]
-        base, new = (
-            (each.count(SideVerdict.GOOD), len(each) - each.count(SideVerdict.NONE))
-            for each in again
-        )
+        base = self._passes_again(row, BASE)
+        new = self._passes_again(row, NEW)
         numbers = (self._numbers_of(row, BASE), self._numbers_of(row, NEW))
         return Confirmed(found, change, base, new, numbers)
 
@@ -409,6 +403,11 @@ class GateAnswers(BatchSummary):
         """Return the numbers of the answers to a suspect that are stored."""
         keys = [AnswerKey(row, side, place) for place in (*SCREEN, *SUSPECTS)]
         return [key.number for key in keys if key in self._stored]
+
+    def _passes_again(self, row: int, side: int) -> tuple[int, int]:
+        """Return how many answers of a suspect's re-runs pass, and how many there are."""
+        answers = [self._answer(AnswerKey(row, side, place)) for place in (*SCREEN, *SUSPECTS)]
+        return answers.count(SideVerdict.GOOD), len(answers) - answers.count(SideVerdict.NONE)
 
 
 def name_of_side(side: int) -> str:

@@ -69,7 +69,7 @@ def _parse(text: str) -> Query:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The judge with its inputs, each by the expression that finds it; some columns are `hidden`."""
+    """The judge with its inputs, each by the expression that finds it; `hidden` are columns."""
 
     workflow: Workflow
     named: str
@@ -140,7 +140,7 @@ class Judge:
         }
 
     def row_for(self, place: Row, line: ResultLine) -> Row:
-        """Return the row of a judgement with its inputs, made of the answer's line, or its problem."""
+        """Return the row of a judgement with inputs from the answer's line, or with its problem."""
         columns = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
         seen = {name: value for name, value in columns.items() if name not in self.hidden}
         document = {"output": line["result"]["output"], "row": seen}

@@ -1,11 +1,11 @@
 """What a gate decides.
 
-It is one function of the stored answers, which returns a verdict or the answers that it needs next. It
-reads the answers from the first round on each time, so that neither their order nor where a call
+It is one function of the stored answers, which returns a verdict or the answers that it needs next.
+It reads the answers from the first round on each time, so that neither their order nor where a call
 was cut matters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import fsum
@@ -273,7 +273,8 @@ class _Reading:
     def _need(self, places: Iterable[AnswerKey]) -> None:
         """Count the runs of these places. Raises _Needed unless all have ended."""
         wanted = list(places)
-        if missing := [place for place in wanted if place not in self.stored]:
+        missing = [place for place in wanted if place not in self.stored]
+        if missing:
             raise _Needed(missing)
         self.left -= sum(self.stored[place].runs for place in wanted)
 
@@ -287,13 +288,14 @@ class _Reading:
 
     def _look(self, rounds: int) -> Look:
         """Ask the last round, and look at all."""
-        numbers, places = self.gate.rows, range(1, rounds + 1)
-        self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
+        places = range(1, rounds + 1)
+        self._need(_keys(self.gate.rows, [rounds], SIDES))
         passes = []
-        for row in numbers:
+        for row in self.gate.rows:
             for pair in self._complete_pairs(row, places):
                 passes.append([each is SideVerdict.GOOD for each in pair])
-        broken, fixed = passes.count([True, False]), passes.count([False, True])
+        broken = passes.count([True, False])
+        fixed = passes.count([False, True])
         colors = [_color_of_chance(chance(broken, fixed), self.level)]
         interval = None
         differences: list[float] = []
@@ -329,14 +331,14 @@ class _Reading:
         suspects = [row for row in self.gate.rows if self._seems_broken(row)]
         found.update(dict.fromkeys(suspects, SuspectState.UNCONFIRMED))
         screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]
-        self._need(AnswerKey(row, NEW, place) for row in screened for place in SCREEN)
+        self._need(_keys(screened, SCREEN, [NEW]))
         passes = {row: self._answers(row, NEW, SCREEN).count(SideVerdict.GOOD) for row in screened}
-        found.update(
-            (row, SuspectState.VARIES) for row in screened if passes[row] >= ENOUGH_TO_CLEAR
-        )
-        serious = sorted(
-            (row for row in screened if passes[row] < ENOUGH_TO_CLEAR), key=passes.__getitem__
-        )
+        serious = []
+        for row in sorted(screened, key=passes.__getitem__):
+            if passes[row] >= ENOUGH_TO_CLEAR:
+                found[row] = SuspectState.VARIES
+            else:
+                serious.append(row)
         lead = needed_lead(len(serious))
         while serious and self.left >= BLOCK:
             size = self.left // BLOCK
@@ -360,9 +362,7 @@ class _Reading:
         for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
             places = SUSPECTS[:asked]
             more = SUSPECTS[asked - SCREENED : asked]
-            self._need(
-                AnswerKey(row, side, place) for row in block for place in more for side in SIDES
-            )
+            self._need(_keys(block, more, SIDES))
             rest = CONFIRMED - asked
             still = []
             for row in block:
@@ -384,10 +384,19 @@ class _Reading:
         return [pair for pair in pairs if SideVerdict.NONE not in pair]
 
 
+def _keys(rows: Iterable[int], places: Sequence[int], sides: Sequence[int]) -> Iterator[AnswerKey]:
+    """Yield where the answers of sides to rows are, in the order in which they are asked."""
+    for row in rows:
+        for place in places:
+            for side in sides:
+                yield AnswerKey(row, side, place)
+
+
 def _lead_of(pairs: Sequence[Sequence[SideVerdict]]) -> int:
     """Return how many more of these answers pass in BASE than in NEW."""
-    passes = [[pair[side] for pair in pairs].count(SideVerdict.GOOD) for side in SIDES]
-    return passes[BASE] - passes[NEW]
+    base = [pair[BASE] for pair in pairs].count(SideVerdict.GOOD)
+    new = [pair[NEW] for pair in pairs].count(SideVerdict.GOOD)
+    return base - new
 
 
 def _color_of_chance(share: float, level: float) -> Color:

@@ -188,7 +188,7 @@ class FileVersions:
         raise _not_listed(file, what)
 
     def _take_after_refusal(self, file: DefinitionFile, error: RequestRejected) -> Workflow:
-        """Return the version that another process has created meanwhile. Raises DefinitionRefused."""
+        """Return the version that another process made meanwhile. Raises DefinitionRefused."""
         patience = MAX_SEARCH if error.http_status == TAKEN else 0.0
         found = self._search(file, None, patience)
         if found is not None:
@@ -206,7 +206,7 @@ class FileVersions:
     def _search(
         self, file: DefinitionFile, known_id: str | None, patience: float
     ) -> Workflow | None:
-        """Return the workflow in the version of this content, and None if none is listed in time."""
+        """Return the workflow in the version of this content, None if none is listed in time."""
         clock = self._deadline.clock
         limit = Deadline(clock, self._deadline.remaining(patience))
         while True:

@@ -43,7 +43,7 @@ class Assertion:
 def parse_assertion(
     text: str, *, of_row: bool = False, of_judge: bool = False, option: str = "--assert"
 ) -> Query:
-    """Return the expression of --assert, or of another option, about a run, one `of_row` or `of_judge`.
+    """Return the expression of --assert or another option, about a run, `of_row` or `of_judge`.
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which
     nothing has.

@@ -1,1 +1,1 @@
-"""Runs: started once, followed even if the connection drops, each with the verdict of its record."""
+"""Runs: started once, followed even if connections drop, each with the verdict of its record."""

@@ -200,7 +200,7 @@ class _Search:
         return {node: entry.error for node, entry in nodes.items() if entry.error}
 
     def ask(self, ask: Callable[["NoxusApi"], T]) -> T:
-        """Return the answer; retry within the time if the server is overloaded or a connection broke.
+        """Return the answer; retry within the time if the server is overloaded or was not reached.
 
         Raises what `ask` raises, and TimedOut.
         """

@@ -101,7 +101,7 @@ def _says_error(entry: Any, text: str) -> bool:
 
 
 def one_line(text: str, longest: int = MAX_REASON) -> str:
-    """Return a reason as one line of limited length, of a trace only the end: it names the error."""
+    """Return a reason as one line of limited length, of a trace the end, which names the error."""
     if text.lstrip().startswith("Traceback (most recent call last)"):
         text = text[-4 * longest :].rstrip().rsplit("\n", 1)[-1]
     line = " ".join(text[: 4 * longest].split())

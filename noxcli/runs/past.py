@@ -20,7 +20,7 @@ class Selection:
     excluded: Collection[str] = ()  # ids of runs
 
     def includes(self, run: Run) -> bool:
-        """True if the run is selected. One whose time or version is not known is not, if it matters."""
+        """True if the run is selected: not one whose time or version matters and is not known."""
         if self.statuses and run.status not in self.statuses:
             return False
         if self.version_id is not None and run.version_id != self.version_id:

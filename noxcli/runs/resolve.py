@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_READ_BY_ID = frozenset({403, 404, 405})
-RUN_FORMS = "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID, @last or -"
+RUN_FORMS = (
+    "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID, "
+    "@last or -"
+)
 # In a message.
 MAX_NODES = 8
 SHOWN_CANDIDATES = 5
@@ -31,7 +34,8 @@ MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 LAST_SEARCH = 0.5  # seconds for the list of runs if the command's own time is up
-SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
+# Seconds: servers write whole ones, and those that share one address have different clocks.
+SLACK = 60.0
 OLD_ENOUGH = 200  # consecutive runs from before a start, in a list that is newest first
 MAX_CANDIDATES = 200
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
