@@ -52,13 +52,13 @@ What to call, and what to parse:
   noxcli fetch-output RUN --json          .output, .complete of an ended run; RUN: an id, or @last
   noxcli inspect RUN --json               .nodes[] | .name, .status, .error
   noxcli batch WORKFLOW FILE -q --resume  .id, .result.ok, .result.output, .result.error of each row
-  noxcli results DIR --summary --json     .directories[] | .total, .done, .codes, .held_by: at any time
+  noxcli results DIR --summary --json     .directories[] | .total, .done, .codes, .held_by at any time
   noxcli results DIR --csv FILE           a table of inputs, outputs, status and error;
                                           without --csv, the lines of batch
   noxcli versions WORKFLOW --json         .versions[] | .id, .name, .in_use
-  noxcli gate WORKFLOW FILE --base VERSION --new VERSION --assert EXPR --json
-                                          .rows[] | .class, .id; 11: NEW is worse
-  noxcli runs WORKFLOW --rows --since 7d  a FILE of past runs for batch and gate: $id, inputs, $output
+  noxcli gate WORKFLOW FILE ... --json    .rows[] | .class, .id; 11: NEW is worse
+                                          of --base VERSION --new VERSION --assert EXPR
+  noxcli runs WORKFLOW --rows --since 7d  a FILE of past runs, for batch and gate
   noxcli compare BASE NEW --json          .rows[] | .class, .id, .what
   noxcli schema                           the JSON Schemas of all documents
   FILE is JSON lines ({"KEY": "TEXT"}; "$id" names the row), CSV or TSV (a column for each KEY).
