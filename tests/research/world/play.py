@@ -155,6 +155,8 @@ class Story:
         """Play each step, and yield each call once it has ended."""
         self.world.welcome_strangers()
         for step in self.world.plan["steps"]:
+            if "begun" in step and not self.has_begun(step["begun"]):
+                continue
             self.steps.append(step)
             if "argv" in step:
                 yield from self._play(step)
@@ -170,6 +172,14 @@ class Story:
                 header = step.get("header", "id,Question,Count")
                 lines = [header, *(row_line(header, row) for row in step["rows"])]
                 (self.cwd / step["file"]).write_text("\n".join(lines))
+
+    def has_begun(self, question: str) -> bool:
+        """True if a batch has run a question, or anything if that is empty."""
+        for run in self.runs_of_calls():
+            is_of_batch = self.world.calls[run.key].verb == "batch"
+            if is_of_batch and question in {"", run.question} and run.truth != "stopped":
+                return True
+        return False
 
     def _play(self, step: Step) -> list[Call]:
         known = self.world.calls

@@ -17,6 +17,8 @@ FEWEST_RUNS = 300  # that --max-runs leaves beyond one round
 MANY_ROWS = 24
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
 UNEDITED = {"--limit", "--only", "--shard"}  # with these, an edit may select other rows
+ID = ["--id", "id"]
+Edit = Callable[[list[str]], list[str] | None]  # may return another line that continues the batch
 WITHOUT_IDS = {"header": "Question,Count"}
 TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
 
@@ -184,7 +186,7 @@ class User:
                 age = self.rng.choice(OLD)
                 stranger = {"question": question, "version": version, "age": age}
                 self.plan["strangers"].append(stranger)
-        resumed = self.through(line)
+        resumed = self.through(line, is_alone=True)
         line = [word for word in resumed if word != "--resume"]
         line = self.again(line)
         if self.chance(0.3):
@@ -197,7 +199,7 @@ class User:
             again = self.rng.choice(["failed", "failed", "red", "red", "doubtful", "stopped"])
             for _ in range(self.rng.randint(1, 2)):
                 self.call([*line, "--again", again])
-            return self.through([*line, "--resume"])
+            return self.through([*line, "--resume"], is_alone=True)
         return line
 
     def compared(self) -> None:
@@ -226,8 +228,12 @@ class User:
         for _ in range(2):
             self.call(asked, calm=True)
 
-    def through(self, line: list[str]) -> list[str]:
-        """Call a batch, with trouble, and continue it until it is done; then once more. Return how."""
+    def through(self, line: list[str], *, is_alone: bool = False) -> list[str]:
+        """Call a batch, with trouble, and continue it until it is done; then once more.
+
+        If its directory `is_alone`, each edit of its table is possible. Return the line that
+        continues it in the end.
+        """
         again = line
         if line[0] == "batch" and "--resume" not in line:
             again = [*line, "--resume"]
@@ -237,7 +243,7 @@ class User:
             if line[0] == "batch" and self.chance(0.3):
                 self.somebody_else(line)
             if may_edit and self.chance(0.6):
-                self.edit(again)
+                again = self.edit(again, is_alone=is_alone)
         self.steps.append({"grow": True})
         for _ in range(self.rng.choice([1, 2])):
             self.call(again, calm=True)
@@ -245,15 +251,22 @@ class User:
 
     # Edits of a table or a file: what has started is not started again.
 
-    def edit(self, again: list[str]) -> None:
-        """Edit the table or a file of a batch, and put it back."""
-        edits = [self.append, self.rename]
+    def edit(self, again: list[str], *, is_alone: bool) -> list[str]:
+        """Edit the table or a file of a batch, and return the line that continues it."""
+        edits: list[Edit] = [self.append, self.insert, self.sort, self.rename]
         has_ids = "--id" in again
         if has_ids:
             edits.append(self.edit_cell)
         if "Paper@paper.txt" in again:
             edits.append(self.edit_file)
-        self.rng.choice(edits)(again)
+        if is_alone:
+            edits.append(self.delete)
+        if is_alone and not has_ids:
+            edits += [self.other_question, self.add_ids, self.add_ids]
+        if is_alone and has_ids and "--expect" not in again:
+            edits.append(self.remove_ids)
+        changed = self.rng.choice(edits)(again)
+        return changed or again
 
     def put(self, rows: list[list[str]], edit: str, **more: Any) -> None:
         self.steps.append({"file": "rows.csv", "rows": rows, "edit": edit, **self.header, **more})
@@ -270,19 +283,43 @@ class User:
     def append(self, _: list[str]) -> None:
         self.put([*self.latest(), self.another()], "a row at the end")
 
+    def insert(self, _: list[str]) -> None:
+        rows = self.latest()
+        rows.insert(self.rng.randrange(len(rows)), self.another())
+        self.put(rows, "a row in between")
+
+    def sort(self, _: list[str]) -> None:
+        rows = self.latest()
+        self.rng.shuffle(rows)
+        self.put(rows, "sorted")
+
+    def delete(self, _: list[str]) -> None:
+        """Delete a row, but the first one that the user has an expectation for."""
+        rows = self.latest()
+        others = [row for row in rows if row[0] != "r0"]
+        if len(rows) > 2:
+            rows.remove(self.rng.choice(others))
+        self.put(rows, "a row less")
+
+    def other_question(self, _: list[str]) -> None:
+        """Ask something else, which is another row in a table without ids."""
+        rows = self.latest()
+        rows[self.rng.randrange(len(rows))] = self.another()
+        self.put(rows, "a cell, without ids")
+
     def edit_cell(self, again: list[str]) -> None:
         """Ask something else under an id, and put it back once that is refused."""
         rows = self.latest()
         place = self.rng.randrange(len(rows))
         id, question = rows[place]
         edited = [id, f"{question}, edited"]
-        self.put([*rows[:place], edited, *rows[place + 1 :]], "a cell")
+        self.put([*rows[:place], edited, *rows[place + 1 :]], "a cell", begun=question)
         self.call(again, calm=True, edited=question)
         self.put(rows, "a cell, back")
 
     def edit_file(self, again: list[str]) -> None:
         """Send another file with each row, and put it back once that is refused."""
-        self.write("paper.txt", "an edited paper", edit="a file")
+        self.write("paper.txt", "an edited paper", edit="a file", begun="")
         self.call(again, calm=True, edited="")
         self.write("paper.txt", SAYS["files"]["paper.txt"])
 
@@ -292,6 +329,17 @@ class User:
         self.put(rows, "another name of a column", header=header)
         self.call(again, calm=True, mistake=True)
         self.put(rows, "a column, back")
+
+    def add_ids(self, again: list[str]) -> list[str]:
+        """Give the rows ids, by which they are known from now on."""
+        self.header = {}
+        self.put(self.latest(), "ids added")
+        return [*again[:3], *ID, *again[3:]]
+
+    def remove_ids(self, again: list[str]) -> list[str]:
+        self.header = WITHOUT_IDS
+        self.put(self.latest(), "ids removed")
+        return without_ids(again)
 
     def somebody_else(self, line: list[str]) -> None:
         """Somebody else asks the same as the first rows."""
