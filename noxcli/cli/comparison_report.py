@@ -134,6 +134,7 @@ class ComparisonReport:
                 facts=list(compared_facts(totals)),
                 broken=broken,
                 listed=comparison.listed,
+                of_one_version=comparison.compared.rule.of_one_version,
                 fell=list(fallen_groups(totals["groups"])),
                 headline=", ".join(
                     filter(None, [worse_headline(totals), comparison.summary_line()])

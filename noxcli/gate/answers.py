@@ -253,7 +253,7 @@ class GateAnswers(BatchSummary):
                 ended[key] = self._none(key)
 
     def _ended(self) -> dict[AnswerKey, StoredAnswer]:
-        """Return the answers that have a result, or are not asked again in this call."""
+        """Return the answers that have a result, or are not re-run in this call."""
         ended = {}
         for key, each in self._stored.items():
             if each.answer is not SideVerdict.NONE or self._is_given_up(key):
@@ -269,7 +269,7 @@ class GateAnswers(BatchSummary):
         return StoredAnswer(SideVerdict.NONE, runs=runs, holds_never=key in self.forbidden)
 
     def _is_given_up(self, key: AnswerKey) -> bool:
-        """Return whether an answer or judgement without result is not asked again in this call."""
+        """Return whether an answer or judgement without a result is not re-run in this call."""
         if key in self.undelivered:
             return False
         is_of_suspect = key.place in SCREEN or key.place in SUSPECTS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from noxcli.sandbox.scenario import Version, input_node, output_node
+from noxcli.sandbox.scenario import Scenario, Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State, Step
 from tests.conftest import Noxcli, Result, write_rows
@@ -56,6 +56,7 @@ def test_rows_that_fail_are_listed_and_nothing_is_red(
     assert len(sandbox.runs(workflow)) == 3, "each row once"
     for name in ("page.html", "comment.md"):
         assert "nothing can be worse" in Path(name).read_text(), name
+    assert "so nothing is worse: read the rows that fail" in Path("comment.md").read_text()
     assert JUnitXml.fromfile("j.xml").failures == 0
     again = gate(noxcli, workflow, "--json")
     assert (again.code, len(sandbox.runs(workflow))) == (0, 3)
@@ -95,3 +96,20 @@ def test_a_dry_run_counts_each_row_once(noxcli: Noxcli, answering: Any) -> None:
     write_rows("good", "bad", "worse")
     result = gate(noxcli, answering(), "--dry-run", "--max-runs", "5")
     assert (result.code, result.json["least_runs"], result.json["most_runs"]) == (0, 3, 5)
+
+
+def test_each_answer_is_judged_once(noxcli: Noxcli, sandbox: Sandbox, answering: Any) -> None:
+    workflow = answering()
+    second = sandbox.add(
+        Scenario(
+            "a judge",
+            nodes=[input_node("A"), output_node("Verdict")],
+            output=lambda inputs: {"Verdict": inputs["A"]},
+        )
+    )
+    write_rows("good", "bad")
+    sides = ("--base", "base", "--new", "base", "--allow-same", "--judge", second)
+    asked = ("--assert", "judge.Verdict == 'good'")
+    result = noxcli("gate", workflow, "rows.jsonl", *sides, *asked)
+    assert (result.code, result.text.split("\t")[:2]) == (0, ["fails", "2"]), result.err
+    assert (len(sandbox.runs(workflow)), len(sandbox.runs(second))) == (2, 2)

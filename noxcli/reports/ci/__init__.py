@@ -44,6 +44,7 @@ class BatchReport:
     headline: str = ""  # what failed, or how many passed
     fell: Sequence[tuple[str, str]] = ()  # groups of which fewer rows pass, of a comparison
     links: Sequence[tuple[str, str]] = ()  # words and addresses
+    of_one_version: bool = False  # both sides of a gate are the same answers
 
     @property
     def verdict(self) -> str:
@@ -65,6 +66,8 @@ class BatchReport:
     def first_step(self) -> str:
         """What a reviewer of a comparison does first, in one sentence."""
         code = self.exit_code
+        if code == ExitCode.OK and self.of_one_version:
+            return "The two versions do not differ, so nothing is worse: read the rows that fail."
         if code == ExitCode.OK:
             return "No row broke: there is nothing to do."
         if code == ExitCode.NOT_AS_ASSERTED and self.broken:

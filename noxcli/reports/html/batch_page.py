@@ -22,6 +22,7 @@ from noxcli.reports.html.batch_row import (
     fitting_row,
     head_of,
     status_of,
+    unfolds,
 )
 from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import show_took
@@ -203,14 +204,25 @@ def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count)
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
     yield Html(f'<div class="rows">{head_of(page, heads)}')
     share = _Share(count)
+    folded = 0
     for row in rows():
         passed = row["result"]["exit_code"] == ExitCode.OK
         room = share.room(passed=passed)
         if room > 0:
             shown = fitting_row(page, columns, row, room)
             share.take(len(shown.encode()), passed=passed)
+            if not unfolds(shown):
+                folded += 1
             yield shown
     yield Html("</div>")
+    yield page.dim(
+        "The search covers what is on this page; of long texts, only their beginnings are."
+    )
+    if folded:
+        yield page.dim(
+            f"{amount(folded, 'row')} can't unfold, since the page has no room for their texts; "
+            "noxcli results prints them."
+        )
     more = count.rows - share.rows
     if more:
         yield page.dim(f"{more:,} more rows are not on this page; noxcli results lists them all.")

@@ -45,6 +45,11 @@ def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> 
     return row_of(page, columns, row, most * room // size)
 
 
+def unfolds(row: Html) -> bool:
+    """True if a row that was made has more than its line."""
+    return not row.endswith("</summary></details>")
+
+
 def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     """Return the row; its texts have `most` characters at most."""
     result = row["result"]

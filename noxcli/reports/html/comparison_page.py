@@ -199,7 +199,7 @@ def _all_further(page: Page, pair: RowPair, most: int) -> Iterator[Html]:
 
 
 def _further(page: Page, line: ResultLine, most: int) -> Iterator[Html]:
-    """Yield an answer to a row that was asked again: place, status, score, run, and texts."""
+    """Yield an answer to a row that was re-run: place, status, score, run, and texts."""
     result = line["result"]
     run = result["run"] or {}
     words = [f"place {line['place']}", status_of(result["exit_code"])]
