@@ -10,6 +10,7 @@ from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs, item_start, parse_json, parse_value, split_item
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.render.text import in_prose
+from noxcli.rows.decimals import plain_number
 from noxcli.value_class import value_class
 
 ID, EXPECT = "$id", "$expect"
@@ -156,8 +157,20 @@ class Columns:
         """True for a column that is sent; the column of the ids may also be one."""
         return (name != self.id or name in self.known) and not self.is_kept(name)
 
-    def row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
-        """Return the row with these fields, or with its problem; `typed` ones have JSON values, others are texts."""
+    def row(
+        self,
+        number: int,
+        line: int,
+        fields: Mapping[str, Any],
+        *,
+        typed: bool,
+        decimals: Mapping[str, str] | None = None,
+    ) -> Row:
+        """Return the row with these fields, or with its problem.
+
+        `typed` ones have JSON values, others are texts; `decimals` are the marks of those that are
+        numbers.
+        """
         own: str | None = None
         written = 0
         key = 0
@@ -170,6 +183,9 @@ class Columns:
             kept = {name: value for name, value in fields.items() if self.is_kept(name)}
             if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
                 kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
+            for name, decimal in (decimals or {}).items():
+                if name in sent:
+                    sent[name] = _number(name, sent[name], decimal)
             inputs = self._inputs(sent, typed=typed)
             return Row(number, line, 0, own, inputs, kept, written=written, key=key)
         except UsageProblem as problem:
@@ -236,6 +252,13 @@ class Columns:
 
 def _name_of(cell: tuple[str, Any]) -> str:
     return cell[0]
+
+
+def _number(name: str, cell: str, decimal: str) -> str:
+    try:
+        return plain_number(cell, decimal)
+    except UsageProblem as problem:
+        raise UsageProblem(f"its {name!r}: {problem.message}") from None
 
 
 def _id(value: Any) -> str | None:

@@ -21,7 +21,7 @@ from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
 from noxcli.render.text import in_prose
 from noxcli.rows.columns import EXPECT, Columns, Row
-from noxcli.rows.decimals import ColumnDecimal, plain_number
+from noxcli.rows.decimals import ColumnDecimal
 from noxcli.rows.selection import IdFilter
 from noxcli.signals import SIGNALS
 
@@ -363,13 +363,7 @@ class RowReader:
                 name != EXPECT and self._columns.is_kept(name)
             ):  # an empty $expect expects nothing
                 fields[name] = cell
-        for name, decimal in (self._decimals or {}).items():
-            if name in fields:
-                try:
-                    fields[name] = plain_number(fields[name], decimal)
-                except UsageProblem as problem:
-                    return Row(number, line, 0, problem=f"its {name!r}: {problem.message}")
-        return self._columns.row(number, line, fields, typed=False)
+        return self._columns.row(number, line, fields, typed=False, decimals=self._decimals)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:

@@ -232,6 +232,19 @@ def test_a_row_stays_in_its_shard_wherever_it_is(noxcli: Noxcli, plays: Any) -> 
     assert {text[0] for text in texts()} == {text[0] for text in by_id}, "an id is all that counts"
 
 
+def test_what_a_column_shows_of_decimals_moves_no_row(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("N", type="number")])
+    batch = ("batch", workflow, "rows.csv", "--shard", "1/3", "--fresh")
+    cells = [f"{number}.{number}00" for number in range(1, 9)]
+    Path("rows.csv").write_text("\n".join(["N;", *(f"{cell};" for cell in cells)]) + "\n")
+    shown: list[list[int]] = []
+    for decimal in (".", ","):
+        lines = noxcli(*batch, "--decimal", decimal).lines
+        shown.append(sorted(line["row"] for line in lines))
+    assert 0 < len(shown[0]) < 8
+    assert shown[0] == shown[1]
+
+
 def test_a_table_that_gains_ids_has_other_shards(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any
 ) -> None:
