@@ -167,6 +167,8 @@ class Oracle:
         call = self.call
         sent = {name for _, name in call.sent}
         has_limit = "--timeout" in call.argv
+        if call.verb in {"results", "compare"}:  # they say how rows have ended
+            has_limit = any("--timeout" in each.argv for each in self.everything)
         is_disturbed = bool(call.met or call.sent or "twins" in call.step)
         causes = {
             70: False,
