@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 import requests
 
@@ -43,6 +44,7 @@ CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
 SHORT_DELAY = 0.5
 LONG_DELAY = 15.0
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
+LEAST_TIME = 1.0  # seconds that a request has for its answer once it has waited for its turn
 CHECK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
 
@@ -70,6 +72,14 @@ class Kind(StrEnum):
         return cls.READ
 
 
+class Pause(NamedTuple):
+    """Requests that wait for the server; moments are by `time.monotonic`."""
+
+    status: int | None  # of the answer that began it, None without one
+    since: float
+    until: float | None  # None if the server did not say
+
+
 class KindLimit:
     """One limit; a request is known by when it was sent. Not thread-safe."""
 
@@ -80,7 +90,9 @@ class KindLimit:
         self._granted: deque[float] = deque(maxlen=REMEMBERED)
         self._learns = False  # the rate, from this stop
         self._was_refused = False  # in an earlier stop
-        self._stopped_at = 0.0
+        self.stopped_at = 0.0
+        self.stopped_by: int | None = None  # the status of the last refusal
+        self.requested_until = 0.0  # the moment until which the server asks to wait
         self._went_on_at = 0.0
         self._not_before = 0.0
         self._cut_at = 0.0  # answers to requests from before say nothing about now
@@ -135,7 +147,7 @@ class KindLimit:
         if self.rate is not None:
             rate = self.rate
         else:
-            rate = len([at for at in self._granted if at > self._stopped_at - 1])
+            rate = len([at for at in self._granted if at > self.stopped_at - 1])
             # The first refusal among few requests shows no rate: by it, a batch would crawl for
             # minutes.
             if rate < FIRST_ROOM and not self._was_refused:
@@ -145,6 +157,8 @@ class KindLimit:
 
     def stop(self, sent_at: float, now: float, requested: float, *, learns: bool) -> None:
         """Stop after a refusal or an outage; `requested` is the server's delay, 0 if none."""
+        if requested:
+            self.requested_until = max(self.requested_until, now + requested)
         if sent_at == self._test:
             self._test = None
         if sent_at < self._cut_at:
@@ -152,12 +166,12 @@ class KindLimit:
             return
         if not self.stopped:
             self.stopped = True
-            self._stopped_at = now
+            self.stopped_at = now
         if learns:
             self._learns = True
         self._cut_at = now
         # The longer the server has refused, the longer the ceiling; short draws don't raise it.
-        ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self._stopped_at))
+        ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self.stopped_at))
         drawn = random.uniform(0, ceiling)  # noqa: S311 - it keeps no secret
         self._not_before = now + max(requested, drawn)
 
@@ -209,6 +223,7 @@ class RateLimiter:
         self._starts_no_more = False
         self._hurries = False
         self._failures = FailureTracker(Clock())
+        self._longest_requested = 0.0
         self._start_failed_at: float | None = None  # since then, no start was answered
         self._start_allowed = False  # a read was answered since then
 
@@ -224,6 +239,28 @@ class RateLimiter:
         if self._failures.in_a_row < 2:
             return 0.0
         return self._failures.seconds
+
+    @property
+    def longest_requested(self) -> float:
+        """The longest wait that the server has requested instead of an answer since the last one."""
+        return self._longest_requested if self._failures.in_a_row else 0.0
+
+    @property
+    def _requested_until(self) -> float:
+        return max(limit.requested_until for limit in self._limits.values())
+
+    @property
+    def pause(self) -> Pause | None:
+        """The longest pause of a kind of requests, None if none is stopped."""
+        with self._change:
+            stopped = [limit for limit in self._limits.values() if limit.stopped]
+        if not stopped:
+            return None
+        first = min(stopped, key=lambda limit: limit.stopped_at)
+        until = self._requested_until
+        if until < time.monotonic():
+            return Pause(first.stopped_by, first.stopped_at, None)
+        return Pause(first.stopped_by, first.stopped_at, until)
 
     def end_starts(self) -> None:
         """Send no more starts."""
@@ -282,6 +319,7 @@ class RateLimiter:
 
     def _pass(self, kind: Kind, until: float) -> float:
         """Wait until a request may be sent, and return the moment. Raises as `slot`."""
+        began = time.monotonic()
         with self._change:
             while True:
                 if kind is Kind.START:
@@ -289,12 +327,14 @@ class RateLimiter:
                 now = time.monotonic()
                 limit = self._limits[kind]
                 wait = 0.0 if self._hurries else limit.wait(now)
-                if wait <= 0:
+                has_waited = now > began + CATCH_UP and not self._hurries
+                is_too_late = has_waited and now > until - LEAST_TIME
+                if wait <= 0 and not is_too_late:
                     limit.sent(now)
                     if kind is Kind.START:
                         self._start_allowed = False  # a read allows one start alone
                     return now
-                if now >= until:
+                if is_too_late or now >= until:
                     what = "the request was not sent: the rate limit left no time for it"
                     raise NoSlotInTime(what)
                 self._change.wait(min(wait, CHECK_EVERY, until - now))
@@ -321,8 +361,11 @@ class RateLimiter:
             limit.served(given.at, now)
         elif meaning is not Meaning.LOST or limit.stopped or is_outage:
             requested = None
+            limit.stopped_by = None
             if given.answer is not None:
+                limit.stopped_by = given.answer.status_code
                 requested = retry_after_of(given.answer.headers)
+            self._longest_requested = max(self.longest_requested, requested or 0.0)
             limit.stop(given.at, now, requested or 0.0, learns=meaning.is_refusal)
         self._join_limits(limit)
 

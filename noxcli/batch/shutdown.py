@@ -18,6 +18,7 @@ from noxcli.errors import (
     Unavailable,
     worst,
 )
+from noxcli.retry import MIN_ATTEMPT
 from noxcli.timing import show_seconds
 
 # Seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent.
@@ -75,6 +76,11 @@ class Shutdown:
         if self.stage is Stage.STARTING:
             self._check_starting()
         silent_for = self._work.pace.silent_for
+        longest_silence = self._work.retry_for
+        requested = self._work.pace.longest_requested
+        may_wait = self._work.deadline.remaining() + silent_for  # from the beginning of the silence
+        if longest_silence < requested <= may_wait:
+            longest_silence = requested + MIN_ATTEMPT
         if self.stage is Stage.DETACHING:
             return
         if self._output.unprinted is not None:
@@ -82,7 +88,7 @@ class Shutdown:
         elif self._work.deadline.passed:
             timeout = TimedOut("the timeout was reached")
             self.enter(Stage.DETACHING, timeout, unless_done=True)
-        elif silent_for > self._work.retry_for:
+        elif silent_for > longest_silence:
             what = f"the server gave no usable answer for {show_seconds(silent_for)}"
             self.enter(Stage.DETACHING, Unavailable(what))
 

@@ -104,9 +104,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             output = _output(context, batch, checker)
             began = context.clock.monotonic()
             with task_progress(context.terminal, prints=True) as shown:
-                watch = BatchWatch(
-                    batch, [workflow], pace, context.clock, context.terminal.mask, shown
-                )
+                watch = BatchWatch(batch, [workflow], pace, context.clock, context.terminal, shown)
                 batch.run(work, output, watch)
                 watch.finish()
             noxus.remember_last(summary.last_run, spec.common.secret)

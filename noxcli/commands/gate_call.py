@@ -130,7 +130,7 @@ def _judge(
         call.share(upload_files(noxus, call.spec.common), upload_files(noxus, call.rows.own))
         with task_progress(context.terminal, prints=True) as shown:
             watch = BatchWatch(
-                call.batch, call.all_workflows, pace, context.clock, context.terminal.mask, shown
+                call.batch, call.all_workflows, pace, context.clock, context.terminal, shown
             )
             try:
                 verdict = call.decide(worker, partial(to_paste, context), watch)

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 from noxcli.checks.batch_summary import LastStarts
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
-from tests.faults.gateway import NGINX_502, START, Forward, Gateway, Meddle, line_of
-from tests.rawserver import Request, json_answer
+from tests.faults.gateway import NGINX_502, RECORD, START, Forward, Gateway, Meddle, line_of
+from tests.rawserver import Request, answer, json_answer
 
 DEFINITION = re.compile(r"GET /v1/workflows/[^/?]+$")
 FAST = ("--poll-interval", "50ms", "--retry-for", "2s")
@@ -201,3 +202,23 @@ def test_what_was_lost_together_counts_once(starts: str, ends: bool) -> None:
         else:
             last.lost(float(sent_at), float(noticed_at))
     assert (last.doubts is not None) == ends
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_requested_pause_is_waited_for_and_reported(through: Any, status: int) -> None:
+    """Retry-After is longer than --retry-for, while runs are running."""
+    asked: list[float] = []
+
+    def pause(request: Request, _: Forward) -> bytes | None:
+        if not RECORD.match(line_of(request)):
+            return None
+        asked.append(time.monotonic())
+        if time.monotonic() < asked[0] + 5:
+            return answer(status, Retry_After="5")
+        return None
+
+    result, _ = through(pause, 4)
+    assert (result.code, Counter(result.codes.values())) == (0, Counter({0: 4})), result.err
+    told = rf"\d\d:\d\d:\d\d the server answers {status}: waiting since \d\d:\d\d:\d\d, until "
+    lines = [line for line in result.err.splitlines() if re.match(told, line)]
+    assert [line.endswith(" (Retry-After)") for line in lines] == [True]
