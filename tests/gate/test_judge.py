@@ -407,3 +407,20 @@ def test_results_of_a_gate_have_its_judgements(noxcli: Noxcli, judged: Add, judg
     assert result.code == 0, result.err
     sides = [json.loads(line)["side"] for line in result.text.splitlines()]
     assert sorted(sides) == sorted(["base", "new", "judge_of_base", "judge_of_new"] * 3)
+
+
+def test_a_judge_that_changes_while_it_judges_decides_nothing(
+    noxcli: Noxcli, judged: Add, judge: Add
+) -> None:
+    other = [input_node("Answer"), output_node("Verdict"), output_node("Score")]
+    changed = [*other, input_node("T", default="x")]
+
+    def script(inputs: dict[str, Any]) -> Sequence[Step]:
+        if "new: question 2" in inputs["Answer"]:
+            judge({}, nodes=changed)
+        return []
+
+    workflow = judged()
+    second = judge({}, nodes=other, script=script)
+    result = gate(noxcli, workflow, second)
+    assert (result.code, "the judge's definition ('T')" in result.err) == (2, True), result.err

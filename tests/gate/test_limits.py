@@ -115,8 +115,10 @@ def test_a_gate_that_ends_undecided_fails_if_asked(noxcli: Noxcli, costing: Add)
 
     workflow = costing(found)
     good = ("--assert", "output.Answer == 'good'")
-    result = gate(noxcli, workflow, *good, "--fail-on", "undecided", rows=6)
+    undecided = ("--fail-on", "undecided", "--junit", "j.xml")
+    result = gate(noxcli, workflow, *good, *undecided, rows=6)
     assert result.code == 11, result.err
+    assert 'failures="1"' in Path("j.xml").read_text()
     assert "not decided after 5 rounds: 2 answers broke" in result.err
     assert "--fail-on undecided" in result.err
     assert gate(noxcli, workflow, *good, rows=6).code == 0
