@@ -14,7 +14,7 @@ import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.cli.verbs import Codes
-from noxcli.errors import NoxError, StreamUnsupported, worst
+from noxcli.errors import NoxError, StreamUnsupported, Unavailable, worst
 from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -136,6 +136,11 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             yield name, _check_key(api, url, me)
             name = "events"
             yield name, _check_events(noxus, api, run)
+    except Unavailable as error:
+        if name in {"key", "events"}:  # the host answers, but says nothing about these
+            yield name, Probe("unchecked", f"not known: {error.message}", error.hint, error)
+        else:
+            yield name, Probe("failed", error.message, error.hint, error)
     except NoxError as error:
         yield name, Probe("failed", error.message, error.hint, error)
 

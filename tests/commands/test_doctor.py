@@ -18,7 +18,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
 from tests.conftest import Noxcli, Result
-from tests.faults.gateway import forwarded, relayed
+from tests.faults.gateway import NGINX_502, forwarded, relayed
 from tests.otherside import STREAM
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
 from tests.sample import one_in
@@ -156,21 +156,25 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("turn", "code", "check", "told"),
+    ("turn", "code", "check", "verdict", "told"),
     [
-        (json_answer({"detail": "down"}, 503), 75, "key", "answered 503: down"),
+        (json_answer({"detail": "down"}, 503), 75, "key", "unchecked", "answered 503: down"),
+        (NGINX_502, 75, "key", "unchecked", "answered 502: a web page"),
         (
             redirect("https://moved.example/"),
             2,
             "host",
+            "failed",
             "GET was redirected to https://moved.example",
         ),
     ],
-    ids=["in trouble", "moved"],
+    ids=["in trouble", "a gateway's page", "moved"],
 )
-def test_a_server_that_does_not_serve_is_told(turn: Turn, code: int, check: str, told: str) -> None:
+def test_a_server_that_does_not_serve_is_told(
+    turn: Turn, code: int, check: str, verdict: str, told: str
+) -> None:
     result = against(turn)
-    assert (result.code, verdicts(result)[check]) == (code, "failed")
+    assert (result.code, verdicts(result)[check]) == (code, verdict)
     assert checks(result)[check]["message"].endswith(told)
 
 
@@ -375,7 +379,8 @@ def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
 
 def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
     result, _ = noxcli.against([json_answer(ME), json_answer({}, 500)], "doctor", "--json")
-    assert (result.code, verdicts(result)["events"]) == (75, "failed")
+    assert (result.code, verdicts(result)["events"]) == (75, "unchecked")
+    assert checks(result)["events"]["message"].startswith("not known: ")
 
 
 def test_remote_words_act_on_no_terminal() -> None:
