@@ -1,6 +1,7 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +76,11 @@ CORRECT_PROXY = (
 )
 ASK_KEY_EVERY = 60.0  # seconds between two calls of the command that prints the key
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
-PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
+# A list or an object takes as much as a few other values. In all, they take up to 1 GB.
+WEIGHT_OF_A_CONTAINER = 4
+MAX_WEIGHT = 16_000_000
+PARSED_PER_SECOND = 2_000_000  # of this weight
+JSON_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class Http:
@@ -184,12 +189,25 @@ class Http:
                     body += piece
                     if len(body) > largest:
                         raise Unreadable(f"the answer is larger than {largest >> 20} MiB")
-            # Parsing can't be interrupted, and blocks all threads in the meantime.
-            if len(body) / PARSED_PER_SECOND > limit.remaining():
-                raise Unavailable("the answer came too late")
+            self._require_parsable(body, limit)
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
         return bytes(body)
+
+    @staticmethod
+    def _require_parsable(body: bytearray, limit: AnswerLimit) -> None:
+        """Raise Unavailable for JSON whose values fill the memory, or take too long to parse.
+
+        Parsing can't be interrupted, and blocks all threads in the meantime.
+        """
+        most = min(MAX_WEIGHT, limit.remaining() * PARSED_PER_SECOND)
+        if _weight_of(body) <= most:
+            return
+        weight = _weight_of(JSON_STRING.sub(b"", body))  # what is in texts costs nothing
+        if weight > MAX_WEIGHT:
+            raise Unreadable("the answer has too many values for the memory")
+        if weight > most:
+            raise Unavailable("the answer came too late to parse it")
 
     def send(  # noqa: PLR0913 - the parts of a request, each by name with a default
         self,
@@ -416,3 +434,9 @@ class Http:
             hint = "set the base URL to the API's own address"
             raise RequestRejected(f"{method} was redirected to {there}", hint, **facts)
         return target
+
+
+def _weight_of(body: bytes | bytearray) -> int:
+    """Return how many values JSON has at most, by what they take."""
+    containers = body.count(b"[") + body.count(b"{")
+    return body.count(b",") + WEIGHT_OF_A_CONTAINER * containers

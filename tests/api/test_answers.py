@@ -1,5 +1,6 @@
 """Answers that no well-behaved server gives: malformed heads and bodies, interim answers, slow trickles, odd values."""
 
+import gzip
 import io
 import json
 import re
@@ -351,6 +352,25 @@ def test_a_few_packed_bytes_do_not_fill_the_memory() -> None:
         done = captured(line, environment(server.url))
     told = "the record of run x can't be read: the answer is larger than 64 MiB; noxcli runs shows"
     assert (done.returncode, told in done.stderr) == (9, True), done.stderr
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b"0,"])
+def test_packed_small_values_do_not_fill_the_memory(unit: bytes) -> None:
+    start = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": ['
+    content = start + unit * (60 * 2**20 // len(unit)) + b"0]}}"
+    packed = gzip.compress(content)
+    assert len(packed) < 2**18
+    with raw_server(answer(200, packed, Content_Encoding="gzip")) as server:
+        line = ["sh", "-c", 'ulimit -v 700000; exec "$@"', "sh", *NOXCLI, "fetch-output", "w/x"]
+        done = captured(line, environment(server.url))
+    assert (done.returncode, "too many values for the memory" in done.stderr) == (9, True)
+
+
+def test_a_long_text_of_commas_is_a_text(noxcli: Noxcli) -> None:
+    text = "[{,}]" * 4_000_000
+    fields = {"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": text}}
+    result, _ = noxcli.against([json_answer(fields)], "fetch-output", "w/x", "--raw", "A")
+    assert (result.code, result.text == text) == (0, True), result.err
 
 
 def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
