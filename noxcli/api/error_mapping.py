@@ -71,6 +71,7 @@ NOT_THE_API = (
     "this was not the API, which answers in JSON: "
     "is a gateway being restarted, or a firewall in between?"
 )
+WITHOUT_AN_ID = frozenset({"workflows", "runs", "workflows/import", "admin/me"})
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
@@ -225,13 +226,16 @@ def _way_to_find(response: requests.Response, settings: Settings | None) -> str:
     path = urlsplit(response.url).path
     if "/v1/v1/" in path:
         return "drop /v1 from the base URL, noxcli adds it"
+    before, _, endpoint = path.partition("/v1/")
+    if endpoint in WITHOUT_AN_ID:
+        wrong = f"{before} in the base URL" if before else "the base URL"
+        return f"check {wrong}: the API is not there"
     hint = "check the id"
     aliases = settings.aliases if settings is not None else {}
     for name, to in aliases.items():
         if to in path.split("/"):
             hint += f" {to!r} of the alias {name!r}"
             break
-    before = path.partition("/v1/")[0]
     if before:
         hint += f", {before} in the base URL,"
     return f"{hint} and the key's workspace"
