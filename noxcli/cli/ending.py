@@ -30,7 +30,8 @@ from noxcli.timing import show_seconds
 if TYPE_CHECKING:
     from noxcli.models import Run
 
-COMMAND = re.compile(r"noxcli ([a-z-]+)(?= |$)")  # in a hint
+# In a hint; the command of a sandbox has the sandbox as its server.
+COMMAND = re.compile(r"(?<!-- )\bnoxcli ([a-z-]+)(?= |$)")
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
@@ -82,6 +83,7 @@ def complain(context: Context, error: NoxError) -> None:
 def print_hint(context: Context, hint: str) -> None:
     """Write a hint as progress; on a terminal, in lines in which no command is broken."""
     terminal = context.terminal
+    hint = to_paste(context, hint)
     if not terminal.interactive:
         terminal.note(hint)
         return
@@ -155,9 +157,10 @@ def to_paste(context: Context, hint: str) -> str:
 
     def routed(command: re.Match[str]) -> str:
         verb = command[1]
-        if verb in VERBS and verb_facts(verb).routed_in_hints:
-            return command[0] + context.route
-        return command[0]
+        has_route = hint.startswith(context.route, command.end())
+        if has_route or verb not in VERBS or not verb_facts(verb).routed_in_hints:
+            return command[0]
+        return command[0] + context.route
 
     return COMMAND.sub(routed, hint)
 

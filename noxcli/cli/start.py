@@ -313,7 +313,7 @@ def start_once(
     run = send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
     if not options.detach:
         return run
-    print_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
+    print_hint(context, f"follow it with: noxcli stream {run.id}")
     if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")
     return None

@@ -71,6 +71,7 @@ class Options(DocumentOptions, CommonOptions):
     """
 
     codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
+    routed_in_hints = True
 
     run: str | None = option("--run", "RUN", "Check the event stream of a running run.", None)
 

@@ -30,6 +30,7 @@ class Options(DocumentOptions, LimitOptions):
     """
 
     codes = {2: "rejected"} | Codes.IN_DOUBT | Codes.TEMPORARY
+    routed_in_hints = True
 
     file: str = argument("FILE", "A bundle of `noxcli export`; - is stdin.")
     mode: Literal["clone", "version", "replace"] = typer.Option(

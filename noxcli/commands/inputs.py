@@ -65,7 +65,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     show_table(context.terminal, INPUT_COLUMNS, rows)
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    print_hint(context, f"try: {sample_line(options.workflow, nodes)}")
+    print_hint(context, f"try: {sample_line(options.workflow, nodes, options.version_id)}")
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:
@@ -88,8 +88,8 @@ def _row(node: "InputNode") -> tuple[str, ...]:
     return node.label or "", node.id, kind, required, fixed, default
 
 
-def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
-    """Return a command with all required inputs.
+def sample_line(workflow: str, nodes: "Sequence[InputNode]", version_id: str | None) -> str:
+    """Return a command with all required inputs, in the version if one is given.
 
     A label that could act on a terminal is replaced by its id.
     """
@@ -102,6 +102,8 @@ def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
             items.append(_sample(key, node))
             uploads = uploads or node.kind == "file"
     words = ["noxcli", "run"]
+    if version_id is not None:
+        words.append(f"--version-id={version_id}")
     if any(word.startswith("-") for word in (workflow, *items)):
         words.append("--")
     line = shlex.join([*words, workflow, *items])

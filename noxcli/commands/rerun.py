@@ -33,6 +33,7 @@ class Options(RunOptions):
     """
 
     codes = Codes.FAILED | Codes.IN_DOUBT | Codes.TIMED_OUT
+    routed_in_hints = True
 
     run: str = argument("RUN", "Run id, WORKFLOW_ID/RUN_ID, @last or -.")
     version_id: str | None = option(

@@ -77,7 +77,7 @@ class Live(BottomRenderer):
             lines.append(self._look.line(width).add(f"  not shown: {words}", "dim"))
         note = self._note
         if self._progress.status == PAUSED_STATUS:
-            note = "paused for human input"
+            note = "paused for human input: give it in Noxus"
         if note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines

@@ -5,11 +5,15 @@ may have begun.
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, islice, pairwise
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import ConfigProblem, NotFound, NoxError, UsageProblem, nearest, suggestion
+from noxcli.inputs.definition import definition_in
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import RetryPolicy
@@ -103,10 +107,19 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
         hint = suggestion(near, quoted=True) or None
-        if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
-            hint = f"save the file as one: noxcli import {text!r} --mode version --apply"
+        hint = _way_to_save(text) or hint
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
+
+
+def _way_to_save(text: str) -> str | None:
+    """Return how to save a version that is named by a file, None for any other name."""
+    if not os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
+        return None
+    with suppress(OSError, UnicodeDecodeError):
+        if definition_in(Path(text).read_text(encoding="utf-8")) is not None:
+            return "it is a definition alone: export the workflow without --definition, and import that"
+    return f"save the file as one: noxcli import {quote(text)} --mode version --apply"
 
 
 def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:

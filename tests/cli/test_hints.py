@@ -111,6 +111,7 @@ CASES = {
     "an output key is wrong": Case("run qa Question=x --raw answer --no-check", "fetch-output"),
     "a disk is full": Case("run qa Question=x", "fetch-output", stdout="/dev/full"),
     "an input is missing": Case("run qa", "inputs"),
+    "inputs of a version": Case("inputs review --version-id new", "run"),
     "a workflow is not there": Case("run 'no such workflow'", "workflows"),
     "an answer to the start is lost": Case("run W", "runs", LOST_START),
     "a batch fails": Case(

@@ -1,5 +1,6 @@
 """`noxcli versions`, and `--version-id` by id and by name, on servers that list versions in different ways."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,15 @@ def test_a_batch_takes_a_version_by_its_name(noxcli: Noxcli, plays: Any, sandbox
         noxcli("batch", lost, "rows.jsonl", "--version-id", "first", "--output-dir", "out").code
         == 2
     )
+
+
+def test_a_file_in_place_of_a_version_is_imported_as_one(noxcli: Noxcli) -> None:
+    noxcli("export", "qa", "-o", "my bundle.nx")
+    here = noxcli.environ.pop("NOXUS_BACKEND_URL")
+    result = noxcli("run", "qa", "Question=x", "--version-id=my bundle.nx", "--base-url", here)
+    line = result.err.partition("save the file as one: ")[2].strip()
+    assert f"import --base-url {here} 'my bundle.nx'" in line
+    assert noxcli(*shlex.split(line)[1:]).code == 0
+    noxcli("export", "qa", "--definition", "-o", "qa.json", "--base-url", here)
+    bare = noxcli("run", "qa", "Question=x", "--version-id=qa.json", "--base-url", here)
+    assert "it is a definition alone: export the workflow without --definition" in bare.err
