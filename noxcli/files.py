@@ -82,7 +82,9 @@ def identities_of(path: Path) -> set[object]:
 
 
 def require_local(path: Path, option: str) -> None:
-    """Raise UsageProblem for an address, such as s3://bucket/out: noxcli would make a directory `s3:`."""
+    """Raise UsageProblem for an address, such as s3://bucket/out: noxcli would make a directory
+    `s3:`.
+    """
     if path.parts and re.fullmatch(SCHEME, path.parts[0]) and not os.path.lexists(path.parts[0]):
         raise UsageProblem(
             f"{option} takes a path on this machine, not an address ({path.parts[0]}//…)",

@@ -231,9 +231,10 @@ class Batch(AbstractContextManager["Batch"]):
             if self.journaled.state(number) == FINISHED
         }
         if finished:
+            rows = amount(len(finished), "finished row")
             self._terminal.note(
-                f"{amount(len(finished), 'finished row')} no longer in {self.spec.rows.name}: kept, "
-                "and left out of results (noxcli results --all prints them)"
+                f"{rows} no longer in {self.spec.rows.name}: kept, and left out of results "
+                "(noxcli results --all prints them)"
             )
 
     @property

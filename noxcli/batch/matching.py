@@ -10,7 +10,9 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, JournalState, Move, lin
 
 @dataclass(slots=True, eq=False, repr=False)
 class TableRows:
-    """All rows of FILE, by their places from 0: ids, hashes of these, and digests of what they ask; 0 for none.
+    """All rows of FILE, by their places from 0: ids, hashes of these, and digests of what they ask.
+
+    0 for none.
 
     `unconverted` are digests before texts became the declared types, in a call that knew them.
     """
@@ -97,7 +99,8 @@ class EqualRows:
 def match_rows(known: KnownRows, table: TableRows) -> Matches:
     """Match each row of FILE by its id, else the k-th of equal rows by what it asks.
 
-    A row without an id may have had one, and the reverse; but not if another row of FILE has that id.
+    A row without an id may have had one, and the reverse; but not if another row of FILE has that
+    id.
     """
     found = Matches([0] * len(table.digests))
     by_id: dict[int, int] = {}

@@ -40,7 +40,8 @@ MAX_CHANGED = 1000  # results that are written together
 class RowCounts:
     """The totals of a file's rows.
 
-    `mistakes` of the `wrong` rows have the first such row, the number of them, and the number of the last.
+    `mistakes` of the `wrong` rows have the first such row, the number of them, and the number of
+    the last.
     """
 
     rows: int = 0
@@ -75,35 +76,40 @@ class RowCounts:
         """Count a row of this shard."""
         self.states[state] += 1
         self.kept.update(dict.fromkeys(row.columns))
-        if state != FINISHED and row.problem is not None:
-            self.wrong += row.file_number != self._last_wrong
-            self._last_wrong = row.file_number
-            if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
-                first, count, last = self.mistakes.get(row.problem, (row, 0, 0))
-                self.mistakes[row.problem] = (
-                    first,
-                    count + (row.file_number != last),
-                    row.file_number,
-                )
+        if state == FINISHED or row.problem is None:
+            return
+        number = row.file_number
+        if number != self._last_wrong:  # and not another repetition of the last one
+            self.wrong += 1
+            self._last_wrong = number
+        if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
+            first, count, last = self.mistakes.get(row.problem, (row, 0, 0))
+            if number != last:
+                count += 1
+            self.mistakes[row.problem] = (first, count, number)
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
-        wrong, listed = self.wrong, 0
+        listed = 0
         for problem, (first, count, _) in self.mistakes.items():
             listed += count
             others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
             complain(f"noxcli: {first.place}{others}: {problem}{first.found}")
-        if wrong:
-            more = f" (the first {listed} are listed)" if wrong > listed else ""
-            of = f"{part_of(wrong, self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
-            raise WrongInputs(
-                f"{of}; nothing was started",
-                f"see: noxcli inputs {shlex.quote(workflow)}",
-            )
+        if not self.wrong:
+            return
+        verb = "is" if self.wrong == 1 else "are"
+        what = f"{part_of(self.wrong, self.in_shard // self.repeat, 'row')} {verb} wrong"
+        if self.wrong > listed:
+            what += f" (the first {listed} are listed)"
+        raise WrongInputs(
+            f"{what}; nothing was started", f"see: noxcli inputs {shlex.quote(workflow)}"
+        )
 
 
 class RemainingRows:
-    """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
+    """The rows of one call: compared with those of earlier calls, and checked against the
+    workflow's definition.
+    """
 
     def __init__(
         self,
@@ -112,7 +118,7 @@ class RemainingRows:
         nodes: Sequence[Sequence[InputNode] | None],
         terminal: Terminal,
     ) -> None:
-        """`nodes` are those of each side that the table has rows of, None if these are not checked."""
+        """`nodes` are those of each side that the table has rows of, None if they are unchecked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
         shared = spec.rows.shared_names
         self.contents = [RowContents(each, shared) for each in nodes]
@@ -178,15 +184,18 @@ class RemainingRows:
             )
 
     def _require_same_table(self, known: KnownRows, found: Matches) -> None:
-        """Raise UsageProblem if other rows are where most of the finished ones were, and that is not accepted."""
+        """Raise UsageProblem if other rows are where most of the finished ones were, and that is
+        not accepted.
+        """
         finished = sum(known.is_finished(place) for place in known.places)
         lost = sum(known.is_finished(place) for place in found.gone)
         others = self._count_others(found)
         if 2 * lost <= finished or not others or EDITED in self._spec.again:
             return
+        lacks = f"lacks {lost} of the {amount(finished, 'row')} that finished"
+        has = f"has {amount(others, 'other row')}{self._renamed_columns()}"
         raise UsageProblem(
-            f"{self._spec.rows.name} lacks {lost} of the {amount(finished, 'row')} that finished, and has "
-            f"{amount(others, 'other row')}{self._renamed_columns()}",
+            f"{self._spec.rows.name} {lacks}, and {has}",
             f"restore it, run the other rows with {ACCEPT}, or start over with --fresh",
         )
 
@@ -194,7 +203,8 @@ class RemainingRows:
         """Return how many rows of this shard are in FILE alone."""
         others = 0
         for at, before in enumerate(found.before):
-            others += not before and self._is_in_shard(at)
+            if not before and self._is_in_shard(at):
+                others += 1
         return others
 
     def _is_in_shard(self, at: int) -> bool:
@@ -210,12 +220,15 @@ class RemainingRows:
         new = sorted(now - then)
         if not lost or not new:
             return ""
-        return f" (columns {in_prose(list(map(repr, lost)))} then, {in_prose(list(map(repr, new)))} now)"
+        columns_then = in_prose([repr(name) for name in lost])
+        columns_now = in_prose([repr(name) for name in new])
+        return f" (columns {columns_then} then, {columns_now} now)"
 
     def _edited_rows(
         self, known: KnownRows, found: Matches, table: TableRows
     ) -> list[tuple[int, str | None]]:
-        """Return the rows to re-run, by their new numbers: all repetitions of those with another input.
+        """Return the rows to re-run, by their new numbers: all repetitions of those with another
+        input.
 
         Raises UsageProblem without --again edited, and for one whose run may still be running.
         """
@@ -253,8 +266,8 @@ class RemainingRows:
     def survey(self) -> RowCounts:
         """Return the survey of the rows.
 
-        Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, and for a
-        row that has an earlier row's id.
+        Raises UsageProblem for a file that can't be read, for an option that names a column which
+        it lacks, and for a row that has an earlier row's id.
         """
         rows, digest = self._spec.rows, hashlib.sha256()
         found = RowCounts(repeat=rows.repeat, only=None if rows.only is None else [])
@@ -282,7 +295,10 @@ class RemainingRows:
         return row.side < len(self._nodes)
 
     def _note_read(self, row: Row, checked: Row) -> Row:
-        """Note what was read of a row, and return it with the digests of what it asks; 0 for a row of another shard."""
+        """Note what was read of a row, and return it with the digests of what it asks.
+
+        0 for a row of another shard.
+        """
         at = row.file_number - 1
         digests = self._digests[row.side]
         unconverted = self._unconverted[row.side]
@@ -311,7 +327,8 @@ class RemainingRows:
             return 0  # its file has gone since it was checked, so that the row is not started
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
-        """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long.
+        """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no
+        step takes long.
 
         Raises UsageProblem for a row that was edited since the survey.
         """
@@ -439,9 +456,11 @@ def require_no_results(directory: Path) -> None:
 def require_journal_of(
     results: ResultsFile, journaled: JournalState, moves: Sequence[Move]
 ) -> None:
-    """Raise UsageProblem if there are results of rows that the journal lacks: these would start again.
+    """Raise UsageProblem if there are results of rows that the journal lacks: these would start
+    again.
 
-    A power cut may cost the journal the run of a row whose start it has; then the row's next result replaces this one.
+    A power cut may cost the journal the run of a row whose start it has; then the row's next result
+    replaces this one.
     """
     runs = {*journaled.runs, *journaled.replaced}
     for run in results.places:
@@ -455,7 +474,9 @@ def require_journal_of(
 
 
 def _number_now(line: ResultLine, journaled: JournalState, moves: Sequence[Move]) -> int | None:
-    """Return the number of the row that a line of results is about, None if the journal lacks the row."""
+    """Return the number of the row that a line of results is about, None if the journal lacks the
+    row.
+    """
     number: int = line["row"]
     for move in moves:
         if move.before == number and move.id == line["id"]:
@@ -467,26 +488,31 @@ def _number_now(line: ResultLine, journaled: JournalState, moves: Sequence[Move]
 def _lack_rows(directory: Path) -> NoReturn:
     raise UsageProblem(
         f"{directory} has {RESULTS_NAME} with rows that its journal {JOURNAL_NAME} lacks",
-        f"fetch the same batch's {JOURNAL_NAME} into it, or add --fresh, which starts each row again",
+        f"fetch the same batch's {JOURNAL_NAME} into it, or add --fresh, which starts each row "
+        "again",
     )
 
 
 def require_same_split(directory: Path, now: BatchHeader) -> None:
-    """Raise UsageProblem if a sibling directory has a shard of the same table and workflow, split otherwise.
+    """Raise UsageProblem if a sibling directory has a shard of the same table and workflow, split
+    otherwise.
 
-    A table is the same with the same rows, or in the same file, whose rows may have been edited or appended since.
+    A table is the same with the same rows, or in the same file, whose rows may have been edited or
+    appended since.
     """
     for journal in sorted(directory.absolute().parent.glob(f"*/{JOURNAL_NAME}"))[:MAX_SIBLINGS]:
         then = JournalState.read_header(journal)
         if then is None or then.workflow_id != now.workflow_id:
             continue
         of = then.shard.partition("/")[2]
-        same_file = (
-            then.source == now.source not in STDIN_NAMES and of != "1"
-        )  # else a trial of some rows
-        if (then.digest == now.digest or same_file) and of != now.shard.partition("/")[2]:
+        if of == now.shard.partition("/")[2]:
+            continue
+        # One that is whole may be a trial of some rows.
+        is_same_file = then.source == now.source not in STDIN_NAMES and of != "1"
+        if then.digest == now.digest or is_same_file:
+            what = f"{journal.parent} has shard {then.shard} of the same table"
             raise UsageProblem(
-                f"{journal.parent} has shard {then.shard} of the same table, and this is {now.shard}",
+                f"{what}, and this is {now.shard}",
                 "keep the number of shards, or use directories elsewhere",
             )
 
@@ -501,7 +527,8 @@ def renew_lines(
 ) -> None:
     """Store results again whose rows have other kept columns, another id or another place now.
 
-    They are judged and named by what the file says today; `names` are those of columns that are kept now.
+    They are judged and named by what the file says today; `names` are those of columns that are
+    kept now.
     """
     header = journaled.header
     assert header is not None

@@ -54,7 +54,8 @@ class BatchSpec:
         return self.resume or bool(self.again)
 
     def require_first(self, terminal: Terminal) -> None:
-        """Raise UsageProblem if --resume finds no journal in a repeated job on GitHub, unless the user knows better.
+        """Raise UsageProblem if --resume finds no journal in a repeated job on GitHub, unless the
+        user knows better.
 
         Without --resume, a warning says that every row starts.
         """
@@ -63,14 +64,16 @@ class BatchSpec:
             return  # a gate starts over, and says so in its reports
         if not self.continues:
             terminal.warn(
-                f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch"
+                f"this is attempt {attempt} of the job, and it starts every row; "
+                "--resume continues a batch"
             )
         elif terminal.environ.get(FIRST_VARIABLE) != "1":
             raise UsageProblem(
-                f"there is no batch in {self.directory}, and this is attempt {attempt} of the job: rows that an "
-                "earlier attempt started would start again",
-                f"fetch that attempt's artifact into {self.directory}, or start a new run of the GitHub workflow, or "
-                f"set {FIRST_VARIABLE}=1 if this job has started nothing before",
+                f"there is no batch in {self.directory}, and this is attempt {attempt} of the job: "
+                "rows that an earlier attempt started would start again",
+                f"fetch that attempt's artifact into {self.directory}, or start a new run of the "
+                f"GitHub workflow, or set {FIRST_VARIABLE}=1 if this job has started nothing "
+                "before",
             )
 
     def require_resumed(self, journaled: JournalState) -> None:
@@ -86,11 +89,14 @@ class BatchSpec:
             done = part_of(journaled.count_finished(), journaled.header.rows, what)
             raise UsageProblem(
                 f"{self.directory} already has a batch, of which {done} finished",
-                "continue it with --resume, start over with --fresh, or choose another --output-dir",
+                "continue it with --resume, start over with --fresh, or choose another "
+                "--output-dir",
             )
 
     def require_kind(self, header: BatchHeader) -> None:
-        """Raise ConfigProblem if the directory has a gate, and this is a batch, or the other way round."""
+        """Raise ConfigProblem if the directory has a gate, and this is a batch, or the other way
+        round.
+        """
         is_gate = header.gate is not None
         if is_gate is self.of_gate:
             return
@@ -103,7 +109,8 @@ class BatchSpec:
     def require_same_batch(self, then: BatchHeader, now: BatchHeader) -> None:
         """Raise ConfigProblem for another batch.
 
-        Raises Unavailable if it is unknown, since the definition that rows are checked against was not read.
+        Raises Unavailable if it is unknown, since the definition that rows are checked against was
+        not read.
         """
         here = f"the batch in {self.directory}"
         self.require_kind(then)
@@ -117,7 +124,8 @@ class BatchSpec:
             if each.what == "definition":
                 raise ConfigProblem(
                     f"the workflow has changed since {here} began: {each.now}",
-                    "add --version-id VERSION (a saved version that matches), or start over with --fresh",
+                    "add --version-id VERSION (a saved version that matches), or start over with "
+                    "--fresh",
                 )
             if each.what == "columns":
                 continue  # they show in what rows ask

@@ -1,4 +1,6 @@
-"""Files of lines that only grow, also after a kill or on a full disk: an added line is complete, or missing."""
+"""Files of lines that only grow, also after a kill or on a full disk: an added line is complete, or
+missing.
+"""
 
 import os
 import threading
@@ -64,7 +66,10 @@ class AppendFile:
             ) from error
 
     def move_torn_aside(self) -> None:
-        """Move an incomplete last line, which a kill leaves, to the end of NAME.torn. Raises OSError."""
+        """Move an incomplete last line, which a kill leaves, to the end of NAME.torn.
+
+        Raises OSError.
+        """
         size = end = os.fstat(self.file).st_size
         while end:
             begin = max(0, end - BLOCK)

@@ -1,4 +1,6 @@
-"""What makes calls and shards one batch: the header of its journal, and the command that continues it."""
+"""What makes calls and shards one batch: the header of its journal, and the command that continues
+it.
+"""
 
 import hashlib
 import shlex
@@ -36,7 +38,9 @@ AGAIN = {
 def command_to_continue(
     argv: Sequence[str], codes: Mapping[int, int], remaining: int
 ) -> str | None:
-    """Return the command for the incomplete rows, `remaining` of which can still be finished; None if there are none.
+    """Return the command for the incomplete rows, `remaining` of which can still be finished.
+
+    None if there are none.
 
     `argv` is the command line of this call.
     """
@@ -46,7 +50,9 @@ def command_to_continue(
 
 
 def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
-    """Return a command line that continues with these flags, without what starts finished rows or a row in doubt."""
+    """Return a command line that continues with these flags, without what starts finished rows or a
+    row in doubt.
+    """
     words = ["noxcli"]
     for word in argv:
         if [words[-1], word] == ["--again", "doubtful"]:
@@ -88,7 +94,9 @@ class BatchHeader:
     table_rows: int = 0  # of the whole FILE, if --limit or --only selects some of them
 
     def printed(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a line as it is printed: by the row of the file, with its repetition, or with its side and place."""
+        """Return a line as it is printed: by the row of the file, with its repetition, or with its
+        side and place.
+        """
         if self.repeat == 1:
             return line
         row, repetition = divmod(line["row"] - 1, self.repeat)

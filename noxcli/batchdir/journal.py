@@ -1,7 +1,8 @@
 """The journal of what happens to each row; lines are only ever added.
 
-A row is on disk as `sent` before the first byte of its start is sent. So even after a kill, a row that is not was never
-started, and one that is will not be started again unless the user requests it.
+A row is on disk as `sent` before the first byte of its start is sent. So even after a kill, a row
+that is not was never started, and one that is will not be started again unless the user requests
+it.
 """
 
 import fcntl
@@ -65,10 +66,12 @@ class Journal(AbstractContextManager["Journal"]):
     def __init__(
         self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True
     ) -> None:
-        """Open the journal if there is one; `begin` creates it. If the user `named` the directory, it may be a link.
+        """Open the journal if there is one; `begin` creates it.
 
-        An incomplete last line is moved to another file. Raises UsageProblem if the journal can't be opened or locked,
-        Unavailable if another process has it.
+        If the user `named` the directory, it may be a link.
+
+        An incomplete last line is moved to another file. Raises UsageProblem if the journal can't
+        be opened or locked, Unavailable if another process has it.
         """
         self.path = directory / JOURNAL_NAME
         self._clock = clock
@@ -89,7 +92,10 @@ class Journal(AbstractContextManager["Journal"]):
         return self._lines is not None
 
     def create(self) -> None:
-        """Create a journal without content. Raises as the constructor, and Unavailable if there is one by now."""
+        """Create a journal without content.
+
+        Raises as the constructor, and Unavailable if there is one by now.
+        """
         made = not os.path.lexists(self.path.parent)
         lines = self._open()
         self._is_new, self._made_directory = os.fstat(lines.file).st_size == 0, made
@@ -101,7 +107,10 @@ class Journal(AbstractContextManager["Journal"]):
             )
 
     def discard(self) -> bool:
-        """Remove a journal that this call has created, with its directory, unless a start was sent; return if so."""
+        """Remove a journal that this call has created, with its directory, unless a start was sent.
+
+        Return if so.
+        """
         if not self._is_new or self._starts:
             return False
         with suppress(OSError):
@@ -163,9 +172,9 @@ class Journal(AbstractContextManager["Journal"]):
         self.close()
 
     def move_aside(self) -> Path | None:
-        """Move the directory of an earlier batch aside, and return where, None without one; `begin` makes a new one.
+        """Move the directory of an earlier batch aside, and return where, None without one.
 
-        Raises UsageProblem.
+        `begin` makes a new one. Raises UsageProblem.
         """
         directory = self.path.parent
         if not self.is_open and not (directory / RESULTS_NAME).exists():
@@ -189,10 +198,11 @@ class Journal(AbstractContextManager["Journal"]):
         order: Sequence[int] = (),
         edited: Sequence[tuple[int, str | None]] = (),
     ) -> None:
-        """Say which batch this is, and what is new in FILE, unless its `journaled` does: all of it, or nothing.
+        """Say which batch this is, and what is new in FILE, unless its `journaled` does: all of it,
+        or nothing.
 
-        `moves` are of rows that have other places, `order` has the keys of all rows for a shard, and `edited` rows are
-        chosen for a re-run. Raises UsageProblem as the constructor.
+        `moves` are of rows that have other places, `order` has the keys of all rows for a shard,
+        and `edited` rows are chosen for a re-run. Raises UsageProblem as the constructor.
         """
         if not self.is_open:
             self.create()
@@ -269,13 +279,16 @@ class Journal(AbstractContextManager["Journal"]):
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
         with self._count_lock:
-            self._starts -= isinstance(error, Unavailable)
+            if isinstance(error, Unavailable):
+                self._starts -= 1
         self._append_after_start(
             self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message)
         )
 
     def note_started(self, row: Row | SentStart, run: Run) -> None:
-        """The row has this run: the server's answer to its start, or one that it takes from the list."""
+        """The row has this run: the server's answer to its start, or one that it takes from the
+        list.
+        """
         self._append_after_start(
             self._step(row, "started", run_id=run.id, created_at=run.created_at)
         )
@@ -290,7 +303,8 @@ class Journal(AbstractContextManager["Journal"]):
             self._append_after_start(line)
 
     def note_stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
-        """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
+        """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own
+        stops from others'.
 
         It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
@@ -299,7 +313,7 @@ class Journal(AbstractContextManager["Journal"]):
         )
 
     def note_ended(self, rows: Iterable[RowResult]) -> None:
-        """These rows' results are known, permanently if they are `final`; all lines are one write."""
+        """These rows' results are known, permanently if `final`; all lines are one write."""
         lines = []
         for finished in rows:
             run, error = finished.result["run"] or {}, finished.result["error"] or {}
@@ -318,7 +332,10 @@ class Journal(AbstractContextManager["Journal"]):
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
     def _append(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
-        """Add lines in one write. Raises JournalTrouble if they can't all be written; then none of them remains."""
+        """Add lines in one write.
+
+        Raises JournalTrouble if they can't all be written; then none of them remains.
+        """
         if self._lines is None:
             raise JournalTrouble("the batch has ended")
         at = self._clock.now().isoformat(timespec="milliseconds")

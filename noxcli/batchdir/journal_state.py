@@ -63,7 +63,10 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 
 
 class SentStart(NamedTuple):
-    """A row whose start may have been sent. `sent_at` is in seconds since 1970, by the server's clock if known."""
+    """A row whose start may have been sent.
+
+    `sent_at` is in seconds since 1970, by the server's clock if known.
+    """
 
     number: int
     id: str | None
@@ -74,7 +77,10 @@ class SentStart(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A row that is in another place of FILE now, or that has another id; numbers of rows in the journal."""
+    """A row that is in another place of FILE now, or that has another id.
+
+    Numbers of rows in the journal.
+    """
 
     number: int
     before: int
@@ -83,10 +89,12 @@ class Move(NamedTuple):
 
 @dataclass(slots=True, eq=False, repr=False)
 class JournalState:
-    """The content of a journal: 41 bytes for each row, and more only for rows that were not finished.
+    """The content of a journal: 41 bytes for each row, and more only for rows that were not
+    finished.
 
-    A row's number is its place in FILE as the last call read it; rows that FILE no longer has are behind its last one.
-    Digests of rows, of their own ids and of their runs have 64 bits; 0 for none.
+    A row's number is its place in FILE as the last call read it; rows that FILE no longer has are
+    behind its last one. Digests of rows, of their own ids and of their runs have 64 bits; 0 for
+    none.
     """
 
     header: BatchHeader | None = None
@@ -126,7 +134,8 @@ class JournalState:
     def read(cls, path: Path) -> Self:
         """Read a journal, without an incomplete last line.
 
-        Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a journal.
+        Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a
+        journal.
         """
         journaled = cls()
         try:
@@ -135,8 +144,10 @@ class JournalState:
                     break
                 if not journaled.apply_line(raw, offset, path):
                     raise UsageProblem(
-                        f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
-                        "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
+                        f"line {number} of the journal {path} is not one that this noxcli wrote; "
+                        "nothing was changed",
+                        "upgrade noxcli if a newer one wrote it; else restore the journal, or "
+                        "choose another directory",
                     )
         except NotADirectoryError:
             near = path.parent.with_name(f"{path.parent.name}.batch")
@@ -211,7 +222,10 @@ class JournalState:
         self.pending[number] = written.pending[number]
 
     def choose(self, numbers: Sequence[int], edited: Collection[int] = ()) -> None:
-        """Count rows as new that are to be re-run; an edited one has another input, which never ran."""
+        """Count rows as new that are to be re-run.
+
+        An edited one has another input, which never ran.
+        """
         self._make_room(max(numbers, default=0))
         for number in numbers:
             self.reset_row(number)
@@ -226,7 +240,9 @@ class JournalState:
                 self.reruns[number] += 1
 
     def reopen_lost(self, is_kept: Callable[[int], bool], path: Path) -> None:
-        """Count finished rows as started whose results are lost, by their runs: these are read again."""
+        """Count finished rows as started whose results are lost, by their runs: these are read
+        again.
+        """
         with open_batch_file(path) as file:
             for number, state in enumerate(self.states):
                 if state >= FINISHED and not is_kept(self.runs[number]):
@@ -382,7 +398,10 @@ class JournalState:
 
     @property
     def file_rows(self) -> int:
-        """The number of the last row that FILE had when a call last read it; those after it are gone."""
+        """The number of the last row that FILE had when a call last read it.
+
+        Those after it are gone.
+        """
         if self.header is None:
             return 0
         return max(self.header.rows, self.header.table_rows * self.header.repeat)
@@ -469,7 +488,9 @@ def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
 
 
 def _require_fields(line: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> None:
-    """Raise KeyError for a line without one of them, ValueError for another type or a number out of range."""
+    """Raise KeyError for a line without one of them, ValueError for another type or a number out of
+    range.
+    """
     for name, kinds in fields.items():
         value = line[name]
         kind = type(value)

@@ -1,4 +1,6 @@
-"""How far the batch of a directory is, for other commands: a file that a running batch replaces every few seconds."""
+"""How far the batch of a directory is, for other commands: a file that a running batch replaces
+every few seconds.
+"""
 
 import fcntl
 from collections.abc import Mapping
@@ -43,7 +45,7 @@ def write_progress(place: SafeDir, facts: Mapping[str, Any]) -> None:
 
 
 def read_progress(directory: Path) -> dict[str, Any] | None:
-    """Return what a batch has written last, None if it can't be read, or another edition wrote it."""
+    """Return what a batch wrote last, None if it can't be read, or another edition wrote it."""
     with suppress(OSError, ValueError):
         document = decode_json(read_named(directory / PROGRESS_NAME, MAX_PROGRESS))
         if isinstance(document, dict) and document.get("schema") == PROGRESS_SCHEMA:

@@ -55,8 +55,8 @@ NUMBER_BITS = 48  # of a row's number, or of its place in a file
 class RowResult:
     """A row's result in this call, as the server gave it.
 
-    `interrupted` if noxcli itself stopped its run, which must be started again; `took` is how long its run took, if
-    that was measured; with a `fatal_error`, no other row would succeed either.
+    `interrupted` if noxcli itself stopped its run, which must be started again; `took` is how long
+    its run took, if that was measured; with a `fatal_error`, no other row would succeed either.
     """
 
     row: Row
@@ -101,7 +101,8 @@ MAX_ID = 60  # bytes of a row's own id in the name of its directory
 
 
 def row_folder(row: Row, *, by_content: bool = False) -> str:
-    """Return the name of the directory of a row's files: by its place and its id, or `by_content` without one.
+    """Return the name of the directory of a row's files: by its place and its id, or `by_content`
+    without one.
 
     Where rows have had other places, a place alone may be that of several rows.
     """
@@ -112,11 +113,14 @@ def row_folder(row: Row, *, by_content: bool = False) -> str:
 
 
 class ResultsFile:
-    """The results of one directory, written by one thread; the journal's lock keeps other processes out.
+    """The results of one directory, written by one thread.
 
-    A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
-    lines of a run, the last one counts; the others, and those of runs that later ones replace, are removed when the
-    file is closed. Lines that noxcli does not understand stay where they are.
+    The journal's lock keeps other processes out.
+
+    A line is added before the journal records its row as finished, so a kill in between may add it
+    twice. Of several lines of a run, the last one counts; the others, and those of runs that later
+    ones replace, are removed when the file is closed. Lines that noxcli does not understand stay
+    where they are.
     """
 
     def __init__(
@@ -124,8 +128,8 @@ class ResultsFile:
     ) -> None:
         """Move an incomplete last line to another file.
 
-        `runs` are those that the journal has for each row, and `replaced` those of rows that have run again. Raises
-        UsageProblem if the file can't be written.
+        `runs` are those that the journal has for each row, and `replaced` those of rows that have
+        run again. Raises UsageProblem if the file can't be written.
         """
         self.path = place.path / RESULTS_NAME
         self._place = place
@@ -241,7 +245,10 @@ class ResultsReader:
         self._file: IO[bytes] | None = None
 
     def read_all(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-        """Yield where each line begins, its bytes and what they say. Raises UsageProblem if the file can't be read."""
+        """Yield where each line begins, its bytes and what they say.
+
+        Raises UsageProblem if the file can't be read.
+        """
         try:
             for begin, raw in lines_in(self.path, MAX_RESULT):
                 self.torn = not raw.endswith(b"\n")

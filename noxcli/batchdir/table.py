@@ -1,4 +1,6 @@
-"""What is known of rows without a result: by their starts in a journal, or by the FILE that their batch began with."""
+"""What is known of rows without a result: by their starts in a journal, or by the FILE that their
+batch began with.
+"""
 
 import hashlib
 import re
@@ -27,7 +29,9 @@ RENUMBERED = b'{"step":"renumbered"'
 
 
 class RowFacts:
-    """Id, inputs and kept columns of rows that `lacks` a line: as noted at their start, or by the table."""
+    """Id, inputs and kept columns of rows that `lacks` a line: as noted at their start, or by the
+    table.
+    """
 
     def __init__(
         self, header: BatchHeader, journals: Sequence[Path], lacks: Callable[[int], bool]
@@ -76,7 +80,10 @@ def _starts_in(journal: Path) -> dict[int, int]:
 
 
 class BatchTable:
-    """What lines say of their rows, by number; in a file, with 16 bytes in memory for each row that `lacks` a line."""
+    """What lines say of their rows, by number.
+
+    In a file, with 16 bytes in memory for each row that `lacks` a line.
+    """
 
     def __init__(self, header: BatchHeader, lacks: Callable[[int], bool]) -> None:
         self._header, self._numbers, self._places = header, array("Q"), array("Q")

@@ -1,4 +1,6 @@
-"""One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
+"""One report from the journals of a batch and its shards: each row once, with missing and repeated
+rows named.
+"""
 
 import os
 from array import array
@@ -47,7 +49,9 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class MergedBatch:
-    """The journals of one batch, with the places of each row's last line there and of its result: 42 bytes a row."""
+    """The journals of one batch, with the places of each row's last line there and of its result:
+    42 bytes a row.
+    """
 
     directories: list[Path]
     headers: list[BatchHeader]
@@ -94,19 +98,18 @@ class MergedBatch:
     ) -> "MergedBatch":
         """Read all journals once; with `of_last_call` without the rows that it left out.
 
-        Rows that FILE no longer has are those behind its last one, if `with_gone`. Raises UsageProblem for a journal
-        that can't be read, ConfigProblem for journals of different batches.
+        Rows that FILE no longer has are those behind its last one, if `with_gone`. Raises
+        UsageProblem for a journal that can't be read, ConfigProblem for journals of different
+        batches.
         """
         directories = list({directory.resolve(): directory for directory in directories}.values())
         if len(directories) > MAX_DIRECTORIES:
             raise UsageProblem(
                 f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most"
             )
-        begun = [
-            each
-            for each in directories
-            if os.path.exists(each / JOURNAL_NAME) or not os.path.isdir(each)  # noqa: PTH110, PTH112 - pathlib raises for long names
-        ] or directories
+        begun = [each for each in directories if not _has_not_begun(each)]
+        if not begun:
+            begun = directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         journals: list[JournalState] = []
         for directory in begun:
@@ -164,13 +167,16 @@ class MergedBatch:
         return UNOWNED not in self._owners[1 : self.rows + 1]
 
     def lines(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
-        """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
+        """Yield a line for each row of the shard, or all, as it is printed: judged, and with its
+        repetition.
+        """
         return (checker.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
     def runs(
         self, shard: Shard, wanted: Callable[[int], bool] = lambda _: True
     ) -> Iterator[ResultLine]:
-        """Yield the line of each row of the shard whose number is `wanted`: its stored result, or why it has none.
+        """Yield the line of each row of the shard whose number is `wanted`: its stored result, or
+        why it has none.
 
         Each repetition is a row of its own.
         """
@@ -178,7 +184,9 @@ class MergedBatch:
             yield from map(read, filter(wanted, self._numbers(shard)))
 
     def read_all(self, shard: Shard) -> Iterator[tuple[int, ResultLine]]:
-        """Read all results once, and yield the shard's rows after their numbers: those that have a result first."""
+        """Read all results once, and yield the shard's rows after their numbers: those that have a
+        result first.
+        """
         for number, line in self._find_results():
             if self._is_in(shard, number) and self._is_selected(number):
                 yield number, line
@@ -192,7 +200,8 @@ class MergedBatch:
     def _find_results(self) -> Iterator[tuple[int, ResultLine]]:
         """Find the last result of each row's run, and yield the first one after the row's number.
 
-        Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
+        Results of one run differ at most in kept columns, until the batch that a kill has ended is
+        continued.
         """
         numbers: dict[int, int] = {}  # by runs
         shared: dict[tuple[int, int], int] = {}  # of runs that a server gave to several rows
@@ -315,7 +324,8 @@ class MergedBatch:
         behind = max(self.rows, self._file_rows)  # where rows that are gone are
         for own_number in journaled.known_rows():
             if own_number > journaled.file_rows:
-                self.gone += journaled.state(own_number) == FINISHED
+                if journaled.state(own_number) == FINISHED:
+                    self.gone += 1
                 if not with_gone:
                     continue
                 number = behind + own_number - journaled.file_rows
@@ -481,13 +491,22 @@ class MergedBatch:
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:
-        """Return the commands that run incomplete rows again: one for each directory that has such rows."""
+        """Return the commands that run incomplete rows again: one for each directory that has such
+        rows.
+        """
         lines = []
         for counted, header in zip(codes, self.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
             if line := command_to_continue(header.command, counted, unfinished):
                 lines.append(line)
         return lines[:MAX_COMMANDS]
+
+
+def _has_not_begun(directory: Path) -> bool:
+    """True for a directory without a journal; a missing one is reported when it is read."""
+    journal = directory / JOURNAL_NAME
+    # pathlib raises for long names.
+    return os.path.isdir(directory) and not os.path.exists(journal)  # noqa: PTH110, PTH112
 
 
 def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
@@ -502,7 +521,10 @@ def _has_same_rows(one: JournalState, other: JournalState) -> bool:
 
 
 def _places_in(order: Sequence[int], own: Sequence[int]) -> list[int]:
-    """Return where in `order` each row of a shard's own order is, from 0; empty if both are the same."""
+    """Return where in `order` each row of a shard's own order is, from 0.
+
+    Empty if both are the same.
+    """
     if order == own:
         return []
     places: dict[int, deque[int]] = {}

@@ -166,7 +166,7 @@ def _write_output(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
 
 
 def _only_file(output: Any) -> list[str]:
-    """Return the key of the only output if that is a file, whose bytes -o FILE gets; else nothing."""
+    """Return the key of the only output if that is a file, whose bytes -o FILE gets."""
     if isinstance(output, dict) and len(output) == 1 and is_file(only_value(output)):
         return [*output]
     return []

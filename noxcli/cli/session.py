@@ -258,7 +258,10 @@ class Session:
         return history.find_entry(text.rpartition("/")[2], host)
 
     def remember_last(self, run: Run | None, secret: frozenset[str]) -> None:
-        """Let `@last` be the run that was started last, if one was. `secret` are keys of its inputs."""
+        """Let `@last` be the run that was started last, if one was.
+
+        `secret` are keys of its inputs.
+        """
         if run is not None:
             entry = Entry(run.id, run.workflow_id, self.context.base_url, secret)
             self.context.history.begin(entry)

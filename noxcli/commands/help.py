@@ -52,7 +52,7 @@ What to call, and what to parse:
   noxcli fetch-output RUN --json          .output, .complete of an ended run; RUN: an id, or @last
   noxcli inspect RUN --json               .nodes[] | .name, .status, .error
   noxcli batch WORKFLOW FILE -q --resume  .id, .result.ok, .result.output, .result.error of each row
-  noxcli results DIR --summary --json     .directories[] | .total, .done, .codes, .held_by at any time
+  noxcli results DIR --summary --json     .directories[] | .total, .done, .codes, .held_by, any time
   noxcli results DIR --csv FILE           a table of inputs, outputs, status and error;
                                           without --csv, the lines of batch
   noxcli versions WORKFLOW --json         .versions[] | .id, .name, .in_use

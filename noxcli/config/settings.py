@@ -348,7 +348,9 @@ def _connection_of(profile: Mapping[str, Setting]) -> Layer:
 
 
 def _require_own_server(variables: Layer, key: Setting, url: Setting, address: str) -> None:
-    """Raise ConfigProblem if a variable has the key, another one its server, and a profile this one."""
+    """Raise ConfigProblem if a variable has the key, another one its server, and a profile this
+    one.
+    """
     own = variables.values.get("base_url")
     from_a_variable = variables.values.get(key.name) is key
     if own is None or not from_a_variable or url.source == "--base-url":

@@ -120,8 +120,9 @@ class Look:
         total = fsum(differing)
         if total >= 0:
             return ""
+        scores = amount(len(differing), "score")
         verb = "differs" if len(differing) == 1 else "differ"
-        return f"only {amount(len(differing), 'score')} {verb}, their sum is {self._as_given(total):.3g}"
+        return f"only {scores} {verb}, their sum is {self._as_given(total):.3g}"
 
     def _as_given(self, difference: float) -> float:
         """Return a difference as scores have it."""

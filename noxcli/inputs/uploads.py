@@ -1,4 +1,4 @@
-"""Files as inputs: the check of `key@path` before anything is sent, the upload, and the file value."""
+"""Files as inputs: the check of `key@path` before anything is sent, the upload, the file value."""
 
 import hashlib
 import re
@@ -28,7 +28,10 @@ LARGE = 5 * MEBIBYTE  # a smaller file needs no line of progress
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Upload:
-    """A file that was readable when the command line was parsed; a pipe has no size until it is read."""
+    """A file that was readable when the command line was parsed.
+
+    A pipe has no size until it is read.
+    """
 
     path: str
     name: str
@@ -51,12 +54,14 @@ class Upload:
 
 
 def parse_upload(text: str, key: str, sources: Sources) -> Upload:
-    """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`. Raises UsageProblem for a file that can't be read."""
+    """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`.
+
+    Raises UsageProblem for a file that can't be read.
+    """
     path, *options = re.split(OPTION, text)
     given = dict(option.split("=", 1) for option in options)
     size = _measure(path, key, sources)
-    of_shell = "stdin" if path in STDIN_NAMES else "pipe" if path.startswith(SHELLS_PIPES) else ""
-    name = given.get("name", of_shell or Path(path).name.encode("utf-8", "replace").decode())
+    name = given.get("name", _name_of(path))
     if not name or not name.isprintable():
         raise UsageProblem(
             f"the upload for {key!r} has no usable name", "write ;name=NAME after the path"
@@ -69,19 +74,26 @@ def parse_upload(text: str, key: str, sources: Sources) -> Upload:
     return Upload(path, name, content_type, size)
 
 
+def _name_of(path: str) -> str:
+    """Return what the server shall call a file."""
+    if path in STDIN_NAMES:
+        return "stdin"
+    if path.startswith(SHELLS_PIPES):
+        return "pipe"
+    return Path(path).name.encode("utf-8", "replace").decode()
+
+
 def guess_type(name: str) -> str:
     """Return the usual media type for the name's extension."""
     import mimetypes  # loaded for an input that is a file
 
     kind, encoding = mimetypes.guess_type(Path(name).name)
     # A compressed file no longer has the type of its content.
-    return (
-        "application/gzip"
-        if encoding == "gzip"
-        else UNKNOWN_TYPE
-        if encoding or kind is None
-        else kind
-    )
+    if encoding == "gzip":
+        return "application/gzip"
+    if encoding or kind is None:
+        return UNKNOWN_TYPE
+    return kind
 
 
 def _measure(path: str, key: str, sources: Sources) -> int | None:
@@ -108,7 +120,8 @@ def store_files(
     sources: Sources,
     hashes: dict[Upload, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the inputs to send: each file is stored, once, and its place taken by the value that names it.
+    """Return the inputs to send: each file is stored, once, and its place taken by the value that
+    names it.
 
     `hashes` get the SHA-256 of what was sent.
 
@@ -118,7 +131,8 @@ def store_files(
 
     def store(upload: Upload, key: str) -> dict[str, Any]:
         try:
-            # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
+            # A thread opens and copies a pipe: closing it waits for a read that another thread has
+            # begun.
             with sources.in_time(lambda: _open_upload(upload, sources)) as file:
                 size = file.tell() if upload.size is None else upload.size
                 if size >= LARGE:
@@ -128,8 +142,8 @@ def store_files(
                 if hashes is not None:
                     hashes[upload] = content.sha256
         except NoxError as error:
-            what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
-            failed = type(error)(what, error.hint, **error.facts())
+            what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started"
+            failed = type(error)(f"{what}: {error.message}", error.hint, **error.facts())
             failed.phase = Phase.UPLOAD
             raise failed from error
         uri, name = record.get("uri"), record.get("filename")

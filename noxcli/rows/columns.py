@@ -1,4 +1,6 @@
-"""One row, and what each of its columns is: its id, an input and how that is read, or kept next to the result."""
+"""One row, and what each of its columns is: its id, an input and how that is read, or kept next to
+the result.
+"""
 
 import hashlib
 import shlex
@@ -23,10 +25,11 @@ MASK = (1 << 64) - 1
 class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines.
 
-    With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
-    `digest` is that of what it asks, once its files were read (`RowContents`), and `unconverted` the same before texts
-    became the declared types. `written` is that of its cells as they are in the file, and `key` says in which shard it
-    is. Digests have 64 bits, 0 if a row can't be read.
+    With --repeat, each repetition is a row of its own, with its own number and id; `of` is the
+    number in the file. `digest` is that of what it asks, once its files were read (`RowContents`),
+    and `unconverted` the same before texts became the declared types. `written` is that of its
+    cells as they are in the file, and `key` says in which shard it is. Digests have 64 bits, 0 if a
+    row can't be read.
     """
 
     number: int
@@ -58,9 +61,10 @@ class Row:
 class Columns:
     """The options about columns, and the inputs that all rows share.
 
-    `operators` say how an input is read (`--column 'doc@'`), `renamed` has the inputs by the columns that they come
-    from. `known` are the keys of the workflow's inputs, where they are known, and `needed` the inputs that each row
-    must have; if they are `all_known`, other columns are refused.
+    `operators` say how an input is read (`--column 'doc@'`), `renamed` has the inputs by the
+    columns that they come from. `known` are the keys of the workflow's inputs, where they are
+    known, and `needed` the inputs that each row must have; if they are `all_known`, other columns
+    are refused.
     """
 
     operators: Mapping[str, str]
@@ -81,7 +85,8 @@ class Columns:
         own_id: str | None = None,
         keep: Sequence[str] = (),
     ) -> Self:
-        """Return the columns for `INPUT=COLUMN`, `INPUT@`, `INPUT:=`, `INPUT=@` and `INPUT:=@`, --id and --keep.
+        """Return the columns for `INPUT=COLUMN`, `INPUT@`, `INPUT:=`, `INPUT=@` and `INPUT:=@`,
+        --id and --keep.
 
         Raises UsageProblem.
         """
@@ -93,7 +98,10 @@ class Columns:
                 )
             name, operator, column = split_item(text)
             if column and operator != "=":
-                hint = f"write --column '{name}{operator}', and --column {name}=COLUMN if the column has another name"
+                hint = (
+                    f"write --column '{name}{operator}', and --column {name}=COLUMN if the column "
+                    "has another name"
+                )
                 raise UsageProblem(f"--column {text!r} has text after {operator}", hint)
             known, key, value = (renamed, column, name) if column else (operators, name, operator)
             if known.setdefault(key, value) != value or [*renamed.values()].count(name) > 1:
@@ -104,7 +112,9 @@ class Columns:
         return cls(operators, common, renamed.get(own_id or ID, own_id or ID), tuple(keep), renamed)
 
     def check_header(self, names: Collection[str]) -> None:
-        """Raise UsageProblem for a column that the file must not have, or that an option names in vain."""
+        """Raise UsageProblem for a column that the file must not have, or that an option names in
+        vain.
+        """
         self.check_options(names)
         sent = [name for column in names if self.is_input(name := self.named(column))]
         for name in self.common.values:
@@ -116,11 +126,14 @@ class Columns:
         self._require_known(sent)
 
     def named(self, column: str) -> str:
-        """Return the name of a column's values: of the input that it has for --column, else its own."""
+        """Return the name of a column's values: of the input that it has for --column, else its
+        own.
+        """
         return self.renamed.get(column, column)
 
     def check_options(self, names: Collection[str]) -> None:
-        """Raise UsageProblem if an option names a column that the file lacks, or --keep an input."""
+        """Raise UsageProblem if an option names a column that FILE lacks, or --keep an input.
+        """
         column_of = {name: column for column, name in self.renamed.items()}
         own_id = () if self.id == ID else (self.id,)
         for option, given in (
@@ -217,7 +230,9 @@ class Columns:
         return Inputs(values, frozenset(texts), self.common.secret)
 
     def _require_known(self, names: Collection[str]) -> None:
-        """Raise UsageProblem for columns that are neither inputs nor kept, naming all of them and what to do."""
+        """Raise UsageProblem for columns that are neither inputs nor kept, naming all of them and
+        what to do.
+        """
         if not self.all_known or self.known.issuperset(names):
             return
         others = [name for name in names if name not in self.known]
@@ -270,7 +285,10 @@ def _id(value: Any) -> str | None:
 
 
 def hash_of(text: str | None) -> int:
-    """Return 64 bits that distinguish texts in this process alone, such as rows' own ids and runs; 0 for none."""
+    """Return 64 bits that distinguish texts in this process alone, such as rows' own ids and runs.
+
+    0 for none.
+    """
     return 0 if text is None else hash(text) & MASK or 1
 
 

@@ -1,4 +1,4 @@
-"""What a row asks, by content: the digest of its own inputs, in which files count by their bytes."""
+"""What a row asks, by content: the digest of its own inputs, files by their bytes."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,10 @@ class RowContents:
         self._hash = lru_cache(REMEMBERED)(hash_file)
 
     def digest(self, row: Row) -> int:
-        """Return the digest of a row whose files are read now. Raises UsageProblem if one can't be read."""
+        """Return the digest of a row whose files are read now.
+
+        Raises UsageProblem if one can't be read.
+        """
         return self._of(row, None)
 
     def digest_as_sent(self, row: Row, hashes: Mapping[Upload, str]) -> int:

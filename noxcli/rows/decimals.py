@@ -1,4 +1,6 @@
-"""Whether a point or a comma begins the decimals of a column of numbers, and its numbers as JSON has them."""
+"""Whether a point or a comma begins the decimals of a column of numbers, and its numbers as JSON
+has them.
+"""
 
 import re
 from collections.abc import Collection
@@ -14,8 +16,9 @@ GROUPS = r"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+"  # digits with a mark between the t
 
 
 def decimals_shown(cell: str) -> Collection[str]:
-    """Return which marks may begin the decimals of the cell: one, if it shows it; both if it could be
-    either; none for a cell that has no mark, or is not a number.
+    """Return which marks may begin the decimals of the cell: one, if it shows it.
+
+    Both if it could be either; none for a cell that has no mark, or is not a number.
     """
     found = NUMBER.fullmatch(cell)
     if found is None or not {POINT, COMMA} & {*found[2]}:
@@ -66,7 +69,10 @@ class ColumnDecimal:
             self._either = cell
 
     def decide(self, name: str) -> str:
-        """Return the column's mark. Raises UsageProblem if its cells contradict, or don't show it."""
+        """Return the column's mark.
+
+        Raises UsageProblem if its cells contradict, or don't show it.
+        """
         if len(self._shown) > 1:
             both = f"{self._shown[COMMA]!r} and {self._shown[POINT]!r}"
             raise UsageProblem(

@@ -1,4 +1,7 @@
-"""The rows of a batch: JSON lines, a JSON array, or CSV with a header. A pipe is read to its end first."""
+"""The rows of a batch: JSON lines, a JSON array, or CSV with a header.
+
+A pipe is read to its end first.
+"""
 
 import codecs
 import csv
@@ -53,9 +56,10 @@ class RowReader:
         chosen: int | IdFilter | None = None,
         repeat: int = 1,
     ) -> None:
-        """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.
+        """`chosen` is the number of rows to run, or has their ids.
 
-        Raises UsageProblem for a missing file, and for a pipe that has another reader.
+        `repeat` says how often each runs. Raises UsageProblem for a missing file, and for a pipe
+        that has another reader.
         """
         self.source, self.name = source, "stdin" if source == "-" else source
         self.repeat, self.takes_all = repeat, chosen is None
@@ -85,7 +89,8 @@ class RowReader:
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
 
     def copy_pipe(self, directory: Path | None = None) -> BinaryIO:
-        """Read a pipe to its end, and return the copy: in memory, or without a name on the disk of the directory.
+        """Read a pipe to its end, and return the copy: in memory, or without a name on the disk of
+        the directory.
 
         Raises UsageProblem if it can't be read or stored, TimedOutBeforeStart if it does not end.
         """
@@ -133,7 +138,8 @@ class RowReader:
         )
 
     def sent(self) -> list[str] | None:
-        """Return the columns to send with how they are read, None for JSON lines that are read as they are.
+        """Return the columns to send with how they are read, None for JSON lines that are read as
+        they are.
 
         Raises UsageProblem if the file can't be read, or for a mistake in the header.
         """
@@ -148,7 +154,9 @@ class RowReader:
         return [f"{name}{columns.operators.get(name, '')}" for name in names]
 
     def require_named(self) -> None:
-        """Raise UsageProblem if an option names a column or an id that no row has, once all were read."""
+        """Raise UsageProblem if an option names a column or an id that no row has, once all were
+        read.
+        """
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
         if self.only is not None:
@@ -156,7 +164,10 @@ class RowReader:
 
     @property
     def known(self) -> set[str]:
-        """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
+        """The names of columns and inputs that a row may have, once all were read.
+
+        Empty if that is not known.
+        """
         columns = self._columns
         return (
             {*map(columns.named, self.names), *columns.common.values, *columns.known}
@@ -214,7 +225,10 @@ class RowReader:
         return row
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows one by one. Raises UsageProblem if the file or its header can't be read."""
+        """Yield the rows one by one.
+
+        Raises UsageProblem if the file or its header can't be read.
+        """
         if self.is_table and self._decimals is None:
             self._decimals = self._decide_decimals()
         with self._open() as file:
@@ -338,7 +352,10 @@ class RowReader:
                 yield Row(number + 1, line, 0, problem=problem)
 
     def _csv_row(self, number: int, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
-        """Return the row of a record. An empty cell is left out: CSV can't distinguish it from an empty text."""
+        """Return the row of a record.
+
+        An empty cell is left out: CSV can't distinguish it from an empty text.
+        """
         if len(cells) != len(header):
             quotes = (
                 f": put a cell with {SEPARATORS[self.separator]} in quotes"
@@ -422,7 +439,9 @@ def _json(content: bytes, what: str) -> Any:
 
 
 def _require_text(line: bytes, name: str) -> None:
-    """Raise UsageProblem for a line of a workbook, and of UTF-16, which spreadsheets call Unicode text."""
+    """Raise UsageProblem for a line of a workbook, and of UTF-16, which spreadsheets call Unicode
+    text.
+    """
     book = next((kind for magic, kind in WORKBOOKS.items() if line.startswith(magic)), None)
     if book is not None:
         raise UsageProblem(f"{name} is {book}, not a table in text", "save its sheet as CSV UTF-8")

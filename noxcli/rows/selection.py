@@ -1,4 +1,6 @@
-"""Which rows of the table this call runs: its shard, by the user or the engine's task number, and the ids of --only."""
+"""Which rows of the table this call runs: its shard, by the user or the engine's task number, and
+the ids of --only.
+"""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +21,10 @@ FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `index` of `of`, counted from 1; a row is in the one that its id says, or else its cells."""
+    """Part `index` of `of`, counted from 1.
+
+    A row is in the one that its id says, or else its cells.
+    """
 
     index: int = 1
     of: int = 1
@@ -56,7 +61,8 @@ class Numbering:
     total: str | None  # None: the engine does not say
     first: int = 0
     outside: str = ""  # the number of a job that is no task
-    # Where some of the tasks can be submitted alone: what these variables say if all are there; None: the total.
+    # Where some of the tasks can be submitted alone: what these variables say if all are there;
+    # None: the total.
     whole: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -171,7 +177,10 @@ class IdFilter:
 
     @classmethod
     def read(cls, path: str, sources: Sources) -> Self:
-        """Read a file of ids, one a line, as `results --query id` prints them. Raises UsageProblem."""
+        """Read a file of ids, one a line, as `results --query id` prints them.
+
+        Raises UsageProblem.
+        """
         if path in STDIN_NAMES:
             raise UsageProblem(f"{ONLY} {path} is not a file", "give a file with one id a line")
         text = sources.read_text(path, ONLY, f"{ONLY} {path}").removeprefix("\ufeff")
@@ -186,7 +195,10 @@ class IdFilter:
         return own_id in self.ids
 
     def require_used(self, ids: Iterable[str], where: str) -> None:
-        """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were seen."""
+        """Raise UsageProblem for ids that no row has.
+
+        `ids` are those of the rows, once all were seen.
+        """
         if unmet := [each for each in self.ids if each in self._unmet]:
             known = set(ids)
             more = (

@@ -30,7 +30,7 @@ class Comment(NamedTuple):
 
 
 class Pull:
-    """A pull request on GitHub, or a merge request on GitLab, and the commit that this job tests."""
+    """A pull request on GitHub, a merge request on GitLab, and the commit that this job tests."""
 
     def __init__(self, url: str, token: Mapping[str, str], commit: str) -> None:
         self.commit = commit
