@@ -132,8 +132,7 @@ class Columns:
         return self.renamed.get(column, column)
 
     def check_options(self, names: Collection[str]) -> None:
-        """Raise UsageProblem if an option names a column that FILE lacks, or --keep an input.
-        """
+        """Raise UsageProblem if an option names a column that FILE lacks, or --keep an input."""
         column_of = {name: column for column, name in self.renamed.items()}
         own_id = () if self.id == ID else (self.id,)
         for option, given in (
