@@ -118,7 +118,10 @@ def _way_to_save(text: str) -> str | None:
         return None
     with suppress(OSError, UnicodeDecodeError):
         if definition_in(Path(text).read_text(encoding="utf-8")) is not None:
-            return "it is a definition alone: export the workflow without --definition, and import that"
+            return (
+                "it is a definition alone: export the workflow without --definition, and import "
+                "that"
+            )
     return f"save the file as one: noxcli import {quote(text)} --mode version --apply"
 
 
