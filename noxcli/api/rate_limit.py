@@ -242,7 +242,7 @@ class RateLimiter:
 
     @property
     def longest_requested(self) -> float:
-        """The longest wait that the server has asked for since its last answer."""
+        """The longest wait that the server requested since its last answer."""
         return self._longest_requested if self._failures.in_a_row else 0.0
 
     @property
