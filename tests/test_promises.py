@@ -28,7 +28,7 @@ GUIDE = [
 # Verbs that show nothing that a server said.
 OF_THIS_MACHINE = {"completion", "help", "sandbox", "schema"}
 # Verbs that hints name by their whole line, which has the server's options already, or that need what the user has to add.
-NAMED_WHOLE = {"run", "rerun", "batch", "gate", "import", "export", "report", "doctor"}
+NAMED_WHOLE = {"batch", "gate"}
 # The tests that call each verb.
 OF_ALL_VERBS = {"test_bare.py", "test_promises.py"}
 A_WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-000000000001"

@@ -229,7 +229,7 @@ def _way_to_find(response: requests.Response, settings: Settings | None) -> str:
     before, _, endpoint = path.partition("/v1/")
     if endpoint in WITHOUT_AN_ID:
         wrong = f"{before} in the base URL" if before else "the base URL"
-        return f"check {wrong}: the API is not there"
+        return f"check {wrong}: no API answers there"
     hint = "check the id"
     aliases = settings.aliases if settings is not None else {}
     for name, to in aliases.items():

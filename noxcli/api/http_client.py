@@ -232,7 +232,12 @@ class Http:
         headers = {**HEADERS, **(headers or {})}
         starts = isinstance(body, Body)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._exchange_with_a_valid_key(method, url, limit, body, headers)
+            used = self.settings.key
+            response = self.exchange(method, url, limit, body, headers)
+            if self._has_other_key(response, used, url, body):
+                response.close()
+                limit.restart()
+                response = self.exchange(method, url, limit, body, headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             url = self._redirect_target(method, url, response, body, elsewhere=elsewhere)
@@ -252,28 +257,25 @@ class Http:
         require_framing(response, part="Range" in headers)
         return response
 
-    def _exchange_with_a_valid_key(
-        self, method: str, url: Url, limit: AnswerLimit, body: Any, headers: Mapping[str, str]
-    ) -> requests.Response:
-        """Return the answer to a request, sent once more if its key has been replaced.
+    def _has_other_key(
+        self, response: requests.Response, used: str, url: Url, body: Body | Any
+    ) -> bool:
+        """True if the key was rejected and has been replaced: the request may be sent once more.
 
         Raises Unavailable instead for a request with an effect: its sender decides.
         """
-        used = self.settings.key
-        response = self.exchange(method, url, limit, body, headers)
         if response.status_code != KEY_REJECTED or not is_of_json(response):
-            return response
+            return False
         if url.origin != self._home.origin or not isinstance(body, Body | None):
-            return response
+            return False
         if isinstance(body, Body):
             body.attempt.may_be_sent = False  # a request without access has no effect
         if not self._replace_key(used):
-            return response
-        response.close()
+            return False
         if isinstance(body, Body):
+            response.close()
             raise Unavailable(f"{url.netloc} rejected the key, which was replaced", sent=False)
-        limit.restart()
-        return self.exchange(method, url, limit, body, headers)
+        return True
 
     def _replace_key(self, rejected: str) -> bool:
         """Return whether there is another key than the rejected one, which was accepted before.

@@ -83,8 +83,9 @@ class ComparisonSummary:
 
         In a gate of rounds in which both sides have one, as its looks read them.
         """
-        base = [line for line in pair.base if line.get("score") is not None]
-        new = [line for line in pair.new if line.get("score") is not None]
+        of_base, of_new = pair.lines  # a gate's has those of all rounds
+        base = [line for line in of_base if line.get("score") is not None]
+        new = [line for line in of_new if line.get("score") is not None]
         if self.rule.of_gate:
             both = {line["place"] for line in base} & {line["place"] for line in new}
             base = [line for line in base if line["place"] in both]

@@ -195,12 +195,12 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
             0,
             "'Question' is sent as the text -; from stdin, write Question=@-\n",
         ),
-        ("workflows --base-url URL/api", 5, "check /api in the base URL: the API is not there"),
+        ("workflows --base-url URL/api", 5, "check /api in the base URL: no API answers there"),
         ("runs --base-url URL/v1", 5, "drop /v1 from the base URL, noxcli adds it"),
         (
             "runs --base-url URL/api",
             5,
-            "check /api in the base URL: the API is not there",
+            "check /api in the base URL: no API answers there",
         ),
         (
             "runs --json\r",

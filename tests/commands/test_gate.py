@@ -415,7 +415,7 @@ def test_a_signal_ends_it_and_the_same_line_continues(
 def test_neither_a_file_nor_a_long_name_is_a_version(noxcli: Noxcli, answers: Any) -> None:
     Path("review.nx").write_text("")
     save, none = (
-        "; save the file as one: noxcli import 'review.nx' --mode",
+        "; save the file as one: noxcli import review.nx --mode",
         "has no version with the id or name 'vvv",
     )
     for new, said in (("review.nx", save), ("v" * 300, none)):

@@ -10,6 +10,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.sandbox.scenario import Node, Version, input_node
+from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import MAX_LINES, MAX_WORDS, NOTED_RUNS, CompletionCache
 from tests.conftest import Noxcli
 
@@ -141,9 +142,13 @@ def test_a_start_notes_the_run_and_the_outputs(noxcli: Noxcli) -> None:
     assert noted(noxcli, f"output {workflow}") == ["Answer", "Essay"]
 
 
-def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_path: Path) -> None:
+def test_profiles_and_aliases_are_noted_when_they_are_read(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path
+) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[profile.a]\n[profile.a.aliases]\nday = "daily report"\n[profile.b]\n')
+    config.write_text(
+        f'[profile.a]\nbase_url = "{sandbox.url}"\n[profile.a.aliases]\nday = "daily report"\n[profile.b]\n'
+    )
     environ = {"NOXCLI_CONFIG": str(config)}
 
     noxcli("workflows", environ=environ)

@@ -86,7 +86,7 @@ def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> 
             },
             "other",
         ),
-        (["--profile", "mine"], {"NOXUS_BACKEND_URL": OTHER_URL}, "other"),
+        (["--profile", "mine"], {"NOXUS_BACKEND_URL": OTHER_URL}, "mine"),
         (["--profile", "mine"], {}, "mine"),
         ([], {"NOXCLI_PROFILE": "mine"}, "mine"),
         (["--profile=unknown"], {}, None),

@@ -10,6 +10,7 @@ from tests.research.sdk.conftest import SDK
 PAGE = (Path(__file__).parents[3] / "docs" / "fidelity.md").read_text(encoding="utf-8")
 # By the lines that the page names: what must stand there.
 QUOTES = {
+    "client.py:25": "DEFAULT_TIMEOUT = 120",
     "client.py:52-54": '"NOXUS_BACKEND_URL", "https://backend.noxus.ai"',
     "client.py:101": '{"X-API-Key": self.api_key}',
     "errors.py:68-69": "the API key is missing or invalid",
