@@ -39,7 +39,7 @@ from noxcli.errors import (
 )
 from noxcli.files import require_local
 from noxcli.masking import HIDDEN_KEY, can_hide
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, Version, Workflow
 from noxcli.reports.result import Outcome
 from noxcli.retry import ReadPages, RetryPolicy
 from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
@@ -191,6 +191,10 @@ class Session:
     ) -> T:
         """Return the result of a call of the API. Raises as `RetryPolicy.keep_trying`."""
         return self.retries().keep_trying(lambda within: call(self.api.within(within)), worth)
+
+    def list_versions(self, workflow_id: str) -> list[Version]:
+        """Return the saved versions of a workflow. Raises as `RetryPolicy.keep_trying`."""
+        return self.keep_listing(lambda api, pages: list(api.list_versions(workflow_id, pages)))
 
     def keep_listing(self, call: Callable[["NoxusApi", ReadPages], T]) -> T:
         """Return the result of a call that reads one list. Raises as `RetryPolicy.keep_trying`."""

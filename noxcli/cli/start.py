@@ -198,7 +198,7 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     """
     version = None
     if version_id is not None:
-        versions = noxus.keep_listing(lambda api, pages: list(api.list_versions(found.id, pages)))
+        versions = noxus.list_versions(found.id)
         version = resolve_version(versions, version_id)
     known = already_read(found, version)
     if known is None:

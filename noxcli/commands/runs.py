@@ -170,8 +170,7 @@ def _find_version(noxus: "Session", workflow: Workflow, text: str) -> str:
     """Return the id of a saved version. Raises as `resolve_version`."""
     from noxcli.runs.resolve import resolve_version  # as above
 
-    versions = noxus.keep_listing(lambda api, pages: list(api.list_versions(workflow.id, pages)))
-    return resolve_version(versions, text).id
+    return resolve_version(noxus.list_versions(workflow.id), text).id
 
 
 def _entry(run: Run) -> dict[str, Any]:

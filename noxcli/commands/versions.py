@@ -55,7 +55,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
-        versions = noxus.keep_trying(lambda api: list(api.list_versions(found.id)))
+        versions = noxus.list_versions(found.id)
         in_use = _find_in_use(noxus, found.id, versions)
     is_text = noxus.context.printing.format.is_text
     entries = []
