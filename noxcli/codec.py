@@ -24,6 +24,7 @@ MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written
 
 STYLE: Mapping[str, Any] = {"ensure_ascii": False, "allow_nan": False}
 COMPACT = json.JSONEncoder(**STYLE, separators=(",", ":"))
+SORTED = json.JSONEncoder(sort_keys=True)  # made once: `json.dumps` makes one for each value
 
 
 class Number(float):
@@ -54,6 +55,11 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     except UnicodeEncodeError:
         return re.sub(NOT_ASCII, lambda match: json.dumps(match[0])[1:-1], text)
     return text
+
+
+def to_sorted_json(value: Any) -> str:
+    """Return JSON that is the same for equal values, to compare or digest and not to print."""
+    return SORTED.encode(value)
 
 
 def _marked(value: Any) -> Any:

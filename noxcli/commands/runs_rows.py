@@ -1,6 +1,5 @@
 """How `runs --rows` makes a table of past runs: what each was given, and what it answered."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from noxcli.cli.session import Session
-from noxcli.codec import to_json
+from noxcli.codec import to_json, to_sorted_json
 from noxcli.errors import NotAccessible, NotFound, OutputNotDelivered, RequestRejected
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by
 from noxcli.models import Run
@@ -26,7 +25,6 @@ READS_AT_ONCE = 8
 AHEAD = 2 * READS_AT_ONCE  # runs that are read before the one that is printed next
 TICK = 0.1  # seconds
 MAX_NAMED = 3  # runs of one kind
-SORTED = json.JSONEncoder(sort_keys=True)
 
 
 class LeftOut(Exception):
@@ -232,7 +230,7 @@ def _read_in_order(
 def _question(row: Mapping[str, Any]) -> int:
     """Return what tells the inputs of a row from others."""
     asked = {key: value for key, value in row.items() if key not in {ID, OUTPUT}}
-    return digest_of(SORTED.encode(asked))
+    return digest_of(to_sorted_json(asked))
 
 
 def _named(ids: Sequence[str]) -> str:

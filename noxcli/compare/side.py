@@ -3,7 +3,6 @@
 A line is read again by its number.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +13,7 @@ from noxcli.batchdir.header import BatchHeader
 from noxcli.checks.judgement import with_judgement
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.run_version import of_version, version_in
+from noxcli.codec import to_sorted_json
 from noxcli.errors import COMPLETED, UsageProblem
 from noxcli.outputs.values import by_name
 from noxcli.reports.failure_groups import ResultLine
@@ -21,7 +21,6 @@ from noxcli.rows.columns import EXPECT, digest_of
 from noxcli.timing import parse_time
 
 BITS = 64  # of a digest
-ORDERED = json.JSONEncoder(sort_keys=True)
 Read = Callable[[int], ResultLine]
 
 
@@ -183,7 +182,7 @@ class Side:
         total = 0
         for name, value in given.items():
             # A text alone takes a tenth of the time of a list.
-            digest = digest_of(f"[{ORDERED.encode(name)}, {ORDERED.encode(value)}]")
+            digest = digest_of(f"[{to_sorted_json(name)}, {to_sorted_json(value)}]")
             total += digest
             if self._values.setdefault(name, digest) != digest:
                 self._values[name] = None

@@ -5,16 +5,15 @@ wherever it is now.
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from noxcli.batchdir.append_file import JournalTrouble
-from noxcli.codec import decode_json, to_json
+from noxcli.codec import decode_json, to_json, to_sorted_json
 from noxcli.errors import UsageProblem
-from noxcli.files import ASKED_NAME, ASKED_ROWS_NAME, reason_of
+from noxcli.files import ASKED_NAME, ASKED_ROWS_NAME, expanded, reason_of
 from noxcli.inputs.uploads import Upload
 from noxcli.rows.columns import Row, digest_of
 from noxcli.safe_dir import SafeDir
@@ -22,8 +21,6 @@ from noxcli.safe_dir import SafeDir
 ASKED_SCHEMA = "noxcli.asked/1"
 MAX_ASKED = 1 << 30  # bytes
 MAX_NAMED = 3  # rows that differ
-HASHED_AT_ONCE = 1 << 20  # bytes
-SORTED = json.JSONEncoder(sort_keys=True)
 
 
 class AskedRow(NamedTuple):
@@ -41,7 +38,7 @@ class AskedRow(NamedTuple):
     @property
     def question(self) -> str:
         """What it asks, as a text that differs if that does."""
-        return SORTED.encode([self.row.id, self.values, self.files])
+        return to_sorted_json([self.row.id, self.values, self.files])
 
     def differing_inputs(self, other: "AskedRow") -> list[str]:
         """Return the inputs that differ, the files of which are named so."""
@@ -94,7 +91,7 @@ class Asked:
     def columns_digest(self) -> str:
         """What tells its kept columns and expectations from others."""
         columns = [asked.row.columns for asked in self.rows]
-        return f"{digest_of(SORTED.encode(columns)):016x}"
+        return f"{digest_of(to_sorted_json(columns)):016x}"
 
 
 class Compared(NamedTuple):
@@ -186,13 +183,8 @@ def asked_of(
 
 def _sha256(value: Any) -> str:
     """Return the digest of an input that was read from a file, or of the file that is uploaded."""
-    digest = hashlib.sha256()
     if isinstance(value, Upload):
-        with Path(value.path).expanduser().open("rb") as file:
-            while piece := file.read(HASHED_AT_ONCE):
-                digest.update(piece)
-    elif isinstance(value, str):
-        digest.update(value.encode("utf-8", "surrogatepass"))
-    else:
-        digest.update(SORTED.encode(value).encode())
-    return digest.hexdigest()
+        with expanded(value.path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    text = value if isinstance(value, str) else to_sorted_json(value)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,11 +1,10 @@
 """One row in two batches as reports show it: what differs, and its part of the document."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from noxcli.codec import to_json
+from noxcli.codec import to_json, to_sorted_json
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.terminal import Terminal
@@ -14,7 +13,6 @@ from noxcli.reports.failure_groups import ResultLine, brief_reason_in
 from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
-ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 AROUND = 24  # characters around a change in one line
 MAX_CHANGES = 160  # characters of all changes there
 # Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
@@ -229,7 +227,7 @@ def outputs_in(line: ResultLine) -> Mapping[str, Any]:
 
 def encoded_outputs(line: ResultLine) -> str:
     """Return the outputs as a text, which differs if they do."""
-    return ENCODER.encode(outputs_in(line))
+    return to_sorted_json(outputs_in(line))
 
 
 def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, Any]) -> Any:
