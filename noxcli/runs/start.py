@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from noxcli.codec import to_sorted_json
 from noxcli.errors import Interruption, StartUnknown, Unavailable, facts_about
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, is_uuid, same_id
@@ -27,6 +28,7 @@ T = TypeVar("T")
 MAX_SEARCH = 10.0
 SEARCH_AGAIN = 1.0
 A_DAY = timedelta(days=1)
+HAS_FRACTION = re.compile(r"\d[.eE]")  # a number in JSON, or a text that looks like one
 # Servers also write 1970 or the year 1 for a time that they do not know.
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
@@ -56,8 +58,10 @@ class InputDigests:
         if isinstance(input, dict):
             named = {self._names.get(key, key): value for key, value in input.items()}
             input = {key: value for key, value in named.items() if key not in self._secret}
-        plain = json.loads(json.dumps(input), parse_float=_number)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
+        text = to_sorted_json(input)
+        if HAS_FRACTION.search(text):  # few have one, and reading takes most of the time
+            text = to_sorted_json(json.loads(text, parse_float=_number))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _number(text: str) -> int | float:
