@@ -50,29 +50,31 @@ class Rehearsal:
     def output_of(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The output of a run with these inputs."""
         variant = self._variant_of(inputs)
-        noise = self.noise if variant is None else variant.noise
-        found = {**self.output, **(variant.output if variant is not None else {})}
+        found = {**self.output, **variant.output}
         for case in self.cases:
             if self._fits(case, inputs):
                 found.update(case.output)
                 break
-        if self._happens("bad", noise.bad, inputs):
-            found.update(noise.bad_output)
+        if self._happens("bad", variant.noise.bad, inputs):
+            found.update(variant.noise.bad_output)
         return {name: self.fill(value, inputs) for name, value in found.items()}
 
     def is_missing(self, inputs: Mapping[str, Any]) -> bool:
         """Whether a run with these inputs ends without an answer."""
-        variant = self._variant_of(inputs)
-        noise = self.noise if variant is None else variant.noise
-        return self._happens("missing", noise.missing, inputs)
+        return self._happens("missing", self._variant_of(inputs).noise.missing, inputs)
 
-    def _variant_of(self, inputs: Mapping[str, Any]) -> Variant | None:
-        """The variant whose prompt is in that of the run, the longest one; else the first."""
+    def _variant_of(self, inputs: Mapping[str, Any]) -> Variant:
+        """The variant whose prompt is in that of the run, the longest one; else the first.
+
+        Without versions, it is what the workflow says.
+        """
         prompt = str(inputs.get(PROMPT, ""))
         found = [each for each in self.variants if each.prompt in prompt]
         if found:
             return max(found, key=lambda each: len(each.prompt))
-        return self.variants[0] if self.variants else None
+        if self.variants:
+            return self.variants[0]
+        return Variant("", "", {}, self.noise)
 
     def _fits(self, case: Case, inputs: Mapping[str, Any]) -> bool:
         for label, text in case.when.items():
