@@ -69,8 +69,8 @@ def summary_page(ended: Sequence[EndedRun], mask: Mask) -> str:
 def batch_page(ended: BatchReport, mask: Mask) -> str:
     """Return the page of a batch or a comparison: verdict, what was compared, counts, what failed.
 
-    Its first line is a comment, by which a job finds what an earlier one has written. Rows that
-    broke are whole as long as there is room.
+    Its first line is a comment, by which noxcli knows a file that it wrote. Rows that broke are
+    whole as long as there is room.
     """
     page = Page(mask)
     folds = "</details>\n\n" if ended.compares else ""
