@@ -202,8 +202,7 @@ class RowChecker:
         has_checks = self.has_checks or EXPECT in columns
         if result["exit_code"] != ExitCode.OK or not has_checks:
             return line
-        row = {**(line["input"] or {}), **columns, ID: table["id"]}
-        document = {**result, "row": row}
+        document = {**result, "row": row_in(line, table)}
         if self.has_judge:
             if "judge" not in line:
                 return line
@@ -247,8 +246,7 @@ class RowChecker:
 
     def _is_false_of(self, line: Mapping[str, Any], text: str) -> bool:
         """Return whether an assertion fails if each output is this text."""
-        row = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
-        document = {**line["result"], "row": row}
+        document = {**line["result"], "row": row_in(line)}
         document["output"] = dict.fromkeys(by_name(document["output"]), text)
         document["judge"] = dict.fromkeys(line.get("judge") or {}, text)
         return not all(check_assertion(query, document).holds for query in self.queries)
@@ -257,9 +255,8 @@ class RowChecker:
         """Return how --never holds of a completed answer, None if it does not."""
         if self.never is None:
             return None
-        row = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
         try:
-            found = self.never.of_result({**line["result"], "row": row})
+            found = self.never.of_result({**line["result"], "row": row_in(line)})
         except Unfitting as error:
             return f"{NEVER} {self.never.text} can't be applied: {error.message}"
         if found is False or found is None:
@@ -292,6 +289,15 @@ class RowChecker:
             yield _as_the_row_expects(columns[EXPECT], output, self.mask)
         for query in self.queries:
             yield check_assertion(query, document)
+
+
+def row_in(line: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what expressions see as `row`: the inputs of a line, its kept columns and its id.
+
+    Columns and id are those of the line `table`, if another one is to ask.
+    """
+    asked = table or line
+    return {**(line["input"] or {}), **(asked["columns"] or {}), ID: asked["id"]}
 
 
 def _failed(result: Mapping[str, Any], code: ExitCode, error: Mapping[str, Any]) -> dict[str, Any]:

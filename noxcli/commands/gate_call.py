@@ -20,10 +20,9 @@ from noxcli.compare.comparison import Comparison
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.gate.call import GateCall
 from noxcli.gate.judge import JudgeSpec
-from noxcli.gate.report import GateReport, sides_of
+from noxcli.gate.report import GateReport, SameReport, sides_of
 from noxcli.gate.rows import NEW_INPUT, GateRows
 from noxcli.gate.rules import BASE, NEW, PER_ROW, GateVerdict
-from noxcli.gate.same_report import SameReport, sides_of_one
 from noxcli.gate.versions import DefinitionFile, FileVersions
 from noxcli.inputs.parse import parse_inputs
 from noxcli.models import Workflow
@@ -207,7 +206,14 @@ def _report_one_version(
 ) -> NoxError | None:
     """Report the rows that fail where both sides are one version; return how the gate ends."""
     found = SameReport(verdict, call.answers, checks_changed=call.checks_changed)
-    base, new = sides_of_one(call.spec.directory, call.batch.header, call.answers)
+    base, new = sides_of(
+        call.spec.directory,
+        call.batch.header,
+        call.answers,
+        verdict,
+        call.rows.own,
+        answered_by=(BASE, BASE),
+    )
     with Comparison(base, new, call.checker, suspects={}, of_one_version=True) as comparison:
         report = ComparisonReport(noxus.context, comparison, options, [])
         rows = [f"row {row}" for row in verdict.forbidden]

@@ -18,10 +18,9 @@ from noxcli.gate.rules import (
     BASE,
     JUDGES,
     NEW,
+    RERUNS,
     ROUNDS,
-    SCREEN,
     SIDES,
-    SUSPECTS,
     AnswerKey,
     GateRules,
     GateVerdict,
@@ -129,11 +128,11 @@ class GateAnswers(BatchSummary):
             self.undelivered[key] = line["result"]["error"]["message"]
             self._followed[key] = line["result"]["run"]["id"]
             self._fetches[key] += 1
-        if not key.is_judgement:
-            self._note_forbidden(key, line)
         if key.is_judgement:
             self._take_judgement(key, line)
-        elif self.judge is not None and line["result"]["exit_code"] == ExitCode.OK:
+            return
+        self._note_forbidden(key, line)
+        if self.judge is not None and line["result"]["exit_code"] == ExitCode.OK:
             self._unjudged[key] = line
         else:
             self._store(key, line)
@@ -272,8 +271,8 @@ class GateAnswers(BatchSummary):
         """Return whether an answer or judgement without a result is not re-run in this call."""
         if key in self.undelivered:
             return False
-        is_of_suspect = key.place in SCREEN or key.place in SUSPECTS
-        return self._tries[key] >= (TRIES_OF_SUSPECT if is_of_suspect else TRIES)
+        most = TRIES_OF_SUSPECT if key.place in RERUNS else TRIES
+        return self._tries[key] >= most
 
     def _allowed(self, wanted: Sequence[AnswerKey], started: int) -> list[AnswerKey]:
         """Return those that --max-runs has a run for, or that have one."""
@@ -401,12 +400,12 @@ class GateAnswers(BatchSummary):
 
     def _numbers_of(self, row: int, side: int) -> list[int]:
         """Return the numbers of the answers to a suspect that are stored."""
-        keys = [AnswerKey(row, side, place) for place in (*SCREEN, *SUSPECTS)]
+        keys = [AnswerKey(row, side, place) for place in RERUNS]
         return [key.number for key in keys if key in self._stored]
 
     def _passes_again(self, row: int, side: int) -> tuple[int, int]:
         """Return how many answers of a suspect's re-runs pass, and how many there are."""
-        answers = [self._answer(AnswerKey(row, side, place)) for place in (*SCREEN, *SUSPECTS)]
+        answers = [self._answer(AnswerKey(row, side, place)) for place in RERUNS]
         return answers.count(SideVerdict.GOOD), len(answers) - answers.count(SideVerdict.NONE)
 
 

@@ -48,10 +48,10 @@ from noxcli.gate.rules import (
     AnswerKey,
     GateRules,
     GateVerdict,
+    SameRules,
     default_max_runs,
     min_max_runs,
 )
-from noxcli.gate.same import SameRules
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.models import Workflow
 from noxcli.render.terminal import Terminal

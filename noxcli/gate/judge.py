@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from noxcli.batchdir.header import digests_of
+from noxcli.checks.row_checker import row_in
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import Unfitting, UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.expressions.query import Query
-from noxcli.gate.rules import PER_ROW, SIDES, AnswerKey
+from noxcli.gate.rules import SIDES, AnswerKey
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by, outputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import validate_inputs
@@ -141,8 +142,7 @@ class Judge:
 
     def row_for(self, place: Row, line: ResultLine) -> Row:
         """Return the row of a judgement with inputs from the answer's line, or with its problem."""
-        columns = {**(line["input"] or {}), **(line["columns"] or {}), ID: line["id"]}
-        seen = {name: value for name, value in columns.items() if name not in self.hidden}
+        seen = {name: value for name, value in row_in(line).items() if name not in self.hidden}
         document = {"output": line["result"]["output"], "row": seen}
         values: dict[str, Any] = {}
         try:
@@ -160,10 +160,10 @@ class Judge:
 
 def place_in(row: Row, key: AnswerKey) -> Row:
     """Return the row for the judgement of this key; its answer's row has the same digest."""
-    own_id = None
+    row_id = None
     if row.id is not None:
-        name, _, _ = row.id.rpartition("#")
-        own_id = f"{name}#{key.number - (key.row - 1) * PER_ROW}"
+        row_id, _, _ = row.id.rpartition("#")
+    own_id = key.named(row_id)
     return replace(row, number=key.number, id=own_id, side=key.side, inputs=Inputs(), columns={})
 
 

@@ -1,6 +1,6 @@
 """What a gate has found, as text and in its part of the document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,15 @@ class GateReport:
         return f"{seen}; this gate would have seen {row}"
 
 
+class SameReport(GateReport):
+    """What a gate has found whose sides do not differ."""
+
+    def notes(self, ending: NoxError | None) -> Iterator[str]:
+        """Yield what users should know about the verdict."""
+        if ending is None:
+            yield "BASE and NEW do not differ, so nothing can be worse: each row ran once, in BASE"
+
+
 def _points(loss: float) -> str:
     """Return a loss in points; one that could be seen is never 0."""
     points = 100 * loss
@@ -208,20 +217,24 @@ def sides_of(
     answers: GateAnswers,
     verdict: GateVerdict,
     own: Inputs,
+    answered_by: Sequence[int] = (BASE, NEW),
 ) -> Iterator[Side]:
-    """Yield both sides, each by its answers of rounds; `own` are the inputs of NEW alone."""
+    """Yield both sides, each by its answers of rounds; `own` are the inputs of NEW alone.
+
+    `answered_by` says whose answers each has: both have BASE's where it does not differ from NEW.
+    """
     joined = MergedBatch.read([directory])
-    for side, name in enumerate(SIDES):
+    for name, side in zip(SIDES, answered_by, strict=True):
         of_side = header_of_side(header, side)
         numbers = {}
         for row in answers.rules.rows:
             numbers[row] = [key.number for key in answers.counting(row, side, verdict)]
         named = of_side.version_name or of_side.version_id or ""
-        if name == "NEW" and own.values:
+        if side == NEW and own.values:
             named += f" with {in_prose(list(own.values))}"
         of_gate = GateSide(joined, numbers, of_side, answers.judgement_at)
-        yield Side(name, named, of_gate, see_none)
+        yield Side(name, named, of_gate, _see_none)
 
 
-def see_none(_: ResultLine) -> None:
+def _see_none(_: ResultLine) -> None:
     """A gate validates its checks before it starts."""

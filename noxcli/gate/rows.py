@@ -12,7 +12,7 @@ from noxcli.batchdir.header import PLACES
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.gate.asked import Asked, AskedRow, asked_of
-from noxcli.gate.rules import JUDGES, NEW, PER_ROW, AnswerKey
+from noxcli.gate.rules import JUDGES, NEW, AnswerKey
 from noxcli.inputs.parse import Inputs
 from noxcli.rows.columns import Row, digest_of
 from noxcli.rows.reader import RowReader
@@ -116,11 +116,9 @@ class GateRows(RowReader):
             )
             for place in range(1, PLACES + 1):
                 for side, of_side in enumerate(sides):
-                    number = AnswerKey(row.number, side, place).number
-                    own_id = None
-                    if row.id is not None:
-                        own_id = f"{row.id}#{number - (row.number - 1) * PER_ROW}"
-                    yield replace(of_side, number=number, id=own_id, of=row.number)
+                    key = AnswerKey(row.number, side, place)
+                    own_id = key.named(row.id)
+                    yield replace(of_side, number=key.number, id=own_id, of=row.number)
 
     def filled(self, row: Row) -> Row:
         return self.judged(row) if row.side in JUDGES else row

@@ -33,6 +33,7 @@ PER_ROW = (len(SIDES) + len(JUDGES)) * PLACES
 MAX_ROUNDS = 5
 # The places of a row's answers on each side.
 ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
+RERUNS = (*SCREEN, *SUSPECTS)  # of a row that seems broken
 BLOCK = 2 * CONFIRMED  # runs that decide on one row
 # The chance, and the deviations below zero, from which another round may tell more.
 GRAY = 0.3
@@ -57,6 +58,12 @@ class AnswerKey(NamedTuple):
     def number(self) -> int:
         """Its number in the journal."""
         return (self.row - 1) * PER_ROW + self.side * PLACES + self.place
+
+    def named(self, row_id: str | None) -> str | None:
+        """Return its id, if the row has one: no other answer has it."""
+        if row_id is None:
+            return None
+        return f"{row_id}#{self.number - (self.row - 1) * PER_ROW}"
 
     @property
     def is_judgement(self) -> bool:
@@ -224,6 +231,24 @@ class GateRules:
     @property
     def round_runs(self) -> int:
         return 2 * len(self.rows)
+
+
+class SameRules(GateRules):
+    """The rules where both sides are one version, so that nothing can be worse."""
+
+    def decide(self, stored: Mapping[AnswerKey, StoredAnswer]) -> GateVerdict | Sequence[AnswerKey]:
+        """Return a green verdict once each row has an answer, before that which to ask."""
+        wanted = [AnswerKey(row, BASE, 1) for row in self.rows]
+        missing = [key for key in wanted if key not in stored]
+        if missing:
+            return missing
+        verdict = GateVerdict([Look(1, 0, 0, None, Color.GREEN)])
+        verdict.forbidden = [key.row for key in wanted if stored[key].holds_never]
+        return verdict
+
+    @property
+    def round_runs(self) -> int:
+        return len(self.rows)
 
 
 def default_max_runs(rows: int) -> int:
