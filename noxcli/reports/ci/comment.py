@@ -6,6 +6,7 @@ A job has one comment, known by its name. An older push never replaces the comme
 import json
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,6 @@ from urllib.request import Request, urlopen
 TIMEOUT = 60  # seconds
 ON_A_PAGE = 100
 NO_RIGHT = (401, 403, 404)  # HTTP: the job of a fork may not write
-BOT = "github-actions[bot]"
 NO_RESULT = (
     "### noxcli gate not judged: it has written no result\n\n"
     "Re-run the job; its log says what happened.\n"
@@ -29,37 +29,54 @@ class Comment(NamedTuple):
     text: str
 
 
-class Pull:
-    """A pull request on GitHub, a merge request on GitLab, and the commit that this job tests."""
+class Pull(ABC):
+    """A pull request on GitHub, a merge request on GitLab, and the commit that this job tests.
+
+    `all_path` has its comments, and `each_path` has each of them by its id.
+    """
+
+    all_path: str
+    each_path: str
+    replaced_by: str  # the HTTP method
+    author: str | None = None  # of a job's comments, None if the token may be of any user
 
     def __init__(self, url: str, token: Mapping[str, str], commit: str) -> None:
         self.commit = commit
         self._url = url
         self._headers = {**token, "Content-Type": "application/json"}
 
+    @abstractmethod
     def head(self) -> str:
         """Return its newest commit."""
-        raise NotImplementedError
 
     def own(self, mark: str) -> list[Comment]:
         """Return the comments that begin with the mark, the oldest first."""
-        raise NotImplementedError
+        found = []
+        for each in self._pages(self.all_path):
+            if self.author is not None and each["user"]["login"] != self.author:
+                continue
+            text = each["body"] or ""
+            if text.startswith(mark):
+                found.append(Comment(each["id"], text))
+        return sorted(found)
 
     def create(self, text: str) -> int:
         """Post a comment, and return its id."""
-        raise NotImplementedError
+        return int(self.ask("POST", self.all_path, {"body": text})["id"])
 
     def update(self, comment_id: int, text: str) -> None:
         """Replace a comment."""
-        raise NotImplementedError
+        self.ask(self.replaced_by, f"{self.each_path}/{comment_id}", {"body": text})
 
     def delete(self, comment_id: int) -> None:
         """Remove a comment."""
-        raise NotImplementedError
+        self.ask("DELETE", f"{self.each_path}/{comment_id}")
 
     def ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         """Return the JSON of an answer. Raises HTTPError and OSError."""
         content = None if body is None else json.dumps(body).encode()
+        # Not by requests, which would send what a .netrc file has for this host in place of the
+        # token.
         request = Request(  # noqa: S310 - the address is that of the CI system
             f"{self._url}{path}", content, self._headers, method=method
         )
@@ -67,7 +84,7 @@ class Pull:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def pages(self, path: str) -> list[Any]:
+    def _pages(self, path: str) -> list[Any]:
         """Return the items of all pages. Raises as `ask`."""
         items: list[Any] = []
         page = 1
@@ -82,9 +99,14 @@ class Pull:
 class GitHubPull(Pull):
     """A pull request: REST API, issues/comments and pulls/pulls."""
 
+    each_path = "/issues/comments"
+    replaced_by = "PATCH"
+    author = "github-actions[bot]"
+
     def __init__(self, environ: Mapping[str, str], event: Mapping[str, Any]) -> None:
         pull = event["pull_request"]
         self._number = pull.get("number") or event["number"]
+        self.all_path = f"/issues/{self._number}/comments"
         super().__init__(
             f"{environ['GITHUB_API_URL']}/repos/{environ['GITHUB_REPOSITORY']}",
             {"Authorization": f"Bearer {environ['GH_TOKEN']}"},
@@ -94,27 +116,13 @@ class GitHubPull(Pull):
     def head(self) -> str:
         return str(self.ask("GET", f"/pulls/{self._number}")["head"]["sha"])
 
-    def own(self, mark: str) -> list[Comment]:
-        found = []
-        for each in self.pages(f"/issues/{self._number}/comments"):
-            body = each["body"] or ""
-            if body.startswith(mark) and each["user"]["login"] == BOT:
-                found.append(Comment(each["id"], body))
-        return sorted(found)
-
-    def create(self, text: str) -> int:
-        made = self.ask("POST", f"/issues/{self._number}/comments", {"body": text})
-        return int(made["id"])
-
-    def update(self, comment_id: int, text: str) -> None:
-        self.ask("PATCH", f"/issues/comments/{comment_id}", {"body": text})
-
-    def delete(self, comment_id: int) -> None:
-        self.ask("DELETE", f"/issues/comments/{comment_id}")
-
 
 class GitLabPull(Pull):
     """A merge request: API v4, merge_requests and notes. A job token may not write notes."""
+
+    all_path = "/notes"
+    each_path = "/notes"
+    replaced_by = "PUT"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         project = f"{environ['CI_API_V4_URL']}/projects/{environ['CI_PROJECT_ID']}"
@@ -127,22 +135,6 @@ class GitLabPull(Pull):
 
     def head(self) -> str:
         return str(self.ask("GET", "")["sha"])
-
-    def own(self, mark: str) -> list[Comment]:
-        found = []
-        for each in self.pages("/notes"):
-            if each["body"].startswith(mark):
-                found.append(Comment(each["id"], each["body"]))
-        return sorted(found)
-
-    def create(self, text: str) -> int:
-        return int(self.ask("POST", "/notes", {"body": text})["id"])
-
-    def update(self, comment_id: int, text: str) -> None:
-        self.ask("PUT", f"/notes/{comment_id}", {"body": text})
-
-    def delete(self, comment_id: int) -> None:
-        self.ask("DELETE", f"/notes/{comment_id}")
 
 
 def pull_of(environ: Mapping[str, str]) -> Pull | None:
