@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, NEW, JournalState, Move, line_at
+from noxcli.rows.columns import id_of_repetition
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -144,9 +145,7 @@ def moves_of(known: KnownRows, found: Matches, table: TableRows, journal: Journa
             continue
         for number in known.numbers(before):
             repetition = (number - 1) % known.repeat + 1
-            own_id = table.ids[at]
-            if own_id is not None and known.repeat > 1:
-                own_id = f"{own_id}#{repetition}"
+            own_id = id_of_repetition(table.ids[at], repetition, known.repeat)
             moves.append(Move(at * known.repeat + repetition, number, own_id))
     if found.gone:
         moves += _moves_behind(known, found, journal)

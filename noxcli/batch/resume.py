@@ -26,7 +26,7 @@ from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, in_prose, part_of
 from noxcli.reports.failure_groups import ResultLine
-from noxcli.rows.columns import Row, hash_of
+from noxcli.rows.columns import Row, hash_of, id_of_repetition
 from noxcli.rows.content import RowContents
 from noxcli.rows.reader import RowReader
 
@@ -255,9 +255,7 @@ class RemainingRows:
                 )
             for number in known.numbers(before):
                 repetition = (number - 1) % known.repeat + 1
-                own_id = table.ids[place - 1]
-                if known.repeat > 1:
-                    own_id = f"{own_id}#{repetition}"
+                own_id = id_of_repetition(table.ids[place - 1], repetition, known.repeat)
                 chosen.append(((place - 1) * known.repeat + repetition, own_id))
         return chosen
 

@@ -283,6 +283,13 @@ def _id(value: Any) -> str | None:
     raise UsageProblem("its id is neither a text nor a whole number")
 
 
+def id_of_repetition(row_id: str | None, repetition: int, repeat: int) -> str | None:
+    """Return the id of a repetition, which is the row's own if it runs once."""
+    if row_id is None or repeat == 1:
+        return row_id
+    return f"{row_id}#{repetition}"
+
+
 def hash_of(text: str | None) -> int:
     """Return 64 bits that distinguish texts in this process alone, such as rows' own ids and runs.
 

@@ -23,7 +23,7 @@ from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
 from noxcli.render.text import in_prose
-from noxcli.rows.columns import EXPECT, Columns, Row
+from noxcli.rows.columns import EXPECT, Columns, Row, id_of_repetition
 from noxcli.rows.decimals import ColumnDecimal
 from noxcli.rows.selection import IdFilter
 from noxcli.signals import SIGNALS
@@ -217,7 +217,7 @@ class RowReader:
                 continue
             for repetition in range(1, self.repeat + 1):
                 number = (row.number - 1) * self.repeat + repetition
-                own_id = None if row.id is None else f"{row.id}#{repetition}"
+                own_id = id_of_repetition(row.id, repetition, self.repeat)
                 yield replace(row, number=number, id=own_id, of=row.number)
 
     def filled(self, row: Row) -> Row:
