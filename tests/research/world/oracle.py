@@ -336,9 +336,7 @@ class Oracle:
             assert self.call.verb != "gate", told
             assert is_alone, told
             age = self.calls[0].began - run.born
-            assert age < SLACK_OF_AGE + SLACK * self.call.slowness, (
-                f"{told}, {age:.1f} s older than the batch"
-            )
+            assert age < SLACK_OF_AGE + SLACK, f"{told}, {age:.1f} s older than the batch"
 
     def inputs_are_sent_as_meant(self) -> None:
         """§ 3, 10: a text that parses as the declared type is sent as that, and by --resume as before."""
