@@ -260,6 +260,9 @@ class Batch(AbstractContextManager["Batch"]):
                 work.api, finding, journaled.own_runs(self.journal.path), workflow_id, within
             )
             for doubt, run in self._finding.match_rows(doubts, journaled.began):
+                before = journaled.runs[doubt.number]
+                if before:  # the row was asked again
+                    self.results.replace_with(doubt.number, before)
                 self.journal.note_started(doubt, run)
                 journaled.adopt(doubt.number, run)
             self._warn_of_doubts_that_are_gone()

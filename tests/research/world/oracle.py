@@ -23,6 +23,7 @@ ENDED = {"completed": 0, "failed": 1, "stopped": 3, sandbox.PAUSED: 10}
 STARTING = {"run", "rerun"}
 READING = {"run", "rerun", "stream", "fetch-output"}
 OF_A_TABLE = {"batch", "gate"}
+ANSWER_AT_A_SIGNAL = 5.0  # seconds that a signal waits for the answer to a start
 SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
 CHECKS = ("--assert", "--expect", "--score")
 
@@ -635,6 +636,9 @@ class Oracle:
             return
         if call.code not in {129, 130, 143}:
             return
+        last = call.sent[0][0] + ANSWER_AT_A_SIGNAL - SLACK * call.slowness
+        if any(asked.kind == "start" and asked.answered > last for asked in call.requests):
+            return  # its answer may have come too late
         run = self.own[0]
         assert run.ended or call.key in run.stoppers, f"run {run.id} goes on: {call.err[-300:]}"
 
@@ -653,7 +657,9 @@ class Oracle:
                 place = line["row"] if call.verb == "gate" else line["input"]["Question"]
                 counted[(place, line["id"] or line["row"])] += 1
         is_over = call.verb == "batch" and call.calm and call.code in {0, 1, 3}
-        is_once = call.sent or call.code == 75 or counted.total() == len(counted)
+        # A call that does not begin mends nothing that an earlier one has left.
+        is_refused = call.code in {2, 75}
+        is_once = call.sent or is_refused or counted.total() == len(counted)
         several = [row for row, count in counted.items() if count > 1]
         assert is_once, f"rows with several results: {several}"
         for line, run in self.stored:
