@@ -657,7 +657,7 @@ class Oracle:
                 place = line["row"] if call.verb == "gate" else line["input"]["Question"]
                 counted[(place, line["id"] or line["row"])] += 1
         is_over = call.verb == "batch" and call.calm and call.code in {0, 1, 3}
-        # A call that does not begin mends nothing that an earlier one has left.
+        # A call that does not begin removes nothing that an earlier one has left.
         is_refused = call.code in {2, 75}
         is_once = call.sent or is_refused or counted.total() == len(counted)
         several = [row for row, count in counted.items() if count > 1]
