@@ -209,6 +209,8 @@ def test_a_row_that_was_never_sent_may_be_removed(
         write_rows(rows[0])
         again = noxcli(*batch, "--again", "edited")
     assert (again.code, len(sandbox.runs(workflow))) == (0, 1), again.err
+    everything = noxcli("results", "rows.jsonl.batch", "--all")
+    assert (everything.code, everything.codes) == (0, {1: 0}), everything.err
 
 
 @pytest.mark.parametrize(
