@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
-from tests.conftest import Noxcli, QuickClock
+from tests.conftest import Noxcli, QuickClock, write_rows
 from tests.faults.gateway import kind_of, relayed
 from tests.rawserver import RawServer, Request, Turn, own_port
 
@@ -134,3 +134,42 @@ def test_refused_connections_are_waited_for(
         truth = runs[0].events
         assert result.events == truth[: len(result.events)]
         assert (len(result.events) == len(truth), "gap" in result.own) == (True, False) or lasts
+
+
+SERVER = "http://noxus.example"
+
+
+class Proxy(Gate):
+    """Passes requests to `SERVER` on to the sandbox."""
+
+    def _turn(self, request: Request) -> Turn:
+        return super()._turn(replace(request, target=request.target.removeprefix(SERVER)))
+
+
+@pytest.mark.parametrize(
+    ("closes_after", "code", "runs"), [("definition", 75, 0), ("record", 6, 1)]
+)
+def test_a_proxy_that_stops_ends_a_batch(
+    noxcli: Noxcli,
+    plays: Any,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    closes_after: str,
+    code: int,
+    runs: int,
+) -> None:
+    """75 says that nothing was started: no longer once a row has run."""
+    workflow = plays()
+
+    def closes(kind: str) -> bool:
+        return kind == closes_after and all(run.ended for run in sandbox.runs(workflow))
+
+    with own_port() as port:
+        proxy = Proxy(sandbox.url, port, closes)
+        proxy.open()
+        monkeypatch.setenv("HTTP_PROXY", proxy.servers[0].url)
+        batch = ("batch", workflow, write_rows({}, {}), "--max-parallel", "1", "--retry-for", "2s")
+        result = noxcli(*batch, "--base-url", SERVER, environ={"NOXCLI_ALLOW_HTTP": "1"})
+        proxy.servers[0].close()
+    assert (result.code, len(sandbox.runs(workflow))) == (code, runs), result.err
+    assert "no answer from the proxy" in result.err
