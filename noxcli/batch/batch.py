@@ -290,7 +290,8 @@ class Batch(AbstractContextManager["Batch"]):
         seen = self._seen
         journaled = self.journaled
         rows = self.spec.rows
-        asks = checker.has_checks or summary.min_pass is not None or EXPECT in seen.kept
+        asks = checker.has_checks or checker.version_id is not None
+        asks = asks or summary.min_pass is not None or EXPECT in seen.kept
         if summary.repeat == 1 and not asks and rows.takes_all:
             states = journaled.states[: seen.rows + 1]
             summary.expect(seen.in_shard, {code: states.count(FINISHED + code) for code in HAD_RUN})

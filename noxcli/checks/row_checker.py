@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from noxcli.checks.expectations import OPTION, Coverage, Expectations
+from noxcli.checks.run_version import of_version
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting, UsageProblem, nearest, suggestion
 from noxcli.expressions.query import Query
@@ -49,6 +50,7 @@ class RowChecker:
     lower_is_better: bool = False  # of scores
     never: Query | None = None  # what no answer may be
     has_judge: bool = False  # a line without what the judge says is not judged yet
+    version_id: str | None = None  # that was asked; None if lines are not compared with it
 
     @classmethod
     def read(
@@ -75,6 +77,10 @@ class RowChecker:
         if score is not None:
             scored = parse_assertion(score, of_row=True, of_judge=has_judge, option=SCORE)
         return replace(self, score=scored, by=by, has_judge=has_judge)
+
+    def of_version(self, version_id: str | None) -> Self:
+        """Return the checker for which an answer of another version than this is none."""
+        return replace(self, version_id=version_id)
 
     @property
     def has_checks(self) -> bool:
@@ -196,6 +202,7 @@ class RowChecker:
         The id, the columns and what is expected are those of the line `table`, if another one is to
         ask.
         """
+        line = of_version(line, self.version_id)
         result = line["result"]
         table = table or line
         columns = table["columns"] or {}

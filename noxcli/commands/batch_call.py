@@ -83,6 +83,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             if spec.rows.is_pipe:
                 batch.at_end(spec.rows.copy_pipe(spec.directory).close)
             header = header_of(context.terminal, workflow, spec, context.base_url, context.argv)
+            checker = checker.of_version(header.version_id)
             seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
             validate_checks(context.terminal, checker, spec.rows, header, seen)
             if options.dry_run:

@@ -80,6 +80,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
+    checker = checker.of_version(joined.header.version_id)
     _validate_checks(context, joined, checker)
     repeat = joined.header.repeat
     summary = BatchSummary(

@@ -440,6 +440,31 @@ def test_a_saved_version_with_the_first_definition_continues(noxcli: Noxcli, pla
     assert noxcli("batch", workflow, file, "--resume", "--version-id", "v1").code == 0
 
 
+def test_an_answer_of_another_version_is_none(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    made: list[str] = []
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        for run in sandbox.runs(made[0]):
+            if run.input["Q"] == inputs["Q"] == "a":
+                run.body["workflow_version_id"] = BASE
+            elif run.input["Q"] == inputs["Q"] == "b":
+                run.body["workflow_version_id"] = None
+        return {"A": "x"}
+
+    versions = [Version("base", id=BASE), Version("new", id=NEW)]
+    made.append(plays(nodes=[input_node("Q")], output=output, versions=versions))
+    batch = ("batch", made[0], write_rows("a", "b", "c"), "--version-id", "new")
+    said = f"its record names version {BASE}, not {NEW}"
+    first = noxcli(*batch)
+    assert (first.code, first.codes) == (8, {1: 8, 2: 0, 3: 0}), first.err
+    again = noxcli(*batch, "--resume")
+    assert (again.code, len(sandbox.runs(made[0]))) == (8, 3), "it is not asked again"
+    joined = noxcli("results", "rows.jsonl.batch")
+    assert (joined.code, joined.codes) == (8, {1: 8, 2: 0, 3: 0})
+    for result in (first, joined):
+        assert said in result.err
+
+
 def test_without_a_check_no_definition_is_compared(noxcli: Noxcli, plays: Any) -> None:
     workflow, file = changed(plays, "one"), write_rows("a", "b")
     noxcli("batch", workflow, file, "--limit", "1")
