@@ -150,6 +150,7 @@ class BatchSummary:
     has_started: bool = False
     last_run: Run | None = None  # the one whose row came last
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
+    refused: int = 0  # rows that completed with another version than was asked
     # Of rows that an earlier call has finished.
     before: Counter[int] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
@@ -258,6 +259,9 @@ class BatchSummary:
         if self.repeat > 1:
             self._repetitions.setdefault(row, []).append(code)
         reason = None
+        status = (line["result"].get("run") or {}).get("status")
+        if code == ExitCode.NOT_FINISHED and status == "completed":
+            self.refused += 1
         if code != ExitCode.OK:
             reason = self.reasons.count(line, paste)
         elif line.get("asked", 1) > 1:

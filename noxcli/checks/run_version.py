@@ -30,7 +30,10 @@ def of_version(line: ResultLine, version_id: str | None) -> ResultLine:
     """
     if not is_of_other_version(line, version_id):
         return line
-    error = NotFinished(f"its record names version {version_in(line)}, not {version_id}")
+    error = NotFinished(
+        f"its record names version {version_in(line)}, not {version_id}",
+        "--fresh asks every row again",
+    )
     result: Mapping[str, Any] = {
         **line["result"],
         "ok": False,

@@ -191,7 +191,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
-    remaining = summary.not_started + unfinished + summary.interrupted
+    remaining = summary.not_started + unfinished - summary.refused + summary.interrupted
     if error is not None:
         remaining += 1
     next_step = command_to_continue(context.argv, summary.all_codes, remaining)

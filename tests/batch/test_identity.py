@@ -463,6 +463,8 @@ def test_an_answer_of_another_version_is_none(noxcli: Noxcli, sandbox: Sandbox, 
     assert (joined.code, joined.codes) == (8, {1: 8, 2: 0, 3: 0})
     for result in (first, joined):
         assert said in result.err
+        assert "--fresh asks every row again" in result.err
+        assert "--resume" not in result.err, "which does not mend it"
 
 
 def test_without_a_check_no_definition_is_compared(noxcli: Noxcli, plays: Any) -> None:
