@@ -150,6 +150,11 @@ class MergedBatch:
         return _shard_of(self.header) if len(self.directories) == 1 else Shard()
 
     @property
+    def has_begun(self) -> bool:
+        """True if a journal names a row."""
+        return self._owners.count(UNOWNED) < len(self._owners)
+
+    @property
     def torn(self) -> list[Path]:
         """The files of results that end within a line, once they were read."""
         return [stored.path for stored in self._stored if stored.torn]

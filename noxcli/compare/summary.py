@@ -4,13 +4,13 @@ And whether it did.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from noxcli.batchdir.header import command_to_continue
+from noxcli.batchdir.header import BatchHeader, command_to_continue
 from noxcli.checks.row_class import PassRule, RowClass, SideVerdict, answer_of
 from noxcli.compare.counts import PairCounts, is_answered
 from noxcli.compare.side import Side
@@ -149,16 +149,7 @@ class ComparisonSummary:
     def _way_to_finish(self, side: Side) -> str:
         """Return how a side gets the answers that it lacks, empty if there is no way or need."""
         codes = self._lacking[side.name.lower()]
-        if not codes:
-            return ""
-        left = sum(count for code, count in codes.items() if code not in HAD_RUN)
-        command = command_to_continue(side.header.command, codes, left)
-        if command is None:
-            return ""
-        version = ""
-        if side.header.version_id is None:
-            version = ", and --version-id V if the workflow has another version now"
-        return f"finish {side.name} with: {command}{version}"
+        return way_to_finish(side.name, side.header, codes) if codes else ""
 
     # NEW as a whole.
 
@@ -320,6 +311,18 @@ def require_comparable(base: Side, new: Side) -> None:
     if base.repeat != new.repeat:
         counts = f"BASE has {amount(base.repeat, 'repetition')} of each row, and NEW {new.repeat}"
         raise UsageProblem(counts, "run both with the same --repeat")
+
+
+def way_to_finish(name: str, header: BatchHeader, codes: Mapping[int, int]) -> str:
+    """Return how a side gets answers instead of lines with these codes, empty if it can't."""
+    left = sum(count for code, count in codes.items() if code not in HAD_RUN)
+    command = command_to_continue(header.command, codes, left)
+    if command is None:
+        return ""
+    version = ""
+    if header.version_id is None:
+        version = ", and --version-id V if the workflow has another version now"
+    return f"finish {name} with: {command}{version}"
 
 
 def _mean_score(lines: Sequence[ResultLine]) -> float:

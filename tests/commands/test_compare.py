@@ -476,6 +476,7 @@ def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> 
         ("base", "empty", "BASE has 2 rows and NEW has 0 rows, but no row of empty has the "),
         ("empty", "base", "to judge NEW alone: noxcli results base --assert …"),
         ("empty", "empty", "BASE has 0 rows and NEW has 0 rows"),
+        ("base", "unbegun", "NEW unbegun has started none of its rows; finish NEW with: noxcli "),
         ("base", "asked", "no row of asked has the id and the input of a row of base"),
         ("base", "twice", "BASE has 1 repetition of each row, and NEW 2"),
         ("base", "next --assert output.Answr!='bad'", "BASE base has no such output; did you mean"),
@@ -495,6 +496,10 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     stored("doubled", [line(1), line(2, id="id1")])
     stored("other", [line(1, id="x")])
     stored("empty", [])
+    stored("unbegun", [])
+    journal = Path("unbegun/batch.jsonl")
+    header = {**json.loads(journal.read_text()), "rows": 300_000}
+    journal.write_text(f"{json.dumps(header)}\n")
     stored("asked", [line(1, input={"Q": "other"}), line(2, input={"Q": "other"})])
     stored("twice", repeated(1, GOOD, GOOD))
     stored("next", [line(1), line(2)])
