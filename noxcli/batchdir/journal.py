@@ -41,6 +41,7 @@ from noxcli.files import (
 )
 from noxcli.masking import Mask
 from noxcli.models import Run
+from noxcli.reports.failure_groups import run_in
 from noxcli.rows.columns import MAX_ROWS, Row
 from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
@@ -316,7 +317,7 @@ class Journal(AbstractContextManager["Journal"]):
         """These rows' results are known, permanently if `final`; all lines are one write."""
         lines = []
         for finished in rows:
-            run, error = finished.result["run"] or {}, finished.result["error"] or {}
+            run, error = run_in(finished.result), finished.result["error"] or {}
             step, code, message = (
                 "finished" if finished.final else "left",
                 finished.code,

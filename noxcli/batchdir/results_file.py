@@ -18,6 +18,7 @@ from noxcli.errors import HAD_RUN, ExitCode, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.outputs.filenames import safe_stem
+from noxcli.reports.failure_groups import run_in
 from noxcli.reports.result import Outcome
 from noxcli.rows.columns import MAX_ROWS, Row, hash_of
 from noxcli.safe_dir import SafeDir
@@ -82,7 +83,7 @@ class RowResult:
     @property
     def final(self) -> bool:
         """True if the row's run is over, so that --resume skips it."""
-        run = self.result["run"] or {}
+        run = run_in(self.result)
         return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
 
     @cached_property
@@ -282,7 +283,7 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
 
 def run_of(line: Mapping[str, Any] | None) -> str | None:
     """Return the id of the run that a line of results is about, None without one."""
-    return None if line is None else (line["result"]["run"] or {}).get("id")
+    return None if line is None else run_in(line["result"]).get("id")
 
 
 def parse_result_line(value: Any) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ An answer whose judgement has no result is no answer.
 
 from noxcli.errors import ExitCode, NotFinished, Phase
 from noxcli.outputs.values import by_name
-from noxcli.reports.failure_groups import ResultLine, brief_reason_in
+from noxcli.reports.failure_groups import ResultLine, brief_reason_in, run_in
 
 
 def with_judgement(line: ResultLine, judgement: ResultLine) -> ResultLine:
@@ -15,7 +15,7 @@ def with_judgement(line: ResultLine, judgement: ResultLine) -> ResultLine:
         return line
     judged = judgement["result"]
     if judged["exit_code"] == ExitCode.OK:
-        run_id = (judged["run"] or {}).get("id")
+        run_id = run_in(judged).get("id")
         return {**line, "judge": by_name(judged["output"]), "judge_run": run_id}
     why = brief_reason_in(judged) or ExitCode(judged["exit_code"]).words
     error = NotFinished(f"it was not judged: {why}").document(Phase.RUN)

@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +29,7 @@ from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import Case, cases_of_row
 from noxcli.reports.result import Outcome
 from noxcli.rows.columns import EXPECT, hash_of
-from noxcli.rows.selection import Shard
+from noxcli.rows.selection import ALL_ROWS, Shard
 from noxcli.signals import SIGNALS
 
 UNOWNED = 0xFFFF
@@ -38,7 +37,10 @@ MAX_DIRECTORIES = 1000
 MAX_COMMANDS = 20
 IN_FLIGHT = frozenset({"sent", "started", "stopping"})  # steps of rows that a batch works on
 NAMES = {
-    **{what: what for what in ("workflow", "server", "definition", "version")},
+    "workflow": "workflow",
+    "server": "server",
+    "definition": "definition",
+    "version": "version",
     "digest": "rows' content",
     "rows": "number of rows",
     "repeat": "number of repetitions",
@@ -107,12 +109,14 @@ class MergedBatch:
             raise UsageProblem(
                 f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most"
             )
-        begun = [each for each in directories if not _has_not_begun(each)]
-        if not begun:
-            begun = directories
-        joined = cls([], [], empty=[each for each in directories if each not in begun])
+        empty = [each for each in directories if _has_not_begun(each)]
+        if len(empty) == len(directories):
+            empty = []  # reading the first journal says what is missing
+        joined = cls([], [], empty=empty)
         journals: list[JournalState] = []
-        for directory in begun:
+        for directory in directories:
+            if directory in empty:
+                continue
             is_held = not of_last_call and holder_of(directory) is not None
             journaled = JournalState.read(directory / JOURNAL_NAME)
             if journaled.header is None:
@@ -130,14 +134,16 @@ class MergedBatch:
             )
         joined._add_all(journals, with_gone=with_gone)
         there = {_shard_of(header).index for header in joined.headers}
-        of, repeat = _shard_of(joined.header).of, joined.header.repeat
-        joined.absent = [
-            Shard(index, of, repeat) for index in range(1, of + 1) if index not in there
-        ]
+        of = _shard_of(joined.header).of
+        repeat = joined.header.repeat
+        for index in range(1, of + 1):
+            if index not in there:
+                joined.absent.append(Shard(index, of, repeat))
         limit = joined.header.limit
         if of_last_call and limit is not None:
             joined.rows = min(joined.rows, limit * repeat)
-        joined._keeps_others = not (of_last_call and joined._only)
+        if of_last_call and joined._only:
+            joined._keeps_others = False
         return joined
 
     @property
@@ -147,7 +153,7 @@ class MergedBatch:
     @property
     def shard(self) -> Shard:
         """The shard of a directory alone; all rows for several directories."""
-        return _shard_of(self.header) if len(self.directories) == 1 else Shard()
+        return _shard_of(self.header) if len(self.directories) == 1 else ALL_ROWS
 
     @property
     def has_begun(self) -> bool:
@@ -162,31 +168,37 @@ class MergedBatch:
     @property
     def is_limited(self) -> bool:
         """True if every call may have left out rows of the table."""
+        if self._is_whole:
+            return False
+        if self.header.only is not None:
+            return True
         limit = self.header.limit
-        reached = limit is not None and self.rows >= limit * self.header.repeat
-        return not self._is_whole and (reached or self.header.only is not None)
+        return limit is not None and self.rows >= limit * self.header.repeat
 
     @property
     def knows_all(self) -> bool:
         """True if a journal names each row; the ids of others are not known."""
         return UNOWNED not in self._owners[1 : self.rows + 1]
 
-    def lines(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
-        """Yield a line for each row of the shard, or all, as it is printed: judged, and with its
+    def lines(self, checker: RowChecker, shard: Shard = ALL_ROWS) -> Iterator[ResultLine]:
+        """Yield a line for each row of the shard as it is printed: judged, and with its
         repetition.
         """
-        return (checker.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
+        for line in self.runs(shard):
+            yield checker.judged(self.header.printed(line))
 
     def runs(
-        self, shard: Shard, wanted: Callable[[int], bool] = lambda _: True
+        self, shard: Shard, wanted: Callable[[int], bool] | None = None
     ) -> Iterator[ResultLine]:
-        """Yield the line of each row of the shard whose number is `wanted`: its stored result, or
-        why it has none.
+        """Yield the line of each row of the shard whose number is `wanted`, or of all: its stored
+        result, or why it has none.
 
         Each repetition is a row of its own.
         """
         with self.open_to_read() as read:
-            yield from map(read, filter(wanted, self._numbers(shard)))
+            for number in self._numbers(shard):
+                if wanted is None or wanted(number):
+                    yield read(number)
 
     def read_all(self, shard: Shard) -> Iterator[tuple[int, ResultLine]]:
         """Read all results once, and yield the shard's rows after their numbers: those that have a
@@ -196,11 +208,9 @@ class MergedBatch:
             if self._is_in(shard, number) and self._is_selected(number):
                 yield number, line
         with self.open_to_read() as read:
-            yield from (
-                (number, read(number))
-                for number in self._numbers(shard)
-                if not self._places[number]
-            )
+            for number in self._numbers(shard):
+                if not self._places[number]:
+                    yield number, read(number)
 
     def _find_results(self) -> Iterator[tuple[int, ResultLine]]:
         """Find the last result of each row's run, and yield the first one after the row's number.
@@ -230,11 +240,9 @@ class MergedBatch:
         self._places = places  # only now: a reading that stopped halfway has not found all
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
-        return (
-            number
-            for number in range(1, self.rows + 1)
-            if self._is_in(shard, number) and self._is_selected(number)
-        )
+        for number in range(1, self.rows + 1):
+            if self._is_in(shard, number) and self._is_selected(number):
+                yield number
 
     def _is_in(self, shard: Shard, number: int) -> bool:
         """True for a row of the shard; those that FILE no longer has are in each."""
@@ -250,31 +258,42 @@ class MergedBatch:
         is_known = self._owners[number] != UNOWNED
         if number > self._file_rows:
             return is_known
-        if self.header.gate is not None or self._only is None:
-            return is_known or self.header.gate is None
+        if self.header.gate is not None:
+            return is_known
+        if self._only is None:
+            return True
         row = (number - 1) // self.header.repeat + 1
-        return row in self._only or (self._keeps_others and (self._is_whole or is_known))
+        if row in self._only:
+            return True
+        if not self._keeps_others:
+            return False
+        return is_known or self._is_whole
 
     @contextmanager
     def open_to_read(self) -> Iterator[Callable[[int], ResultLine]]:
         """Yield what reads the line of a row by its number."""
         if not self._places:
-            deque(self._find_results(), maxlen=0)
+            for _ in self._find_results():
+                pass  # only where they are is needed
         with ExitStack() as stack:
-            files = [
-                stack.enter_context(open_batch_file(directory / JOURNAL_NAME))
-                for directory in self.directories
-            ]
+            files: list[IO[bytes]] = []
+            for directory in self.directories:
+                files.append(stack.enter_context(open_batch_file(directory / JOURNAL_NAME)))
             for stored in self._stored:
                 stack.callback(stored.close)
-            yield partial(self._read, files)
+
+            def read(number: int) -> ResultLine:
+                return self._read(files, number)
+
+            yield read
 
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
         SIGNALS.check()  # a million rows take a while
         owner = self._owners[number]
         if owner == UNOWNED:
             return {**self._missing(number), **self._facts_of(files, number)}
-        if place := self._places[number]:
+        place = self._places[number]
+        if place:
             raw = self._stored[owner].read_at(place - 1)
             if hash(raw) == self._hashes[number]:  # it may have moved since
                 return {**decode_json(raw), "row": number}
@@ -283,17 +302,21 @@ class MergedBatch:
         unstored = self._unstored(entry, others)
         return {**unstored, **self._facts_of(files, number)}
 
+    def owner_of(self, number: int) -> int:
+        """Return which directory has a row, the first one for a row that none has."""
+        owner = self._owners[number]
+        return 0 if owner == UNOWNED else owner
+
     def _facts_of(self, files: Sequence[IO[bytes]], number: int) -> Mapping[str, Any]:
         """Return what is known of a row without a result."""
         if self._facts is None:
             journals = [directory / JOURNAL_NAME for directory in self.directories]
-            self._facts = RowFacts(
-                self.headers[self._latest],
-                journals,
-                lambda number: not any(self._places[number : number + 1]),
-            )
+            self._facts = RowFacts(self.headers[self._latest], journals, self._lacks_result)
         own_number = self._own_numbers.get(number, number)
         return self._facts.row(files, self._owners[number], own_number, number)
+
+    def _lacks_result(self, number: int) -> bool:
+        return number >= len(self._places) or not self._places[number]
 
     def _add_all(self, journals: Sequence[JournalState], *, with_gone: bool) -> None:
         """Add all rows by their places in FILE, as the last call of all read it."""
@@ -308,12 +331,15 @@ class MergedBatch:
         known = [number for number in journaled.known_rows() if number <= journaled.file_rows]
         last = max(known, default=0)
         if header.only is not None:
-            self._only = {*(self._only or ()), *header.only}
+            if self._only is None:
+                self._only = set()
+            self._only.update(header.only)
             last = max(last, max(self._only, default=0) * header.repeat)
         whole = min(journaled.whole, journaled.file_rows)
         self.rows = max(self.rows, last, header.rows, whole)
         self._file_rows = max(self._file_rows, journaled.file_rows, self.rows)
-        self._is_whole = self._is_whole or journaled.whole > 0
+        if journaled.whole > 0:
+            self._is_whole = True
 
     def _make_room(self, number: int) -> None:
         more = number + 1 - len(self._owners)
@@ -363,11 +389,14 @@ class MergedBatch:
     ) -> None:
         header = journaled.header
         assert header is not None
-        place = next(
-            (place for place, each in enumerate(self.headers) if each.definition is not None), 0
-        )
+        place = 0  # of the first one with the workflow's definition, if there is one
+        for at, each in enumerate(self.headers):
+            if each.definition is not None:
+                place = at
+                break
         self.headers.append(header)
-        first, begun = self.directories[place], self.headers[place]
+        first = self.directories[place]
+        begun = self.headers[place]
         names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
         if begun.rows != header.rows:
             names.append(NAMES["rows"])
@@ -379,69 +408,65 @@ class MergedBatch:
         if _shard_of(begun).of != _shard_of(header).of:
             raise ConfigProblem(f"{differ}: shards {begun.shard} and {header.shard}")
         if any(journaled.runs):
-            known = self._ran.setdefault(header.definition is not None, directory)
-            if len(self._ran) > 1:
-                other = self._ran[header.definition is None]
+            has_definition = header.definition is not None
+            known = self._ran.setdefault(has_definition, directory)
+            other = self._ran.get(not has_definition)
+            if other is not None:
                 what = "only one of them has the workflow's definition"
                 raise ConfigProblem(f"{other} and {known} are not from one batch: {what}")
 
     def _missing(self, number: int) -> ResultLine:
         absent = next((shard for shard in self.absent if self._is_in(shard, number)), None)
-        why = f"the journal of shard {absent} is not here" if absent else "it was never started"
-        outcome = Outcome(
-            may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED)
-        )
-        return _line(number, None, outcome)
+        why = "it was never started"
+        if absent is not None:
+            why = f"the journal of shard {absent} is not here"
+        error = Incomplete(why, None, ExitCode.NOT_FINISHED)
+        return _line(number, None, Outcome(may_exist=absent is not None, error=error))
 
     def _unstored(self, entry: ResultLine, others: Sequence[ResultLine]) -> ResultLine:
         """Return why a row has no result; `others` are the last lines of its other runs."""
-        code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
-        message, hint = entry.get("message") or code.meaning, None
-        is_held = entry["step"] in IN_FLIGHT and self._owners[entry["row"]] in self._held
-        match entry["step"]:
-            case _ if is_held:
-                code = ExitCode.NOT_FINISHED
-                message = "it is running: the batch has not ended yet"
-            case "again":
-                code, message = (
-                    ExitCode.NOT_FINISHED,
-                    "it was chosen for a re-run, and has not been re-run yet",
-                )
-            case "sent":
-                code, message = (
-                    ExitCode.START_UNKNOWN,
-                    "the batch was interrupted while starting it",
-                )
-            case "started" | "stopping":
-                code, message = (
-                    ExitCode.NOT_FINISHED,
-                    "it was started, and its result is not known here yet",
-                )
-            case "finished" if code == ExitCode.OK:
-                code, message = (
-                    ExitCode.UNDELIVERED,
-                    f"it completed, but {RESULTS_NAME} has no result of it",
-                )
-                hint = f"noxcli fetch-output {entry['run_id']} has the output"
+        error = self._why_unstored(entry)
         if others:
             runs = ", ".join(str(each.get("run_id")) for each in (entry, *others))
-            code, message, hint = (
-                ExitCode.USAGE,
-                f"it has several runs: {runs}",
-                "was a shard given twice?",
-            )
-        run_id, run = entry.get("run_id"), None
+            what = f"it has several runs: {runs}"
+            error = Incomplete(what, "was a shard given twice?", ExitCode.USAGE)
+        run = None
+        run_id = entry.get("run_id")
         if run_id is not None:
             run = Run(run_id, self.header.workflow_id, entry.get("status") or "queued")
-        error, may_exist = Incomplete(message, hint, code), code == ExitCode.START_UNKNOWN
-        return _line(
-            entry["row"], entry.get("id"), Outcome(run=run, may_exist=may_exist, error=error)
-        )
+        may_exist = error.exit_code == ExitCode.START_UNKNOWN
+        outcome = Outcome(run=run, may_exist=may_exist, error=error)
+        return _line(entry["row"], entry.get("id"), outcome)
+
+    def _why_unstored(self, entry: ResultLine) -> Incomplete:
+        """Return what the last line of a row's run in the journal says."""
+        step = entry["step"]
+        if step in IN_FLIGHT and self._owners[entry["row"]] in self._held:
+            what = "it is running: the batch has not ended yet"
+            return Incomplete(what, None, ExitCode.NOT_FINISHED)
+        if step == "again":
+            what = "it was chosen for a re-run, and has not been re-run yet"
+            return Incomplete(what, None, ExitCode.NOT_FINISHED)
+        if step == "sent":
+            what = "the batch was interrupted while starting it"
+            return Incomplete(what, None, ExitCode.START_UNKNOWN)
+        if step in {"started", "stopping"}:
+            what = "it was started, and its result is not known here yet"
+            return Incomplete(what, None, ExitCode.NOT_FINISHED)
+        try:
+            code = ExitCode(entry.get("exit_code", 0))
+        except ValueError:
+            code = ExitCode.BUG
+        if step == "finished" and code == ExitCode.OK:
+            what = f"it completed, but {RESULTS_NAME} has no result of it"
+            hint = f"noxcli fetch-output {entry['run_id']} has the output"
+            return Incomplete(what, hint, ExitCode.UNDELIVERED)
+        return Incomplete(entry.get("message") or code.meaning, None, code)
 
     # Reports.
 
-    def cases(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[Case]:
-        """Yield the test cases of the shard's rows, or of all, and of their checks."""
+    def cases(self, checker: RowChecker, shard: Shard = ALL_ROWS) -> Iterator[Case]:
+        """Yield the test cases of the shard's rows and of their checks."""
         classname = f"{self.header.workflow_name or self.header.workflow_id} {self.header.source}"
         for line in self.lines(checker, shard):
             names = checker.check_names(own=EXPECT in (line["columns"] or {}))
@@ -449,14 +474,15 @@ class MergedBatch:
 
     def notes(self) -> list[str]:
         """Return what to know about the rows that are here."""
-        shards = ", ".join(map(str, self.absent))
-        notes = (
-            [f"missing the journals of shards {shards}"]
-            if self.absent and len(self.directories) > 1
-            else []
-        )
-        part = self.header.omitted_rows(self.rows // self.header.repeat) if self.is_limited else ""
-        return [*notes, part] if part else notes
+        notes = []
+        if self.absent and len(self.directories) > 1:
+            shards = ", ".join(map(str, self.absent))
+            notes.append(f"missing the journals of shards {shards}")
+        if self.is_limited:
+            part = self.header.omitted_rows(self.rows // self.header.repeat)
+            if part:
+                notes.append(part)
+        return notes
 
     def page(
         self,
@@ -466,43 +492,57 @@ class MergedBatch:
         facts: Sequence[tuple[str, str]] = (),
     ) -> Iterator[bytes]:
         """Yield the HTML page, with the verdict of the summary, and with more facts."""
-        codes: list[Counter[int]] = [Counter() for _ in self.directories]
-
-        def rows() -> Iterator[ResultLine]:
-            for counted in codes:
-                counted.clear()
-            for run in self.runs(self.shard):
-                owner, line = self._owners[run["row"]], checker.judged(self.header.printed(run))
-                owner = 0 if owner == UNOWNED else owner
-                codes[owner][line["result"]["exit_code"]] += 1
-                folder = self.directories[owner] / _folder_of(run)
-                has_files = folder != self.directories[owner] and folder.is_dir()
-                yield {**line, "folder": str(folder)} if has_files else line
-
-        commands, header = partial(self._commands, codes), self.header
+        header = self.header
         known = [
             ("Workflow", header.workflow),
             ("Version", header.version),
             ("Server", header.host),
         ]
-        known += [("Shard", header.shard)] if self.shard.of > 1 else []
+        if self.shard.of > 1:
+            known.append(("Shard", header.shard))
+        rows = _RowsOfPage(self, checker)
         about = BatchAbout(
             header.source,
-            commands,
+            rows.commands,
             [*self.notes(), *summary.notes()],
             [*((term, text) for term, text in known if text is not None), *facts],
             summary.verdict,
         )
-        return rows_page(page, about, rows)
+        return rows_page(page, about, rows.read)
 
-    def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:
-        """Return the commands that run incomplete rows again: one for each directory that has such
-        rows.
+
+class _RowsOfPage:
+    """The rows of a page with their files, and how they ended in each directory."""
+
+    def __init__(self, joined: MergedBatch, checker: RowChecker) -> None:
+        self._joined = joined
+        self._checker = checker
+        # Of each directory, as it was read last.
+        self._codes: list[Counter[int]] = [Counter() for _ in joined.directories]
+
+    def read(self) -> Iterator[ResultLine]:
+        joined = self._joined
+        for counted in self._codes:
+            counted.clear()
+        for run in joined.runs(joined.shard):
+            line = self._checker.judged(joined.header.printed(run))
+            owner = joined.owner_of(run["row"])
+            self._codes[owner][line["result"]["exit_code"]] += 1
+            directory = joined.directories[owner]
+            folder = directory / _folder_of(run)
+            if folder != directory and folder.is_dir():
+                line = {**line, "folder": str(folder)}
+            yield line
+
+    def commands(self) -> list[str]:
+        """Return the commands that run incomplete rows again, once all rows were read: one for
+        each directory that has such rows.
         """
         lines = []
-        for counted, header in zip(codes, self.headers, strict=True):
+        for counted, header in zip(self._codes, self._joined.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
-            if line := command_to_continue(header.command, counted, unfinished):
+            line = command_to_continue(header.command, counted, unfinished)
+            if line is not None:
                 lines.append(line)
         return lines[:MAX_COMMANDS]
 
@@ -522,7 +562,9 @@ def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
 
 def _has_same_rows(one: JournalState, other: JournalState) -> bool:
     """True if shards have read the same rows, in any order."""
-    return bool(one.order) and sorted(one.order) == sorted(other.order)
+    if not one.order:
+        return False
+    return sorted(one.order) == sorted(other.order)
 
 
 def _places_in(order: Sequence[int], own: Sequence[int]) -> list[int]:

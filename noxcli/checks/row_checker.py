@@ -23,6 +23,7 @@ from noxcli.reports.assertions import (
     check_assertion,
     parse_assertion,
 )
+from noxcli.reports.failure_groups import run_in
 from noxcli.rows.columns import EXPECT, ID
 
 SCORE = "--score"
@@ -224,7 +225,7 @@ class RowChecker:
         if not found:
             return line
         result = {**result, "assertions": self.mask.whole([asdict(each) for each in found])}
-        trouble = broken_assertions(found, (result["run"] or {}).get("id"))
+        trouble = broken_assertions(found, run_in(result).get("id"))
         if trouble:
             error = self.mask.whole(NotAsAsserted(trouble).document())
             result = _failed(result, ExitCode.NOT_AS_ASSERTED, error)

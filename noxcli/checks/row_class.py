@@ -11,7 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 from noxcli.errors import ExitCode
-from noxcli.reports.failure_groups import ResultLine, brief_reason_in
+from noxcli.reports.failure_groups import ResultLine, brief_reason_in, run_in
 from noxcli.reports.row_pair import Confirmed, RowPair, encoded_outputs
 
 # A slower row takes this many times as long, and this many seconds longer.
@@ -223,6 +223,6 @@ def _is_slower(base: float | None, new: float | None) -> bool:
 
 def _median_seconds(lines: Sequence[ResultLine]) -> float | None:
     """Return the median time of the repetitions, None if no time is known."""
-    times = [(line["result"]["run"] or {}).get("duration_s") for line in lines]
+    times = [run_in(line["result"]).get("duration_s") for line in lines]
     known = [seconds for seconds in times if seconds is not None]
     return median(known) if known else None

@@ -8,12 +8,12 @@ from typing import Any
 
 from noxcli.errors import ExitCode, NotFinished, Phase
 from noxcli.models import same_id
-from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.failure_groups import ResultLine, run_in
 
 
 def version_in(line: ResultLine) -> str | None:
     """Return the version that the record of a line's run names, None if it names none."""
-    named: str | None = (line["result"]["run"] or {}).get("version_id")
+    named: str | None = run_in(line["result"]).get("version_id")
     return named
 
 

@@ -16,7 +16,7 @@ from noxcli.checks.run_version import of_version, version_in
 from noxcli.codec import to_sorted_json
 from noxcli.errors import COMPLETED, UsageProblem
 from noxcli.outputs.values import by_name
-from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.failure_groups import ResultLine, run_in
 from noxcli.rows.columns import EXPECT, digest_of
 from noxcli.timing import parse_time
 
@@ -141,7 +141,7 @@ class Side:
     def _know(self, line: ResultLine) -> None:
         row = line["row"]
         result = line["result"]
-        run = result["run"] or {}
+        run = run_in(result)
         columns = line["columns"] or {}
         self._make_place(row)
         if line["id"] is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from noxcli.checks.row_class import SideVerdict
 from noxcli.outputs.values import as_text
-from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.failure_groups import ResultLine, run_in
 from noxcli.timing import within
 
 
@@ -37,7 +37,7 @@ class SideTotals:
         self._answers += len(answers)
         self._good += answers.count(SideVerdict.GOOD)
         for line in lines:
-            run = line["result"]["run"] or {}
+            run = run_in(line["result"])
             if run.get("duration_s") is not None:
                 self._seconds.append(run["duration_s"])
             if line.get("score") is not None:

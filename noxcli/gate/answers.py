@@ -31,6 +31,7 @@ from noxcli.masking import Mask
 from noxcli.models import word_for
 from noxcli.render import Facts
 from noxcli.render.text import amount
+from noxcli.reports.failure_groups import run_in
 from noxcli.reports.row_pair import Confirmed
 from noxcli.rows.columns import Row
 from noxcli.runs.resolve import SHOWN_CANDIDATES
@@ -209,7 +210,7 @@ class GateAnswers(BatchSummary):
             return False
         if key not in self._followed:
             return True
-        run = line["result"]["run"] or {}
+        run = run_in(line["result"])
         return run.get("id") != self._followed[key]
 
     def _note_version(self, line: Mapping[str, Any], side: int) -> bool:

@@ -27,6 +27,12 @@ NO_VALUES = (None, "", "it is false")
 ResultLine = Mapping[str, Any]  # of a batch, as it is printed and stored
 
 
+def run_in(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the run of a result, empty if none was started."""
+    run: Mapping[str, Any] | None = result["run"]
+    return {} if run is None else run
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class FailureGroup:
     """Why rows did not pass: what they share, and what is known of some of them."""
@@ -138,7 +144,7 @@ def place_of(line: ResultLine) -> str:
 
 def reason_in(result: Mapping[str, Any]) -> str:
     """Return the message of a result document's error, without its run; empty for no error."""
-    run = result["run"] or {}
+    run = run_in(result)
     error = result["error"] or {}
     message: str = error.get("message") or ""
     return message.removeprefix(f"run {run.get('id')} ")

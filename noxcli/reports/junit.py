@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 from noxcli.errors import COMPLETED, ENDED_BADLY, ExitCode
 from noxcli.files import replacing
 from noxcli.masking import Mask
-from noxcli.reports.failure_groups import row_name
+from noxcli.reports.failure_groups import row_name, run_in
 
 if TYPE_CHECKING:
     from noxcli.reports.row_pair import RowPair
@@ -69,7 +69,7 @@ def cases_of(
     old ones. `asserted` names the assertions if none was checked. `elapsed` is the local time in
     seconds, used if the record has none.
     """
-    run = result["run"] or {}
+    run = run_in(result)
     code = ExitCode(result["exit_code"])
     if code in COMPLETED and run.get("status") != "completed":
         why = "the run was not waited for" if run else "nothing was started"
@@ -97,7 +97,7 @@ def _case_of_run(
     name: str, classname: str, result: Mapping[str, Any], elapsed: float | None
 ) -> Case:
     """Return the case of the run itself, which passes if the run completed."""
-    run = result["run"] or {}
+    run = run_in(result)
     error = result["error"] or {}
     code = ExitCode(result["exit_code"])
     if code in COMPLETED:  # each assertion is a separate case
@@ -154,7 +154,7 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     """
     from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
-    shown = (pair.new or pair.base)[0]["result"]["run"] or {}
+    shown = run_in((pair.new or pair.base)[0]["result"])
     classname = shown.get("workflow_id") or "noxcli"
     case = Case(row_name(pair.first), classname, pair.seconds[1], verdict)
     if verdict is CaseVerdict.PASSED:

@@ -9,7 +9,7 @@ from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.failure_groups import ResultLine, brief_reason_in
+from noxcli.reports.failure_groups import ResultLine, brief_reason_in, run_in
 from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
@@ -263,4 +263,4 @@ def _codes_of(lines: Sequence[ResultLine]) -> list[int]:
 
 
 def run_ids_of(lines: Sequence[ResultLine]) -> list[str | None]:
-    return [(line["result"]["run"] or {}).get("id") for line in lines]
+    return [run_in(line["result"]).get("id") for line in lines]

@@ -8,7 +8,7 @@ from noxcli.outputs.values import as_text, by_name
 from noxcli.render.table import Layout, duration, show_table
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.failure_groups import brief_reason_in
+from noxcli.reports.failure_groups import brief_reason_in, run_in
 
 MAX_SHOWN = 100  # rows
 MAX_ID = 30  # characters
@@ -39,7 +39,7 @@ class RowTable:
         if repetition:
             name += f" #{repetition}"
         time = ""
-        run = result["run"] or {}
+        run = run_in(result)
         if run.get("duration_s") is not None:
             time = str(run["duration_s"])
         text = brief_reason_in(result)

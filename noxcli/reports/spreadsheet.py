@@ -10,7 +10,7 @@ from typing import Any
 from noxcli.codec import to_json, to_utf8
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.outputs.values import by_name, unwrapped
-from noxcli.reports.failure_groups import reason_in
+from noxcli.reports.failure_groups import reason_in, run_in
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -65,7 +65,7 @@ class Sheet:
         yield codecs.BOM_UTF8 + writer.writerow(self._cells(self._header(names)))
         for line in lines:
             result = line["result"]
-            run = result["run"] or {}
+            run = run_in(result)
             values = _values(line)
             cells = [line["row"], line["id"]]
             if self._repeated:

@@ -52,6 +52,9 @@ class Shard:
         return f"{self.index}/{self.of}"
 
 
+ALL_ROWS = Shard()
+
+
 @dataclass(frozen=True, slots=True)
 class Numbering:
     """The variables in which an engine numbers the tasks of one job."""

@@ -11,7 +11,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
-from noxcli.reports.failure_groups import FailureGroups, ResultLine, headline_of
+from noxcli.reports.failure_groups import FailureGroups, ResultLine, headline_of, run_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     FRAME,
@@ -71,7 +71,7 @@ class _Count:
 
     def add(self, row: ResultLine) -> None:
         result = row["result"]
-        run = result["run"] or {}
+        run = run_in(result)
         self.codes[result["exit_code"]] += 1
         if result["exit_code"] != ExitCode.OK:
             self.reasons.count(row)

@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import fair_share
-from noxcli.reports.failure_groups import ResultLine, place_of, reason_in, reasons_of
+from noxcli.reports.failure_groups import ResultLine, place_of, reason_in, reasons_of, run_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took, tone_of
@@ -63,7 +63,7 @@ def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
         cell_of(page, outputs, columns.output, width),
     ]
     took = ""
-    run = result["run"] or {}
+    run = run_in(result)
     if run.get("duration_s") is not None:
         took = show_took(run["duration_s"], columns.longest)
     why = None
@@ -95,7 +95,7 @@ def _unfolded(
         if values:
             yield page.tag("h3", title)
             yield from parts.values(page, values, within)
-    run = result["run"] or {}
+    run = run_in(result)
     last = ["run ", page.bdi(run.get("id") or "unknown", MAX_ID)]
     if "folder" in row:
         last += [" ", page.link(row["folder"], "files")]

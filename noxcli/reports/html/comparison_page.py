@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.comparison_facts import compared_facts, worse_headline
-from noxcli.reports.failure_groups import ResultLine, reason_in
+from noxcli.reports.failure_groups import ResultLine, reason_in, run_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     MAX_ID,
@@ -201,7 +201,7 @@ def _all_further(page: Page, pair: RowPair, most: int) -> Iterator[Html]:
 def _further(page: Page, line: ResultLine, most: int) -> Iterator[Html]:
     """Yield an answer to a row that was re-run: place, status, score, run, and texts."""
     result = line["result"]
-    run = result["run"] or {}
+    run = run_in(result)
     words = [f"place {line['place']}", status_of(result["exit_code"])]
     if line.get("score") is not None:
         words.append(f"score {line['score']:.3g}")
@@ -233,7 +233,7 @@ def _judgement(page: Page, name: str, line: ResultLine, most: int) -> Iterator[H
 def _run_ids(page: Page, side: str, lines: Sequence[ResultLine]) -> Html:
     ids = []
     for line in lines:
-        run = line["result"]["run"] or {}
+        run = run_in(line["result"])
         ids.append(str(run.get("id") or "unknown"))
     noun = "run" if len(ids) == 1 else "runs"
     return page.tag("p", f"{side} {noun} ", page.bdi(", ".join(ids)), class_="dim")
