@@ -44,8 +44,9 @@ def command_to_continue(
 
     `argv` is the command line of this call.
     """
+    if remaining:
+        return line_with(argv, ["--resume"])
     flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
-    flags = ["--resume"] if remaining else flags
     return line_with(argv, flags) if flags else None
 
 
@@ -55,12 +56,16 @@ def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
     """
     words = ["noxcli"]
     for word in argv:
-        if [words[-1], word] == ["--again", "doubtful"]:
+        if word == "doubtful" and words[-1] == "--again":
             words.pop()
         elif word not in {"--fresh", "--again=doubtful"}:
             words.append(word)
     begun = shlex.join(words)
-    return " ".join([begun, *(flag for flag in flags if f" {flag} " not in f"{begun} ")])
+    line = begun
+    for flag in flags:
+        if f" {flag} " not in f"{begun} ":
+            line += f" {flag}"
+    return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,9 @@ class BatchHeader:
         if self.repeat == 1:
             return line
         row, repetition = divmod(line["row"] - 1, self.repeat)
-        own_id = line["id"] and line["id"].rpartition("#")[0]
+        own_id = line["id"]
+        if own_id is not None:
+            own_id = own_id.rpartition("#")[0]
         line = {**line, "row": row + 1, "id": own_id}
         if self.gate is None:
             return {**line, "repetition": repetition + 1}
@@ -119,11 +126,19 @@ class BatchHeader:
 
     def omitted_rows(self, rows: int) -> str:
         """Return how many of how many rows of the table there are, empty for all of them."""
-        parts = [f"--limit {self.limit}"] if self.limit is not None else []
-        parts += ["--only"] if self.only is not None else []
-        parts += [f"--shard {self.shard}"] if self.shard != "1/1" else []
-        of = f"{rows:,} of the {self.table_rows:,} rows" if self.table_rows else "a part"
-        return f"only {of} of {self.source}: {', '.join(parts)}" if parts else ""
+        options = []
+        if self.limit is not None:
+            options.append(f"--limit {self.limit}")
+        if self.only is not None:
+            options.append("--only")
+        if self.shard != "1/1":
+            options.append(f"--shard {self.shard}")
+        if not options:
+            return ""
+        part = "a part"
+        if self.table_rows:
+            part = f"{rows:,} of the {self.table_rows:,} rows"
+        return f"only {part} of {self.source}: {', '.join(options)}"
 
     def words_after(self, option: str) -> Iterator[str]:
         """Yield the values that the command line gives an option."""
@@ -135,9 +150,16 @@ class BatchHeader:
 
 def _types_in_json(annotation: Any) -> tuple[type, ...]:
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return tuple(
-        dict if get_origin(each) is Mapping else get_origin(each) or each for each in options
-    )
+    types = []
+    for each in options:
+        origin = get_origin(each)
+        if origin is None:
+            types.append(each)
+        elif origin is Mapping:
+            types.append(dict)
+        else:
+            types.append(origin)
+    return tuple(types)
 
 
 HEADER = {each.name: _types_in_json(each.type) for each in fields(BatchHeader)}
@@ -159,42 +181,52 @@ def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests |
     """
     if inputs_of(definition) is None:
         return None, None
-    whole, names, nodes = (
-        definition_text(definition),
-        node_names(definition),
-        tidy(definition).get("nodes"),
-    )
+    whole = definition_text(definition).encode("utf-8", "surrogatepass")
+    names = node_names(definition)
+    nodes = tidy(definition).get("nodes")
     parts: dict[str, list[str]] = {}
     for place, node in enumerate(nodes if isinstance(nodes, list) else ()):
-        known = node.get("id") if isinstance(node, dict) else None
-        name = known if isinstance(known, str) else f"#{place + 1}"
-        parts[name] = [names.get(name, name), f"{digest_of(to_json(node)):016x}"]
-    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(), parts
+        node_id = f"#{place + 1}"
+        if isinstance(node, dict) and isinstance(node.get("id"), str):
+            node_id = node["id"]
+        parts[node_id] = [names.get(node_id, node_id), f"{digest_of(to_json(node)):016x}"]
+    return hashlib.sha256(whole).hexdigest(), parts
 
 
 def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
     """Yield what makes them two batches, apart from their rows."""
     for what in ("workflow_id", "host", "repeat"):
-        was, is_ = str(getattr(then, what)), str(getattr(now, what))
-        if was != is_:
-            yield Difference(NAMES[what], was, is_)
-    same = then.definition == now.definition and then.definition is not None
-    # A saved version may have the definition that was current in the other call.
-    is_saved = same and (None in {then.version_id, now.version_id} or then.version_id == NOT_SAVED)
-    if None not in {then.definition, now.definition} and not same:
-        yield Difference("definition", "", changed_nodes(then.nodes, now.nodes))
-    elif then.version_id != now.version_id and not is_saved:
-        yield Difference(
-            "version", then.version_id or "the current one", now.version_id or "the current one"
-        )
-    for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
-        was, is_ = (header.constants.get(key, "not given") for header in (then, now))
-        if was != is_:
-            yield Difference(repr(key), was, is_)
+        was = str(getattr(then, what))
+        is_now = str(getattr(now, what))
+        if was != is_now:
+            yield Difference(NAMES[what], was, is_now)
+    asked = _difference_asked(then, now)
+    if asked is not None:
+        yield asked
+    for key in dict.fromkeys([*then.constants, *now.constants]):
+        was = then.constants.get(key, "not given")
+        is_now = now.constants.get(key, "not given")
+        if was != is_now:
+            yield Difference(repr(key), was, is_now)
     if sorted(then.columns or ()) != sorted(now.columns or ()):
         yield Difference("columns", to_json(then.columns), to_json(now.columns))
     if then.secrets != now.secrets:
         yield Difference("secrets", to_json(then.secrets), to_json(now.secrets))
+
+
+def _difference_asked(then: BatchHeader, now: BatchHeader) -> Difference | None:
+    """Return how the definitions differ, or else the versions."""
+    are_known = then.definition is not None and now.definition is not None
+    if are_known and then.definition != now.definition:
+        return Difference("definition", "", changed_nodes(then.nodes, now.nodes))
+    if then.version_id == now.version_id:
+        return None
+    # A saved version may have the definition that was current in the other call.
+    if are_known and (now.version_id is None or then.version_id in {None, NOT_SAVED}):
+        return None
+    return Difference(
+        "version", then.version_id or "the current one", now.version_id or "the current one"
+    )
 
 
 def constants_of(common: Inputs) -> dict[str, str]:
@@ -212,12 +244,18 @@ def constants_of(common: Inputs) -> dict[str, str]:
 
 def changed_nodes(then: NodeDigests | None, now: NodeDigests | None) -> str:
     """Return the names of the nodes that differ, for a message."""
-    old, new = then or {}, now or {}
-    names = [
-        (new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)
-    ]
-    more = [f"{len(names) - MAX_NODES} more nodes"] if len(names) > MAX_NODES else []
-    return in_prose([*map(repr, names[:MAX_NODES]), *more]) if names else "its edges or settings"
+    old = then or {}
+    new = now or {}
+    names = []
+    for node_id, known in {**old, **new}.items():
+        if old.get(node_id) != new.get(node_id):
+            names.append(repr(known[0]))
+    if not names:
+        return "its edges or settings"
+    if len(names) > MAX_NODES:
+        more = f"{len(names) - MAX_NODES} more nodes"
+        names = [*names[:MAX_NODES], more]
+    return in_prose(names)
 
 
 def _short(text: str) -> str:

@@ -31,7 +31,8 @@ LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     "id": (str, NONE),
     "repetition": (int, NONE),
     "result": (dict,),
-    **dict.fromkeys(("input", "columns"), (dict, NONE)),
+    "input": (dict, NONE),
+    "columns": (dict, NONE),
 }
 LINE_KEYS = LINE_KINDS.keys() - {"repetition"}
 RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
@@ -39,14 +40,17 @@ RESULT_KINDS: Mapping[str, tuple[type, ...]] = {
     "run": (dict, NONE),
     "error": (dict, NONE),
 }
+RESULT_KEYS = RESULT_KINDS.keys() | {"output"}
 RUN_KINDS: Mapping[str, tuple[type, ...]] = {
     "duration_s": (int, float, NONE),
-    **dict.fromkeys(
-        ("id", "workflow_id", "workflow_name", "version_id", "created_at", "finished_at"),
-        (str, NONE),
-    ),
+    "id": (str, NONE),
+    "workflow_id": (str, NONE),
+    "workflow_name": (str, NONE),
+    "version_id": (str, NONE),
+    "created_at": (str, NONE),
+    "finished_at": (str, NONE),
 }
-ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
+ERROR_KINDS: Mapping[str, tuple[type, ...]] = {"message": (str, NONE), "hint": (str, NONE)}
 MAX_RUN = 1e12  # seconds
 MAX_REPETITIONS = 1000  # of a row
 NUMBER_BITS = 48  # of a row's number, or of its place in a file
@@ -77,20 +81,28 @@ class RowResult:
     def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
         """Return the row with the result in the outcome; the mask hides secrets."""
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
-        shown = mask.whole(row.inputs.shown()), mask.whole(row.columns)
-        return cls(row, outcome.document(code, mask), code, *shown)
+        document = outcome.document(code, mask)
+        inputs = mask.whole(row.inputs.shown())
+        return cls(row, document, code, inputs, mask.whole(row.columns))
 
     @property
     def final(self) -> bool:
         """True if the row's run is over, so that --resume skips it."""
-        run = run_in(self.result)
-        return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
+        if self.interrupted or self.code not in HAD_RUN:
+            return False
+        return bool(run_in(self.result).get("confirmed"))
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """What its line contains."""
-        about = {"asked": self.times_run, "input": self.input, "columns": self.columns}
-        return {"row": self.row.number, "id": self.row.id, "result": self.result, **about}
+        return {
+            "row": self.row.number,
+            "id": self.row.id,
+            "result": self.result,
+            "asked": self.times_run,
+            "input": self.input,
+            "columns": self.columns,
+        }
 
     @cached_property
     def line(self) -> str:
@@ -144,8 +156,9 @@ class ResultsFile:
             self._reader = ResultsReader(place.path)
             self.places: dict[int, int] = {}  # of the lines of each run, when this was opened
             for begin, _, line in self._reader.read_all():
-                self._note_line(hash_of(run_of(line)))
-                self.places[hash_of(run_of(line))] = begin
+                run = hash_of(run_of(line))
+                self._note_line(run)
+                self.places[run] = begin
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
@@ -207,7 +220,7 @@ class ResultsFile:
         before = {self._replaced_with.get(number, 0)}
         if number < len(self._runs):
             before.add(self._runs[number])
-        before -= {0, run}
+        before -= {0, run}  # 0 is none
         if before:
             self._replaced |= before
             self._has_replaced = True
@@ -220,7 +233,8 @@ class ResultsFile:
     def replace_lines(self, lines: Sequence[str]) -> None:
         """Add lines of runs that have one. Raises as `append`."""
         self.append_lines(lines)
-        self._has_replaced = self._has_replaced or bool(lines)
+        if lines:
+            self._has_replaced = True
 
 
 def _several_times(runs: Iterable[int]) -> set[int]:
@@ -253,7 +267,10 @@ class ResultsReader:
         try:
             for begin, raw in lines_in(self.path, MAX_RESULT):
                 self.torn = not raw.endswith(b"\n")
-                if not self.torn and (line := parse_line(raw)) is not None:
+                if self.torn:
+                    continue
+                line = parse_line(raw)
+                if line is not None:
                     yield begin, raw, line
         except FileNotFoundError:
             return
@@ -262,7 +279,8 @@ class ResultsReader:
 
     def read_at(self, begin: int) -> bytes:
         """Return the line that begins there."""
-        self._file = self._file or open_batch_file(self.path)
+        if self._file is None:
+            self._file = open_batch_file(self.path)
         self._file.seek(begin)
         return self._file.readline(MAX_RESULT)
 
@@ -281,34 +299,45 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
         return None
 
 
-def run_of(line: Mapping[str, Any] | None) -> str | None:
+def run_of(line: Mapping[str, Any]) -> str | None:
     """Return the id of the run that a line of results is about, None without one."""
-    return None if line is None else run_in(line["result"]).get("id")
+    return run_in(line["result"]).get("id")
 
 
 def parse_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one."""
     if not isinstance(value, dict) or not value.keys() >= LINE_KEYS or not _has(value, LINE_KINDS):
         return None
-    if not _has(result := value["result"], RESULT_KINDS) or "output" not in result:
+    if not 0 < value["row"] <= MAX_ROWS:
         return None
-    run, error, checks = result["run"], result["error"], result.get("assertions", [])
-    sound = run is None or (_has(run, RUN_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN)
-    sound = sound and (error is None or _has(error, ERROR_KINDS))
-    sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    sound = (
-        sound
-        and 0 < value["row"] <= MAX_ROWS
-        and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
-    )
-    return value if sound and result["exit_code"] in CODES else None
+    if not 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS:
+        return None
+    return value if _is_result(value["result"]) else None
+
+
+def _is_result(result: Mapping[str, Any]) -> bool:
+    if not result.keys() >= RESULT_KEYS or not _has(result, RESULT_KINDS):
+        return False
+    if result["exit_code"] not in CODES:
+        return False
+    checks = result.get("assertions", [])
+    if not isinstance(checks, list) or not all(isinstance(each, dict) for each in checks):
+        return False
+    error = result["error"]
+    if error is not None and not _has(error, ERROR_KINDS):
+        return False
+    run = result["run"]
+    if run is None:
+        return True
+    if not _has(run, RUN_KINDS):
+        return False
+    seconds: float = run.get("duration_s") or 0
+    return abs(seconds) < MAX_RUN  # also false of nan
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
-    for (
-        name,
-        fitting,
-    ) in kinds.items():  # of each line of large files: a loop takes half the time of `all`
+    # Called for each line of large files: a loop takes half the time of `all`.
+    for name, fitting in kinds.items():
         each = value.get(name)
         if type(each) not in fitting and (not isinstance(each, fitting) or isinstance(each, bool)):
             return False

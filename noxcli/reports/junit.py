@@ -154,8 +154,8 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     """
     from noxcli.reports.text_diff import marked_diffs  # loaded only for a comparison
 
-    shown = run_in((pair.new or pair.base)[0]["result"])
-    classname = shown.get("workflow_id") or "noxcli"
+    lines = pair.new or pair.base
+    classname = run_in(lines[0]["result"]).get("workflow_id") or "noxcli"
     case = Case(row_name(pair.first), classname, pair.seconds[1], verdict)
     if verdict is CaseVerdict.PASSED:
         return case
@@ -177,7 +177,7 @@ class Suite:
     @property
     def has_trouble(self) -> bool:
         """True if a case has a failure or an error."""
-        return bool(self.counts[CaseVerdict.FAILURE] or self.counts[CaseVerdict.ERROR])
+        return self.counts[CaseVerdict.FAILURE] + self.counts[CaseVerdict.ERROR] > 0
 
     def count(self, case: Case) -> None:
         self.counts[case.verdict] += 1
