@@ -62,6 +62,8 @@ from noxcli.timing import Clock
 
 # What the header says of NEW alone; what it says else is of both sides, or of BASE.
 OF_NEW = ("version_id", "version_name", "definition", "nodes", "constants")
+OF_JUDGE = ("workflow_id", "version_id", "version_name", "definition", "nodes", "inputs")
+FORMS = {**HEADER, "inputs": HEADER["constants"]}
 NOTHING_STARTED = "; nothing was started"
 
 
@@ -502,24 +504,35 @@ def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
 
 def _header_of_judge(header: BatchHeader) -> BatchHeader:
     """Return what a gate's header says of its judge, whose inputs are as constants here."""
-    judge = dict((header.gate or {}).get("judge") or {})
-    constants = judge.pop("inputs", {})
-    named = {"workflow_id": "no judge", "version_id": None, "definition": None, "nodes": None}
+    own = {"workflow_id": "no judge", "version_id": None, "definition": None, "nodes": None}
+    constants: Mapping[str, str] = {}
+    judge = (header.gate or {}).get("judge")
+    if judge is not None:
+        own = {name: judge[name] for name in OF_JUDGE}
+        constants = own.pop("inputs")
     common = {"constants": constants, "secrets": [], "columns": None, "repeat": 1, "gate": None}
-    return replace(header, **{**named, **judge, **common})
+    return replace(header, **{**own, **common})
 
 
 def _require_readable(header: BatchHeader, directory: str) -> None:
-    """Raise UsageProblem if the header lacks what it says of NEW, or has it in another form."""
-    of_gate = header.gate or {}
+    """Raise UsageProblem if it lacks what it says of NEW or the judge, or has it in another form."""
+    what = f"{directory} has a gate of another edition of noxcli"
     if header.repeat != PER_ROW:
-        raise UsageProblem(f"{directory} has a gate of another edition of noxcli", FRESH)
-    for name in OF_NEW:
-        if name not in of_gate or type(of_gate[name]) not in HEADER[name]:
-            raise UsageProblem(
-                f"{directory} has a gate of another edition of noxcli: its {name} can't be read",
-                FRESH,
-            )
+        raise UsageProblem(what, FRESH)
+    of_gate = header.gate or {}
+    unreadable = _unreadable_fields(of_gate, OF_NEW)
+    judge = of_gate.get("judge")
+    if judge is not None:
+        unreadable += _unreadable_fields(judge, OF_JUDGE)
+    if unreadable:
+        raise UsageProblem(f"{what}: its {unreadable[0]} can't be read", FRESH)
+
+
+def _unreadable_fields(part: Any, names: Sequence[str]) -> list[str]:
+    """Return which of these fields a part of the header lacks, or has in another form."""
+    if not isinstance(part, dict):
+        return list(names)
+    return [name for name in names if name not in part or type(part[name]) not in FORMS[name]]
 
 
 def _require_same_gate(

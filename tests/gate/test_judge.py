@@ -355,6 +355,37 @@ def test_another_judge_is_another_gate(noxcli: Noxcli, judged: Add, judge: Add) 
     assert gate(noxcli, workflow, second, *GOOD, "--fresh").code == 0
 
 
+@pytest.mark.parametrize(
+    ("edit", "unreadable"),
+    [
+        (lambda judge: [judge], "workflow_id"),
+        (lambda judge: {**judge, "later": 1}, ""),
+        (lambda judge: {**judge, "version_id": [1]}, "version_id"),
+        (lambda judge: {**judge, "definition": {}}, "definition"),
+        (lambda judge: {**judge, "inputs": None}, "inputs"),
+        (lambda judge: {"workflow_id": judge["workflow_id"]}, "version_id"),
+    ],
+)
+def test_what_a_header_says_of_the_judge_is_read_or_refused(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add, edit: Any, unreadable: str
+) -> None:
+    workflow, second = judged(), judge({})
+    assert gate(noxcli, workflow, second).code == 0
+    paid = len(sandbox.runs(workflow))
+    journal = Path("rows.jsonl.gate", "batch.jsonl")
+    first, rest = journal.read_text().split("\n", 1)
+    header = json.loads(first)
+    header["gate"]["judge"] = edit(header["gate"]["judge"])
+    journal.write_text(f"{json.dumps(header)}\n{rest}")
+    result = gate(noxcli, workflow, second)
+    if unreadable:
+        said = f"its {unreadable} can't be read; start over with --fresh"
+        assert (result.code, said in result.err) == (2, True), result.err
+    else:
+        assert result.code == 0, result.err
+    assert len(sandbox.runs(workflow)) == paid
+
+
 def test_a_column_that_the_judge_reads_is_a_part_of_the_question(
     noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add
 ) -> None:
