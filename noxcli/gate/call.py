@@ -504,7 +504,8 @@ def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
 
 def _header_of_judge(header: BatchHeader) -> BatchHeader:
     """Return what a gate's header says of its judge, whose inputs are as constants here."""
-    own = {"workflow_id": "no judge", "version_id": None, "definition": None, "nodes": None}
+    own: dict[str, Any] = {"workflow_id": "no judge"}
+    own.update(version_id=None, definition=None, nodes=None)
     constants: Mapping[str, str] = {}
     judge = (header.gate or {}).get("judge")
     if judge is not None:
