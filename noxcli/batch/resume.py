@@ -32,7 +32,8 @@ from noxcli.rows.reader import RowReader
 
 ACCEPT = "--again edited"
 MAX_SIBLINGS = 1000  # other directories in the parent of a shard's
-MISTAKES_KEPT, MAX_NAMED = 20, 20
+MISTAKES_KEPT = 20
+MAX_NAMED = 20
 MAX_CHANGED = 1000  # results that are written together
 
 
@@ -119,7 +120,10 @@ class RemainingRows:
         terminal: Terminal,
     ) -> None:
         """`nodes` are those of each side that the table has rows of, None if they are unchecked."""
-        self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
+        self._spec = spec
+        self._journaled = journaled
+        self._nodes = nodes
+        self._terminal = terminal
         shared = spec.rows.shared_names
         self.contents = [RowContents(each, shared) for each in nodes]
         self.order: list[int] = []  # of a shard: the keys of all rows
@@ -131,9 +135,8 @@ class RemainingRows:
         self._digests: list[list[int]] = [[] for _ in nodes]
         self._unconverted: list[list[int]] = [[] for _ in nodes]
         self._messages: set[str] = set()  # about all rows, which are written once
-        self._finished: int | None = (
-            None  # how many rows had ended when the survey found none that remains
-        )
+        # How many rows had ended when the survey found none that remains.
+        self._finished: int | None = None
 
     # The rows of earlier calls.
 
@@ -208,7 +211,10 @@ class RemainingRows:
         return others
 
     def _is_in_shard(self, at: int) -> bool:
-        return self._spec.shard.of == 1 or self._spec.shard.has(self.order[at])
+        shard = self._spec.shard
+        if shard.of == 1:
+            return True  # and the order is not known
+        return shard.has(self.order[at])
 
     def _renamed_columns(self) -> str:
         """Say which columns have another name, if that is known."""
@@ -235,12 +241,12 @@ class RemainingRows:
         if not found.edited:
             return []
         ids = [repr(table.ids[place - 1]) for place in found.edited[:MAX_NAMED]]
-        more = len(found.edited) - len(ids)
-        named = ", ".join(ids) + (f" and {more} more" if more else "")
-        what = (
-            f"{amount(len(found.edited), 'row')} of {self._spec.rows.name} had another input when "
-        )
-        what += f"{'it' if len(found.edited) == 1 else 'they'} ran: {named}"
+        named = ", ".join(ids)
+        if len(found.edited) > MAX_NAMED:
+            named += f" and {len(found.edited) - MAX_NAMED} more"
+        rows = f"{amount(len(found.edited), 'row')} of {self._spec.rows.name}"
+        they = "it" if len(found.edited) == 1 else "they"
+        what = f"{rows} had another input when {they} ran: {named}"
         if EDITED not in self._spec.again:
             raise UsageProblem(
                 what, f"restore the file, or re-run {_these(found.edited)} with {ACCEPT}"
@@ -267,14 +273,19 @@ class RemainingRows:
         Raises UsageProblem for a file that can't be read, for an option that names a column which
         it lacks, and for a row that has an earlier row's id.
         """
-        rows, digest = self._spec.rows, hashlib.sha256()
-        found = RowCounts(repeat=rows.repeat, only=None if rows.only is None else [])
+        rows = self._spec.rows
+        digest = hashlib.sha256()
+        found = RowCounts(repeat=rows.repeat)
+        if rows.only is not None:
+            found.only = []
+        last = 0  # row of the file
         ids = UniqueIds()
         for row in rows.selected():
             found.rows += 1
             digest.update(row.written.to_bytes(8, "big"))
-            if found.only is not None and row.file_number not in found.only[-1:]:
+            if found.only is not None and row.file_number != last:
                 found.only.append(row.file_number)
+            last = row.file_number
             ids.add(row)
             checked = self._checked(row)
             if self._is_of_table(row):
@@ -283,8 +294,9 @@ class RemainingRows:
                 found.add(checked, self._journaled.state(row.number))
         rows.require_named()
         ids.require_unique(rows)
-        finished = self._journaled.count_finished(rows.most)
-        self._finished = finished if found.states[FINISHED] == found.in_shard else None
+        self._finished = None
+        if found.states[FINISHED] == found.in_shard:
+            self._finished = self._journaled.count_finished(rows.most)
         found.digest = digest.hexdigest()
         return found
 
@@ -307,8 +319,9 @@ class RemainingRows:
         if at >= len(digests) or not digests[at]:
             digest = self._digest_of(checked)
             _put(digests, at, digest)
-            is_converted = checked.inputs is not row.inputs
-            _put(unconverted, at, self._digest_of(row) if is_converted else digest)
+            if checked.inputs is not row.inputs:  # texts became the declared types
+                digest = self._digest_of(row)
+            _put(unconverted, at, digest)
         return self._with_digests(row)
 
     def _with_digests(self, row: Row) -> Row:
@@ -385,16 +398,21 @@ class RemainingRows:
             result = validate_inputs(row.inputs, nodes, self._spec.workflow, columns)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message, found=wrong.found)
-        for say, lines in (
-            (self._terminal.note, result.notes),
-            (self._terminal.warn, result.warnings),
-        ):
-            for line in lines:
-                kind = line.partition(":")[0] if line.startswith("'") else line
-                if kind not in self._messages and len(self._messages) < MISTAKES_KEPT:
-                    self._messages.add(kind)
-                    say(f"{row.place}: {line}")
-        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
+        self._say_once(self._terminal.note, row, result.notes)
+        self._say_once(self._terminal.warn, row, result.warnings)
+        if result.inputs is row.inputs:
+            return row
+        return replace(row, inputs=result.inputs)
+
+    def _say_once(self, say: Callable[[str], None], row: Row, lines: Sequence[str]) -> None:
+        """Say of the first row what may be true of many."""
+        for line in lines:
+            kind = line
+            if line.startswith("'"):  # the name of an input
+                kind = line.partition(":")[0]
+            if kind not in self._messages and len(self._messages) < MISTAKES_KEPT:
+                self._messages.add(kind)
+                say(f"{row.place}: {line}")
 
 
 class UniqueIds:
@@ -414,7 +432,8 @@ class UniqueIds:
         own_id = hash_of(row.id)
         if own_id in self._rows:
             self._count += 1
-            self._repeated = self._repeated or (row.file_number, self._rows[own_id])
+            if self._repeated is None:
+                self._repeated = (row.file_number, self._rows[own_id])
         self._rows.setdefault(own_id, row.file_number)
 
     def require_unique(self, rows: RowReader) -> None:
@@ -423,7 +442,9 @@ class UniqueIds:
             return
         later, first = self._repeated
         places = {row.number: row.place for row in rows.rows() if row.number in self._repeated}
-        more = f" (the first of {self._count} such rows)" if self._count > 1 else ""
+        more = ""
+        if self._count > 1:
+            more = f" (the first of {self._count} such rows)"
         raise UsageProblem(
             f"{places[later]} has the id of {places[first]}{more}; nothing was started",
             "give each row its own id",
@@ -479,8 +500,9 @@ def _number_now(line: ResultLine, journaled: JournalState, moves: Sequence[Move]
     for move in moves:
         if move.before == number and move.id == line["id"]:
             return move.number
-    is_known = number < len(journaled.offsets) and journaled.offsets[number]
-    return number if is_known and journaled.has_id(number, line["id"]) else None
+    if number >= len(journaled.offsets) or not journaled.offsets[number]:
+        return None
+    return number if journaled.has_id(number, line["id"]) else None
 
 
 def _lack_rows(directory: Path) -> NoReturn:
@@ -505,9 +527,9 @@ def require_same_split(directory: Path, now: BatchHeader) -> None:
         of = then.shard.partition("/")[2]
         if of == now.shard.partition("/")[2]:
             continue
-        # One that is whole may be a trial of some rows.
-        is_same_file = then.source == now.source not in STDIN_NAMES and of != "1"
-        if then.digest == now.digest or is_same_file:
+        is_same_file = then.source == now.source and now.source not in STDIN_NAMES
+        is_whole = of == "1"  # it may be a trial of some rows
+        if then.digest == now.digest or (is_same_file and not is_whole):
             what = f"{journal.parent} has shard {then.shard} of the same table"
             raise UsageProblem(
                 f"{what}, and this is {now.shard}",
@@ -556,16 +578,16 @@ def renew_lines(
 
 def name_runs(running: Sequence[str], unrecorded: Sequence[str]) -> str:
     """Return the end of a message that names the runs to check, empty without any."""
-    ended, text = [run for run in unrecorded if run not in running], ""
+    ended = [run for run in unrecorded if run not in running]
+    text = ""
     for what, named in (
         ("runs that may still be running", running),
         ("runs whose result was not saved and printed", ended),
     ):
-        if runs := list(dict.fromkeys(named)):
-            more = (
-                f" and {len(runs) - MAX_NAMED} more (noxcli results has all)"
-                if len(runs) > MAX_NAMED
-                else ""
-            )
-            text += f"; {what}: {', '.join(runs[:MAX_NAMED])}{more}"
+        runs = list(dict.fromkeys(named))
+        if not runs:
+            continue
+        text += f"; {what}: {', '.join(runs[:MAX_NAMED])}"
+        if len(runs) > MAX_NAMED:
+            text += f" and {len(runs) - MAX_NAMED} more (noxcli results has all)"
     return text

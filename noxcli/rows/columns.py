@@ -54,7 +54,9 @@ class Row:
     @property
     def place(self) -> str:
         """Its readable place."""
-        return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
+        if self.line:
+            return f"row {self.file_number} (line {self.line})"
+        return f"row {self.file_number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ class Columns:
 
         Raises UsageProblem.
         """
-        operators, renamed = dict[str, str](), dict[str, str]()
+        operators: dict[str, str] = {}
+        renamed: dict[str, str] = {}
         for text in texts:
-            if not {"=", "@"} & {*text}:
+            if "=" not in text and "@" not in text:
                 raise UsageProblem(
                     f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:="
                 )
@@ -103,20 +106,27 @@ class Columns:
                     "has another name"
                 )
                 raise UsageProblem(f"--column {text!r} has text after {operator}", hint)
-            known, key, value = (renamed, column, name) if column else (operators, name, operator)
-            if known.setdefault(key, value) != value or [*renamed.values()].count(name) > 1:
-                raise UsageProblem(f"--column names {key!r} twice", "remove one of them")
-        if both := [name for name in keep if name in renamed]:
-            raise UsageProblem(f"--keep and --column both name {both[0]!r}", "remove one of them")
+            if column:
+                twice = column
+                is_contradicted = renamed.setdefault(column, name) != name
+            else:
+                twice = name
+                is_contradicted = operators.setdefault(name, operator) != operator
+            if is_contradicted or list(renamed.values()).count(name) > 1:
+                raise UsageProblem(f"--column names {twice!r} twice", "remove one of them")
+        for name in keep:
+            if name in renamed:
+                raise UsageProblem(f"--keep and --column both name {name!r}", "remove one of them")
         operators = {renamed.get(name, name): operator for name, operator in operators.items()}
-        return cls(operators, common, renamed.get(own_id or ID, own_id or ID), tuple(keep), renamed)
+        id_column = own_id or ID
+        return cls(operators, common, renamed.get(id_column, id_column), tuple(keep), renamed)
 
     def check_header(self, names: Collection[str]) -> None:
         """Raise UsageProblem for a column that the file must not have, or that an option names in
         vain.
         """
         self.check_options(names)
-        sent = [name for column in names if self.is_input(name := self.named(column))]
+        sent = [name for name in map(self.named, names) if self.is_input(name)]
         for name in self.common.values:
             if name in sent:
                 raise UsageProblem(
@@ -140,15 +150,10 @@ class Columns:
             ("--keep", self.keep),
             ("--id", own_id),
         ):
-            for name in (column_of.get(name, name) for name in given):
-                if name not in names:
-                    there = f"it has {', '.join(map(repr, names)) or 'none'}"
-                    hint = suggestion(nearest(name, names), there, quoted=True)
-                    if (column := self.renamed.get(name)) in names and option == "--column":
-                        hint = f"INPUT comes first: --column {shlex.quote(f'{name}={column}')}"
-                    raise UsageProblem(
-                        f"{option} names {name!r}, but the file has no such column", hint
-                    )
+            for name in given:
+                column = column_of.get(name, name)
+                if column not in names:
+                    raise self._lacking(column, names, option)
         for name, column in column_of.items():
             if name in names:
                 both = f"--column sends {column!r} as {name!r}, which the file has as well"
@@ -159,15 +164,27 @@ class Columns:
                     f"--keep names {name!r}, which is an input of the workflow", "remove it"
                 )
 
+    def _lacking(self, column: str, names: Collection[str], option: str) -> UsageProblem:
+        known = ", ".join(map(repr, names)) or "none"
+        hint = suggestion(nearest(column, names), f"it has {known}", quoted=True)
+        name = self.renamed.get(column)
+        if option == "--column" and name in names:
+            hint = f"INPUT comes first: --column {shlex.quote(f'{column}={name}')}"
+        return UsageProblem(f"{option} names {column!r}, but the file has no such column", hint)
+
     def is_kept(self, name: str) -> bool:
         """True for a column that stays next to the result, and is not sent."""
-        return name in self.keep or (
-            name.startswith(RESERVED) and name not in self.known and name != self.id
-        )
+        if name in self.keep:
+            return True
+        if name in self.known or name == self.id:
+            return False
+        return name.startswith(RESERVED)
 
     def is_input(self, name: str) -> bool:
         """True for a column that is sent; the column of the ids may also be one."""
-        return (name != self.id or name in self.known) and not self.is_kept(name)
+        if name == self.id and name not in self.known:
+            return False
+        return not self.is_kept(name)
 
     def row(
         self,
@@ -221,9 +238,10 @@ class Columns:
                     f"{name!r} must be text, since --column reads it as {name}{operator}"
                 )
             # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
-            values[name] = (
-                value if operator == "=" else parse_value(name, operator, value, self.sources)
-            )
+            if operator == "=":
+                values[name] = value
+            else:
+                values[name] = parse_value(name, operator, value, self.sources)
             if operator in {"=", "=@"}:
                 texts.add(name)
         return Inputs(values, frozenset(texts), self.common.secret)
@@ -242,26 +260,40 @@ class Columns:
             if each is not None
         ]
         unmeant = [name for name in others if near[name] is None or len(others) == 1]
-        ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
-        unmeant = [name for name in unmeant if name not in ids]
+        hints = []
+        if self.id == ID:
+            for name in unmeant:
+                if name.casefold() == "id":
+                    hints.append(f"name the rows with --id {name}")
+                    unmeant.remove(name)
+                    break
         given = {*names, *self.common.values, *near.values()}
-        missing = [key for key, names in self.needed.items() if given.isdisjoint(names)]
-        renamed = {
-            name: key
-            for key, name in zip(missing, unmeant, strict=False)
-            if not name.startswith("@")
-        }
-        sent = [(key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
-        keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
-        hints = [f"name the rows with --id {name}" for name in ids]
-        hints += [
-            f"send {'one of them' if keep else 'it'} as {key!r} (as in --column {item})"
-            for key, item in sent
-        ]
-        hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
+        missing = [key for key, keys in self.needed.items() if given.isdisjoint(keys)]
+        hints += _ways_to_name(unmeant, missing)
+        if hints:
+            meant.append(in_prose(hints))
         are = "is not an input" if len(others) == 1 else "are not inputs"
-        hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
-        raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)
+        raise UsageProblem(
+            f"{in_prose(list(map(repr, others)))} {are} of the workflow", " ".join(meant)
+        )
+
+
+def _ways_to_name(columns: Sequence[str], missing: Sequence[str]) -> list[str]:
+    """Say how to send columns as inputs that are missing, in their order, and to keep others."""
+    sent: dict[str, str] = {}
+    for key, column in zip(missing, columns, strict=False):
+        if not column.startswith("@"):
+            sent[column] = key
+    kept = [column for column in columns if column not in sent]
+    which = "one of them" if kept else "it"
+    ways = []
+    for column, key in sent.items():
+        item = shlex.quote(item_start(key, None) + column)
+        ways.append(f"send {which} as {key!r} (as in --column {item})")
+    if kept:
+        options = " ".join(f"--keep {shlex.quote(column)}" for column in kept)
+        ways.append(f"keep what is not sent with {options}")
+    return ways
 
 
 def _name_of(cell: tuple[str, Any]) -> str:
@@ -295,7 +327,9 @@ def hash_of(text: str | None) -> int:
 
     0 for none.
     """
-    return 0 if text is None else hash(text) & MASK or 1
+    if text is None:
+        return 0
+    return (hash(text) & MASK) or 1
 
 
 def digest_of(text: str) -> int:

@@ -45,7 +45,7 @@ class RowContents:
                 own[key] = self._hash(value.path) if hashes is None else hashes[value]
             else:
                 own[key] = [value]  # so that no text equals the hash of a file
-        return int(self._digests.of(own)[:HEX_DIGITS], 16) or 1
+        return int(self._digests.of(own)[:HEX_DIGITS], 16) or 1  # 0 is for none
 
 
 def hash_file(path: str) -> str:

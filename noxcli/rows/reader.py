@@ -30,6 +30,7 @@ from noxcli.signals import SIGNALS
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+JSON_SUFFIXES = frozenset({"jsonl", "ndjson", "json"})
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {
     b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are",
@@ -43,9 +44,8 @@ QUOTED = re.compile(r'"[^"]*"?')
 class RowReader:
     """The rows of a file, which can be read any number of times."""
 
-    is_expected = (
-        False  # of --expect, so that an empty row counts: its number is that of the row it is for
-    )
+    # True for the file of --expect, whose empty rows count: a number is that of the row it is for.
+    is_expected = False
 
     def __init__(
         self,
@@ -61,32 +61,45 @@ class RowReader:
         `repeat` says how often each runs. Raises UsageProblem for a missing file, and for a pipe
         that has another reader.
         """
-        self.source, self.name = source, "stdin" if source == "-" else source
-        self.repeat, self.takes_all = repeat, chosen is None
-        self.limit = chosen if isinstance(chosen, int) else None
-        self.only = None if isinstance(chosen, int) else chosen
-        self.most = (
-            None if self.limit is None else self.limit * repeat
-        )  # the number of the last one to run
+        self.source = source
+        self.name = "stdin" if source == "-" else source
+        self.repeat = repeat
+        self.takes_all = chosen is None
+        self.limit: int | None = None
+        self.only: IdFilter | None = None
+        self.most: int | None = None  # the number of the last one to run
+        if isinstance(chosen, int):
+            self.limit = chosen
+            self.most = chosen * repeat
+        else:
+            self.only = chosen
         self._sources = sources
         self._copy: BinaryIO | None = None  # of a pipe
-        self._columns, self.renamed = columns, columns.renamed
+        self._columns = columns
+        self.renamed = columns.renamed
         self.names: dict[str, None] = {}  # of the columns of the rows that were read
-        self.empty = self.first_empty = 0  # rows that were skipped, and the line of the first
+        self.empty = 0  # rows that were skipped
+        self.first_empty = 0  # the line of the first
         suffix = Path(source).suffix.lower().removeprefix(".")
-        self._is_guess = form is None and suffix not in {*DELIMITERS, "jsonl", "ndjson", "json"}
-        self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
+        self._form = "jsonl"
+        self._is_guess = False
+        if form is not None:
+            self._form = form
+        elif suffix in DELIMITERS:
+            self._form = suffix
+        else:
+            self._is_guess = suffix not in JSON_SUFFIXES
         self.is_table = self._form != "jsonl"  # whose empty cells are no values
-        self.separator = DELIMITERS.get(
-            self._form, ","
-        )  # of a table; known once its header was read
+        # Of a table; known once its header was read.
+        self.separator = DELIMITERS.get(self._form, ",")
         self.separated_oddly = ""  # by what, as text, if not as its form says
         self.decimal: str | None = None  # of all columns of numbers, as the command line says
         self._number_inputs: frozenset[str] = frozenset()
         self._decimals: dict[str, str] | None = None  # by column of numbers, once that was decided
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
-        self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
+        is_file = status is not None and stat.S_ISREG(status.st_mode)
+        self.is_pipe = not is_file  # or a device
 
     def copy_pipe(self, directory: Path | None = None) -> BinaryIO:
         """Read a pipe to its end, and return the copy: in memory, or without a name on the disk of
@@ -104,11 +117,10 @@ class RowReader:
 
         try:
             with self._reading():
-                self._copy = copied = self._sources.in_time(
-                    copy, "the rows were not read to their end"
-                )
+                copied = self._sources.in_time(copy, "the rows were not read to their end")
         except OutputNotDelivered as error:
             raise UsageProblem(error.message, error.hint) from None
+        self._copy = copied
         return copied
 
     @contextmanager
@@ -122,19 +134,22 @@ class RowReader:
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
-        numbers = [node for node in nodes or () if node.kind in NUMBER_KINDS]
-        self._number_inputs = frozenset(
-            chain.from_iterable((node.label or node.id, *node.addresses) for node in numbers)
-        )
-        labels = {node.label for node in nodes or () if node.label is not None}
-        known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
-        named = nodes is not None and all(
-            node.label is not None for node in nodes
-        )  # others have unknown names
+        known: set[str] = set()
+        numbers: set[str] = set()
+        all_known = checked and nodes is not None
+        for node in nodes or ():
+            known.update(node.addresses)
+            if node.label is None:
+                all_known = False  # its input has a name that is not known
+            else:
+                known.add(node.label)
+            if node.kind in NUMBER_KINDS:
+                numbers.update([node.label or node.id, *node.addresses])
         keys = keys_of({node.id: node for node in nodes or ()}.values())
         needed = {key: {node.label, *node.addresses} for key, node in keys.items() if node.required}
+        self._number_inputs = frozenset(numbers)
         self._columns = replace(
-            self._columns, known=known, needed=needed, all_known=checked and named
+            self._columns, known=frozenset(known), needed=needed, all_known=all_known
         )
 
     def sent(self) -> list[str] | None:
@@ -145,13 +160,15 @@ class RowReader:
         """
         columns = self._columns
         if not self.is_table:
-            return [
-                f"{name}{operator}" for name, operator in sorted(columns.operators.items())
-            ] or None
+            if not columns.operators:
+                return None
+            return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())]
         with self._open() as file, self._csv_reader(file) as reader:
             self._header(reader)
-        names = filter(columns.is_input, map(columns.named, self.names))
-        return [f"{name}{columns.operators.get(name, '')}" for name in names]
+        names = [columns.named(column) for column in self.names]
+        return [
+            f"{name}{columns.operators.get(name, '')}" for name in names if columns.is_input(name)
+        ]
 
     def require_named(self) -> None:
         """Raise UsageProblem if an option names a column or an id that no row has, once all were
@@ -168,12 +185,10 @@ class RowReader:
 
         Empty if that is not known.
         """
+        if not self.names:
+            return set()
         columns = self._columns
-        return (
-            {*map(columns.named, self.names), *columns.common.values, *columns.known}
-            if self.names
-            else set()
-        )
+        return {*map(columns.named, self.names), *columns.common.values, *columns.known}
 
     @property
     def common(self) -> Inputs:
@@ -194,24 +209,32 @@ class RowReader:
         with self._open() as file:
             if self.is_table:
                 with suppress(csv.Error), self._csv_reader(file) as reader:
-                    return sum(any(map(str.strip, cells)) for cells in reader) - 1
+                    records = sum(1 for cells in reader if _has_text(cells))
+                    return records - 1  # one is the header
             else:
-                first = next((line for line in file if not line.isspace()), b"")
+                lines = (line for line in file if not line.isspace())
+                first = next(lines, None)
+                if first is None:
+                    return 0
                 if not first.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-                    return bool(first) + sum(not line.isspace() for line in file)
+                    return 1 + sum(1 for _ in lines)
         return sum(1 for _ in self.rows())
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
-        only = self.only
-        rows = (
-            self.rows() if only is None else (row for row in self.rows() if only.mark_seen(row.id))
-        )
+        rows = self.rows() if self.only is None else self._chosen(self.only)
         return islice(self.repeated(rows), self.most)
+
+    def _chosen(self, only: IdFilter) -> Iterator[Row]:
+        for row in self.rows():
+            if only.mark_seen(row.id):
+                yield row
 
     def repeated(self, rows: Iterable[Row] | None = None) -> Iterator[Row]:
         """Yield each row, or each of these alone, as often as it is run. Raises as `rows`."""
-        for row in self.rows() if rows is None else rows:
+        if rows is None:
+            rows = self.rows()
+        for row in rows:
             if self.repeat == 1:
                 yield row
                 continue
@@ -233,7 +256,8 @@ class RowReader:
             self._decimals = self._decide_decimals()
         with self._open() as file:
             try:
-                for row in self._csv_rows(file) if self.is_table else self._json_rows(file):
+                found = self._csv_rows(file) if self.is_table else self._json_rows(file)
+                for row in found:
                     SIGNALS.check()  # a million rows take a while
                     yield row
             except (OSError, ValueError) as error:
@@ -281,36 +305,34 @@ class RowReader:
         for line, raw in enumerate(file, 1):
             content = raw
             if line == 1:
-                _require_text(
-                    raw[:4], self.name
-                )  # a NUL further on is reported as JSON that is not valid
+                # A NUL further on is reported as JSON that is not valid.
+                _require_text(raw[:4], self.name)
                 content = raw.removeprefix(codecs.BOM_UTF8)
             if not content.strip():
                 continue
-            if number == 0 and content.lstrip().startswith(
-                b"["
-            ):  # an array, held in memory as a whole
+            if number == 0 and content.lstrip().startswith(b"["):
+                # An array, held in memory as a whole.
                 for place, fields in enumerate(_json(content + file.read(), self.name), 1):
                     yield self._json_row(place, 0, fields)
                 return
             number += 1
             if number == 1 and self._is_guess and not content.lstrip().startswith(b"{"):
-                form = "tsv" if b"\t" in content else "csv"
-                way = (
-                    f"name it {Path(self.name).stem}.{form}"
-                    if self.is_expected
-                    else f"add --input-format {form}"
-                )
-                raise UsageProblem(
-                    f"the first line of {self.name} is not a JSON object",
-                    f"if it is a table, {way}",
-                )
+                raise self._no_json(content)
             try:
                 fields = _json(content, "the line")
             except UsageProblem as problem:
                 yield Row(number, line, 0, problem=problem.message)
                 continue
             yield self._json_row(number, line, fields)
+
+    def _no_json(self, first: bytes) -> UsageProblem:
+        form = "tsv" if b"\t" in first else "csv"
+        way = f"add --input-format {form}"
+        if self.is_expected:
+            way = f"name it {Path(self.name).stem}.{form}"
+        return UsageProblem(
+            f"the first line of {self.name} is not a JSON object", f"if it is a table, {way}"
+        )
 
     def _json_row(self, number: int, line: int, fields: Any) -> Row:
         if not isinstance(fields, dict):
@@ -329,22 +351,27 @@ class RowReader:
             first = next(lines, "")
             if self._form == "csv":  # the header shows what a spreadsheet wrote in place of commas
                 self.separator = max(SEPARATORS, key=QUOTED.sub("", first).count)
-                self.separated_oddly = SEPARATORS[self.separator] if self.separator != "," else ""
+                self.separated_oddly = ""
+                if self.separator != ",":
+                    self.separated_oddly = SEPARATORS[self.separator]
             yield csv.reader(chain([first], lines), delimiter=self.separator, strict=True)
         finally:
             text.detach()
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
         with self._csv_reader(file) as reader:
-            header, number, self.empty = self._header(reader), 0, 0
+            header = self._header(reader)
+            number = 0
+            self.empty = 0
             line = reader.line_num + 1
             try:
                 for cells in reader:
-                    if any(map(str.strip, cells)) or (cells and self.is_expected):
+                    if _has_text(cells) or (cells and self.is_expected):
                         number += 1
                         yield self._csv_row(number, line, header, cells)
                     elif cells:
-                        self.first_empty = self.first_empty if self.empty else line
+                        if self.empty == 0:
+                            self.first_empty = line
                         self.empty += 1
                     line = reader.line_num + 1
             except csv.Error as error:
@@ -357,28 +384,19 @@ class RowReader:
         An empty cell is left out: CSV can't distinguish it from an empty text.
         """
         if len(cells) != len(header):
-            quotes = (
-                f": put a cell with {SEPARATORS[self.separator]} in quotes"
-                if len(cells) > len(header)
-                else ""
-            )
-            return Row(
-                number,
-                line,
-                0,
-                problem=f"it has {len(cells)} cells, but the header has {len(header)}{quotes}",
-            )
+            problem = f"it has {len(cells)} cells, but the header has {len(header)}"
+            if len(cells) > len(header):
+                problem += f": put a cell with {SEPARATORS[self.separator]} in quotes"
+            return Row(number, line, 0, problem=problem)
         fields: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=True):
-            if not (cell.isascii() or is_utf8(cell)):
-                return Row(
-                    number, line, 0, problem=f"its {name!r} is not UTF-8: save the file as UTF-8"
-                )
+            if not cell.isascii() and not is_utf8(cell):
+                problem = f"its {name!r} is not UTF-8: save the file as UTF-8"
+                return Row(number, line, 0, problem=problem)
             if cell and not name.strip():
                 return Row(number, line, 0, problem="it has a cell in a column without a name")
-            if cell or (
-                name != EXPECT and self._columns.is_kept(name)
-            ):  # an empty $expect expects nothing
+            # An empty $expect expects nothing.
+            if cell or (name != EXPECT and self._columns.is_kept(name)):
                 fields[name] = cell
         return self._columns.row(number, line, fields, typed=False, decimals=self._decimals)
 
@@ -389,20 +407,21 @@ class RowReader:
             raise UsageProblem(
                 f"the first line of {self.name} is not valid {self._form}: {error}"
             ) from None
-        names = [
-            name for name in header if name.strip()
-        ]  # a spreadsheet also writes columns that once had a cell
+        # A spreadsheet also writes columns that once had a cell.
+        names = [name for name in header if name.strip()]
         if not names:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
         if not all(map(is_utf8, header)):
             raise UsageProblem(f"the header of {self.name} is not UTF-8", "save it as UTF-8")
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageProblem(
+                    f"{self.name} has two columns named {name!r}", "rename one of them"
+                )
         self.names = dict.fromkeys(names)
         self._require_first(names, reader)
         self._columns.check_header(names)
-        return [*map(self._columns.named, header)]
+        return [self._columns.named(column) for column in header]
 
     def _require_first(self, names: Sequence[str], reader: Iterator[list[str]]) -> None:
         """Raise UsageProblem if the first line has no name of an input, and a line below it has."""
@@ -419,6 +438,10 @@ class RowReader:
                     f"{in_prose(list(map(repr, found)))}",
                     f"remove {above} above it",
                 )
+
+
+def _has_text(cells: Sequence[str]) -> bool:
+    return any(map(str.strip, cells))
 
 
 def is_utf8(text: str) -> bool:
@@ -442,14 +465,16 @@ def _require_text(line: bytes, name: str) -> None:
     """Raise UsageProblem for a line of a workbook, and of UTF-16, which spreadsheets call Unicode
     text.
     """
-    book = next((kind for magic, kind in WORKBOOKS.items() if line.startswith(magic)), None)
-    if book is not None:
-        raise UsageProblem(f"{name} is {book}, not a table in text", "save its sheet as CSV UTF-8")
-    if line.startswith(UTF_16) or b"\0" in line:
-        what = "is UTF-16 text" if line.startswith(UTF_16) else "has NUL bytes, as UTF-16 text does"
-        raise UsageProblem(
-            f"{name} {what}", "save it as UTF-8, or convert it with: iconv -f UTF-16 -t UTF-8"
-        )
+    for magic, book in WORKBOOKS.items():
+        if line.startswith(magic):
+            raise UsageProblem(
+                f"{name} is {book}, not a table in text", "save its sheet as CSV UTF-8"
+            )
+    way = "save it as UTF-8, or convert it with: iconv -f UTF-16 -t UTF-8"
+    if line.startswith(UTF_16):
+        raise UsageProblem(f"{name} is UTF-16 text", way)
+    if b"\0" in line:
+        raise UsageProblem(f"{name} has NUL bytes, as UTF-16 text does", way)
 
 
 def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:

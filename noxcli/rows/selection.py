@@ -33,14 +33,8 @@ class Shard:
     @classmethod
     def parse(cls, text: str, repeat: int = 1) -> Self:
         """Return the shard for `2/8`. Raises UsageProblem."""
-        index, slash, of = text.partition("/")
-        if (
-            slash
-            and index.isdecimal()
-            and of.isdecimal()
-            and len(of) < 7
-            and 1 <= int(index or 0) <= int(of or 0)
-        ):
+        index, _, of = text.partition("/")
+        if index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index) <= int(of):
             return cls(int(index), int(of), repeat)
         raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
@@ -104,60 +98,69 @@ def choose_shard(option: str | None, environ: Mapping[str, str]) -> Shard:
 
     Raises UsageProblem.
     """
-    text = option if option is not None else environ.get(SHARD_VARIABLE)
-    if not text and option is None:
-        return Shard()
-    assert text is not None
+    if option is not None:
+        return _shard_of(option, environ)
+    text = environ.get(SHARD_VARIABLE)
+    if not text:
+        return ALL_ROWS
     try:
-        if (auto := AUTO.fullmatch(text)) is not None:
-            return _of_engine(environ, int(auto[1]) if auto[1] else None)
-        return Shard.parse(text)
+        return _shard_of(text, environ)
     except UsageProblem as problem:
-        if option is None:
-            raise UsageProblem(f"{SHARD_VARIABLE}: {problem.message}", problem.hint) from None
-        raise
+        raise UsageProblem(f"{SHARD_VARIABLE}: {problem.message}", problem.hint) from None
+
+
+def _shard_of(text: str, environ: Mapping[str, str]) -> Shard:
+    auto = AUTO.fullmatch(text)
+    if auto is None:
+        return Shard.parse(text)
+    return _of_engine(environ, int(auto[1]) if auto[1] else None)
 
 
 def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
-    found = {
-        engine.engine: _share(engine, environ, of)
-        for engine in ENGINES
-        if environ.get(engine.index, "") not in {"", engine.outside}
-    }
+    found: dict[str, Shard] = {}
+    for engine in ENGINES:
+        if environ.get(engine.index, "") not in {"", engine.outside}:
+            found[engine.engine] = _share(engine, environ, of)
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
-    shares = " and ".join(f"{share} by {engine}" for engine, share in found.items())
-    shares = shares or f"no task number of {', '.join(engine.engine for engine in ENGINES)}"
+    if found:
+        shares = " and ".join(f"{share} by {engine}" for engine, share in found.items())
+    else:
+        shares = f"no task number of {', '.join(engine.engine for engine in ENGINES)}"
     raise UsageProblem(f"--shard auto finds {shares}", "write --shard 1/8, or set NOXCLI_SHARD=1/8")
 
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:
     """Return the shard from this engine's variables; `of` is the number of shards in `auto/8`."""
-    if of is not None and (engine.whole or engine.total is None):
-        total = of
-    elif engine.total is None:
-        raise UsageProblem(
-            f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS
-        )
-    else:
-        total = _number(environ, engine.total)
-        if any(
-            _number(environ, name) != (total if value is None else value)
-            for name, value in engine.whole.items()
-        ):
-            raise UsageProblem(
-                f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS
-            )
-        if of not in {None, total}:
-            raise UsageProblem(
-                f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})"
-            )
-    index, last = _number(environ, engine.index), engine.first + total - 1
+    total = _tasks_of(engine, environ, of)
+    index = _number(environ, engine.index)
+    last = engine.first + total - 1
     if not engine.first <= index <= last:
         raise UsageProblem(
             f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}"
         )
     return Shard(index + 1 - engine.first, total)
+
+
+def _tasks_of(engine: Numbering, environ: Mapping[str, str], of: int | None) -> int:
+    """Return how many tasks the job has."""
+    if of is not None and (engine.whole or engine.total is None):
+        return of
+    if engine.total is None:
+        raise UsageProblem(
+            f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS
+        )
+    total = _number(environ, engine.total)
+    for name, value in engine.whole.items():
+        if _number(environ, name) != (total if value is None else value):
+            raise UsageProblem(
+                f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS
+            )
+    if of not in {None, total}:
+        raise UsageProblem(
+            f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})"
+        )
+    return total
 
 
 def _number(environ: Mapping[str, str], variable: str) -> int:
@@ -187,14 +190,17 @@ class IdFilter:
         if path in STDIN_NAMES:
             raise UsageProblem(f"{ONLY} {path} is not a file", "give a file with one id a line")
         text = sources.read_text(path, ONLY, f"{ONLY} {path}").removeprefix("\ufeff")
-        ids = [line for each in text.split("\n") if (line := each.removesuffix("\r")).strip()]
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        ids = [line for line in lines if line.strip()]
         if not ids:
             raise UsageProblem(f"{ONLY} {path} names no row", "write one id a line")
         return cls(path, ids)
 
     def mark_seen(self, own_id: str | None) -> bool:
         """Record that there is a row with this id, and return whether it is to run."""
-        self._unmet.discard(own_id or "")
+        if own_id is None:
+            return False
+        self._unmet.discard(own_id)
         return own_id in self.ids
 
     def require_used(self, ids: Iterable[str], where: str) -> None:
@@ -202,14 +208,15 @@ class IdFilter:
 
         `ids` are those of the rows, once all were seen.
         """
-        if unmet := [each for each in self.ids if each in self._unmet]:
-            known = set(ids)
-            more = (
-                f" and {amount(len(unmet) - MAX_NAMED, 'more id')}"
-                if len(unmet) > MAX_NAMED
-                else ""
-            )
-            what = f"{ONLY} {self._path} names {', '.join(map(repr, unmet[:MAX_NAMED]))}{more}"
-            own = "" if known else "name the column of the ids with --id"
-            hint = suggestion(nearest(unmet[0], known), own, quoted=True)
-            raise UsageProblem(f"{what}, but no row of {where} has such an id", hint)
+        unmet = [each for each in self.ids if each in self._unmet]
+        if not unmet:
+            return
+        named = ", ".join(map(repr, unmet[:MAX_NAMED]))
+        if len(unmet) > MAX_NAMED:
+            named += f" and {amount(len(unmet) - MAX_NAMED, 'more id')}"
+        known = set(ids)
+        own = "" if known else "name the column of the ids with --id"
+        hint = suggestion(nearest(unmet[0], known), own, quoted=True)
+        raise UsageProblem(
+            f"{ONLY} {self._path} names {named}, but no row of {where} has such an id", hint
+        )

@@ -78,11 +78,21 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         lambda each: json.dumps(each, sort_keys=True),
         lambda each: json.dumps({**each, "later": 1}),
         lambda each: re.sub(r'("duration_s": )[\d.]+', r"\g<1>2.50", json.dumps(each)),
+        lambda each: json.dumps({**each, "result": {"exit_code": 0, "output": None}}),
         lambda _: "what is this?",
         lambda _: json.dumps({"row": "1"}),
         lambda _: "\0" * 100,
     ],
-    ids=["blanks", "jq -S", "a newer noxcli", "more digits", "text", "another document", "zeros"],
+    ids=[
+        "blanks",
+        "jq -S",
+        "a newer noxcli",
+        "more digits",
+        "no run",
+        "text",
+        "another document",
+        "zeros",
+    ],
 )
 def test_what_was_written_by_others_is_kept(
     noxcli: Noxcli, workflow: str, again: Callable[[Any], str]
