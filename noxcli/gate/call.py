@@ -505,14 +505,12 @@ def header_of_side(header: BatchHeader, side: int) -> BatchHeader:
 def _header_of_judge(header: BatchHeader) -> BatchHeader:
     """Return what a gate's header says of its judge, whose inputs are as constants here."""
     own: dict[str, Any] = {"workflow_id": "no judge"}
-    own.update(version_id=None, definition=None, nodes=None)
-    constants: Mapping[str, str] = {}
+    own.update(version_id=None, definition=None, nodes=None, inputs={})
     judge = (header.gate or {}).get("judge")
     if judge is not None:
         own = {name: judge[name] for name in OF_JUDGE}
-        constants = own.pop("inputs")
-    common = {"constants": constants, "secrets": [], "columns": None, "repeat": 1, "gate": None}
-    return replace(header, **{**own, **common})
+    own["constants"] = own.pop("inputs")
+    return replace(header, **own, secrets=[], columns=None, repeat=1, gate=None)
 
 
 def _require_readable(header: BatchHeader, directory: str) -> None:
