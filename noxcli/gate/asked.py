@@ -5,7 +5,7 @@ wherever it is now.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.codec import decode_json, to_json, to_sorted_json
 from noxcli.errors import UsageProblem
-from noxcli.files import ASKED_NAME, ASKED_ROWS_NAME, expanded, reason_of
+from noxcli.files import ASKED_NAME, ASKED_ROWS_NAME, reason_of
 from noxcli.inputs.uploads import Upload
 from noxcli.rows.columns import Row, digest_of
 from noxcli.safe_dir import SafeDir
@@ -162,10 +162,12 @@ def asked_of(
     common: Mapping[str, Any],
     operators: Mapping[str, str],
     files: Mapping[str, str] | None,
+    hash_file: Callable[[str], str],
 ) -> AskedRow:
     """Return what a row asks: `files` are the digests that were noted, None to read the files now.
 
     `operators` say which inputs are read as files, and `common` are the inputs that all rows share.
+    `hash_file` returns the digest of a file that is uploaded, by its path.
     """
     values: dict[str, Any] = {}
     digests: dict[str, str] = {}
@@ -174,17 +176,16 @@ def asked_of(
             continue
         if "@" not in operators.get(name, ""):
             values[name] = value
-        elif files is None:
-            digests[name] = _sha256(value)
-        else:
+        elif files is not None:
             digests[name] = files.get(_key(row, name), "")
+        elif isinstance(value, Upload):
+            digests[name] = hash_file(value.path)
+        else:
+            digests[name] = _hash_of_read(value)
     return AskedRow(row, values, digests)
 
 
-def _sha256(value: Any) -> str:
-    """Return the digest of an input that was read from a file, or of the file that is uploaded."""
-    if isinstance(value, Upload):
-        with expanded(value.path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+def _hash_of_read(value: Any) -> str:
+    """Return the digest of an input that was read from a file."""
     text = value if isinstance(value, str) else to_sorted_json(value)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

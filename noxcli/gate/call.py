@@ -514,7 +514,7 @@ def _header_of_judge(header: BatchHeader) -> BatchHeader:
 
 
 def _require_readable(header: BatchHeader, directory: str) -> None:
-    """Raise UsageProblem if it lacks what it says of NEW or the judge, or has it in another form."""
+    """Raise UsageProblem if it lacks what it says of NEW or the judge, or says it otherwise."""
     what = f"{directory} has a gate of another edition of noxcli"
     if header.repeat != PER_ROW:
         raise UsageProblem(what, FRESH)

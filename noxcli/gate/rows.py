@@ -7,14 +7,15 @@ import copy
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from noxcli.batchdir.header import PLACES
 from noxcli.errors import UsageProblem
-from noxcli.files import reason_of
 from noxcli.gate.asked import Asked, AskedRow, asked_of
 from noxcli.gate.rules import JUDGES, NEW, AnswerKey
 from noxcli.inputs.parse import Inputs
 from noxcli.rows.columns import Row, digest_of
+from noxcli.rows.content import REMEMBERED, hash_file
 from noxcli.rows.reader import RowReader
 
 NEW_INPUT = "--new-input"
@@ -55,13 +56,9 @@ class GateRows(RowReader):
         reader._copy = io.BytesIO(content)
         reader.names = {}
         rows = []
+        hash_once = lru_cache(REMEMBERED)(hash_file)
         for row in reader.rows():
-            try:
-                asked = asked_of(row, self.common.values, self._columns.operators, files)
-            except OSError as error:
-                raise UsageProblem(
-                    f"can't read a file of {row.place}: {reason_of(error)}"
-                ) from None
+            asked = asked_of(row, self.common.values, self._columns.operators, files, hash_once)
             rows.append(asked)
         if files is None:
             self.names = reader.names

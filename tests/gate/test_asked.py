@@ -221,9 +221,15 @@ def test_a_gate_of_another_edition_is_refused(noxcli: Noxcli, sandbox: Sandbox, 
     assert "another edition of noxcli began it; start over with --fresh" in result.err
 
 
-def test_a_thousand_rows_are_noted_in_a_second() -> None:
-    rows = write_rows(*({"$id": f"r{n}", "Q": f"question {n} {'x' * 60}"} for n in range(1000)))
-    reader = GateRows(rows, None, Columns.parse([], Inputs()), Sources())
+@pytest.mark.parametrize("column", ["Q", "Paper"])
+def test_a_thousand_rows_are_noted_in_a_second(column: str) -> None:
+    Path("paper.pdf").write_bytes(bytes(8_000_000))
+    words = {"Q": f"question {'x' * 60}", "Paper": "paper.pdf"}
+    rows = write_rows(
+        *({"$id": f"r{n}", column: words[column], "note": "x" * 60} for n in range(1000))
+    )
+    columns = Columns.parse(["Paper@"], Inputs())
+    reader = GateRows(rows, None, columns, Sources())
     began = time.monotonic()
     with SafeDir.open_named(Path("gate"), make=True) as place:
         reader.read_now().write(place)
