@@ -156,7 +156,10 @@ class KindLimit:
         self._not_before = sent_at + 1 / self.rate
 
     def stop(self, sent_at: float, now: float, requested: float, *, learns: bool) -> None:
-        """Stop after a refusal or an outage; `requested` is the server's delay, 0 if none."""
+        """Stop after a refusal or an outage.
+
+        `requested` is the server's delay, 0 if none. What `learns` is followed by a lower rate.
+        """
         if requested:
             self.requested_until = max(self.requested_until, now + requested)
         if sent_at == self._test:
@@ -346,7 +349,7 @@ class RateLimiter:
             raise ReadFirst("the start was not sent: the last one was not answered")
 
     def _note(self, kind: Kind, given: Slot, meaning: Meaning) -> None:
-        """Learn from the outcome of a request."""
+        """Let the pace of a kind follow what became of a request, whose turn was `given`."""
         now = time.monotonic()
         limit = self._limits[kind]
         limit.in_flight -= 1
@@ -357,16 +360,18 @@ class RateLimiter:
         else:
             self._failures.failed()
         is_outage = self._failures.in_a_row >= FAILURES_IN_A_ROW
+        is_bad_luck = meaning is Meaning.LOST and not limit.stopped and not is_outage
         if meaning is Meaning.SERVED:
             limit.served(given.at, now)
-        elif meaning is not Meaning.LOST or limit.stopped or is_outage:
-            requested = None
+        elif not is_bad_luck:
+            delay = 0.0
             limit.stopped_by = None
             if given.answer is not None:
                 limit.stopped_by = given.answer.status_code
-                requested = retry_after_of(given.answer.headers)
-            self._longest_requested = max(self.longest_requested, requested or 0.0)
-            limit.stop(given.at, now, requested or 0.0, learns=meaning.is_refusal)
+                delay = retry_after_of(given.answer.headers) or 0.0
+            # Without an outage, what an earlier one requested is over.
+            self._longest_requested = max(self.longest_requested, delay)
+            limit.stop(given.at, now, delay, learns=meaning.is_refusal)
         self._join_limits(limit)
 
     def _note_answered_start(self, sent_at: float) -> None:

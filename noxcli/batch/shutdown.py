@@ -100,7 +100,7 @@ class Shutdown:
 
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or if none is accepted."""
-        most = self._spec.max_failures
+        most = self._spec.max_failures  # None without the option; 0 lets rows fail
         summary = self._summary
         if most and summary.failed + self._count_failing() >= most:
             self.enter(Stage.FINISHING, None)

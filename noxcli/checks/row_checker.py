@@ -360,9 +360,10 @@ def _as_the_row_expects(wanted: Any, output: Any, mask: Mask) -> Assertion:
 
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
-    """Return the first difference as text. Only keys that `wanted` names count."""
-    if not (isinstance(wanted, dict) and wanted.keys() <= TEXT_FIELDS):
-        found = unwrapped(found)
+    """Return the first difference as text. Keys that `wanted` lacks don't count."""
+    expects_text_fields = isinstance(wanted, dict) and wanted.keys() <= TEXT_FIELDS
+    if not expects_text_fields:
+        found = unwrapped(found)  # the text alone
     if isinstance(wanted, dict) and isinstance(found, dict):
         for key in wanted:
             if key not in found:

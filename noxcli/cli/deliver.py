@@ -289,16 +289,16 @@ def _choose_outputs(
 def _print(context: Context, run: Run, output: Any) -> None:
     """Print an output.
 
-    On a terminal, files are described, and several values are in sections if no format was chosen.
+    On a terminal, files are described; several values are in sections, unless a format was chosen.
     """
     terminal = context.terminal
     if terminal.stdout_is_tty:
-        holder = {"output": output}
+        named = {"output": output}
         if isinstance(output, dict) and not is_file(output):
-            holder = output
-        files = [key for key, value in holder.items() if is_file(value)]
-        if files or (context.printing.for_reading and len(holder) > 1):
-            _print_sections(context, run, holder, files)
+            named = output
+        files = [key for key, value in named.items() if is_file(value)]
+        if files or (context.printing.for_reading and len(named) > 1):
+            _print_sections(context, run, named, files)
             return
     text = text_of(only_value(output))
     content = as_text(output if text is None else text)

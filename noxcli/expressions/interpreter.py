@@ -185,21 +185,28 @@ class Interpreter(TreeInterpreter):
             return super().visit_and_expression(node, value)
 
     def visit_comparator(self, node: Tree, value: Any) -> Any:
+        """Compare two values.
+
+        In a check, raises Incomparable for what is unequal or has no order by its kind alone: most
+        likely the writer of the check expected another kind.
+        """
+        in_check = self._outputs is not None
         with no_guard_around():
             left, right = [self.visit(side, value) for side in node["children"]]
         sign = node["value"]
         compare = self.COMPARATOR_FUNC[sign]
         is_same_kind = kind_of(left) == kind_of(right)
         if sign in ("eq", "ne"):
-            against_null = any(side["type"] == GUARD for side in node["children"])
-            if self._outputs is None or against_null or is_same_kind:
+            is_guard = any(side["type"] == GUARD for side in node["children"])  # `… == null`
+            if not in_check or is_guard or is_same_kind:
                 return compare(left, right)
-            if self._filters > 0:
+            if self._filters > 0:  # which looks at values of any kind
                 return sign == "ne"
             raise Incomparable(_why_unlike(left, right, sign))
         has_order = is_same_kind and kind_of(left) in ("number", "string")
-        are_numbers = _is_number_as_text(left) and _is_number_as_text(right)
-        if self._outputs is not None and (are_numbers or not has_order):
+        # As texts, "10" comes before "9".
+        are_numeric_texts = _is_number_as_text(left) and _is_number_as_text(right)
+        if in_check and (are_numeric_texts or not has_order):
             raise Incomparable(_why_unlike(left, right, sign))
         if not has_order:
             return None  # as the specification has it

@@ -190,15 +190,16 @@ def _status_in_style(status: str) -> tuple[str, str]:
 
 
 def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
-    """Write how a run has ended, below its output, and the command that prints that again."""
+    """Write how a run has ended, below its output.
+
+    If it has completed, the command that prints the output again follows.
+    """
     run = progress.run
     look = Capabilities.of(terminal)
     columns = terminal.size().columns
-    status = progress.status
+    status = progress.status  # by the events, which are newer than the record of a running run
     if status in FINAL_STATUSES:
-        # The record of a run that is still running is older than its events, but it alone says how
-        # a run has ended.
-        status = run.status
+        status = run.status  # by the record: it alone says how a run has ended
     since = "in" if run.settled else "after"
     pieces = [
         (title_of(progress), "bold"),
