@@ -40,6 +40,7 @@ class FailureGroup:
     shared: str
     first: str  # the first one with its message
     hint: str | None  # the same for all
+    unit: str = "rows"  # or "runs", if each row has several
     count: int = 0
     rows: list[tuple[str, str]] = field(default_factory=list)  # names and places
     # What the assertions of the first rows found.
@@ -51,7 +52,7 @@ class FailureGroup:
             names = [name for name, _ in self.rows[:MAX_ROWS]]
             if self.count > MAX_ROWS:
                 names.append("…")
-            text = f"{self.count} rows ({', '.join(names)}): {self.shared}"
+            text = f"{self.count} {self.unit} ({', '.join(names)}): {self.shared}"
             if self.values:
                 text += f": {', or '.join(list(self.values)[:MAX_ROWS])}"
             if len(self.values) > MAX_ROWS:
@@ -78,15 +79,15 @@ class FailureGroups:
         if shared not in self._found:
             if len(self._found) >= REASONS_KEPT:
                 shared = "other reasons"
-            first = FailureGroup(shared, f"{row_name(line)}: {error.get('message')}", hint)
+            unit = "runs" if "repetition" in line else "rows"
+            first = FailureGroup(shared, f"{row_name(line)}: {error.get('message')}", hint, unit)
             self._found.setdefault(shared, first)
         reason = self._found[shared]
         reason.count += 1
         if hint != reason.hint:
             reason.hint = None
         if len(reason.rows) < ROWS_KEPT:
-            name = line["row"] if line["id"] is None else line["id"]
-            reason.rows.append((str(name), place_of(line)))
+            reason.rows.append((_short_name(line), place_of(line)))
         if len(reason.values) <= MAX_ROWS:
             values = values_in(line)
             if values:
@@ -133,6 +134,15 @@ def row_name(line: ResultLine) -> str:
     if line["id"] is None:
         return f"row {line['row']}"
     return f"row {line['row']} ({line['id']})"
+
+
+def _short_name(line: ResultLine) -> str:
+    """Return the id of a row, else its number, and its repetition: `12`, `12.3` or `its id#3`."""
+    if line["id"] is None:
+        return place_of(line)
+    if "repetition" in line:
+        return f"{line['id']}#{line['repetition']}"
+    return str(line["id"])
 
 
 def place_of(line: ResultLine) -> str:

@@ -144,6 +144,18 @@ def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, echoes: Any
     assert sum("6 rows (r" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(("own_id", "name"), [({}, "1."), ({"$id": "a"}, "a#")])
+def test_reasons_name_each_repetition(
+    noxcli: Noxcli, echoes: Any, own_id: dict[str, str], name: str
+) -> None:
+    rows = write_rows({**own_id, "Q": "4"})
+    result = noxcli("batch", echoes(), rows, "--assert", "output.A != '4'", "--repeat", "2")
+    assert result.code == 11
+    first, second = f"{name}1", f"{name}2"
+    named = [f"noxcli: 2 runs ({first}, {second}): ", f"noxcli: 2 runs ({second}, {first}): "]
+    assert any(each in result.err for each in named), result.err
+
+
 def ended(row: int, code: int = 1) -> dict[str, Any]:
     return {
         "row": row,
