@@ -170,9 +170,10 @@ class RemainingRows:
             ids.add(row)
             table.ids.append(row.id)
             table.hashes.append(hash_of(row.id))
-            read = self._note_read(row, self._checked(row))
-            table.digests.append(read.digest)
-            table.unconverted.append(read.unconverted)
+            self._note_read(row, self._checked(row))
+            at = row.file_number - 1
+            table.digests.append(self._digests[row.side][at])
+            table.unconverted.append(self._unconverted[row.side][at])
         ids.require_unique(rows)
         return table
 
@@ -304,8 +305,8 @@ class RemainingRows:
         """False for one that is made of an answer while the batch runs."""
         return row.side < len(self._nodes)
 
-    def _note_read(self, row: Row, checked: Row) -> Row:
-        """Note what was read of a row, and return it with the digests of what it asks.
+    def _note_read(self, row: Row, checked: Row) -> None:
+        """Note what was read of a row, and the digests of what it asks.
 
         0 for a row of another shard.
         """
@@ -322,7 +323,6 @@ class RemainingRows:
             if checked.inputs is not row.inputs:  # texts became the declared types
                 digest = self._digest_of(row)
             _put(unconverted, at, digest)
-        return self._with_digests(row)
 
     def _with_digests(self, row: Row) -> Row:
         at = row.file_number - 1
