@@ -349,7 +349,7 @@ class RateLimiter:
             raise ReadFirst("the start was not sent: the last one was not answered")
 
     def _note(self, kind: Kind, given: Slot, meaning: Meaning) -> None:
-        """Let the pace of a kind follow what became of a request, whose turn was `given`."""
+        """Let the pace of a kind follow the outcome of a request, whose turn was `given`."""
         now = time.monotonic()
         limit = self._limits[kind]
         limit.in_flight -= 1

@@ -10,8 +10,8 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -256,10 +256,11 @@ class RowReader:
             self._decimals = self._decide_decimals()
         with self._open() as file:
             try:
-                found = self._csv_rows(file) if self.is_table else self._json_rows(file)
-                for row in found:
-                    SIGNALS.check()  # a million rows take a while
-                    yield row
+                rows = self._csv_rows(file) if self.is_table else self._json_rows(file)
+                with closing(rows):  # before the file, also if its reader stops early
+                    for row in rows:
+                        SIGNALS.check()  # a million rows take a while
+                        yield row
             except (OSError, ValueError) as error:
                 raise UsageProblem(f"can't read {self.name}: {reason_of(error)}") from None
 
@@ -300,7 +301,7 @@ class RowReader:
         with self._reading():
             return expanded(self.source).open("rb")
 
-    def _json_rows(self, file: BinaryIO) -> Iterator[Row]:
+    def _json_rows(self, file: BinaryIO) -> Generator[Row, None, None]:
         number = 0
         for line, raw in enumerate(file, 1):
             content = raw
@@ -358,7 +359,7 @@ class RowReader:
         finally:
             text.detach()
 
-    def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
+    def _csv_rows(self, file: BinaryIO) -> Generator[Row, None, None]:
         with self._csv_reader(file) as reader:
             header = self._header(reader)
             number = 0
