@@ -7,13 +7,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from noxcli.checks.expectations import OPTION, Coverage, Expectations
-from noxcli.checks.run_version import of_version
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, NotAsAsserted, Unfitting, UsageProblem, nearest, suggestion
+from noxcli.errors import (
+    ExitCode,
+    NotAsAsserted,
+    NotFinished,
+    Phase,
+    Unfitting,
+    UsageProblem,
+    nearest,
+    suggestion,
+)
 from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
-from noxcli.models import TEXT_FIELDS
+from noxcli.models import TEXT_FIELDS, same_id
 from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import (
@@ -23,7 +31,7 @@ from noxcli.reports.assertions import (
     check_assertion,
     parse_assertion,
 )
-from noxcli.reports.failure_groups import run_in
+from noxcli.reports.failure_groups import ResultLine, brief_reason_in, run_in
 from noxcli.rows.columns import EXPECT, ID
 
 SCORE = "--score"
@@ -419,3 +427,56 @@ def _from(text: str, begin: int) -> str:
     if begin > 0:
         text = f"…{text[begin:]}"
     return shorten(text, MAX_SIDE)
+
+
+# Answers that are none.
+
+
+def version_in(line: ResultLine) -> str | None:
+    """Return the version that the record of a line's run names, None if it names none."""
+    named: str | None = run_in(line["result"]).get("version_id")
+    return named
+
+
+def is_of_other_version(line: ResultLine, version_id: str | None) -> bool:
+    """True if the record names another version than this; one that names none proves nothing."""
+    named = version_in(line)
+    return named is not None and version_id is not None and not same_id(named, version_id)
+
+
+def of_version(line: ResultLine, version_id: str | None) -> ResultLine:
+    """Return the line as it can be judged.
+
+    It has no answer if its run is of another version than this.
+    """
+    if not is_of_other_version(line, version_id):
+        return line
+    error = NotFinished(
+        f"its record names version {version_in(line)}, not {version_id}",
+        "--fresh asks every row again",
+    )
+    result: Mapping[str, Any] = {
+        **line["result"],
+        "ok": False,
+        "exit_code": int(ExitCode.NOT_FINISHED),
+        "error": error.document(Phase.RUN),
+        "assertions": [],
+    }
+    return {**line, "result": result, "score": None}
+
+
+def with_judgement(line: ResultLine, judgement: ResultLine) -> ResultLine:
+    """Return the line of a completed answer with what its judge says; others as they are."""
+    result = line["result"]
+    if result["exit_code"] != ExitCode.OK:
+        return line
+    judged = judgement["result"]
+    if judged["exit_code"] == ExitCode.OK:
+        run_id = run_in(judged).get("id")
+        return {**line, "judge": by_name(judged["output"]), "judge_run": run_id}
+    why = brief_reason_in(judged) or ExitCode(judged["exit_code"]).words
+    error = NotFinished(f"it was not judged: {why}").document(Phase.RUN)
+    return {
+        **line,
+        "result": {**result, "ok": False, "exit_code": int(ExitCode.NOT_FINISHED), "error": error},
+    }

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
-from noxcli.checks.judgement import with_judgement
 from noxcli.checks.merge import MergedBatch
-from noxcli.checks.run_version import of_version, version_in
+from noxcli.checks.row_checker import of_version, version_in, with_judgement
 from noxcli.codec import to_sorted_json
 from noxcli.errors import COMPLETED, UsageProblem
 from noxcli.outputs.values import by_name

@@ -8,10 +8,14 @@ from typing import Any
 from noxcli.batchdir.header import SIDES as NAMES
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.checks.batch_summary import STUCK_AFTER, BatchSummary
-from noxcli.checks.judgement import with_judgement
-from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_checker import (
+    RowChecker,
+    is_of_other_version,
+    of_version,
+    version_in,
+    with_judgement,
+)
 from noxcli.checks.row_class import RowClass, SideVerdict, answer_of
-from noxcli.checks.run_version import is_of_other_version, of_version, version_in
 from noxcli.errors import COMPLETED, ExitCode, OutputNotDelivered
 from noxcli.gate.judge import Judge
 from noxcli.gate.rules import (
