@@ -53,7 +53,9 @@ class Content(EventWriter):
 
     def differs_from(self, output: str, *, from_start: bool) -> str:
         """Return what shows that this is not the run's text output once; empty if nothing does."""
-        if self.written.begins(output) or (from_start and self.written.ends(output)):
+        is_part = self.written.begins(output) or self.written.ends(output)
+        is_rest = not from_start and self.written.ends(output)
+        if is_part and not is_rest:
             return "the streamed text is only a part of the output"
         if self._pieces.has_twice(output):
             return "the streamed text has a part of the output twice"

@@ -35,6 +35,14 @@ def test_a_finished_run_is_replayed_from_the_start(
     )
 
 
+def test_a_resumed_text_with_nothing_left_is_whole(noxcli: Noxcli) -> None:
+    run = noxcli.ended("qa", "Question=x")
+    first = noxcli("stream", run, "--format", "content")
+    assert (first.code, first.out != b"") == (0, True), first.err
+    rest = noxcli("stream", run, "--format", "content", "--resume")
+    assert (rest.code, rest.out) == (0, b""), rest.err
+
+
 def test_etag_resumes_behind_the_cursor(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"})
     run = noxcli.ended(workflow)
