@@ -12,7 +12,7 @@ from noxcli.cli.destinations import plan_reports, present
 from noxcli.commands.compare import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.side import Directory, Side
-from noxcli.compare.summary import way_to_finish
+from noxcli.compare.summary import require_comparable, way_to_finish
 from noxcli.errors import ExitCode, NotAsAsserted, NoxError, UsageProblem
 from noxcli.files import expanded
 from noxcli.render.text import amount, in_prose
@@ -48,8 +48,11 @@ def _open_sides(context: Context, options: Options, checker: RowChecker) -> tupl
     """Read both sides, and validate the checks against them. Raises UsageProblem."""
     warn = context.terminal.warn
     coverage = checker.coverage()
-    of_base = _open_directory("BASE", options.base, context)
-    of_new = _open_directory("NEW", options.new, context)
+    of_base = _open_directory(options.base, context)
+    of_new = _open_directory(options.new, context)
+    require_comparable(of_base.header, of_new.header)
+    _require_begun("BASE", options.base, of_base)
+    _require_begun("NEW", options.new, of_new)
     base = Side("BASE", options.base, of_base, _see_none)
     new = Side("NEW", options.new, of_new, coverage.add_line)
     if base.header.workflow_id != new.header.workflow_id:
@@ -68,16 +71,19 @@ def _open_sides(context: Context, options: Options, checker: RowChecker) -> tupl
     return base, new
 
 
-def _open_directory(name: str, named: str, context: Context) -> Directory:
-    """Return what a side names. Raises UsageProblem, also if none of its rows was begun."""
+def _open_directory(named: str, context: Context) -> Directory:
+    """Return what a side names. Raises UsageProblem."""
     path = expanded(named)
     if not os.path.isdir(path):  # noqa: PTH112 - a text may be too long for pathlib
         raise UsageProblem(f"{named} is not the directory of a batch", WHAT_FITS)
-    directory = Directory(path, context.terminal.warn)
+    return Directory(path, context.terminal.warn)
+
+
+def _require_begun(name: str, named: str, directory: Directory) -> None:
+    """Raise UsageProblem for a side that has started none of its rows."""
     if directory.header.rows and not directory.joined.has_begun:
         hint = way_to_finish(name, directory.header, {ExitCode.NOT_FINISHED: 1})
         raise UsageProblem(f"{name} {named} has started none of its rows", hint)
-    return directory
 
 
 def _see_none(_: ResultLine) -> None:

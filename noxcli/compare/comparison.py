@@ -13,7 +13,7 @@ from noxcli.checks.batch_summary import enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import PassRule, RowClass, classified_pair
 from noxcli.compare.side import Side, differing_constants
-from noxcli.compare.summary import ComparisonSummary, require_comparable
+from noxcli.compare.summary import ComparisonSummary
 from noxcli.compare.totals import Groups
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.reports.failure_groups import ResultLine
@@ -47,7 +47,6 @@ class Comparison(ExitStack):
         Raises UsageProblem if nothing fits together, or it is not clear what does.
         """
         super().__init__()
-        require_comparable(base, new)
         self.base = base
         self.new = new
         self._checker = checker

@@ -301,11 +301,11 @@ class ComparisonSummary:
         }
 
 
-def require_comparable(base: Side, new: Side) -> None:
+def require_comparable(base: BatchHeader, new: BatchHeader) -> None:
     """Raise UsageProblem for sides that have nothing to do with each other."""
-    if base.header.shard != new.header.shard:
+    if base.shard != new.shard:
         raise UsageProblem(
-            f"BASE is shard {base.header.shard} of a batch, and NEW is shard {new.header.shard}",
+            f"BASE is shard {base.shard} of a batch, and NEW is shard {new.shard}",
             "compare the same shard of both batches",
         )
     if base.repeat != new.repeat:
