@@ -38,7 +38,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.rows.columns import EXPECT, Row
 from noxcli.rows.content import RowContents
-from noxcli.rows.selection import Shard
+from noxcli.rows.selection import ALL_ROWS
 from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
@@ -300,7 +300,7 @@ class Batch(AbstractContextManager["Batch"]):
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
         joined = MergedBatch.read([self.spec.directory], of_last_call=True)
-        for run in joined.runs(Shard(), lambda number: journaled.state(number) == FINISHED):
+        for run in joined.runs(ALL_ROWS, lambda number: journaled.state(number) == FINISHED):
             summary.count(checker.judged(self.header.printed(run)), before=True)
 
     def run(

@@ -23,7 +23,7 @@ from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, part_of
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.failure_groups import FailureGroups, headline_of
+from noxcli.reports.failure_groups import FailureGroups, headline_of, run_in
 from noxcli.rows.columns import Row
 from noxcli.timing import show_seconds
 
@@ -259,8 +259,7 @@ class BatchSummary:
         if self.repeat > 1:
             self._repetitions.setdefault(row, []).append(code)
         reason = None
-        status = (line["result"].get("run") or {}).get("status")
-        if code == ExitCode.NOT_FINISHED and status == "completed":
+        if code == ExitCode.NOT_FINISHED and run_in(line["result"]).get("status") == "completed":
             self.refused += 1
         if code != ExitCode.OK:
             reason = self.reasons.count(line, paste)

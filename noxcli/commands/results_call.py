@@ -26,7 +26,7 @@ from noxcli.reports.junit import Suite, write_junit
 from noxcli.reports.row_table import RowTable
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.rows.columns import EXPECT
-from noxcli.rows.selection import Shard
+from noxcli.rows.selection import ALL_ROWS
 
 WORKBOOKS = {".xlsx", ".xls", ".ods"}
 # The options that judge or count rows.
@@ -113,7 +113,7 @@ def _print_gate(
                 f"{option_of(name)} is not for {gate}", "only noxcli gate judges them"
             )
     context.terminal.write_all(
-        found_line(query, joined.header.printed(line)) for line in joined.runs(Shard())
+        found_line(query, joined.header.printed(line)) for line in joined.runs(ALL_ROWS)
     )
 
 
@@ -127,7 +127,7 @@ def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker)
     columns = set[str]()
     outputs = {*(header.outputs or ())}
     own = False
-    for _, stored in joined.read_all(Shard()):
+    for _, stored in joined.read_all(ALL_ROWS):
         line = header.printed(stored)
         coverage.add_line(line)
         beside = line["columns"] or {}
