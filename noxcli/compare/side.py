@@ -43,7 +43,7 @@ class Directory:
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Yield the lines after their numbers. Warns of an incomplete last one."""
         for number, line in self.joined.read_all(self.joined.shard):
-            yield number, self.header.printed(line)
+            yield number, of_version(self.header.printed(line), self.header.version_id)
         for torn in self.joined.torn:
             self._warn(f"{torn} has an incomplete last line, which was ignored")
 
@@ -55,8 +55,12 @@ class Directory:
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
         """Yield what reads the line of a number again."""
-        with self.joined.open_to_read() as read:
-            yield lambda number: self.joined.header.printed(read(number))
+        with self.joined.open_to_read() as read_stored:
+
+            def read(number: int) -> ResultLine:
+                return of_version(self.header.printed(read_stored(number)), self.header.version_id)
+
+            yield read
 
 
 class GateSide(Directory):
@@ -91,7 +95,10 @@ class GateSide(Directory):
 
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
-        with super().open_to_read() as read:
+        with self.joined.open_to_read() as read_stored:
+
+            def read(number: int) -> ResultLine:
+                return self.joined.header.printed(read_stored(number))
 
             def answer(number: int) -> ResultLine:
                 line = of_version(read(number), self.header.version_id)

@@ -513,3 +513,23 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     assert (result.code, result.out) == (2, b""), result.err
     assert said in result.err
     assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("side", "other", "change", "code"), [("new", "base", "missing", 8), ("base", "new", "new", 0)]
+)
+def test_an_answer_of_another_version_is_none(
+    noxcli: Noxcli, side: str, other: str, change: str, code: int
+) -> None:
+    stored(side, [line(1), line(2)])
+    stored(other, [line(1), line(2)])
+    header, *steps = Path(side, "batch.jsonl").read_text().splitlines()
+    asked = json.dumps({**json.loads(header), "version_id": "v2"})
+    Path(side, "batch.jsonl").write_text("\n".join([asked, *steps, ""]))
+    first, *others = Path(side, "results.jsonl").read_text().splitlines()
+    answer = json.loads(first)
+    answer["result"]["run"]["version_id"] = "v1"
+    Path(side, "results.jsonl").write_text("\n".join([json.dumps(answer), *others, ""]))
+    result = noxcli("compare", "base", "new", "--json")
+    classes = result.json["classes"]
+    assert (result.code, classes[change], classes["same"]) == (code, 1, 1), result.err
