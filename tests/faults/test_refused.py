@@ -14,6 +14,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
 from tests.conftest import Noxcli, QuickClock, write_rows
 from tests.faults.gateway import kind_of, relayed
+from tests.process import until
 from tests.rawserver import RawServer, Request, Turn, own_port
 
 OUTPUT = {"Essay": "Grüße, 世界 🌱. " * 1500, "Note": "short"}
@@ -107,8 +108,13 @@ def test_refused_connections_are_waited_for(
     def closes(kind: str) -> bool:
         if kind == "events":
             may_end.set()
-        has_ended = any(run.ended for run in sandbox.runs(workflow))
-        return kind == "record" and has_ended if after == "end" else kind == after
+        if after != "end":
+            return kind == after
+        if kind != "record" or not may_end.is_set():
+            return False
+        # The record that is read now says so too.
+        until(lambda: any(run.ended for run in sandbox.runs(workflow)))
+        return True
 
     workflow = plays(script=script, output=OUTPUT, faults={"events": [Cut(4, "abort")]})
     named = workflow if verb == "run" else noxcli.start(workflow)
