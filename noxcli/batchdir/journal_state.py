@@ -283,8 +283,8 @@ class JournalState:
             case "moved":
                 self._moves.append(Move(line["row"], line["from"], line["id"]))
             case "renumbered":
-                moves, self._moves = self._moves, []
-                self.renumber(moves)
+                self.renumber(self._moves)
+                self._moves = []
             case "order":
                 del self.order[line["first"] - 1 :]
                 self.order += keys_of_line(line["keys"])
@@ -300,13 +300,19 @@ class JournalState:
                 self._apply_to_version(step, line)
             case _:
                 if self.header is not None and self.header.gate is not None:
-                    self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")
+                    self._count_start(step, line["row"])
                 if self._moves or self._chosen:  # their writer was killed before the last one
                     self._moves.clear()
                     self._chosen.clear()
                     self._edited.clear()
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
+
+    def _count_start(self, step: str, number: int) -> None:
+        if step == "sent":
+            self.starts[number] += 1
+        elif step == "withdrawn":
+            self.starts[number] -= 1
 
     def _apply_to_version(self, step: str, line: Mapping[str, Any]) -> None:
         name = line["name"]
@@ -330,40 +336,41 @@ class JournalState:
             self.ids[number] = self._hash_of_id(line["id"])
         match step:
             case "sent":
-                if self.states[number] >= FINISHED:
-                    self.reruns[number] += 1
-                self.stopping.discard(number)
-                self.states[number] = SENT
-                self.digests[number] = int(line["row_digest"], 16)
-                self.unconverted[number] = int(line["unconverted"], 16)
-                sent = parse_time(line["server_at"]) or parse_time(line["at"])
-                if sent is None:
-                    raise ValueError("no time")
-                self.pending[number] = SentStart(
-                    number, line["id"], line["input_digest"], sent.timestamp()
-                )
-                if not self._has_sent:
-                    first = parse_time(line["server_at"])
-                    self._has_sent, self.began = True, inf if first is None else first.timestamp()
+                self._apply_sent(number, line)
             case "started":
                 before = self.pending.get(number) or SentStart(number, line["id"])
                 self._start(number, before, line["run_id"], line["created_at"])
             case "stopping":
                 self.stopping.add(number)
             case "left" if line["run_id"] is not None and self.state(number) == SENT:
-                self._start(
-                    number, self.pending[number], line["run_id"], None
-                )  # its start could not be recorded
+                # Its start could not be recorded.
+                self._start(number, self.pending[number], line["run_id"], None)
             case "withdrawn" | "interrupted":
                 self.reset_row(number)
             case "finished":
                 known = self.pending.pop(number, None)
-                if (
-                    known is None or known.run_id != line["run_id"]
-                ):  # its start could not be recorded
+                if known is None or known.run_id != line["run_id"]:
+                    # Its start could not be recorded.
                     self._note_run(number, line["run_id"])
                 self.stopping.discard(number)
                 self.states[number] = FINISHED + line["exit_code"]
+
+    def _apply_sent(self, number: int, line: Mapping[str, Any]) -> None:
+        if self.states[number] >= FINISHED:
+            self.reruns[number] += 1
+        self.stopping.discard(number)
+        self.states[number] = SENT
+        self.digests[number] = int(line["row_digest"], 16)
+        self.unconverted[number] = int(line["unconverted"], 16)
+        by_server = parse_time(line["server_at"])
+        sent = by_server or parse_time(line["at"])
+        if sent is None:
+            raise ValueError("no time")
+        self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent.timestamp())
+        if not self._has_sent:
+            self._has_sent = True
+            if by_server is not None:
+                self.began = by_server.timestamp()
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
         self.states[number] = STARTED

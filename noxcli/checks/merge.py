@@ -113,38 +113,51 @@ class MergedBatch:
         if len(empty) == len(directories):
             empty = []  # reading the first journal says what is missing
         joined = cls([], [], empty=empty)
-        journals: list[JournalState] = []
-        for directory in directories:
-            if directory in empty:
-                continue
-            is_held = not of_last_call and holder_of(directory) is not None
-            journaled = JournalState.read(directory / JOURNAL_NAME)
-            if journaled.header is None:
-                joined.empty.append(directory)
-                continue
-            if is_held:
-                joined._held.add(len(joined.directories))
-            joined.directories.append(directory)
-            joined._require_same(directory, journaled, journals)
-            journals.append(journaled)
-            joined._stored.append(ResultsReader(directory))
+        begun = [directory for directory in directories if directory not in empty]
+        journals = joined._read_journals(begun, of_last_call=of_last_call)
         if not journals:
             raise UsageProblem(
                 f"{directories[0]} contains no batch", "give the --output-dir of each shard"
             )
         joined._add_all(journals, with_gone=with_gone)
-        there = {_shard_of(header).index for header in joined.headers}
-        of = _shard_of(joined.header).of
-        repeat = joined.header.repeat
+        joined._note_absent()
+        if of_last_call:
+            joined._leave_out()
+        return joined
+
+    def _read_journals(
+        self, directories: Sequence[Path], *, of_last_call: bool
+    ) -> list[JournalState]:
+        """Read the journals that have begun, in their order."""
+        journals: list[JournalState] = []
+        for directory in directories:
+            is_held = not of_last_call and holder_of(directory) is not None
+            journaled = JournalState.read(directory / JOURNAL_NAME)
+            if journaled.header is None:
+                self.empty.append(directory)
+                continue
+            if is_held:
+                self._held.add(len(self.directories))
+            self.directories.append(directory)
+            self._require_same(directory, journaled, journals)
+            journals.append(journaled)
+            self._stored.append(ResultsReader(directory))
+        return journals
+
+    def _note_absent(self) -> None:
+        there = {_shard_of(header).index for header in self.headers}
+        of = _shard_of(self.header).of
         for index in range(1, of + 1):
             if index not in there:
-                joined.absent.append(Shard(index, of, repeat))
-        limit = joined.header.limit
-        if of_last_call and limit is not None:
-            joined.rows = min(joined.rows, limit * repeat)
-        if of_last_call and joined._only:
-            joined._keeps_others = False
-        return joined
+                self.absent.append(Shard(index, of, self.header.repeat))
+
+    def _leave_out(self) -> None:
+        """Leave out the rows that the last call left out."""
+        limit = self.header.limit
+        if limit is not None:
+            self.rows = min(self.rows, limit * self.header.repeat)
+        if self._only:
+            self._keeps_others = False
 
     @property
     def header(self) -> BatchHeader:

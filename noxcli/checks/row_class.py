@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
@@ -135,7 +136,9 @@ def classified_pair(
     `other_input` names an input that differs, so that the two answers are not to one question.
     `confirmed` is of a row that seemed broken in a gate.
     """
-    base, new = (PairSide(of_side[: rule.repeat], rule) for of_side in lines)
+    base_lines, new_lines = lines
+    base = PairSide(base_lines[: rule.repeat], rule)
+    new = PairSide(new_lines[: rule.repeat], rule)
     is_slower = other_input is None and _is_slower(base.seconds, new.seconds)
     if confirmed is not None and confirmed.change is not None:
         found = Classification(RowClass(confirmed.change))
@@ -205,14 +208,15 @@ def _classify_alone(side: PairSide) -> Classification:
 
 def _shown_lines(base: PairSide, new: PairSide) -> tuple[ResultLine | None, ResultLine | None]:
     """Return the lines whose outputs show best what differs: the first repetitions that differ."""
-    before = [*base.answered, *base.lines][:1]
-    after = [*new.lines][:1]
+    before = next(chain(base.answered, base.lines), None)
+    after = next(iter(new.lines), None)
     if len(new.lines) > 1:
+        first_outputs = next(iter(base.outputs), None)
         for line, outputs in zip(new.answered, new.outputs, strict=True):
-            if outputs not in base.outputs[:1]:
-                after = [line]
+            if outputs != first_outputs:
+                after = line
                 break
-    return before[0] if before else None, after[0] if after else None
+    return before, after
 
 
 def _is_slower(base: float | None, new: float | None) -> bool:

@@ -169,8 +169,9 @@ class TypedLine:
         self._ends: list[int] = []  # where each character of the last word ends
         self.kept = 0  # how much of the last word readline does not replace
         self.quote = ""  # the quote that is open at the end
+        self._depth = 0  # of brackets
+        self._breaks = breaks
         escaped = False
-        depth = 0  # of brackets
         for place, char in enumerate(line):
             if not escaped and char == "\\" and self.quote != "'":
                 escaped = True
@@ -182,18 +183,10 @@ class TypedLine:
             elif char in "'\"":
                 self.quote = char
                 self.kept = len(self.begun)
-            elif char in " \t\n" and depth == 0:
+            elif char in " \t\n" and self._depth == 0:
                 self._end_word(place)
             else:
-                if char == "(":
-                    depth += 1
-                elif char == ")" and depth > 0:
-                    depth -= 1
-                if char == "@" and char in breaks:  # it belongs to the word after it
-                    self.kept = len(self.begun)
-                self._add(char, place)
-                if char != "@" and char in breaks:
-                    self.kept = len(self.begun)
+                self._add_plain(char, place)
 
     def _end_word(self, place: int) -> None:
         """Begin the next word behind a blank."""
@@ -203,6 +196,21 @@ class TypedLine:
         self.begun = ""
         self._ends = []
         self.kept = 0
+
+    def _add_plain(self, char: str, place: int) -> None:
+        """Add a character that is neither escaped nor in quotes."""
+        if char == "(":
+            self._depth += 1
+        elif char == ")" and self._depth > 0:
+            self._depth -= 1
+        if char not in self._breaks:
+            self._add(char, place)
+        elif char == "@":  # it belongs to the word after it
+            self.kept = len(self.begun)
+            self._add(char, place)
+        else:
+            self._add(char, place)
+            self.kept = len(self.begun)
 
     def _add(self, char: str, place: int) -> None:
         self.begun += char

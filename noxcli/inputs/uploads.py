@@ -128,38 +128,54 @@ def store_files(
     Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
     """
     stored: dict[Upload, dict[str, Any]] = {}
-
-    def store(upload: Upload, key: str) -> dict[str, Any]:
-        try:
-            # A thread opens and copies a pipe: closing it waits for a read that another thread has
-            # begun.
-            with sources.in_time(lambda: _open_upload(upload, sources)) as file:
-                size = file.tell() if upload.size is None else upload.size
-                if size >= LARGE:
-                    say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
-                content = HashedFile(file)
-                record = retries.keep_trying(lambda _: _send(api, retries, content, upload, size))
-                if hashes is not None:
-                    hashes[upload] = content.sha256
-        except NoxError as error:
-            what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started"
-            failed = type(error)(f"{what}: {error.message}", error.hint, **error.facts())
-            failed.phase = Phase.UPLOAD
-            raise failed from error
-        uri, name = record.get("uri"), record.get("filename")
-        return {
-            "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
-            "name": name if isinstance(name, str) and name else upload.name,
-            "content_type": record.get("content_type") or upload.content_type,
-            "id": record["id"],
-        }
-
+    sent: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Upload) and value not in stored:
-            stored[value] = store(value, key)
-    return {
-        key: stored[value] if isinstance(value, Upload) else value for key, value in values.items()
-    }
+        if not isinstance(value, Upload):
+            sent[key] = value
+            continue
+        if value not in stored:
+            try:
+                record, sha256 = _store(value, api, retries, say, sources)
+            except NoxError as error:
+                what = f"{value.shown}, for {key!r}, was not uploaded, and nothing was started"
+                failed = type(error)(f"{what}: {error.message}", error.hint, **error.facts())
+                failed.phase = Phase.UPLOAD
+                raise failed from error
+            if hashes is not None:
+                hashes[value] = sha256
+            stored[value] = _value_of(record, value)
+        sent[key] = stored[value]
+    return sent
+
+
+def _store(
+    upload: Upload,
+    api: "NoxusApi",
+    retries: RetryPolicy,
+    say: Callable[[str], None],
+    sources: Sources,
+) -> tuple[Mapping[str, Any], str]:
+    """Store a file, and return the record of it and its SHA-256."""
+    # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
+    with sources.in_time(lambda: _open_upload(upload, sources)) as file:
+        size = file.tell() if upload.size is None else upload.size
+        if size >= LARGE:
+            say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
+        content = HashedFile(file)
+        record = retries.keep_trying(lambda _: _send(api, retries, content, upload, size))
+        return record, content.sha256
+
+
+def _value_of(record: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
+    """Return the value that names a stored file; without a usable word of the server, by ours."""
+    uri = record.get("uri")
+    if not isinstance(uri, str) or not uri:
+        uri = f"spot://{record['id']}"
+    name = record.get("filename")
+    if not isinstance(name, str) or not name:
+        name = upload.name
+    content_type = record.get("content_type") or upload.content_type
+    return {"uri": uri, "name": name, "content_type": content_type, "id": record["id"]}
 
 
 class HashedFile:
