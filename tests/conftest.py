@@ -148,7 +148,12 @@ class Noxcli:
         self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None
     ) -> Result:
         out, err = io.BytesIO(), io.StringIO()
-        terminal = Terminal(out, err, interactive=tty, environ={**self.environ, **(environ or {})})
+        variables = {**self.environ, **(environ or {})}
+        elsewhere = any(word.startswith("--base-url") for word in argv)
+        if elsewhere and "NOXUS_BACKEND_URL" not in (environ or {}):
+            # Beside its own address, the environment's key is for no other one.
+            variables.pop("NOXUS_BACKEND_URL", None)
+        terminal = Terminal(out, err, interactive=tty, environ=variables)
         code = run_argv(argv, Context(terminal, clock=self.clock))
         documents.check_stdout(out.getvalue())
         return Result(int(code), out.getvalue(), err.getvalue())

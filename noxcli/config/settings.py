@@ -306,7 +306,7 @@ def load_settings(
     address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
     if key is None:
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
-    _require_own_server(configured.layers[0], key, url, address)
+    _require_own_server(configured.layers[0], key, address)
     if profile.get(key.name) is key:
         home = to_url(check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True))
         given_server = to_url(address)
@@ -347,18 +347,16 @@ def _connection_of(profile: Mapping[str, Setting]) -> Layer:
     return Layer(values)
 
 
-def _require_own_server(variables: Layer, key: Setting, url: Setting, address: str) -> None:
-    """Raise ConfigProblem if a variable has the key, another one its server, and a profile this
-    one.
-    """
+def _require_own_server(variables: Layer, key: Setting, address: str) -> None:
+    """Raise ConfigProblem if variables name a key and its server, and this is another one."""
     own = variables.values.get("base_url")
     from_a_variable = variables.values.get(key.name) is key
-    if own is None or not from_a_variable or url.source == "--base-url":
+    if own is None or not from_a_variable:
         return
     home = to_url(check_url(own.value, allow_http=True))
     if to_url(address).origin != home.origin:
         raise ConfigProblem(
             f"the key of {key.source} is for {home.netloc} ({own.source}), "
             f"and is not sent to {to_url(address).netloc}",
-            "give the profile an api_key_command, or give --api-key-file FILE",
+            f"give the other host's key with --api-key-file FILE, or unset {own.source}",
         )

@@ -266,7 +266,13 @@ def test_a_line_to_paste_works(
     needs(SHELLS[route])
     options = []
     if route == "options":
-        options = ["--base-url", noxcli.environ["NOXUS_BACKEND_URL"]]
+        Path("options.key").write_text(noxcli.environ["NOXUS_API_KEY"])
+        options = [
+            "--base-url",
+            noxcli.environ["NOXUS_BACKEND_URL"],
+            "--api-key-file",
+            "options.key",
+        ]
         noxcli.environ["NOXUS_BACKEND_URL"] = "http://127.0.0.1:9"  # where nothing answers
     text = told(CASES[name], noxcli, plays, monkeypatch, options)
     try_all(text, CASES[name].verb, SHELLS[route], noxcli, monkeypatch)
