@@ -1,4 +1,4 @@
-"""What a gate was asked: its table when the gate began, and the SHA-256 of each file of a row.
+"""What a gate was asked: its table when the gate began, and a digest of each file of a row.
 
 Both are in the gate's directory before the first start. A row's place is that in this table,
 wherever it is now.
@@ -19,8 +19,13 @@ from noxcli.rows.columns import Row, digest_of
 from noxcli.safe_dir import SafeDir
 
 ASKED_SCHEMA = "noxcli.asked/1"
+HEX_DIGITS = (
+    16  # of a file's SHA-256, as of a row's: with all 64, short rows would take thrice as much
+)
 MAX_ASKED = 1 << 30  # bytes
 MAX_NAMED = 3  # rows that differ
+
+NotedFiles = Mapping[str, Sequence[str]]  # digests of the rows in order, "" for none, by the input
 
 
 class AskedRow(NamedTuple):
@@ -28,7 +33,7 @@ class AskedRow(NamedTuple):
 
     row: Row
     values: Mapping[str, Any]
-    files: Mapping[str, str]  # the SHA-256 of each, by its input
+    files: Mapping[str, str]  # the digest of each, by its input
 
     @property
     def name(self) -> str:
@@ -64,11 +69,13 @@ class Asked:
 
         Raises JournalTrouble.
         """
-        files = {}
-        for asked in self.rows:
+        files: dict[str, list[str]] = {}
+        for index, asked in enumerate(self.rows):
             for name, digest in asked.files.items():
-                files[_key(asked.row, name)] = digest
-        about = {"schema": ASKED_SCHEMA, "files": files}
+                digests = files.setdefault(name, [""] * len(self.rows))
+                digests[index] = digest
+        joined = {name: " ".join(digests) for name, digests in files.items()}
+        about = {"schema": ASKED_SCHEMA, "files": joined}
         try:
             with place.replacing(ASKED_ROWS_NAME) as file:
                 file.write(self.content)
@@ -132,11 +139,7 @@ def _known_by(asked: AskedRow) -> str:
     return asked.question if asked.row.id is None else f"id {asked.row.id}"
 
 
-def _key(row: Row, name: str) -> str:
-    return f"{row.file_number} {name}"
-
-
-def read_asked(directory: Path, fresh: str) -> tuple[bytes, Mapping[str, str]]:
+def read_asked(directory: Path, fresh: str) -> tuple[bytes, NotedFiles]:
     """Return the table that a gate began with, and the digests of its files.
 
     Raises UsageProblem with `fresh`, the way to start over.
@@ -144,10 +147,8 @@ def read_asked(directory: Path, fresh: str) -> tuple[bytes, Mapping[str, str]]:
     try:
         content = (directory / ASKED_ROWS_NAME).read_bytes()
         about = decode_json((directory / ASKED_NAME).read_bytes())
-        files = about["files"]
-        if about["schema"] == ASKED_SCHEMA and all(
-            isinstance(each, str) for each in files.values()
-        ):
+        files = {name: digests.split(" ") for name, digests in about["files"].items()}
+        if about["schema"] == ASKED_SCHEMA:
             return content, files
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass
@@ -161,11 +162,13 @@ def asked_of(
     row: Row,
     common: Mapping[str, Any],
     operators: Mapping[str, str],
-    files: Mapping[str, str] | None,
+    index: int,
+    files: NotedFiles | None,
     hash_file: Callable[[str], str],
 ) -> AskedRow:
-    """Return what a row asks: `files` are the digests that were noted, None to read the files now.
+    """Return what the row at this index of the table asks.
 
+    `files` are the digests that were noted, None to read the files now.
     `operators` say which inputs are read as files, and `common` are the inputs that all rows share.
     `hash_file` returns the digest of a file that is uploaded, by its path.
     """
@@ -177,11 +180,12 @@ def asked_of(
         if "@" not in operators.get(name, ""):
             values[name] = value
         elif files is not None:
-            digests[name] = files.get(_key(row, name), "")
+            noted = files.get(name, ())
+            digests[name] = noted[index] if index < len(noted) else ""
         elif isinstance(value, Upload):
-            digests[name] = hash_file(value.path)
+            digests[name] = hash_file(value.path)[:HEX_DIGITS]
         else:
-            digests[name] = _hash_of_read(value)
+            digests[name] = _hash_of_read(value)[:HEX_DIGITS]
     return AskedRow(row, values, digests)
 
 

@@ -5,13 +5,13 @@ Each for both sides and all places, with the inputs that NEW gets in their place
 
 import copy
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from noxcli.batchdir.header import PLACES
 from noxcli.errors import UsageProblem
-from noxcli.gate.asked import Asked, AskedRow, asked_of
+from noxcli.gate.asked import Asked, AskedRow, NotedFiles, asked_of
 from noxcli.gate.rules import JUDGES, NEW, AnswerKey
 from noxcli.inputs.parse import Inputs
 from noxcli.rows.columns import Row, digest_of
@@ -46,7 +46,7 @@ class GateRows(RowReader):
             content = copied.read()
         return self.read_of(content)
 
-    def read_of(self, content: bytes, files: Mapping[str, str] | None = None) -> Asked:
+    def read_of(self, content: bytes, files: NotedFiles | None = None) -> Asked:
         """Return the rows of a table with this content.
 
         `files` are the digests that were noted of its files.
@@ -57,9 +57,10 @@ class GateRows(RowReader):
         reader.names = {}
         rows = []
         hash_once = lru_cache(REMEMBERED)(hash_file)
-        for row in reader.rows():
-            asked = asked_of(row, self.common.values, self._columns.operators, files, hash_once)
-            rows.append(asked)
+        common = self.common.values
+        operators = self._columns.operators
+        for index, row in enumerate(reader.rows()):
+            rows.append(asked_of(row, common, operators, index, files, hash_once))
         if files is None:
             self.names = reader.names
             self.empty = reader.empty
