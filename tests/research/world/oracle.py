@@ -23,6 +23,7 @@ ENDED = {"completed": 0, "failed": 1, "stopped": 3, sandbox.PAUSED: 10}
 STARTING = {"run", "rerun"}
 READING = {"run", "rerun", "stream", "fetch-output"}
 OF_A_TABLE = {"batch", "gate"}
+READS = {"record", "lookup", "list"}  # requests that say how a run is
 ANSWER_AT_A_SIGNAL = 5.0  # seconds that a signal waits for the answer to a start
 SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
 CHECKS = ("--assert", "--expect", "--score")
@@ -622,6 +623,20 @@ class Oracle:
         """§ 2: stop ends with 0 once the run's record says that it has ended."""
         if self.call.verb == "stop" and self.call.code == 0 and self.run:
             assert self.run.ended, f"run {self.run.id} is {self.run.truth}"
+
+    def a_confirmed_status_was_read(self) -> None:
+        """§ 5: confirmed says that a read of the record has told the status."""
+        for result in self.results:
+            run = result["run"]
+            if not run or not run["confirmed"]:
+                continue
+            reads = []
+            for call in self.everything:
+                for asked in call.requests:
+                    is_whole = asked.status == 200 or asked.fault.get("do") == "slow"
+                    if asked.kind in READS and is_whole and asked.id in {"", run["id"]}:
+                        reads.append(asked)
+            assert reads, f"the record of {run['id']} was never read: {result}"
 
     def a_rerun_asks_the_same(self) -> None:
         """§ 2: rerun starts the inputs of the run that it names."""

@@ -193,6 +193,8 @@ class World:
         }
         pieces = re.findall(f".{{1,{max(7, len(text) // 40)}}}", text)
         seconds = 0.02 if is_quick else 0.03 + luck.random() * self.climate["slowest"]
+        if letter == "l":
+            seconds = LONG
         script = node_runs("Write", pieces[:3] if is_quick else pieces, seconds)
         if is_quick and len(pieces) > 3:
             script = [*script[:-1], Emit("Write", "".join(pieces[3:])), script[-1]]
@@ -340,7 +342,8 @@ class World:
             return peer.sendall(b"0\r\n\r\n")
 
 
-SCORES = {"g": 4, "G": 2, "b": 1, "f": 0, "-": 0, "p": 0}
+SCORES = {"g": 4, "l": 4, "G": 2, "b": 1, "f": 0, "-": 0, "p": 0}
+LONG = 20.0  # seconds that a run with the fate "l" takes
 
 
 def kind_of(request: Request) -> tuple[str, str]:

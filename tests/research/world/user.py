@@ -15,6 +15,7 @@ SCREENED, CONFIRMED = 4, 12  # answers of a suspect
 LEADS = {1: 5, 2: 6, 3: 6}  # that break a row, by the number of suspects
 FEWEST_RUNS = 300  # that --max-runs leaves beyond one round
 MANY_ROWS = 24
+SLOW_STOPS = [0.3, 3, 3]  # seconds until a run that was asked to stop has ended
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
 UNEDITED = {"--limit", "--only", "--shard"}  # with these, an edit may select other rows
 ID = ["--id", "id"]
@@ -123,6 +124,8 @@ class User:
         for _ in range(2):
             self.one()
         self.resumed()
+        if self.chance(0.5):
+            self.stopped()
         for _ in range(2):
             self.mistake("wrong run")
         if self.chance(0.5):
@@ -156,6 +159,16 @@ class User:
         first = self.call(self.line("watch"), calm=True)
         self.words["RUN"] = f"{{{first}}}"
         self.call(self.line("watch on"), calm=self.chance(0.5))
+
+    def stopped(self) -> None:
+        """A long run that is stopped, by a server that takes its time."""
+        question = f"solo {len(self.steps)}"
+        self.fate(question, "l", "l")
+        self.plan["switches"] |= {"stop_seconds": self.rng.choice(SLOW_STOPS)}
+        first = self.call([*self.line("long"), "--detach"], calm=True)
+        self.words["RUN"] = f"{{{first}}}"
+        self.call(self.line("stop"), calm=self.chance(0.7))
+        self.call(self.line("stop"), calm=True)
 
     def write(self, name: str, text: str, **more: Any) -> None:
         self.steps.append({"file": name, "text": text, **more})
@@ -196,6 +209,20 @@ class User:
         if self.chance(0.3):
             self.mistake("wrong batch")
         self.judge("results", line)
+
+    def shared(self) -> None:
+        """Rows of which a share must pass: as many as there are, or one more."""
+        rows = self.table(2, 4, 8)
+        good = self.rng.randint(0, len(rows))
+        for place, (_, question) in enumerate(rows):
+            letter = "g" if place < good else self.rng.choice("bbf")
+            self.fate(question, letter, letter)
+        enough = 100 * good // len(rows)
+        self.words["SHARE"] = f"{min(100, enough + self.rng.choice([0, 1]))}%"
+        line = self.line("share")
+        self.call(line, calm=self.chance(0.7))
+        for _ in range(2):
+            self.call([*line, "--resume"], calm=True)
 
     def again(self, line: list[str]) -> list[str]:
         """Ask some rows again, and return the line that continues the batch."""
@@ -362,6 +389,7 @@ class User:
             self.near_the_lead: 5,
             self.near_the_level: 3,
             self.mixed: 3,
+            self.near_the_fall: 3,
             self.near_the_budget: 1,
         }
         self.plan["climate"]["outputs"] = ["Answer", "Score"]
@@ -374,7 +402,8 @@ class User:
                 str(FEWEST_RUNS + 2 * MANY_ROWS + self.rng.choice([0, 0, 9, 24])),
             ]
         is_whole = len(self.steps[0]["rows"]) > 6
-        if is_whole and "--score" not in line and self.chance(0.5):
+        has_score = kind == self.near_the_fall or self.chance(0.5)
+        if is_whole and "--score" not in line and has_score:
             line += ["--score", "output.Score"]
         if self.chance(0.3):
             self.mistake("wrong gate")
@@ -431,6 +460,15 @@ class User:
             else:
                 low = self.rng.choice(["g", "g", "G", "--"])
                 self.fate(question, self.rng.choice(["g", "g", "b", "--"]), f"{low}{later}")
+
+    def near_the_fall(self) -> None:
+        """Answers that are all right, and whose scores fell a little, or only seem to."""
+        low = self.rng.choice([0.2, 0.4, 0.6])
+        more = self.rng.choice([0.0, 0.1, 0.2, 0.3])
+        for _, question in self.table(9, 10):
+            base = ["G" if self.chance(low) else "g" for _ in range(10)]
+            new = ["G" if self.chance(low + more) else "g" for _ in range(10)]
+            self.fate(question, "".join(base), "".join(new))
 
     def mixed(self) -> None:
         """Rows of any kind."""
