@@ -173,6 +173,9 @@ def unusual(plain: World) -> Mapping[str, World]:
         "an outage of a third of a round": replace(plain, outage=0.33),
         "an outage of half a round": replace(plain, outage=0.5),
         **{f"{share:.0%} of runs without a result": replace(plain, lost=share) for share in LOST},
+        "15 % of runs without a result, one row that turned 90 % bad": replace(
+            plain, lost=0.15, turned=0.9
+        ),
         **{f"with --score, {shape}": replace(plain, score=0.0, shape=shape) for shape in SHAPES},
         "a judge that errs in 10 %": replace(plain, judge_errs=0.1),
         "a judge that errs in 10 %, a loss of 11 points": replace(plain, judge_errs=0.1, loss=0.11),

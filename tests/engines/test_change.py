@@ -40,6 +40,10 @@ def answer(inputs: dict[str, Any]) -> dict[str, str]:
     return {"Answer": "no idea" if wrong else f"the answer to {question}"}
 
 
+def grade(inputs: dict[str, Any]) -> dict[str, int]:
+    return {"Score": 5 if inputs["expected"] in inputs["Answer"] else 1}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Farm]:
     """The two files of the page."""
@@ -50,10 +54,11 @@ def project(tmp_path: Path) -> Iterator[Farm]:
     where.mkdir()
     lines = [f"{row},question {row},the answer to question {row},\n" for row in range(1, ROWS + 1)]
     (where / "questions.csv").write_text("".join(["id,Question,expected,notes\n", *lines]))
-    scenario = Scenario(
-        "review", nodes=nodes, output=answer, versions=[Version("base", nodes=nodes)]
-    )
-    with Sandbox([scenario], speed=1000) as sandbox:
+    versions = [Version("base", nodes=nodes)]
+    review = Scenario("review", nodes=nodes, output=answer, versions=versions)
+    inputs = [input_node("Answer"), input_node("expected")]
+    judge = Scenario("grade", nodes=[*inputs, output_node("Score")], output=grade)
+    with Sandbox([review, judge], speed=1000) as sandbox:
         yield Farm(sandbox, "review", where)
         sandbox.break_connections()
 
