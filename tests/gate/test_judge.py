@@ -292,6 +292,8 @@ def test_a_killed_gate_continues_without_a_run_too_many(
         (["--judge-input", "Answer=row.gone"], "no row has such a column"),
         (["--judge-input", "Answer"], "is not KEY=EXPR"),
         (["--assert", "judge.Grade == 'good'"], "names judge.Grade"),
+        (["--score", "judge.Grade"], "names judge.Grade"),
+        (["--score", "length(judge.Grade)"], "names judge.Grade"),
         (["--judge-input", "Answer=row.P", "--new-input", "P=x"], "sets for one side alone"),
         (["--judge-input", "Answer=row.P", "--secret", "P=HIDDEN"], "is a secret"),
     ],
@@ -317,6 +319,48 @@ def test_a_judge_that_can_not_get_its_inputs_is_refused(
 ) -> None:
     result = gate(noxcli, judged(), judge({}, **more))
     assert (result.code, said in result.err) == (2, True), result.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--secret", "P=HIDDEN"], "reads row.P, which is a secret"),
+        (["--new-input", "P=x"], "reads row.P, which --new-input sets for one side alone"),
+        (["P=x", "--new-input", "P=y"], "which --new-input sets for one side alone"),
+    ],
+)
+def test_what_a_judge_must_not_see_is_refused_by_name_too(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add, argv: list[str], said: str
+) -> None:
+    more = [input_node("Answer"), input_node("P", default="none"), output_node("Verdict")]
+    workflow, second = judged(), judge({}, nodes=more)
+    hidden = {"HIDDEN": "a-secret-value"}
+    result = gate(noxcli, workflow, second, *GOOD, *argv, environ=hidden)
+    assert (result.code, said in result.err) == (2, True), result.err
+    assert sandbox.runs(workflow) == []
+    named = ("--judge-input", "P=row.Q")
+    assert gate(noxcli, workflow, second, *GOOD, *argv, *named, environ=hidden).code == 0
+    assert {run.input["P"][:8] for run in sandbox.runs(second)} == {"question"}
+
+
+def test_a_judge_has_the_version_that_is_named(noxcli: Noxcli, judged: Add, judge: Add) -> None:
+    strict = [input_node("Answer"), input_node("T", default="strict"), output_node("Verdict")]
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        is_bad = inputs.get("T") == "strict" and "new: question 1" in inputs["Answer"]
+        return {"Verdict": "bad" if is_bad else "good"}
+
+    versions = [Version("strict", "", strict)]
+    workflow, second = judged(), judge({}, output=output, versions=versions)
+    assert gate(noxcli, workflow, second).code == 0
+    result = gate(noxcli, workflow, second, *GOOD, "--judge-version", "strict")
+    assert (result.code, "the judge's definition ('Score' and 'T')" in result.err) == (2, True), (
+        result.err
+    )
+    result = gate(noxcli, workflow, second, *GOOD, "--judge-version", "strict", "--fresh")
+    assert (result.code, result.text[:11]) == (11, "broken\tid-1"), result.err
+    result = gate(noxcli, workflow, second, *GOOD, "--judge-version", "lenient", "--fresh")
+    assert (result.code, "has no version" in result.err) == (5, True), result.err
 
 
 def test_a_check_must_read_the_judge(noxcli: Noxcli, judged: Add, judge: Add) -> None:
