@@ -1,6 +1,7 @@
 """Every failure that noxcli expects, each with its exit code, and what an unknown name means."""
 
 import errno
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -219,6 +220,63 @@ def worst(codes: Iterable[int]) -> ExitCode:
     return min(map(ExitCode, codes), key=[*ExitCode].index, default=ExitCode.OK)
 
 
+# Verbs that ask no server, whatever the options say.
+WITHOUT_SERVER = frozenset({"compare", "completion", "help", "results", "sandbox", "schema"})
+
+
+class Line:
+    """A command line to paste: a verb with its words, as a shell passes them.
+
+    `typed` if they are those of a call, which name its server themselves.
+    """
+
+    def __init__(self, verb: str, *words: str, typed: bool = False) -> None:
+        self.verb = verb
+        self.words = words
+        self.is_typed = typed
+
+    def hidden(self, mask: Callable[[str], str]) -> "Line":
+        """Return the line without what `mask` removes."""
+        return Line(self.verb, *map(mask, self.words), typed=self.is_typed)
+
+    def shown(self, route: str = "") -> str:
+        """Return the line; `route` are the options that select the server."""
+        words = shlex.join(self.words)
+        start = f"noxcli {self.verb}"
+        if not self.is_typed and self.verb not in WITHOUT_SERVER:
+            start += route
+        return f"{start} {words}" if words else start
+
+
+class Hint:
+    """How to fix or continue something: prose, with command lines to paste among it."""
+
+    def __init__(self, *parts: "str | Line | Hint") -> None:
+        self.parts: list[str | Line] = []
+        for part in parts:
+            if isinstance(part, Hint):
+                self.parts += part.parts
+            else:
+                self.parts.append(part)
+
+    def __str__(self) -> str:
+        return self.shown()
+
+    def hidden(self, mask: Callable[[str], str]) -> "Hint":
+        """Return the hint without what `mask` removes."""
+        parts: list[str | Line] = []
+        for part in self.parts:
+            parts.append(part.hidden(mask) if isinstance(part, Line) else mask(part))
+        return Hint(*parts)
+
+    def shown(self, route: str = "") -> str:
+        """Return the text; the `route` of a call leads each line to the server of that call."""
+        text = ""
+        for part in self.parts:
+            text += part.shown(route) if isinstance(part, Line) else part
+        return text
+
+
 class NoxError(Exception):
     """An expected failure: one line for the reader, one code for the script."""
 
@@ -236,7 +294,7 @@ class NoxError(Exception):
     def __init__(
         self,
         message: str,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         *,
         http_status: int | None = None,
         request_id: str | None = None,
@@ -244,7 +302,9 @@ class NoxError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint: Hint | None = None
+        if hint:
+            self.hint = Hint(hint)
         self.http_status = http_status
         self.request_id = request_id
         self.candidates = candidates
@@ -258,14 +318,20 @@ class NoxError(Exception):
 
         `phase` is the command's, for one that may come in several.
         """
-        said = {"phase": str(self.phase or phase), "message": self.message, "hint": self.hint}
+        hint = None if self.hint is None else self.hint.shown()
+        said = {"phase": str(self.phase or phase), "message": self.message, "hint": hint}
         return {**said, **self.facts(), "candidates": list(self.candidates)}
+
+    def lead_to(self, route: str) -> None:
+        """Let each line in the hint name the server that these options select."""
+        if self.hint is not None:
+            self.hint = Hint(self.hint.shown(route))
 
     def hide(self, mask: Callable[[str], str]) -> None:
         """Remove what `mask` removes."""
         self.message = mask(self.message)
-        if self.hint:
-            self.hint = mask(self.hint)
+        if self.hint is not None:
+            self.hint = self.hint.hidden(mask)
         if self.request_id:
             self.request_id = mask(self.request_id)
         candidates = []
@@ -282,7 +348,7 @@ class NoxError(Exception):
         """Return what happened, how to fix it and the request id, in one line."""
         line = self.message
         if self.hint and with_hint:
-            line += f"; {self.hint}"
+            line += f"; {self.hint.shown()}"
         if self.request_id:
             line += f" (request id {self.request_id})"
         return line
@@ -311,7 +377,7 @@ class Refused(NoxError):
     def __init__(
         self,
         message: str,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         *,
         refusal: Refusal | None = None,
         **facts: Any,
@@ -348,7 +414,7 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
     def __init__(
         self,
         message: str,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         *,
         sent: bool = True,
         retry_after: float | None = None,
@@ -448,7 +514,7 @@ class Unfitting(OutputNotDelivered):
 class Incomplete(NoxError, phase=Phase.RUN):
     """A run that did not complete, a row, or several; the code says how the worst one ended."""
 
-    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
+    def __init__(self, message: str, hint: Hint | str | None, code: ExitCode) -> None:
         super().__init__(message, hint)
         self.exit_code = code
 
@@ -460,7 +526,9 @@ class ReaderGone(NoxError, code=ExitCode.READER_GONE):
 class Interruption(NoxError):
     """A signal ended the command; the code is the shell's own for it."""
 
-    def __init__(self, message: str, hint: str | None = None, *, number: int, **facts: Any) -> None:
+    def __init__(
+        self, message: str, hint: Hint | str | None = None, *, number: int, **facts: Any
+    ) -> None:
         super().__init__(message, hint, **facts)
         self.number = number
         self.exit_code = ExitCode(128 + number)

@@ -9,7 +9,8 @@ import pytest
 
 from noxcli.app import verb_named
 from noxcli.batchdir.results_file import RUN_KINDS
-from noxcli.cli.verbs import VERBS, verb_facts
+from noxcli.cli.verbs import VERBS
+from noxcli.errors import Line
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AFTER
 from noxcli.sandbox.scenario import Version
@@ -27,8 +28,6 @@ GUIDE = [
 ]
 # Verbs that show nothing that a server said.
 OF_THIS_MACHINE = {"completion", "help", "sandbox", "schema"}
-# Verbs that hints name by their whole line, which has the server's options already, or that need what the user has to add.
-NAMED_WHOLE = {"batch", "gate"}
 # The tests that call each verb.
 OF_ALL_VERBS = {"test_bare.py", "test_promises.py"}
 A_WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-000000000001"
@@ -80,9 +79,8 @@ def test_a_verb_is_called_with_hostile_answers() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_in_a_hint_reaches_the_same_server(verb: str) -> None:
-    if verb_named(verb).calls_server:
-        routed = verb_facts(verb).routed_in_hints
-        assert routed != (verb in NAMED_WHOLE), "routed_in_hints of its Options, or the set above"
+    line = Line(verb).shown(" --profile work")
+    assert ("--profile" in line) == verb_named(verb).calls_server, "errors.py:WITHOUT_SERVER"
 
 
 @pytest.mark.parametrize(

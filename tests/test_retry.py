@@ -105,7 +105,7 @@ def test_giving_up_keeps_the_facts() -> None:
     with pytest.raises(LostContact) as caught:
         retries.keep_trying(Flaky(trouble))
     error = caught.value
-    assert (error.message, error.hint, error.http_status, error.request_id) == (
+    assert (error.message, str(error.hint), error.http_status, error.request_id) == (
         "busy",
         "a hint",
         503,

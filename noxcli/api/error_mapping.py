@@ -21,6 +21,8 @@ from noxcli.codec import decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     ConnectionRejected,
+    Hint,
+    Line,
     NotFound,
     NoxError,
     ProxyUnreachable,
@@ -257,14 +259,15 @@ def unavailable(
         if rejected is not None:
             return rejected
     if _any_is(chain, urllib3.exceptions.NameResolutionError):
-        hint = "is the network up, and its DNS server?"
+        question = "is the network up, and its DNS server?"
         if cause == NO_SUCH_HOST:
-            hint = "is the base URL right?"
-        return Unavailable(f"can't look up {parts.hostname}: {cause}", hint, sent=False)
-    hint = "is the base URL right, and the network up?"
+            question = "is the base URL right?"
+        return Unavailable(f"can't look up {parts.hostname}: {cause}", question, sent=False)
+    hint = Hint("is the base URL right, and the network up?")
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
         port = parts.port or PORTS[parts.scheme]
-        hint = f"start a server there, or the sandbox with: noxcli sandbox --port {port}"
+        sandbox = Line("sandbox", "--port", str(port))
+        hint = Hint("start a server there, or the sandbox with: ", sandbox)
     return Unavailable(f"no answer from {parts.netloc}: {cause}", hint, sent=sent)
 
 

@@ -31,9 +31,10 @@ from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.batchdir.results_file import ResultsFile
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
-from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
+from noxcli.errors import HAD_RUN, ExitCode, Hint, Interruption, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
+from noxcli.inputs.preflight import line_to_inputs
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.rows.columns import EXPECT, Row
@@ -85,7 +86,7 @@ class Batch(AbstractContextManager["Batch"]):
             error.message += self.named
         self._files.__exit__(kind, error, trace)
         if isinstance(error, Interrupted) and self.named:
-            hint = f"continue with: {self.spec.resume_command}"
+            hint = Hint("continue with: ", self.spec.resume_command)
             raise Interruption(
                 f"interrupted by {error}{self.named}", hint, number=error.number
             ) from None
@@ -143,7 +144,8 @@ class Batch(AbstractContextManager["Batch"]):
             journaled.reset_all(codes)
         self._seen = seen = self._remaining.survey()
         if spec.checked:
-            seen.require_right(spec.workflow, self._terminal.complain)
+            shown_by = line_to_inputs(spec.workflow, header.version_id or None)
+            seen.require_right(shown_by, self._terminal.complain)
         header = replace(
             header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only
         )

@@ -78,7 +78,8 @@ class CandidateIndex:
             "version, and --again doubtful starts the row again, even if that runs it twice",
             candidates=found.brief(),
         )
-        return RowResult.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
+        outcome = Outcome(may_exist=True, phase=Phase.START, error=error)
+        return RowResult.of(row, outcome, mask, route="")  # it has no line to paste
 
 
 def narrow_to_version(

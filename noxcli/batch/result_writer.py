@@ -25,8 +25,6 @@ FLUSHES_APART = 0.05
 class ResultWriter:
     """The results of one batch on their way out: judged, counted, kept, and printed, or added to a
     `table`.
-
-    `paste` completes the commands in a hint.
     """
 
     header: BatchHeader
@@ -35,7 +33,6 @@ class ResultWriter:
     checker: RowChecker
     summary: BatchSummary
     write: Callable[[str], None] | None  # None: no line is printed
-    paste: Callable[[str], str]
     query: Query | None = None
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a check names one
@@ -63,7 +60,7 @@ class ResultWriter:
             row.judged = self.checker.judged(self.header.printed(row.document))
             if row.code == ExitCode.OK and self.checker.has_checks:
                 self.outputs.update(by_name(row.result["output"]))
-            self.summary.count(row.judged, self.paste, interrupted=row.interrupted)
+            self.summary.count(row.judged, interrupted=row.interrupted)
         except Exception:
             self._note_unrecorded([row])
             raise

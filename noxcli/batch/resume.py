@@ -1,7 +1,6 @@
 """Which rows of a batch remain, and how a later call continues it."""
 
 import hashlib
-import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalS
 from noxcli.batchdir.results_file import ResultsFile, ResultsReader, parse_line
 from noxcli.batchdir.table import RowFacts
 from noxcli.codec import to_json
-from noxcli.errors import UsageProblem, WrongInputs
+from noxcli.errors import Hint, Line, UsageProblem, WrongInputs
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
-from noxcli.inputs.preflight import validate_inputs
+from noxcli.inputs.preflight import line_to_inputs, validate_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
@@ -89,7 +88,7 @@ class RowCounts:
                 count += 1
             self.mistakes[row.problem] = (first, count, number)
 
-    def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
+    def require_right(self, shown_by: Line, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
         listed = 0
         for problem, (first, count, _) in self.mistakes.items():
@@ -102,9 +101,7 @@ class RowCounts:
         what = f"{part_of(self.wrong, self.in_shard // self.repeat, 'row')} {verb} wrong"
         if self.wrong > listed:
             what += f" (the first {listed} are listed)"
-        raise WrongInputs(
-            f"{what}; nothing was started", f"see: noxcli inputs {shlex.quote(workflow)}"
-        )
+        raise WrongInputs(f"{what}; nothing was started", Hint("see: ", shown_by))
 
 
 class RemainingRows:
@@ -395,7 +392,9 @@ class RemainingRows:
             return row
         try:
             columns = row.inputs.values.keys() - self._spec.common.values.keys()
-            result = validate_inputs(row.inputs, nodes, self._spec.workflow, columns)
+            result = validate_inputs(
+                row.inputs, nodes, line_to_inputs(self._spec.workflow), columns
+            )
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message, found=wrong.found)
         self._say_once(self._terminal.note, row, result.notes)

@@ -29,7 +29,9 @@ from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import (
     ConnectionRejected,
     ExitCode,
+    Hint,
     Interruption,
+    Line,
     LostContact,
     NotFinished,
     NoxError,
@@ -319,7 +321,7 @@ class Scheduler:
             return still_running(run)
         is_silent = self.work.pace.silent_for > self.work.retry_for
         if is_silent and self.output.unprinted is None:
-            hint = f"continue with: noxcli wait {run.workflow_id}/{run.id}"
+            hint = Hint("continue with: ", Line("wait", f"{run.workflow_id}/{run.id}"))
             return LostContact(f"lost contact with run {run.id}", hint)
         return NotFinished(f"stopped waiting; run {run.id} is still {run.word}")
 
@@ -371,7 +373,7 @@ class Scheduler:
                 continue
             if run.status == "completed":  # in the meantime: it is undelivered, and left
                 continue
-            verdict = verdict_of(run, if_stopped="--resume starts the row again")
+            verdict = verdict_of(run, if_stopped=Hint("--resume starts the row again"))
             outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
             self._apply_state(self.work.result_of(each.row, outcome))
         return len(running)

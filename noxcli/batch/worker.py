@@ -16,6 +16,7 @@ from noxcli.batchdir.results_file import RowResult, row_folder
 from noxcli.errors import (
     Bug,
     ConnectionRejected,
+    Line,
     NoReadAnswered,
     NoSlotInTime,
     NotAccessible,
@@ -170,6 +171,7 @@ class RowWorker:
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
+    route: str  # the options that select the server, for lines to paste
     retries: RetryPolicy
     explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
@@ -366,7 +368,7 @@ class RowWorker:
             return running
         run = running.run
         if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
-            trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
+            trouble = lost_contact(trouble, run.id, Line("wait", f"{run.workflow_id}/{run.id}"))
         return self.result_of_running(running, trouble)
 
     def result_of_running(self, running: RunningRow, error: NoxError) -> RowResult:
@@ -428,7 +430,7 @@ class RowWorker:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.found(replace(outcome.run, workflow=self.workflows[row.side]))
-        finished = RowResult.of(row, outcome, self.mask)
+        finished = RowResult.of(row, outcome, self.mask, self.route)
         finished.times_run += self.reruns.get(row.number, 0)
         finished.took = took
         finished.fatal_error = fatal_error

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 
 from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode
+from noxcli.errors import ExitCode, Line
 from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.uploads import Upload
@@ -33,11 +33,12 @@ AGAIN = {
     "failed": ExitCode.RUN_FAILED,
     "stopped": ExitCode.RUN_STOPPED,
 }  # the rows that --again names by their code
+RESUME = ("--resume",)
 
 
 def command_to_continue(
     argv: Sequence[str], codes: Mapping[int, int], remaining: int
-) -> str | None:
+) -> Line | None:
     """Return the command for the incomplete rows, `remaining` of which can still be finished.
 
     None if there are none.
@@ -45,27 +46,39 @@ def command_to_continue(
     `argv` is the command line of this call.
     """
     if remaining:
-        return line_with(argv, ["--resume"])
-    flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
-    return line_with(argv, flags) if flags else None
+        return line_with(argv, RESUME)
+    again = [("--again", name) for name, code in AGAIN.items() if codes.get(code)]
+    if not again:
+        return None
+    return line_with(argv, *again)
 
 
-def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
+def line_with(argv: Sequence[str], *flags: tuple[str, ...]) -> Line:
     """Return a command line that continues with these flags, without what starts finished rows or a
     row in doubt.
     """
-    words = ["noxcli"]
+    words: list[str] = []
     for word in argv:
         if word == "doubtful" and words[-1] == "--again":
             words.pop()
         elif word not in {"--fresh", "--again=doubtful"}:
             words.append(word)
-    begun = shlex.join(words)
-    line = begun
+    begun = f" {shlex.join(words)} "
     for flag in flags:
-        if f" {flag} " not in f"{begun} ":
-            line += f" {flag}"
-    return line
+        if f" {shlex.join(flag)} " not in begun:
+            words += flag
+    return Line(*words, typed=True)
+
+
+def with_shard(argv: Sequence[str], shard: str) -> list[str]:
+    """Return a command line with this shard, for a shell without the variables that named it."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--shard":
+            words.pop()
+        elif not word.startswith("--shard="):
+            words.append(word)
+    return [*words, "--shard", shard]
 
 
 @dataclass(frozen=True, slots=True)

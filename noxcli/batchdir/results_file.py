@@ -78,8 +78,13 @@ class RowResult:
     )  # its document with the verdict of --assert and --expect
 
     @classmethod
-    def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
-        """Return the row with the result in the outcome; the mask hides secrets."""
+    def of(cls, row: Row, outcome: Outcome, mask: Mask, route: str) -> Self:
+        """Return the row with the result in the outcome.
+
+        The mask hides secrets, the route leads lines to paste to the batch's server.
+        """
+        if outcome.error is not None:
+            outcome.error.lead_to(route)
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         document = outcome.document(code, mask)
         inputs = mask.whole(row.inputs.shown())

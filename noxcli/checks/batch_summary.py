@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -13,6 +13,7 @@ from noxcli.errors import (
     COMPLETED,
     HOPELESS,
     ExitCode,
+    Hint,
     Incomplete,
     NoxError,
     UsageProblem,
@@ -238,15 +239,13 @@ class BatchSummary:
     def count(
         self,
         line: Mapping[str, Any],
-        paste: Callable[[str], str] = str,
         *,
         before: bool = False,
         interrupted: bool = False,
     ) -> None:
         """Count the row of a line of results, and keep why it did not complete.
 
-        `paste` completes the commands in its hint; `interrupted` says that this call stopped its
-        run.
+        `interrupted` says that this call stopped its run.
         """
         if interrupted:
             self.interrupted += 1
@@ -262,7 +261,7 @@ class BatchSummary:
         if code == ExitCode.NOT_FINISHED and run_in(line["result"]).get("status") == "completed":
             self.refused += 1
         if code != ExitCode.OK:
-            reason = self.reasons.count(line, paste)
+            reason = self.reasons.count(line)
         elif line.get("asked", 1) > 1:
             is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
             if is_judged:
@@ -370,7 +369,7 @@ class BatchSummary:
             return []
         return [f"{amount(len(passed), 'row')} passed only after a re-run"]
 
-    def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
+    def conclude(self, terminal: Terminal, hint: Hint | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless enough completed."""
         for note in self.notes():
             terminal.warn(note)

@@ -20,7 +20,7 @@ from noxcli.batchdir.table import RowFacts
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import decode_json
-from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
+from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Hint, Incomplete, Line, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.models import Run
 from noxcli.reports.failure_groups import ResultLine
@@ -472,7 +472,7 @@ class MergedBatch:
             code = ExitCode.BUG
         if step == "finished" and code == ExitCode.OK:
             what = f"it completed, but {RESULTS_NAME} has no result of it"
-            hint = f"noxcli fetch-output {entry['run_id']} has the output"
+            hint = Hint(Line("fetch-output", entry["run_id"]), " has the output")
             return Incomplete(what, hint, ExitCode.UNDELIVERED)
         return Incomplete(entry.get("message") or code.meaning, None, code)
 
@@ -556,7 +556,7 @@ class _RowsOfPage:
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
             line = command_to_continue(header.command, counted, unfinished)
             if line is not None:
-                lines.append(line)
+                lines.append(line.shown())
         return lines[:MAX_COMMANDS]
 
 

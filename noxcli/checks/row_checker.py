@@ -10,6 +10,7 @@ from noxcli.checks.expectations import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import (
     ExitCode,
+    Hint,
     NotAsAsserted,
     NotFinished,
     Phase,
@@ -141,7 +142,7 @@ class RowChecker:
         self,
         known: Collection[str],
         where: str,
-        alone: str = "",
+        alone: Hint | str = "",
         known_elsewhere: Collection[str] = (),
     ) -> None:
         """Raise UsageProblem if a check names another output than these, unless none is known.

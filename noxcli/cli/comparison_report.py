@@ -10,7 +10,7 @@ from noxcli.checks.row_class import RowClass
 from noxcli.cli.context import Context
 from noxcli.cli.options import ComparisonOptions
 from noxcli.compare.comparison import Comparison
-from noxcli.errors import NotFinished, NoxError, UsageProblem
+from noxcli.errors import Hint, NotFinished, NoxError, UsageProblem
 from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, shorten
@@ -55,10 +55,10 @@ class ComparisonReport:
         allow_missing = self.options.allow_missing
         compared.require_partners(allow_missing=allow_missing, runs=runs)
         if compared.nothing_could_break:
-            ways = ["correct the --assert or --expect, or see why they failed", compared.new_alone]
-            return UsageProblem(
-                f"{none_passes}, so none could break", "; ".join(filter(None, ways))
-            )
+            hint = Hint("correct the --assert or --expect, or see why they failed")
+            if compared.new_alone is not None:
+                hint = Hint(hint, "; ", compared.new_alone)
+            return UsageProblem(f"{none_passes}, so none could break", hint)
         if red is not None:
             return red
         if not compared.counts.answered and not compared.rule.of_gate:  # which names its rows

@@ -1,18 +1,18 @@
 """How a command ends: one line on stderr, one code, one document, the reports and the CI system."""
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
-from noxcli.cli.verbs import VERBS, verb_facts
 from noxcli.codec import Replaced
 from noxcli.errors import (
     NO_ROOM,
     Bug,
     ExitCode,
+    Hint,
     Interruption,
+    Line,
     LostContact,
     NoxError,
     OutputNotDelivered,
@@ -29,9 +29,6 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.models import Run
-
-# In a hint; the command of a sandbox has the sandbox as its server.
-COMMAND = re.compile(r"(?<!-- )\bnoxcli ([a-z-]+)(?= |$)")
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
@@ -67,8 +64,7 @@ def complain(context: Context, error: NoxError) -> None:
     if error.reported:
         return
     error.reported = True
-    if error.hint:
-        error.hint = to_paste(context, error.hint)
+    error.lead_to(context.route)
     error.hide(context.terminal.mask)
     terminal = context.terminal
     what = f"noxcli: {error.line(with_hint=not terminal.interactive)}"
@@ -76,18 +72,19 @@ def complain(context: Context, error: NoxError) -> None:
         terminal.complain(what)
         return
     columns = terminal.size().columns
-    for line in (*word_lines(what, columns), *hint_lines(error.hint or "", columns)):
+    hint = "" if error.hint is None else error.hint.shown()
+    for line in (*word_lines(what, columns), *hint_lines(hint, columns)):
         terminal.complain(line)
 
 
-def print_hint(context: Context, hint: str) -> None:
+def print_hint(context: Context, hint: Hint) -> None:
     """Write a hint as progress; on a terminal, in lines in which no command is broken."""
     terminal = context.terminal
-    hint = to_paste(context, hint)
+    text = hint.shown(context.route)
     if not terminal.interactive:
-        terminal.note(hint)
+        terminal.note(text)
         return
-    for line in hint_lines(hint, terminal.size().columns):
+    for line in hint_lines(text, terminal.size().columns):
         terminal.note(line)
 
 
@@ -123,7 +120,7 @@ def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
     return error
 
 
-def resume_hint(context: Context) -> str | None:
+def resume_hint(context: Context) -> Hint | None:
     """Return how to continue with the run, or how to get its output."""
     run = context.outcome.run
     way = context.resume_command
@@ -133,36 +130,22 @@ def resume_hint(context: Context) -> str | None:
     if way is None:
         return None
     if run is None or not of_one_run:
-        return f"continue with: {way}"
+        return Hint("continue with: ", way)
     state = "is paused" if run.paused else "keeps running"
-    return f"the run {state}; continue with: {way}; stop it with: noxcli stop {run.id}"
+    stop = Line("stop", run.id)
+    return Hint(f"the run {state}; continue with: ", way, "; stop it with: ", stop)
 
 
-def way_to_output(run: "Run") -> str | None:
+def way_to_output(run: "Run") -> Hint | None:
     """Return how to get the output of a run that has completed."""
     if run.status != "completed":
         return None
-    return f"fetch its output with: noxcli fetch-output {run.id}"
+    return Hint("fetch its output with: ", Line("fetch-output", run.id))
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
     """Return the command that prints the run's output again."""
-    return f"noxcli fetch-output{context.route} {run.id}"
-
-
-def to_paste(context: Context, hint: str) -> str:
-    """Return the hint with this command's server in each command that does not name it."""
-    if not context.route:
-        return hint
-
-    def routed(command: re.Match[str]) -> str:
-        verb = command[1]
-        has_route = hint.startswith(context.route, command.end())
-        if has_route or verb not in VERBS or not verb_facts(verb).routed_in_hints:
-            return command[0]
-        return command[0] + context.route
-
-    return COMMAND.sub(routed, hint)
+    return Line("fetch-output", run.id).shown(context.route)
 
 
 def _show_verdict(context: Context) -> None:

@@ -26,7 +26,9 @@ from noxcli.cli.options import (
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     ExitCode,
+    Hint,
     Interruption,
+    Line,
     LostContact,
     NotAccessible,
     NoxError,
@@ -138,14 +140,14 @@ class Session:
                     names[workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(workflow_id)
                 outcome.found(replace(run, workflow=names[workflow_id]))
 
-    def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
+    def stop(self, outcome: Outcome, run: Run) -> tuple[str, Hint | None]:
         """Stop the run whose outcome this is; return its outcome, and what remains to do."""
         self.context.resume_command = None
         try:
             run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
             failed = f"run {run.id} could not be stopped: {error.message}"
-            return failed, f"stop it with: noxcli stop {run.id}"
+            return failed, Hint("stop it with: ", Line("stop", run.id))
         outcome.read(run)
         if not run.settled:
             still = not_stopped(run)
@@ -343,6 +345,7 @@ def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = N
     context.terminal.deadline = deadline
     if subject is not None:
         context.outcome.concerns(subject)
+    context.route = _route(context.configured, options)
     directory = _directory_of(ctx, options)
     plan_reports(context, options, directory)
     present(context, options)
@@ -379,7 +382,6 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     """Return the API for the current settings."""
     configured = context.configured
     terminal = context.terminal
-    context.route = _route(configured, options)
     settings = load_settings(
         configured,
         options.base_url,

@@ -14,6 +14,8 @@ from noxcli.cli.options import InputArguments, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.errors import (
+    Hint,
+    Line,
     NotFound,
     NoxError,
     Phase,
@@ -176,11 +178,11 @@ def check_inputs(
     """
     if options.no_check:
         return inputs
-    from noxcli.inputs.preflight import validate_inputs  # not with --no-check
+    from noxcli.inputs.preflight import line_to_inputs, validate_inputs  # not with --no-check
 
     nodes = inputs_of(workflow.definition)
     if nodes is not None:
-        result = validate_inputs(inputs, nodes, named)
+        result = validate_inputs(inputs, nodes, line_to_inputs(named, workflow.version_id))
         for line in result.notes:
             noxus.context.terminal.note(line)
         for line in result.warnings:
@@ -313,7 +315,7 @@ def start_once(
     run = send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
     if not options.detach:
         return run
-    print_hint(context, f"follow it with: noxcli stream {run.id}")
+    print_hint(context, Hint("follow it with: ", Line("stream", run.id)))
     if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")
     return None

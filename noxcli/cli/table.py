@@ -13,7 +13,7 @@ from noxcli.cli.ending import explain_unexpected
 from noxcli.cli.options import RETRY_FOLLOWING, TableOptions
 from noxcli.cli.session import Session
 from noxcli.cli.start import parse_given_inputs
-from noxcli.errors import TimedOut, UsageProblem
+from noxcli.errors import Line, TimedOut, UsageProblem
 from noxcli.files import expanded, require_local
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
@@ -50,7 +50,12 @@ def read_rows(noxus: Session, options: TableOptions, reader: Callable[..., R], r
 
 
 def read_spec(
-    noxus: Session, options: TableOptions, rows: RowReader, shard: Shard, kind: str
+    noxus: Session,
+    options: TableOptions,
+    rows: RowReader,
+    shard: Shard,
+    kind: str,
+    resume_command: Line,
 ) -> BatchSpec:
     """Return what the options of every table say; FILE.`kind` is the directory without one.
 
@@ -68,6 +73,7 @@ def read_spec(
         max_parallel=options.max_parallel,
         row_timeout=options.row_timeout,
         poll_interval=options.poll_interval,
+        resume_command=resume_command,
     )
 
 
@@ -117,6 +123,7 @@ def worker_of(
             InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows
         ],
         mask=context.terminal.mask,
+        route=context.route,
         retries=replace(noxus.retries(out_of_time=TimedOut), say=lambda _: None),
         explain_unexpected=partial(explain_unexpected, context),
         deadline=noxus.deadline,

@@ -69,8 +69,6 @@ class VerbFacts:
     codes: ClassVar[Mapping[int, str]] = {}
     # True: its steps are in NAME_call.py, since they load much that its help does not need.
     steps_apart: ClassVar[bool] = False
-    # True: a line in a hint that starts with it must name this command's server, if it is pasted.
-    routed_in_hints: ClassVar[bool] = False
     # Options for which it does not take the user's defaults.
     without_default: ClassVar[Collection[str]] = ()
     # What the format in `-o json` is to be given as.

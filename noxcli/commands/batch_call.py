@@ -1,6 +1,5 @@
 """One call of `noxcli batch`: what it is given, its way through the batch, and the report."""
 
-import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,22 +12,34 @@ from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.watch import BatchWatch
 from noxcli.batchdir.header import (
+    RESUME,
     BatchHeader,
     changed_nodes,
     command_to_continue,
     digests_of,
     line_with,
+    with_shard,
 )
 from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
-from noxcli.cli.ending import print_hint, to_paste
+from noxcli.cli.ending import print_hint
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import check_outputs, read_workflow_to_run, upload_files
 from noxcli.cli.table import read_rows, read_spec, worker_of
 from noxcli.codec import to_json
 from noxcli.commands.batch import Again, Options
-from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import (
+    ANSWERED,
+    ExitCode,
+    Hint,
+    Interruption,
+    Line,
+    NoxError,
+    Phase,
+    TimedOut,
+    UsageProblem,
+)
 from noxcli.expressions.query import Query
 from noxcli.files import save
 from noxcli.inputs.definition import inputs_of
@@ -55,13 +66,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     enough = enough_of(options.repeat, options.pass_each)
     shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
     rows = read_rows(noxus, options, RowReader, options.repeat)
+    if options.shard != str(shard) and shard.of > 1:
+        context.argv = with_shard(context.argv, str(shard))
     spec = replace(
-        read_spec(noxus, options, rows, shard, "batch"),
+        read_spec(noxus, options, rows, shard, "batch", line_with(context.argv, RESUME)),
         resume=options.resume,
         again=options.again or (),
         checked=not options.no_check,
         max_failures=options.max_failures,
-        resume_command=line_with(context.argv, ["--resume"]),
     )
     if options.dry_run and Again.RED in spec.again:
         raise UsageProblem(
@@ -133,7 +145,6 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
 def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter:
     query = context.printing.query
     terminal = context.terminal
-    paste = partial(to_paste, context)
     table = RowTable() if terminal.stdout_is_tty and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
@@ -144,7 +155,6 @@ def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter
         checker,
         batch.summary,
         terminal.write,
-        paste,
         query,
         table,
     )
@@ -188,18 +198,19 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         ran += f", {earlier} of them in earlier calls"
     summary.write_outcome(context.terminal, ran)
     if batch.is_stored:
-        print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
+        print_hint(context, Hint("all results: ", Line("results", str(batch.spec.directory))))
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     remaining = summary.not_started + unfinished - summary.refused + summary.interrupted
     if error is not None:
         remaining += 1
-    next_step = command_to_continue(context.argv, summary.all_codes, remaining)
+    next_step: Hint | None = None
+    way_on = command_to_continue(context.argv, summary.all_codes, remaining)
     if not batch.is_stored:
-        next_step = f"repeat it with: {line_with(context.argv, [])}"
-    elif next_step is not None:
+        next_step = Hint("repeat it with: ", line_with(context.argv))
+    elif way_on is not None:
         what = "continue" if remaining else "run the failed rows again"
-        next_step = f"{what} with: {next_step}{_way_out_of_doubt(summary)}"
+        next_step = Hint(f"{what} with: ", way_on, _way_out_of_doubt(summary))
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")

@@ -14,7 +14,7 @@ import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.cli.verbs import Codes
-from noxcli.errors import NoxError, StreamUnsupported, Unavailable, worst
+from noxcli.errors import Hint, Line, NoxError, StreamUnsupported, Unavailable, worst
 from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -42,7 +42,7 @@ MIN_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server
 # has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
-LIVE_RUN = "try noxcli doctor --run RUN on a live run"
+LIVE_RUN = Hint("try ", Line("doctor", "--run", "RUN"), " on a live run")
 FIX_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events "
     "(nginx: proxy_buffering off), or use --no-stream"
@@ -55,7 +55,7 @@ class Probe:
 
     verdict: Literal["ok", "warning", "failed", "unchecked"]
     message: str
-    hint: str | None = None
+    hint: Hint | str | None = None
     error: NoxError | None = None
 
 
@@ -71,7 +71,6 @@ class Options(DocumentOptions, CommonOptions):
     """
 
     codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
-    routed_in_hints = True
 
     run: str | None = option("--run", "RUN", "Check the event stream of a running run.", None)
 
@@ -86,8 +85,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     found = []
     errors = []
     for name, check in run_checks(noxus, options.run):
+        hint = None
+        if check.hint is not None:
+            hint = Hint(check.hint).shown(noxus.context.route)
         found.append(
-            {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
+            {"name": name, "verdict": check.verdict, "message": check.message, "hint": hint}
         )
         if check.error is not None:
             errors.append(check.error.exit_code)

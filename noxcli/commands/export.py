@@ -19,7 +19,6 @@ class Options(LimitOptions):
     """
 
     codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
-    routed_in_hints = True
     formats = "for the definition as JSON: --definition"
     workflow: str = WORKFLOW
     version_id: str | None = VERSION_ID

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import typer
 
@@ -11,7 +10,6 @@ from noxcli.batchdir.header import line_with
 from noxcli.checks.row_checker import RowChecker
 from noxcli.checks.row_class import RowClass
 from noxcli.cli.comparison_report import ComparisonReport
-from noxcli.cli.ending import to_paste
 from noxcli.cli.session import Session, begin
 from noxcli.cli.start import read_whole_workflow, upload_files
 from noxcli.cli.table import read_rows, read_spec, worker_of
@@ -90,11 +88,10 @@ def _read_call(noxus: Session, options: Options) -> GateCall:
     rows = read_rows(noxus, options, GateRows, PER_ROW)
     rows.own = parse_inputs(options.new_input or [], None, context.sources)
     spec = replace(
-        read_spec(noxus, options, rows, Shard(repeat=PER_ROW), "gate"),
+        read_spec(noxus, options, rows, Shard(repeat=PER_ROW), "gate", line_with(context.argv)),
         of_gate=True,
         resume=not options.fresh,
         checked=True,
-        resume_command=line_with(context.argv, []),
     )
     return GateCall(spec, rows, checker, judge, options.max_runs, context.terminal, context.clock)
 
@@ -132,7 +129,7 @@ def _judge(
                 call.batch, call.all_workflows, pace, context.clock, context.terminal, shown
             )
             try:
-                verdict = call.decide(worker, partial(to_paste, context), watch)
+                verdict = call.decide(worker, watch)
             finally:
                 secret = call.spec.common.secret | call.rows.own.secret
                 noxus.remember_last(call.answers.last_run, secret)

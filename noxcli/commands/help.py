@@ -8,7 +8,7 @@ import typer
 from noxcli.cli.help_format import end_with
 from noxcli.cli.options import argument, declared
 from noxcli.cli.verbs import VERBS, Codes, VerbFacts
-from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, Hint, Line, UsageProblem, nearest
 
 TOPICS = "options", "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
@@ -100,7 +100,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         near = nearest(topic, topics)
         if topic.isdecimal():
             near = "exit-codes"
-        hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
+        hint = Hint("see noxcli --help")
+        if near is not None:
+            hint = Hint("did you mean: ", Line("help", near))
         raise UsageProblem(f"there is no help on {topic!r}", hint)
 
     def context_of(name: str) -> Any:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from noxcli.cli.ending import to_paste
 from noxcli.cli.options import DocumentOptions, LimitOptions, argument, declared, flag
 from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
-from noxcli.errors import Phase, UsageProblem
+from noxcli.errors import Hint, Line, Phase, UsageProblem
 from noxcli.render.table import with_tabs
 from noxcli.render.text import visible
 
@@ -30,7 +29,6 @@ class Options(DocumentOptions, LimitOptions):
     """
 
     codes = {2: "rejected"} | Codes.IN_DOUBT | Codes.TEMPORARY
-    routed_in_hints = True
 
     file: str = argument("FILE", "A bundle of `noxcli export`; - is stdin.")
     mode: Literal["clone", "version", "replace"] = typer.Option(
@@ -59,13 +57,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         listed = noxus.keep_listing(lambda api, pages: list(api.list_workflows(pages)))
         workflows = {each.id: each.name for each in listed}
         targets = request.targets(workflows)
-        check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
+        check = _way_to_check(targets)
 
         answer = noxus.keep_trying(request.try_at)
         created: list[dict[str, str]] = []
         if options.apply:
             _require_consent(noxus, options, targets)
-            attempt = ImportAttempt(api, request, check_command)
+            attempt = ImportAttempt(api, request, check)
             context.outcome.attempted(attempt)
 
             def note(_: object) -> None:
@@ -74,11 +72,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
             answer = send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
             created = request.created_in(answer, workflows)
             if not created and options.mode != "replace":
-                unnamed = (
-                    f"the answer does not name what was created; list it with: {check_command}"
-                )
-                context.terminal.warn(to_paste(context, unnamed))
+                unnamed = Hint("the answer does not name what was created; list it with: ", check)
+                context.terminal.warn(unnamed.shown(context.route))
     _show(noxus, options, targets, answer, created)
+
+
+def _way_to_check(targets: Mapping[str, str]) -> Hint:
+    """Return the commands that show what an import has changed."""
+    lines = [Line("versions", workflow_id) for workflow_id in targets] or [Line("workflows")]
+    way = Hint(lines[0])
+    for line in lines[1:]:
+        way = Hint(way, ", ", line)
+    return way
 
 
 def _read_bundle(noxus: "Session", file: str) -> str:
@@ -86,7 +91,7 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     from noxcli.inputs.definition import definition_in
 
     shown = "stdin" if file == "-" else file
-    hint = "write a bundle with: noxcli export"
+    hint = Hint("write a bundle with: ", Line("export"))
     text = noxus.context.sources.read_text(file, shown, shown, hint)
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", hint)

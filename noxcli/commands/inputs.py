@@ -1,6 +1,5 @@
 """`noxcli inputs`: a workflow's inputs, as a table with a command to paste, or as a JSON Schema."""
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from noxcli.cli.ending import print_hint
 from noxcli.cli.options import VERSION_ID, WORKFLOW, DocumentOptions, LimitOptions, declared, flag
 from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
-from noxcli.errors import Phase
+from noxcli.errors import Hint, Line, Phase
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 
@@ -37,7 +36,6 @@ class Options(DocumentOptions, LimitOptions):
     """
 
     codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
-    routed_in_hints = True
 
     workflow: str = WORKFLOW
     version_id: str | None = VERSION_ID
@@ -65,7 +63,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     show_table(context.terminal, INPUT_COLUMNS, rows)
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    print_hint(context, f"try: {sample_line(options.workflow, nodes, options.version_id)}")
+    sample = sample_line(options.workflow, nodes, options.version_id)
+    print_hint(context, Hint("try: ", sample))
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:
@@ -88,7 +87,7 @@ def _row(node: "InputNode") -> tuple[str, ...]:
     return node.label or "", node.id, kind, required, fixed, default
 
 
-def sample_line(workflow: str, nodes: "Sequence[InputNode]", version_id: str | None) -> str:
+def sample_line(workflow: str, nodes: "Sequence[InputNode]", version_id: str | None) -> Hint:
     """Return a command with all required inputs, in the version if one is given.
 
     A label that could act on a terminal is replaced by its id.
@@ -101,15 +100,15 @@ def sample_line(workflow: str, nodes: "Sequence[InputNode]", version_id: str | N
         if node.required:
             items.append(_sample(key, node))
             uploads = uploads or node.kind == "file"
-    words = ["noxcli", "run"]
+    words = []
     if version_id is not None:
         words.append(f"--version-id={version_id}")
     if any(word.startswith("-") for word in (workflow, *items)):
         words.append("--")
-    line = shlex.join([*words, workflow, *items])
+    line = Line("run", *words, workflow, *items)
     if uploads:
-        return f"printf hello > {SAMPLE_FILE} && {line}"
-    return line
+        return Hint(f"printf hello > {SAMPLE_FILE} && ", line)
+    return Hint(line)
 
 
 def _sample(key: str, node: "InputNode") -> str:

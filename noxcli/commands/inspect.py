@@ -45,7 +45,6 @@ class Options(DocumentOptions, LimitOptions):
     """
 
     codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
-    routed_in_hints = True
 
     run: str = RUN_OR_LAST
     node: str | None = option("--node", "NODE", "Print this node's inputs and outputs.", None)

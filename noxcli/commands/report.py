@@ -25,7 +25,6 @@ class Options(LimitOptions):
     """
 
     codes = Codes.NOT_FOUND | {9: "page not written"} | Codes.TEMPORARY
-    routed_in_hints = True
     formats = "the page is always HTML"
     run: str = RUN_OR_LAST
     output: str | None = OUTPUT

@@ -21,7 +21,6 @@ class Options(RunOptions):
     """
 
     codes = Codes.FAILED | Codes.IN_DOUBT | Codes.TIMED_OUT
-    routed_in_hints = True
 
     workflow: str = WORKFLOW
 

@@ -20,7 +20,7 @@ from noxcli.cli.options import (
     read_statuses,
 )
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Phase, UsageProblem
+from noxcli.errors import Hint, Line, Phase, UsageProblem
 from noxcli.models import Run, Workflow
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
@@ -72,7 +72,6 @@ class Options(DocumentOptions, LimitOptions):
     """
 
     codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
-    routed_in_hints = True
 
     workflow: str | None = argument("[WORKFLOW]", "List only runs of this workflow.", None)
     status: list[str] | None = STATUS
@@ -141,7 +140,7 @@ def _require_fitting(options: Options) -> None:
     """Raise UsageProblem for options that need others, or contradict them."""
     if options.workflow is None and (options.rows or options.version_id is not None):
         given = "--rows" if options.rows else "--version-id"
-        raise UsageProblem(f"{given} needs a WORKFLOW", "list them with: noxcli workflows")
+        raise UsageProblem(f"{given} needs a WORKFLOW", Hint("list them with: ", Line("workflows")))
     if options.unique and not options.rows:
         raise UsageProblem("--unique is about rows", "add --rows")
     if options.rows and (options.as_json or options.query is not None):

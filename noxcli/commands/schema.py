@@ -8,7 +8,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import DocumentOptions, Printed, argument, declared
 from noxcli.cli.verbs import Codes
-from noxcli.errors import UsageProblem, nearest, suggestion
+from noxcli.errors import Hint, Line, UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
 
@@ -59,5 +59,8 @@ def _find(name: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     for schema in schemas.values():
         if schema["title"] == name:
             return schema
-    hint = suggestion(nearest(name, schemas), "noxcli schema lists them")
+    near = nearest(name, schemas)
+    hint = Hint(Line("schema"), " lists them")
+    if near is not None:
+        hint = Hint(suggestion(near))
     raise UsageProblem(f"there is no schema named {name!r}", hint)

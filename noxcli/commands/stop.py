@@ -11,7 +11,16 @@ import typer
 from noxcli.cli.ending import complain
 from noxcli.cli.options import RUNS, CommonOptions, DocumentOptions, declared, option, timeout_after
 from noxcli.cli.verbs import Codes
-from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.errors import (
+    ConfigProblem,
+    Hint,
+    Line,
+    LostContact,
+    NoxError,
+    Phase,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
 
@@ -36,7 +45,6 @@ class Options(DocumentOptions, CommonOptions):
     """
 
     codes = Codes.NOT_FOUND | Codes.LOST | Codes.TIMED_OUT
-    routed_in_hints = True
     # How long to follow a run is not how long to wait for a stop.
     without_default = ("timeout",)
 
@@ -103,7 +111,7 @@ def _for_a_stop(error: NoxError, text: str) -> NoxError:
     """Return the error of a stop: what is only temporary elsewhere means that contact is lost."""
     if not isinstance(error, Unavailable) or error.lasts:
         return error
-    return LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
+    return LostContact(error.message, Hint("try again with: ", Line("stop", text)), **error.facts())
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:

@@ -29,7 +29,6 @@ class Options(DeliverOptions, FollowOptions):
     """
 
     codes = Codes.FAILED | Codes.LOST | Codes.TIMED_OUT
-    routed_in_hints = True
 
     run: str | None = RUN_OR_NONE
     etag: str | None = option("--etag", "CURSOR", "Resume after this event (its redis_id).", None)

@@ -42,7 +42,6 @@ class Options(ListOptions, LimitOptions):
     """
 
     codes = Codes.NO_KEY | Codes.NOT_FOUND | Codes.TEMPORARY
-    routed_in_hints = True
 
     workflow: str = WORKFLOW
 

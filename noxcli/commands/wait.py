@@ -15,7 +15,7 @@ from noxcli.cli.options import (
     source_of,
 )
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Phase, UsageProblem
+from noxcli.errors import Line, Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
 
@@ -32,7 +32,6 @@ class Options(DocumentOptions, ReportOptions, FollowOptions):
     """
 
     codes = Codes.FAILED | Codes.LOST | Codes.TIMED_OUT
-    routed_in_hints = True
 
     runs: list[str] | None = RUNS
     any_one: bool = flag("--any", "Exit when the first run has ended.")
@@ -55,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")
         return
-    context.resume_command = f"noxcli wait {' '.join(runs)}"
+    context.resume_command = Line("wait", *runs)
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
     if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":

@@ -33,7 +33,6 @@ class Options(ListOptions, LimitOptions):
     """
 
     codes = {2: "bad usage or config"} | Codes.NO_KEY | Codes.TEMPORARY
-    routed_in_hints = True
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

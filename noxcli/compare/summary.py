@@ -16,7 +16,7 @@ from noxcli.compare.counts import PairCounts, is_answered
 from noxcli.compare.side import Side
 from noxcli.compare.significance import Interval, chance, chance_of, counts_of, difference
 from noxcli.compare.totals import Groups, SideTotals
-from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
+from noxcli.errors import HAD_RUN, ExitCode, Hint, Line, UsageProblem
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
@@ -125,11 +125,11 @@ class ComparisonSummary:
         return in_prose(sides)
 
     @property
-    def new_alone(self) -> str:
+    def new_alone(self) -> Hint | None:
         """How to judge NEW without BASE, which a gate does not do."""
         if self.rule.of_gate:
-            return ""
-        return f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+            return None
+        return Hint("to judge NEW alone: ", Line("results", self.new.named), " --assert …")
 
     @property
     def nothing_could_break(self) -> bool:
@@ -137,19 +137,24 @@ class ComparisonSummary:
         counts = self.counts
         return 0 < counts.answered == counts.partners and not counts.good
 
-    def resume_hints(self) -> str:
+    def resume_hints(self) -> Hint:
         """Return how each side gets the answers that it lacks."""
         if self.rule.of_gate:
-            return f"{RETRY}, or add --allow-missing"
-        ways = [way for way in map(self._way_to_finish, (self.base, self.new)) if way]
+            return Hint(f"{RETRY}, or add --allow-missing")
+        ways = [way for way in map(self._way_to_finish, (self.base, self.new)) if way is not None]
         if not ways:
-            return "add --allow-missing to accept that"
-        return "; ".join([*ways, "or add --allow-missing"])
+            return Hint("add --allow-missing to accept that")
+        hint = ways[0]
+        for way in ways[1:]:
+            hint = Hint(hint, "; ", way)
+        return Hint(hint, "; or add --allow-missing")
 
-    def _way_to_finish(self, side: Side) -> str:
-        """Return how a side gets the answers that it lacks, empty if there is no way or need."""
+    def _way_to_finish(self, side: Side) -> Hint | None:
+        """Return how a side gets the answers that it lacks, None if there is no way or need."""
         codes = self._lacking[side.name.lower()]
-        return way_to_finish(side.name, side.header, codes) if codes else ""
+        if not codes:
+            return None
+        return way_to_finish(side.name, side.header, codes)
 
     # NEW as a whole.
 
@@ -313,16 +318,16 @@ def require_comparable(base: BatchHeader, new: BatchHeader) -> None:
         raise UsageProblem(counts, "run both with the same --repeat")
 
 
-def way_to_finish(name: str, header: BatchHeader, codes: Mapping[int, int]) -> str:
-    """Return how a side gets answers instead of lines with these codes, empty if it can't."""
+def way_to_finish(name: str, header: BatchHeader, codes: Mapping[int, int]) -> Hint | None:
+    """Return how a side gets answers instead of lines with these codes, None if it can't."""
     left = sum(count for code, count in codes.items() if code not in HAD_RUN)
     command = command_to_continue(header.command, codes, left)
     if command is None:
-        return ""
+        return None
     version = ""
     if header.version_id is None:
         version = ", and --version-id V if the workflow has another version now"
-    return f"finish {name} with: {command}{version}"
+    return Hint(f"finish {name} with: ", command, version)
 
 
 def _mean_score(lines: Sequence[ResultLine]) -> float:

@@ -1,7 +1,7 @@
 """The answers of a gate: judged by this call's checks, with the runs that were started for each."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,7 +106,7 @@ class GateAnswers(BatchSummary):
     def count(
         self,
         line: Mapping[str, Any],
-        *paste: Callable[[str], str],
+        *,
         before: bool = False,
         **more: Any,
     ) -> None:
@@ -114,9 +114,9 @@ class GateAnswers(BatchSummary):
         is_of_other = self._note_version(line, key.side)
         line = of_version(line, self.versions[key.side])
         if key.is_judgement:
-            self._count_judgement(key, line, *paste, before=before, **more)
+            self._count_judgement(key, line, before=before, **more)
         else:
-            BatchSummary.count(self, line, *paste, before=before, **more)
+            BatchSummary.count(self, line, before=before, **more)
         if line["result"]["exit_code"] == ExitCode.START_UNKNOWN:
             found = _candidates_in(line["result"]["error"])
             start = f"a start of row {key.row} in {name_of_side(key.side)}"

@@ -22,6 +22,7 @@ from noxcli.batchdir.results_file import RowResult
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import (
     ExitCode,
+    Hint,
     Incomplete,
     Interruption,
     LostContact,
@@ -349,15 +350,11 @@ class GateCall:
 
     # The loop.
 
-    def decide(
-        self, work: RowWorker, paste: Callable[[str], str], tick: Callable[[RowsInFlight], None]
-    ) -> GateVerdict:
+    def decide(self, work: RowWorker, tick: Callable[[RowsInFlight], None]) -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         batch = self.batch
         answers = self.answers
-        output = GateWriter(
-            batch.header, batch.journal, batch.results, self.checker, answers, None, paste
-        )
+        output = GateWriter(batch.header, batch.journal, batch.results, self.checker, answers, None)
         if self.judge is not None:
             output.follow = self._judge_next
         try:
@@ -420,7 +417,7 @@ class GateCall:
 
     def _ending_of(self, cause: NoxError) -> NoxError:
         """Return what a batch ended with as the ending of a gate, which says how to continue."""
-        hint = f"continue with: {self.spec.resume_command}"
+        hint = Hint("continue with: ", self.spec.resume_command)
         if isinstance(cause, Interruption):
             return Interruption(cause.message, hint, number=cause.number)
         if isinstance(cause, Incomplete):
@@ -430,7 +427,7 @@ class GateCall:
 
     def as_started(self, error: NoxError) -> NoxError:
         """Return the error without saying that nothing was started, once a run was."""
-        way_on = f"continue with: {self.spec.resume_command}"
+        way_on = Hint("continue with: ", self.spec.resume_command)
         if isinstance(error, JournalTrouble):
             return JournalTrouble(error.message, f"free some space, and {way_on}")
         if not self.answers.has_started:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 from noxcli.batchdir.header import NOT_SAVED, BatchHeader, changed_nodes, digests_of
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
-from noxcli.errors import NoxError, RequestRejected, StartUnknown, Unavailable, UsageProblem
+from noxcli.errors import (
+    Hint,
+    Line,
+    NoxError,
+    RequestRejected,
+    StartUnknown,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.gate.rules import NEW
 from noxcli.inputs.definition import definition_in, has_layout
 from noxcli.inputs.sources import Sources
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 NAMED_BY = 16  # digits of the digest
-EXPORT = "noxcli export {workflow} --definition"
 FIRST = (
     "if the target branch has no definition yet, merge one first: "
     "later pull requests are compared with it"
@@ -47,9 +54,10 @@ class DefinitionFile:
     @classmethod
     def read(cls, name: str, option: str, workflow: str, sources: Sources) -> Self:
         """Read the file that an option names. Raises UsageProblem for anything but a definition."""
-        way = f"write it with: {EXPORT.format(workflow=workflow)}"
+        export = Line("export", workflow, "--definition")
+        way = Hint("write it with: ", export)
         if option == "--base-file":
-            way = FIRST
+            way = Hint(FIRST)
         try:
             text = sources.read_text(name, option, name)
         except UsageProblem as error:
@@ -58,10 +66,7 @@ class DefinitionFile:
             raise UsageProblem(f"{name} is empty", way)
         definition = definition_in(text)
         if definition is None:
-            raise UsageProblem(
-                f"{name} is not a definition",
-                f"write one with: {EXPORT.format(workflow=workflow)}",
-            )
+            raise UsageProblem(f"{name} is not a definition", Hint("write one with: ", export))
         digest, _ = digests_of(definition)
         return cls(name, definition, str(digest))
 
@@ -84,7 +89,7 @@ class VersionAttempt(NonIdempotentRequest[str | None]):
     """One request that saves a version."""
 
     def __init__(self, api: "NoxusApi", workflow_id: str, file: DefinitionFile) -> None:
-        check_first = f"check before you save it again: noxcli versions {workflow_id}"
+        check_first = Hint("check before you save it again: ", Line("versions", workflow_id))
         super().__init__("the request to save a version", check_first)
         self._api = api
         self._workflow_id = workflow_id
@@ -195,8 +200,8 @@ class FileVersions:
             return found
         hint = error.hint
         if not has_layout(file.definition):
-            export = EXPORT.format(workflow=self._workflow.id)
-            hint = f"if it needs positions, write {file.name} with: {export} --full"
+            export = Line("export", self._workflow.id, "--definition", "--full")
+            hint = Hint(f"if it needs positions, write {file.name} with: ", export)
         raise DefinitionRefused(
             f"the server does not save {file.name} as a version: {error.message}",
             hint,
@@ -268,10 +273,10 @@ def _saved_differently(file: DefinitionFile, saved: Version) -> DefinitionRefuse
     _, given_nodes = digests_of(file.definition)
     _, saved_nodes = digests_of(saved.workflow.definition)
     nodes = changed_nodes(given_nodes, saved_nodes)
-    export = EXPORT.format(workflow=saved.workflow.id)
+    export = Line("export", saved.workflow.id, "--definition", "--version-id", saved.id)
     return DefinitionRefused(
         f"the server saved {file.name} as version {saved.id} with another definition ({nodes})",
-        f"see it with: {export} --version-id {saved.id}",
+        Hint("see it with: ", export),
     )
 
 

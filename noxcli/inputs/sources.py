@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
+from noxcli.errors import Hint, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
 from noxcli.waiting import run_apart
 
@@ -97,7 +97,7 @@ class Sources:
         self.claim(name, reader)
         return self.in_time(lambda: self._read_content(name, reader))
 
-    def read_text(self, name: str, reader: str, what: str, hint: str | None = None) -> str:
+    def read_text(self, name: str, reader: str, what: str, hint: Hint | str | None = None) -> str:
         """Return the text; `what` describes the file.
 
         Raises UsageProblem for what can't be read, and with the hint for what is not UTF-8.

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import LostContact, NotAccessible, NoxError, OutputNotDelivered
+from noxcli.errors import Hint, Line, LostContact, NotAccessible, NoxError, OutputNotDelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import RetryPolicy
@@ -34,7 +34,9 @@ def read_own_record(
         )
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
-        raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
+        raise LostContact(
+            what, Hint("try again: ", Line("wait", run.id)), **error.facts()
+        ) from error
     except NotAccessible as error:
         raise access_lost(error, run.id, ended=run.settled) from error
     return replace(
@@ -72,7 +74,7 @@ def await_output(
                 return latest
     raise OutputNotDelivered(
         f"run {run.id} completed, but its record has no output yet",
-        f"try again: noxcli fetch-output {run.id}",
+        Hint("try again: ", Line("fetch-output", run.id)),
     )
 
 

@@ -1,10 +1,9 @@
 """The choice of outputs by `--raw`: checked against the output nodes, for any form of keys."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from noxcli.errors import OutputNotDelivered, UsageProblem, nearest, suggestion
+from noxcli.errors import Hint, Line, OutputNotDelivered, UsageProblem, nearest, suggestion
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
 from noxcli.outputs.values import is_file, is_preview, unwrapped
@@ -79,11 +78,11 @@ def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
         what = f"the output has no key {key!r}, its keys"
         there = [name for name in keys if name]
     names = ", ".join(map(repr, there)) or "none"
-    line = f"noxcli fetch-output {run.id}"
+    line = Line("fetch-output", run.id)
     if there:
         name = nearest(key, there) or there[0]
-        line += f" --raw {shlex.quote(name)}"
-    raise OutputNotDelivered(f"{what}: {names}", f"fetch it with: {line}")
+        line = Line("fetch-output", run.id, "--raw", name)
+    raise OutputNotDelivered(f"{what}: {names}", Hint("fetch it with: ", line))
 
 
 def _is_known(key: str, nodes: Sequence[OutputNode]) -> bool:

@@ -1,7 +1,7 @@
 """Why rows did not pass: the reason of each, and the reasons that many share, with their counts."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -68,13 +68,10 @@ class FailureGroups:
     def __init__(self) -> None:
         self._found: dict[str, FailureGroup] = {}
 
-    def count(self, line: ResultLine, paste: Callable[[str], str] = str) -> str:
-        """Count the row of a line, and return what it may share with others.
-
-        `paste` completes commands in its hint.
-        """
+    def count(self, line: ResultLine) -> str:
+        """Count the row of a line, and return what it may share with others."""
         error = line["result"]["error"] or {}
-        hint = paste(error.get("hint") or "")
+        hint = error.get("hint") or ""
         shared, _ = reasons_of(line)
         if shared not in self._found:
             if len(self._found) >= REASONS_KEPT:

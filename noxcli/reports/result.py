@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ExitCode, Incomplete, NotFinished, NoxError, Phase, worst
+from noxcli.errors import ExitCode, Hint, Incomplete, Line, NotFinished, NoxError, Phase, worst
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 from noxcli.value_class import value_class
@@ -291,7 +291,7 @@ class EndedRun:
         return "; ".join(part for part in parts if part)
 
 
-def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxError | None:
+def verdict_of(run: "Run", why: str = "", if_stopped: Hint | None = None) -> NoxError | None:
     """Return None for a completed run, and the error for any other.
 
     Others ended otherwise, wait for human input, or run. `why` is the reason of a failure,
@@ -304,17 +304,17 @@ def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxE
             return Incomplete(f"run {run.id} was stopped", if_stopped, ExitCode.RUN_STOPPED)
         case "failed":
             return Incomplete(
-                f"run failed{why}", f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED
+                f"run failed{why}", Hint("details: ", Line("inspect", run.id)), ExitCode.RUN_FAILED
             )
         case _ if not (run.settled or run.paused):
             return NotFinished(
-                f"run {run.id} is still {run.word}", f"wait for it: noxcli wait {run.id}"
+                f"run {run.id} is still {run.word}", Hint("wait for it: ", Line("wait", run.id))
             )
         case _ if not run.paused:
             what = f"run ended as {run.status!r}, which is not a known status"
-            return Incomplete(what, f"details: noxcli inspect {run.id}", ExitCode.RUN_FAILED)
+            return Incomplete(what, Hint("details: ", Line("inspect", run.id)), ExitCode.RUN_FAILED)
         case _:
-            hint = f"give it in Noxus, then continue with: noxcli wait {run.id}"
+            hint = Hint("give it in Noxus, then continue with: ", Line("wait", run.id))
             return Incomplete(f"run {run.id} is paused for human input", hint, ExitCode.PAUSED)
 
 

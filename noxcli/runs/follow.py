@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Unavailable
+from noxcli.errors import (
+    Hint,
+    Line,
+    NotAccessible,
+    NoxError,
+    RequestRejected,
+    TimedOut,
+    Unavailable,
+)
 from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
 from noxcli.runs.event_dedup import EventDeduplicator
@@ -234,7 +242,7 @@ class Follower:
     def _check_limits(self) -> None:
         """Raise TimedOut if the time is up; the run continues."""
         run = self.record.now
-        hint = f"continue with: noxcli wait {self.record.run.id}"
+        hint = Hint("continue with: ", Line("wait", self.record.run.id))
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from noxcli.errors import (
+    Hint,
+    Line,
     LostContact,
     NotAccessible,
     NotFinished,
@@ -202,33 +204,33 @@ def _named_ending(event: RunEvent) -> str | None:
     return event.workflow_status or event.state
 
 
-def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
+def lost_contact(error: NoxError, run_id: str, continuing: Line | None = None) -> NoxError:
     """Return the error for a run that can no longer be read, with the command that continues."""
     if isinstance(error, NotAccessible):
         return access_lost(error, run_id, continuing)
     if isinstance(error, Unavailable) and error.lasts:
         return error
     if continuing is None:
-        continuing = f"noxcli wait {run_id}"
+        continuing = Line("wait", run_id)
     what = f"lost contact with run {run_id}: {error.message}"
-    return LostContact(what, f"continue with: {continuing}", **error.facts())
+    return LostContact(what, Hint("continue with: ", continuing), **error.facts())
 
 
 def access_lost(
-    error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False
+    error: NotAccessible, run_id: str, continuing: Line | None = None, *, ended: bool = False
 ) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
     if ended:
-        hint = f"run {run_id} has ended"
+        state = Hint(f"run {run_id} has ended")
         verb = "fetch-output"
     else:
-        hint = f"run {run_id} may still be running"
+        state = Hint(f"run {run_id} may still be running")
         verb = "wait"
     if error.hint and isinstance(error, Unauthorized):
-        hint = f"{error.hint}; {hint}"  # any other hint doubts the id, which was right
+        state = Hint(error.hint, "; ", state)  # any other hint doubts the id, which was right
     if continuing is None:
-        continuing = f"noxcli {verb} {run_id}"
-    hint = f"{hint}; continue with: {continuing}"
+        continuing = Line(verb, run_id)
+    hint = Hint(state, "; continue with: ", continuing)
     return type(error)(error.message, hint, refusal=error.refusal, **error.facts())
 
 
@@ -241,12 +243,12 @@ def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
     if not isinstance(error, Unavailable) or error.retry_after is None:
         return 0.0
     if error.retry_after > deadline.remaining():
-        hint = f"continue with: noxcli wait {run_id}"
+        hint = Hint("continue with: ", Line("wait", run_id))
         raise AskedToWait(f"{error.line()}, beyond --timeout", hint)
     return error.retry_after
 
 
-def still_running(run: Run, hint: str | None = None) -> TimedOut:
+def still_running(run: Run, hint: Hint | None = None) -> TimedOut:
     """Return the error for a run that has not ended when one limit for several runs is reached."""
     return TimedOut(f"run {run.id} was still {run.word} at the timeout", hint)
 
@@ -255,7 +257,7 @@ def not_stopped(run: Run) -> NotFinished:
     """Return the error for a run that continues in spite of a stop request."""
     return NotFinished(
         f"run {run.id} was asked to stop, but is still {run.word}",
-        f"try again with: noxcli stop {run.id}",
+        Hint("try again with: ", Line("stop", run.id)),
     )
 
 
@@ -280,7 +282,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             pass  # the error of the stop tells more
         except NotAccessible as error:
             if failures.is_lost(error):
-                raise access_lost(error, run.id, f"noxcli stop {run.id}") from error
+                raise access_lost(error, run.id, Line("stop", run.id)) from error
         if run.settled:
             return run
         if deadline.remaining() <= STOP_LOOKS_APART:

@@ -9,10 +9,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from noxcli.errors import ConfigProblem, NotFound, NoxError, UsageProblem, nearest, suggestion
+from noxcli.errors import (
+    ConfigProblem,
+    Hint,
+    Line,
+    NotFound,
+    NoxError,
+    UsageProblem,
+    nearest,
+    suggestion,
+)
 from noxcli.inputs.definition import definition_in
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
@@ -25,9 +33,10 @@ if TYPE_CHECKING:
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_READ_BY_ID = frozenset({403, 404, 405})
-RUN_FORMS = (
-    "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID, "
-    "@last or -"
+RUN_FORMS = Hint(
+    "give a run id or its first 8 characters (",
+    Line("runs"),
+    " lists them), WORKFLOW_ID/RUN_ID, @last or -",
 )
 # In a message.
 MAX_NODES = 8
@@ -91,7 +100,10 @@ def resolve_workflow(
         leads = f", to which the alias {alias!r} leads"
         if alias == text:
             names, leads = [*aliases, *names], ""
-        hint = suggestion(nearest(text, names), "list them with: noxcli workflows", quoted=True)
+        near = nearest(text, names)
+        hint = Hint("list them with: ", Line("workflows"))
+        if near is not None:
+            hint = Hint(suggestion(near, quoted=True))
         raise NotFound(f"no workflow has the id or name {text!r}{leads}", hint)
     return matches[0]
 
@@ -106,23 +118,22 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     _require_unique(text, "versions", [version.id for version in matches])
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
-        hint = suggestion(near, quoted=True) or None
-        hint = _way_to_save(text) or hint
+        hint = _way_to_save(text) or Hint(suggestion(near, quoted=True))
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 
 
-def _way_to_save(text: str) -> str | None:
+def _way_to_save(text: str) -> Hint | None:
     """Return how to save a version that is named by a file, None for any other name."""
     if not os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
         return None
     with suppress(OSError, UnicodeDecodeError):
         if definition_in(Path(text).read_text(encoding="utf-8")) is not None:
-            return (
+            return Hint(
                 "it is a definition alone: export the workflow without --definition, and import "
                 "that"
             )
-    return f"save the file as one: noxcli import {quote(text)} --mode version --apply"
+    return Hint("save the file as one: ", Line("import", text, "--mode", "version", "--apply"))
 
 
 def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
@@ -153,8 +164,10 @@ def require_run(text: str, place: str = "") -> str:
     """
     text = id_on_page(text, "run")
     if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
-        near = nearest(text, ["@last"]) if text.startswith("@") else None
-        raise UsageProblem(f"{place}{text!r} is not a run id", suggestion(near, RUN_FORMS))
+        hint = RUN_FORMS
+        if text.startswith("@") and nearest(text, ["@last"]):
+            hint = Hint(suggestion("@last"))
+        raise UsageProblem(f"{place}{text!r} is not a run id", hint)
     return text
 
 
@@ -194,7 +207,7 @@ def parse_one_run(text: str, sources: Sources) -> str:
     if len(named) > 1:
         raise UsageProblem(
             f"stdin names {len(named)} runs, but this command follows one",
-            "for many: noxcli wait -",
+            Hint("for many: ", Line("wait", "-")),
         )
     return named[0]
 
@@ -227,7 +240,9 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
         ):  # a page, not the API
             raise
         # A server may not know runs by their ids alone, or not let every key read them so.
-        hint = ", or ".join(filter(None, (error.hint, "give WORKFLOW_ID/RUN_ID")))
+        hint = Hint("give WORKFLOW_ID/RUN_ID")
+        if error.hint is not None:
+            hint = Hint(error.hint, ", or ", hint)
         raise type(error)(error.message, hint, **error.facts()) from error
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.codec import to_sorted_json
-from noxcli.errors import Interruption, StartUnknown, Unavailable, facts_about
+from noxcli.errors import Hint, Interruption, Line, StartUnknown, Unavailable, facts_about
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, is_uuid, same_id
 from noxcli.retry import FailureTracker, RetryPolicy
@@ -89,7 +89,7 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     """
 
     def __init__(
-        self, name: str, check_first: str, before_sending: Callable[[], None] = lambda: None
+        self, name: str, check_first: Hint, before_sending: Callable[[], None] = lambda: None
     ) -> None:
         """`name` is what messages call it, `check_first` what to do before repeating it by hand."""
         super().__init__(before_sending)
@@ -190,7 +190,7 @@ class StartAttempt(NonIdempotentRequest[Run]):
         before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
-        check_first = f"check before you start again: noxcli runs {request.workflow_id}"
+        check_first = Hint("check before you start again: ", Line("runs", request.workflow_id))
         super().__init__("the start", check_first, before_sending)
         self.api = api
         self.request = request
@@ -291,10 +291,11 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
-    """One import; `check_command` is the command that shows what it has changed."""
+    """One import; `way_to_check` has the commands that show what it has changed."""
 
-    def __init__(self, api: "NoxusApi", request: ImportRequest, check_command: str) -> None:
-        super().__init__("the import", f"check before you import it again: {check_command}")
+    def __init__(self, api: "NoxusApi", request: ImportRequest, way_to_check: Hint) -> None:
+        check_first = Hint("check before you import it again: ", way_to_check)
+        super().__init__("the import", check_first)
         self._api = api
         self._request = request
 

@@ -29,7 +29,7 @@ STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
 MAX_ENTRY = 64 * 1024  # largest file to read, in bytes
 STATE_SCHEMA = "noxcli.state/1"
-FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
+FROM_RUN = "give the FILE of --state-file"
 KEPT_RUNS = 500
 YOUNG = 10.0  # seconds
 

@@ -309,7 +309,7 @@ def test_a_status_has_its_error_code_and_hint(
     )
     reason = "" if status == 304 else ": because"
     assert error.message == f"127.0.0.1:{server.port} answered {status}{reason}"
-    assert hint in (error.hint or "") if hint else error.hint is None
+    assert hint in str(error.hint) if hint else error.hint is None
     assert error.line().endswith("(request id req-7)")
     assert error.phase is (Phase.AUTH if code == ExitCode.AUTH else None)
 
@@ -451,7 +451,7 @@ def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
     error = failure(answer(200, body, x_request_id="req-9"))
     assert isinstance(error, Unavailable)
     assert "answered 200 with something that is not JSON" in error.message
-    assert "base URL" in (error.hint or "")
+    assert "base URL" in str(error.hint)
     assert (error.http_status, error.request_id, error.sent) == (200, "req-9", True)
 
 
@@ -669,7 +669,7 @@ def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -
         kind,
         f"POST was redirected to http://127.0.0.1:{foreign.port}",
     )
-    assert "base URL" in (error.hint or "")
+    assert "base URL" in str(error.hint)
     assert (len(server.requests), len(foreign.requests)) == (1, 0)
 
 

@@ -80,7 +80,7 @@ def test_the_web_app_of_noxus_is_told_from_other_hosts(monkeypatch: pytest.Monke
     ):
         with NoxusApi(Http(Settings(url, "key"))) as api, pytest.raises(ConfigProblem) as caught:
             api.find_run("r")
-        assert caught.value.hint == hint
+        assert str(caught.value.hint) == hint
 
 
 def made(status: int, url: str, kind: str) -> requests.Response:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batchdir.header import line_with
+from noxcli.batchdir.header import RESUME, line_with
 from noxcli.batchdir.journal import Journal
 from noxcli.errors import ReaderGone, Unavailable
 from noxcli.render.terminal import Terminal
@@ -414,7 +414,7 @@ def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(
 
 def test_a_line_to_paste_starts_nothing_over() -> None:
     argv = "batch w f --fresh --fresh --again doubtful --again doubtful --again red --again=doubtful --again=doubtful"
-    assert line_with(argv.split(), ["--resume"]) == "noxcli batch w f --again red --resume"
+    assert line_with(argv.split(), RESUME).shown() == "noxcli batch w f --again red --resume"
 
 
 def test_only_again_doubtful_may_run_a_row_twice(

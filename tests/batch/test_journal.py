@@ -316,7 +316,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(
 
     with closing(ResultsFile(journal.place)) as results:
         output = ResultWriter(
-            HEADER, journal, results, RowChecker((), None, Mask()), BatchSummary(), write, str
+            HEADER, journal, results, RowChecker((), None, Mask()), BatchSummary(), write
         )
         for number in (1, 2, 3):
             output.report(ended(number))

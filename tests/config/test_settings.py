@@ -106,7 +106,7 @@ def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> N
         return
     with pytest.raises(ConfigProblem, match="plain http") as caught:
         settings(url, None, environ)
-    assert "NOXCLI_ALLOW_HTTP=1" in (caught.value.hint or "")
+    assert "NOXCLI_ALLOW_HTTP=1" in str(caught.value.hint)
 
 
 # The key.

@@ -78,7 +78,7 @@ def test_an_item_is_a_key_an_operator_and_the_rest(item: str, parts: tuple[str, 
 def test_a_word_without_an_operator_is_no_input(item: str) -> None:
     error = problem(item)
     assert error.message == f"{item!r} is not an input"
-    assert "KEY=VALUE" in (error.hint or "")
+    assert "KEY=VALUE" in str(error.hint)
 
 
 @pytest.mark.parametrize("item", ["=v", ":=1", "@f", "=@f", ":=@f"])
@@ -205,7 +205,7 @@ def test_a_file_that_is_no_text_points_to_uploads(
     (tmp_path / "f.bin").write_bytes(content)
     error = problem(f"k{operator}f.bin")
     assert error.message == "the file f.bin for 'k' is not UTF-8 text"
-    assert "k@f.bin" in (error.hint or "")
+    assert "k@f.bin" in str(error.hint)
 
 
 # Several inputs.

@@ -123,7 +123,7 @@ def test_an_output_without_keys_has_none(output: Any) -> None:
     run = Run("run-1", "w", "completed", output=output)
     with pytest.raises(OutputNotDelivered, match="no key 'A', its keys: none") as caught:
         require_output(run, "A", keys_in(output, ["A"])[0])
-    assert caught.value.hint == "fetch it with: noxcli fetch-output run-1"
+    assert str(caught.value.hint) == "fetch it with: noxcli fetch-output run-1"
 
 
 def test_a_label_of_two_outputs_is_not_guessed() -> None:

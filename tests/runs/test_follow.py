@@ -654,7 +654,7 @@ REFUSALS = [
 def assert_denied(result: Followed, refusal: NoxError) -> None:
     assert result.error is not None
     assert (type(result.error), result.error.http_status) == (type(refusal), refusal.http_status)
-    assert (result.error.hint or "").endswith(
+    assert str(result.error.hint).endswith(
         f"may still be running; continue with: noxcli wait {RUN.id}"
     )
 
