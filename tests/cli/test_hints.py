@@ -284,3 +284,44 @@ def test_a_line_on_a_page_works(
 ) -> None:
     text = told(PAGES[name], noxcli, plays, monkeypatch, [])
     try_all(text, PAGES[name].verb, "sh", noxcli, monkeypatch)
+
+
+# What a line keeps of the call that it stands for.
+
+
+def test_a_line_about_a_row_names_the_batches_server(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=node_fails("Work", "no ink"), status="failed")
+    Path("rows.jsonl").write_text('{"Q": "a"}\n')
+    server = ["--base-url", noxcli.environ["NOXUS_BACKEND_URL"]]
+    done = noxcli("batch", workflow, "rows.jsonl", *server)
+    row = done.lines[0]["result"]
+    line = f"details: noxcli inspect {' '.join(server)} {row['run']['id']}"
+    assert row["error"]["hint"] == line
+    assert line in done.err
+    assert line in noxcli("results", "rows.jsonl.batch").err
+
+
+@pytest.mark.parametrize(
+    ("option", "environ", "shard"),
+    [
+        ([], {}, ""),
+        ([], {"NOXCLI_SHARD": "1/1"}, ""),
+        ([], {"NOXCLI_SHARD": "1/2"}, " --shard 1/2"),
+        (["--shard", "auto"], {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "2"}, " --shard 1/2"),
+        (["--shard=2/2"], {"NOXCLI_SHARD": "1/2"}, " --shard=2/2"),
+    ],
+)
+def test_a_line_names_the_shard_of_its_environment(
+    noxcli: Noxcli, plays: Any, option: list[str], environ: dict[str, str], shard: str
+) -> None:
+    failing = plays(nodes=[input_node("Q")], script=node_fails("Work", "no ink"), status="failed")
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "a", "$id": {n}}}\n' for n in range(8)))
+    done = noxcli("batch", failing, "rows.jsonl", *option, environ=environ)
+    assert f"with: noxcli batch {failing} rows.jsonl{shard} --again failed\n" in done.err
+
+
+def test_a_line_to_the_inputs_names_the_version(noxcli: Noxcli) -> None:
+    done = noxcli("run", "review", "--version-id", "new", "Typo=x")
+    version = noxcli("versions", "review", "--json").json["versions"]
+    new = next(each["id"] for each in version if each["name"] == "new")
+    assert f"see: noxcli inputs review --version-id {new}\n" in done.err
