@@ -16,7 +16,8 @@ import requests
 import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
-from noxcli.api.transport import bundle_variable, proxy_for, proxy_variable
+from noxcli.api.proxies import has_credentials, proxy_for, proxy_variable
+from noxcli.api.transport import bundle_variable
 from noxcli.codec import decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
@@ -66,7 +67,6 @@ ERROR_BODY_SECONDS = 10.0
 MAX_DETAIL = 300
 MAX_CHAIN = 20  # exceptions, each the reason of the one before
 NO_SUCH_HOST = "the host name is unknown"
-PUT_CREDENTIALS = "put user and password into"
 UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 NOT_THE_API = (
@@ -195,7 +195,7 @@ def _refusal_of(
     if proxy is not None:
         variable = proxy_variable(urlsplit(response.url).scheme)
         what = f"the proxy {shown_url(proxy)} answered 407"
-        return RequestRejected(what, f"{PUT_CREDENTIALS} {variable}", **facts)
+        return RequestRejected(what, _way_through(proxy, variable), **facts)
     if status == 401 and key_from is not None:
         hint = f"is the key from {key_from} for this host?"
         if at_first:
@@ -279,8 +279,7 @@ def _rejection_of(
     if _any_is(chain, urllib3.exceptions.ProxyError):
         proxy = proxy_for(to_url(url))
         if proxy is not None:
-            shown = shown_url(proxy)
-            return _of_proxy(shown, parts.scheme, parts.netloc, chain, cause, lasts=lasts)
+            return _of_proxy(proxy, parts.scheme, parts.netloc, chain, cause, lasts=lasts)
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
             reason = link.verify_message
@@ -305,6 +304,7 @@ def _of_proxy(
 ) -> Unavailable:
     """Return the error for a proxy that did not connect."""
     variable = proxy_variable(scheme)
+    shown = shown_url(proxy)
     around = f"add {host.partition(':')[0]} to NO_PROXY"
     refused = None
     for link in chain:
@@ -313,18 +313,25 @@ def _of_proxy(
             refused = found[1]
             break
     if refused is None:
-        what = f"no answer from the proxy {proxy}: {cause}"
+        what = f"no answer from the proxy {shown}: {cause}"
         hint = f"correct {variable}, or {around}"
         if cause == NO_SUCH_HOST or _any_is(chain, ConnectionRefusedError):
             return ProxyUnreachable(what, hint, sent=False, lasts=lasts)
         return Unavailable(what, hint, sent=False)
-    what = f"the proxy {proxy} answered {refused} to CONNECT {host}"
+    what = f"the proxy {shown} answered {refused} to CONNECT {host}"
     hint = f"ask who runs the proxy for access, or {around}"
     if refused == "407":
-        hint = f"{PUT_CREDENTIALS} {variable}"
+        hint = _way_through(proxy, variable)
     if refused.startswith("4"):
         return ConnectionRejected(what, hint, sent=False, lasts=lasts)
     return Unavailable(what, hint, sent=False)
+
+
+def _way_through(proxy: str, variable: str) -> str:
+    """Return the hint for a proxy that wants to know who asks; `variable` sets it."""
+    if has_credentials(proxy):
+        return f"correct user and password in {variable}; noxcli sends them as Basic alone"
+    return f"put user and password into {variable}"
 
 
 def _way_to_trust(rejected: str) -> str:

@@ -26,6 +26,7 @@ from noxcli.api.error_mapping import (
     read_error,
     unavailable,
 )
+from noxcli.api.proxies import proxy_for, proxy_passwords
 from noxcli.api.transport import (
     ANSWERED,
     EXCHANGE,
@@ -35,9 +36,6 @@ from noxcli.api.transport import (
     Body,
     Slot,
     bundle_variable,
-    proxy_for,
-    proxy_passwords,
-    trust,
 )
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
@@ -119,8 +117,6 @@ class Http:
         self._log = log
         self.warn = warn
         self._met_cache = False
-        if self._home.scheme == "https":
-            trust()
         self.adapter = Adapter(pool_maxsize=MAX_KEPT)
         self.starting = Adapter(pool_maxsize=MAX_KEPT)
 

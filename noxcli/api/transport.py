@@ -5,25 +5,18 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
-from urllib.request import getproxies
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import (
-    DEFAULT_CA_BUNDLE_PATH,
-    default_headers,
-    get_environ_proxies,
-    select_proxy,
-)
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
@@ -35,7 +28,7 @@ from noxcli.api.body import AT_ONCE, AnswerLimit
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Attempt
-from noxcli.urls import Url, is_loopback
+from noxcli.urls import is_loopback
 
 # The first one that is set counts, as in requests.
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -265,35 +258,6 @@ class Adapter(HTTPAdapter):
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         pool.ConnectionCls = TlsConnection if pool.scheme == "https" else NotingConnection
         return pool
-
-
-def proxy_passwords() -> Iterator[str]:
-    """Yield the passwords in the settings of proxies, as they are set and as they are sent."""
-    for proxy in getproxies().values():
-        credentials = proxy.rpartition("@")[0].rpartition("//")[2]
-        _, found, password = credentials.partition(":")
-        if found:
-            yield password
-            yield unquote(password)
-            yield credentials
-            yield unquote(credentials)
-
-
-def proxy_for(url: Url) -> str | None:
-    """Return the proxy that the environment or the system sets; none for this machine."""
-    if is_loopback(url.host):
-        return None
-    address = str(url)
-    return select_proxy(address, get_environ_proxies(address))
-
-
-def proxy_variable(scheme: str) -> str:
-    """Return what sets the proxy for addresses of this scheme."""
-    for lower in (f"{scheme}_proxy", "all_proxy"):
-        for name in (lower, lower.upper()):
-            if os.environ.get(name):
-                return name
-    return "the proxy in the system's settings"
 
 
 def bundle_variable() -> str | None:

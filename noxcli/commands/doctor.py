@@ -159,7 +159,7 @@ def _settings_used(configured: "Configured") -> list[str]:
 
 
 def _host_answered(url: "Url", seconds: float) -> Probe:
-    from noxcli.api.transport import proxy_for  # as above
+    from noxcli.api.proxies import proxy_for  # as above
     from noxcli.urls import shown_url
 
     what = f"{url.netloc} answers in {seconds * 1000:.0f} ms"
