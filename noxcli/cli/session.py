@@ -57,6 +57,7 @@ from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
 from noxcli.timing import Deadline
+from noxcli.urls import to_url
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -397,7 +398,11 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     context.cache.save_settings(configured.profiles, configured.aliases)
     # They load the HTTP libraries, which `--help` does not need.
     from noxcli.api import Http, NoxusApi
+    from noxcli.api.transport import bundle_variable, trust
 
+    if to_url(settings.url).scheme == "https":
+        named = bundle_variable() or "the default file"
+        context.sources.in_time(trust, f"the certificates of {named} were not read")
     http = Http(
         settings,
         connect_timeout=configured.limit("connect_timeout"),

@@ -1,17 +1,22 @@
 """Bodies over TLS: none of their bytes is lost at the end or at a break, and no break is an end."""
 
 import os
+import signal
 import socket
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from noxcli.api.transport import trust
 from noxcli.errors import Unavailable
 from tests.api.test_client import connect
+from tests.conftest import Noxcli, write_rows
+from tests.process import ended_by, running
 from tests.rawserver import hang_up, json_answer, raw_server, reset, sending
 
+RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 RECORD = 16 * 1024  # bytes; TLS decrypts one record of at most this size at a time (RFC 8446, 5.1)
 BODY = bytes(range(256)) * (RECORD // 256) * 6
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -103,3 +108,36 @@ def test_a_record_that_tls_cut_is_no_answer(tls: ssl.SSLContext) -> None:
 @pytest.mark.usefixtures("tls")
 def test_certificates_are_read_once() -> None:
     assert trust() is trust(), "by far the longest part of a start would be repeated for each row"
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a pipe in place of the certificates, into which nobody writes."""
+    os.mkfifo("ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "ca.pem")
+    yield "ca.pem"
+    os.close(os.open("ca.pem", os.O_RDWR | os.O_NONBLOCK))  # so that no thread waits for ever
+
+
+@pytest.mark.usefixtures("endless")
+@pytest.mark.parametrize(
+    "argv",
+    [("workflows",), ("run", "demo"), ("wait", RUN), ("batch", "demo", "r.jsonl")],
+    ids=lambda argv: argv[0],
+)
+def test_certificates_that_never_end_are_left_in_time(
+    noxcli: Noxcli, argv: tuple[str, ...]
+) -> None:
+    write_rows("1", name="r.jsonl")
+    environ = {"NOXUS_BACKEND_URL": "https://127.0.0.1:9"}
+    result = noxcli(*argv, "--timeout", "300ms", environ=environ)
+    said = "out of time before the start: the certificates of REQUESTS_CA_BUNDLE were not read"
+    assert (result.code, said in result.err) == (75, True), result.err
+
+
+def test_a_signal_ends_the_read_of_certificates(env: dict[str, str], endless: str) -> None:
+    own = {**env, "NOXUS_BACKEND_URL": "https://127.0.0.1:9", "REQUESTS_CA_BUNDLE": endless}
+    with running("doctor", env=own) as process:
+        time.sleep(1)
+        _, err = ended_by(process, signal.SIGTERM)
+    assert process.returncode == 143, err
