@@ -119,7 +119,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
         hint = _way_to_save(text) or Hint(suggestion(near, quoted=True))
-        raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
+        raise NotFound(f"the workflow's list has no version with the id or name {text!r}", hint)
     return matches[0]
 
 

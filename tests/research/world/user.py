@@ -63,6 +63,8 @@ class User:
             "strangers": [],
             "steps": self.steps,
         }
+        if self.plan["climate"]["cursors"]:
+            switches.pop("versions", None)  # pages that noxcli can't turn would hide versions
         self.header: dict[str, str] = {}  # of the table, if it is another one than usual
         self.words = {"W": WORKFLOW, **SAYS["words"]}
         for name, id in VERSIONS.items():
