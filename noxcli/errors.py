@@ -224,7 +224,7 @@ def worst(codes: Iterable[int]) -> ExitCode:
 WITHOUT_SERVER = frozenset({"compare", "completion", "help", "results", "sandbox", "schema"})
 
 
-class Line:
+class CommandLine:
     """A command line to paste: a verb with its words, as a shell passes them.
 
     `typed` if they are those of a call, which name its server themselves.
@@ -235,9 +235,9 @@ class Line:
         self.words = words
         self.is_typed = typed
 
-    def hidden(self, mask: Callable[[str], str]) -> "Line":
+    def hidden(self, mask: Callable[[str], str]) -> "CommandLine":
         """Return the line without what `mask` removes."""
-        return Line(self.verb, *map(mask, self.words), typed=self.is_typed)
+        return CommandLine(self.verb, *map(mask, self.words), typed=self.is_typed)
 
     def shown(self, route: str = "") -> str:
         """Return the line; `route` are the options that select the server."""
@@ -251,8 +251,8 @@ class Line:
 class Hint:
     """How to fix or continue something: prose, with command lines to paste among it."""
 
-    def __init__(self, *parts: "str | Line | Hint") -> None:
-        self.parts: list[str | Line] = []
+    def __init__(self, *parts: "str | CommandLine | Hint") -> None:
+        self.parts: list[str | CommandLine] = []
         for part in parts:
             if isinstance(part, Hint):
                 self.parts += part.parts
@@ -264,16 +264,16 @@ class Hint:
 
     def hidden(self, mask: Callable[[str], str]) -> "Hint":
         """Return the hint without what `mask` removes."""
-        parts: list[str | Line] = []
+        parts: list[str | CommandLine] = []
         for part in self.parts:
-            parts.append(part.hidden(mask) if isinstance(part, Line) else mask(part))
+            parts.append(part.hidden(mask) if isinstance(part, CommandLine) else mask(part))
         return Hint(*parts)
 
     def shown(self, route: str = "") -> str:
         """Return the text; the `route` of a call leads each line to the server of that call."""
         text = ""
         for part in self.parts:
-            text += part.shown(route) if isinstance(part, Line) else part
+            text += part.shown(route) if isinstance(part, CommandLine) else part
         return text
 
 

@@ -10,7 +10,7 @@ import pytest
 from noxcli.app import verb_named
 from noxcli.batchdir.results_file import RUN_KINDS
 from noxcli.cli.verbs import VERBS
-from noxcli.errors import Line
+from noxcli.errors import CommandLine
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AFTER
 from noxcli.sandbox.scenario import Version
@@ -79,7 +79,7 @@ def test_a_verb_is_called_with_hostile_answers() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_in_a_hint_reaches_the_same_server(verb: str) -> None:
-    line = Line(verb).shown(" --profile work")
+    line = CommandLine(verb).shown(" --profile work")
     assert ("--profile" in line) == verb_named(verb).calls_server, "errors.py:WITHOUT_SERVER"
 
 

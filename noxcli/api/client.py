@@ -21,9 +21,9 @@ from noxcli.api.parsing import id_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
 from noxcli.errors import (
+    CommandLine,
     CursorRefused,
     Hint,
-    Line,
     NotAccessible,
     NotFound,
     NoxError,
@@ -366,7 +366,9 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             return _this_run(run_from(answer, workflow_id), run_id)
         except Unreadable as error:
             what = f"the record of run {run_id} can't be read: {error.message}"
-            hint = Hint(Line("runs"), " shows its status; open the run in Noxus for its output")
+            hint = Hint(
+                CommandLine("runs"), " shows its status; open the run in Noxus for its output"
+            )
             raise OutputNotDelivered(what, hint, **error.facts()) from error
         except RequestRejected as refusal:
             if not is_uuid(run_id):

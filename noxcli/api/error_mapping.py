@@ -21,9 +21,9 @@ from noxcli.api.transport import bundle_variable
 from noxcli.codec import decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
+    CommandLine,
     ConnectionRejected,
     Hint,
-    Line,
     NotFound,
     NoxError,
     ProxyUnreachable,
@@ -266,7 +266,7 @@ def unavailable(
     hint = Hint("is the base URL right, and the network up?")
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
         port = parts.port or PORTS[parts.scheme]
-        sandbox = Line("sandbox", "--port", str(port))
+        sandbox = CommandLine("sandbox", "--port", str(port))
         hint = Hint("start a server there, or the sandbox with: ", sandbox)
     return Unavailable(f"no answer from {parts.netloc}: {cause}", hint, sent=sent)
 

@@ -15,7 +15,7 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalS
 from noxcli.batchdir.results_file import ResultsFile, ResultsReader, parse_line
 from noxcli.batchdir.table import RowFacts
 from noxcli.codec import to_json
-from noxcli.errors import Hint, Line, UsageProblem, WrongInputs
+from noxcli.errors import CommandLine, Hint, UsageProblem, WrongInputs
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
@@ -88,7 +88,7 @@ class RowCounts:
                 count += 1
             self.mistakes[row.problem] = (first, count, number)
 
-    def require_right(self, shown_by: Line, complain: Callable[[str], None]) -> None:
+    def require_right(self, shown_by: CommandLine, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
         listed = 0
         for problem, (first, count, _) in self.mistakes.items():

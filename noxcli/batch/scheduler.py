@@ -27,11 +27,11 @@ from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import RowResult
 from noxcli.errors import (
+    CommandLine,
     ConnectionRejected,
     ExitCode,
     Hint,
     Interruption,
-    Line,
     LostContact,
     NotFinished,
     NoxError,
@@ -321,7 +321,7 @@ class Scheduler:
             return still_running(run)
         is_silent = self.work.pace.silent_for > self.work.retry_for
         if is_silent and self.output.unprinted is None:
-            hint = Hint("continue with: ", Line("wait", f"{run.workflow_id}/{run.id}"))
+            hint = Hint("continue with: ", CommandLine("wait", f"{run.workflow_id}/{run.id}"))
             return LostContact(f"lost contact with run {run.id}", hint)
         return NotFinished(f"stopped waiting; run {run.id} is still {run.word}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from noxcli.batchdir.header import NAMES, BatchHeader, differences
 from noxcli.batchdir.journal_state import JournalState
-from noxcli.errors import ConfigProblem, Line, Unavailable, UsageProblem
+from noxcli.errors import CommandLine, ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import part_of
@@ -39,7 +39,7 @@ class BatchSpec:
     stops: bool  # a signal stops the runs
     max_parallel: int
     poll_interval: float
-    resume_command: Line  # the command that continues the batch
+    resume_command: CommandLine  # the command that continues the batch
     resume: bool = False
     fresh: bool = False
     again: Collection[str] = ()  # which rows are started again

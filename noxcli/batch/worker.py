@@ -15,8 +15,8 @@ from noxcli.batchdir.journal_state import SentStart
 from noxcli.batchdir.results_file import RowResult, row_folder
 from noxcli.errors import (
     Bug,
+    CommandLine,
     ConnectionRejected,
-    Line,
     NoReadAnswered,
     NoSlotInTime,
     NotAccessible,
@@ -368,7 +368,9 @@ class RowWorker:
             return running
         run = running.run
         if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
-            trouble = lost_contact(trouble, run.id, Line("wait", f"{run.workflow_id}/{run.id}"))
+            trouble = lost_contact(
+                trouble, run.id, CommandLine("wait", f"{run.workflow_id}/{run.id}")
+            )
         return self.result_of_running(running, trouble)
 
     def result_of_running(self, running: RunningRow, error: NoxError) -> RowResult:

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 
 from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, Line
+from noxcli.errors import CommandLine, ExitCode
 from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.uploads import Upload
@@ -38,7 +38,7 @@ RESUME = ("--resume",)
 
 def command_to_continue(
     argv: Sequence[str], codes: Mapping[int, int], remaining: int
-) -> Line | None:
+) -> CommandLine | None:
     """Return the command for the incomplete rows, `remaining` of which can still be finished.
 
     None if there are none.
@@ -53,7 +53,7 @@ def command_to_continue(
     return line_with(argv, *again)
 
 
-def line_with(argv: Sequence[str], *flags: tuple[str, ...]) -> Line:
+def line_with(argv: Sequence[str], *flags: tuple[str, ...]) -> CommandLine:
     """Return a command line that continues with these flags, without what starts finished rows or a
     row in doubt.
     """
@@ -67,7 +67,7 @@ def line_with(argv: Sequence[str], *flags: tuple[str, ...]) -> Line:
     for flag in flags:
         if f" {shlex.join(flag)} " not in begun:
             words += flag
-    return Line(*words, typed=True)
+    return CommandLine(*words, typed=True)
 
 
 def with_shard(argv: Sequence[str], shard: str) -> list[str]:

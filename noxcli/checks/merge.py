@@ -20,7 +20,15 @@ from noxcli.batchdir.table import RowFacts
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import decode_json
-from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Hint, Incomplete, Line, UsageProblem
+from noxcli.errors import (
+    ANSWERED,
+    CommandLine,
+    ConfigProblem,
+    ExitCode,
+    Hint,
+    Incomplete,
+    UsageProblem,
+)
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.models import Run
 from noxcli.reports.failure_groups import ResultLine
@@ -472,7 +480,7 @@ class MergedBatch:
             code = ExitCode.BUG
         if step == "finished" and code == ExitCode.OK:
             what = f"it completed, but {RESULTS_NAME} has no result of it"
-            hint = Hint(Line("fetch-output", entry["run_id"]), " has the output")
+            hint = Hint(CommandLine("fetch-output", entry["run_id"]), " has the output")
             return Incomplete(what, hint, ExitCode.UNDELIVERED)
         return Incomplete(entry.get("message") or code.meaning, None, code)
 

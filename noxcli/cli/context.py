@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ExitCode, Line, NoxError, Unfitting
+from noxcli.errors import CommandLine, ExitCode, NoxError, Unfitting
 from noxcli.inputs.sources import Sources
 from noxcli.masking import MIN_SECRET, can_hide
 from noxcli.render import Format
@@ -164,7 +164,7 @@ class Context:
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
     outcomes: list[Outcome] = field(init=False)  # of its runs: empty if a list names none
     own: Outcome = field(default_factory=Outcome)  # what is known without any run
-    resume_command: Line | None = None  # the command that continues
+    resume_command: CommandLine | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
     server: str = ""  # what names it, for completion
     route: str = ""  # the options that select the server, for commands to paste
@@ -221,9 +221,9 @@ class Context:
             return not self.terminal.interactive
         return on_interrupt == "stop"
 
-    def line_to_stream(self, run: str) -> Line:
+    def line_to_stream(self, run: str) -> CommandLine:
         """Return the command that follows the run from the last event on stdout."""
         form = self.printing.format
         if form.is_live:
-            return Line("stream", run, "--resume", "--format", str(form))
-        return Line("stream", run)
+            return CommandLine("stream", run, "--resume", "--format", str(form))
+        return CommandLine("stream", run)

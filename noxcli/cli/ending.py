@@ -9,10 +9,10 @@ from noxcli.codec import Replaced
 from noxcli.errors import (
     NO_ROOM,
     Bug,
+    CommandLine,
     ExitCode,
     Hint,
     Interruption,
-    Line,
     LostContact,
     NoxError,
     OutputNotDelivered,
@@ -132,7 +132,7 @@ def resume_hint(context: Context) -> Hint | None:
     if run is None or not of_one_run:
         return Hint("continue with: ", way)
     state = "is paused" if run.paused else "keeps running"
-    stop = Line("stop", run.id)
+    stop = CommandLine("stop", run.id)
     return Hint(f"the run {state}; continue with: ", way, "; stop it with: ", stop)
 
 
@@ -140,12 +140,12 @@ def way_to_output(run: "Run") -> Hint | None:
     """Return how to get the output of a run that has completed."""
     if run.status != "completed":
         return None
-    return Hint("fetch its output with: ", Line("fetch-output", run.id))
+    return Hint("fetch its output with: ", CommandLine("fetch-output", run.id))
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
     """Return the command that prints the run's output again."""
-    return Line("fetch-output", run.id).shown(context.route)
+    return CommandLine("fetch-output", run.id).shown(context.route)
 
 
 def _show_verdict(context: Context) -> None:

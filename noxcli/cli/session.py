@@ -25,10 +25,10 @@ from noxcli.cli.options import (
 )
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
+    CommandLine,
     ExitCode,
     Hint,
     Interruption,
-    Line,
     LostContact,
     NotAccessible,
     NoxError,
@@ -148,7 +148,7 @@ class Session:
             run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
             failed = f"run {run.id} could not be stopped: {error.message}"
-            return failed, Hint("stop it with: ", Line("stop", run.id))
+            return failed, Hint("stop it with: ", CommandLine("stop", run.id))
         outcome.read(run)
         if not run.settled:
             still = not_stopped(run)

@@ -14,8 +14,8 @@ from noxcli.cli.options import InputArguments, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.errors import (
+    CommandLine,
     Hint,
-    Line,
     NotFound,
     NoxError,
     Phase,
@@ -315,7 +315,7 @@ def start_once(
     run = send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
     if not options.detach:
         return run
-    print_hint(context, Hint("follow it with: ", Line("stream", run.id)))
+    print_hint(context, Hint("follow it with: ", CommandLine("stream", run.id)))
     if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")
     return None

@@ -13,7 +13,7 @@ from noxcli.cli.ending import explain_unexpected
 from noxcli.cli.options import RETRY_FOLLOWING, TableOptions
 from noxcli.cli.session import Session
 from noxcli.cli.start import parse_given_inputs
-from noxcli.errors import Line, TimedOut, UsageProblem
+from noxcli.errors import CommandLine, TimedOut, UsageProblem
 from noxcli.files import expanded, require_local
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
@@ -55,7 +55,7 @@ def read_spec(
     rows: RowReader,
     shard: Shard,
     kind: str,
-    resume_command: Line,
+    resume_command: CommandLine,
 ) -> BatchSpec:
     """Return what the options of every table say; FILE.`kind` is the directory without one.
 

@@ -31,10 +31,10 @@ from noxcli.codec import to_json
 from noxcli.commands.batch import Again, Options
 from noxcli.errors import (
     ANSWERED,
+    CommandLine,
     ExitCode,
     Hint,
     Interruption,
-    Line,
     NoxError,
     Phase,
     TimedOut,
@@ -198,7 +198,9 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         ran += f", {earlier} of them in earlier calls"
     summary.write_outcome(context.terminal, ran)
     if batch.is_stored:
-        print_hint(context, Hint("all results: ", Line("results", str(batch.spec.directory))))
+        print_hint(
+            context, Hint("all results: ", CommandLine("results", str(batch.spec.directory)))
+        )
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     remaining = summary.not_started + unfinished - summary.refused + summary.interrupted

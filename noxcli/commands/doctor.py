@@ -14,7 +14,7 @@ import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Hint, Line, NoxError, StreamUnsupported, Unavailable, worst
+from noxcli.errors import CommandLine, Hint, NoxError, StreamUnsupported, Unavailable, worst
 from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -42,7 +42,7 @@ MIN_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server
 # has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
-LIVE_RUN = Hint("try ", Line("doctor", "--run", "RUN"), " on a live run")
+LIVE_RUN = Hint("try ", CommandLine("doctor", "--run", "RUN"), " on a live run")
 FIX_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events "
     "(nginx: proxy_buffering off), or use --no-stream"

@@ -4,7 +4,7 @@ import typer
 
 from noxcli.cli.options import LAST, RUN_OR_NONE, DeliverOptions, LimitOptions, declared, flag
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Line, NotFinished
+from noxcli.errors import CommandLine, NotFinished
 
 
 @declared
@@ -30,7 +30,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.run or LAST)
     text = session.choose_run(noxus.context, options.run)
     if options.wait:
-        noxus.context.resume_command = Line("fetch-output", "--wait", text)
+        noxus.context.resume_command = CommandLine("fetch-output", "--wait", text)
     with noxus.connect():
         found = noxus.find_run(text)
         noxus.context.outcome.read(found)

@@ -8,7 +8,15 @@ import typer
 from noxcli.cli.help_format import end_with
 from noxcli.cli.options import argument, declared
 from noxcli.cli.verbs import VERBS, Codes, VerbFacts
-from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, Hint, Line, UsageProblem, nearest
+from noxcli.errors import (
+    ENGINES_FAIL,
+    ENGINES_RETRY,
+    CommandLine,
+    ExitCode,
+    Hint,
+    UsageProblem,
+    nearest,
+)
 
 TOPICS = "options", "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
@@ -102,7 +110,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             near = "exit-codes"
         hint = Hint("see noxcli --help")
         if near is not None:
-            hint = Hint("did you mean: ", Line("help", near))
+            hint = Hint("did you mean: ", CommandLine("help", near))
         raise UsageProblem(f"there is no help on {topic!r}", hint)
 
     def context_of(name: str) -> Any:

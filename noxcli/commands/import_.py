@@ -9,7 +9,7 @@ import typer
 from noxcli.cli.options import DocumentOptions, LimitOptions, argument, declared, flag
 from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
-from noxcli.errors import Hint, Line, Phase, UsageProblem
+from noxcli.errors import CommandLine, Hint, Phase, UsageProblem
 from noxcli.render.table import with_tabs
 from noxcli.render.text import visible
 
@@ -79,7 +79,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _way_to_check(targets: Mapping[str, str]) -> Hint:
     """Return the commands that show what an import has changed."""
-    lines = [Line("versions", workflow_id) for workflow_id in targets] or [Line("workflows")]
+    lines = [CommandLine("versions", workflow_id) for workflow_id in targets] or [
+        CommandLine("workflows")
+    ]
     way = Hint(lines[0])
     for line in lines[1:]:
         way = Hint(way, ", ", line)
@@ -91,7 +93,7 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     from noxcli.inputs.definition import definition_in
 
     shown = "stdin" if file == "-" else file
-    hint = Hint("write a bundle with: ", Line("export"))
+    hint = Hint("write a bundle with: ", CommandLine("export"))
     text = noxus.context.sources.read_text(file, shown, shown, hint)
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", hint)

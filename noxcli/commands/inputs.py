@@ -9,7 +9,7 @@ from noxcli.cli.ending import print_hint
 from noxcli.cli.options import VERSION_ID, WORKFLOW, DocumentOptions, LimitOptions, declared, flag
 from noxcli.cli.verbs import Codes
 from noxcli.codec import to_json
-from noxcli.errors import Hint, Line, Phase
+from noxcli.errors import CommandLine, Hint, Phase
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 
@@ -105,7 +105,7 @@ def sample_line(workflow: str, nodes: "Sequence[InputNode]", version_id: str | N
         words.append(f"--version-id={version_id}")
     if any(word.startswith("-") for word in (workflow, *items)):
         words.append("--")
-    line = Line("run", *words, workflow, *items)
+    line = CommandLine("run", *words, workflow, *items)
     if uploads:
         return Hint(f"printf hello > {SAMPLE_FILE} && ", line)
     return Hint(line)

@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.options import RunOptions, argument, declared, option
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Hint, Line, Phase, UsageProblem
+from noxcli.errors import CommandLine, Hint, Phase, UsageProblem
 from noxcli.models import Run, Workflow
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if earlier.runs_only_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
-                Hint("start it with: ", Line("run", earlier.workflow_id, "INPUT...")),
+                Hint("start it with: ", CommandLine("run", earlier.workflow_id, "INPUT...")),
             )
         version_id = options.version_id
         if version_id is None:
@@ -92,7 +92,7 @@ def _merge_inputs(noxus: "Session", earlier: Run, given: "Inputs", workflow: Wor
     if not isinstance(earlier.input, dict):
         raise UsageProblem(
             f"the record of run {run_id} has no inputs",
-            Hint("give them all: ", Line("run", earlier.workflow_id, "INPUT...")),
+            Hint("give them all: ", CommandLine("run", earlier.workflow_id, "INPUT...")),
         )
     entry = context.history.find_entry(run_id, context.base_url)
     secret = None  # which were secret is not known

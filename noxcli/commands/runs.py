@@ -20,7 +20,7 @@ from noxcli.cli.options import (
     read_statuses,
 )
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Hint, Line, Phase, UsageProblem
+from noxcli.errors import CommandLine, Hint, Phase, UsageProblem
 from noxcli.models import Run, Workflow
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.reports.result import Outcome
@@ -140,7 +140,9 @@ def _require_fitting(options: Options) -> None:
     """Raise UsageProblem for options that need others, or contradict them."""
     if options.workflow is None and (options.rows or options.version_id is not None):
         given = "--rows" if options.rows else "--version-id"
-        raise UsageProblem(f"{given} needs a WORKFLOW", Hint("list them with: ", Line("workflows")))
+        raise UsageProblem(
+            f"{given} needs a WORKFLOW", Hint("list them with: ", CommandLine("workflows"))
+        )
     if options.unique and not options.rows:
         raise UsageProblem("--unique is about rows", "add --rows")
     if options.rows and (options.as_json or options.query is not None):

@@ -8,7 +8,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import DocumentOptions, Printed, argument, declared
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Hint, Line, UsageProblem, nearest, suggestion
+from noxcli.errors import CommandLine, Hint, UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
 
@@ -60,7 +60,7 @@ def _find(name: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         if schema["title"] == name:
             return schema
     near = nearest(name, schemas)
-    hint = Hint(Line("schema"), " lists them")
+    hint = Hint(CommandLine("schema"), " lists them")
     if near is not None:
         hint = Hint(suggestion(near))
     raise UsageProblem(f"there is no schema named {name!r}", hint)

@@ -12,9 +12,9 @@ from noxcli.cli.ending import complain
 from noxcli.cli.options import RUNS, CommonOptions, DocumentOptions, declared, option, timeout_after
 from noxcli.cli.verbs import Codes
 from noxcli.errors import (
+    CommandLine,
     ConfigProblem,
     Hint,
-    Line,
     LostContact,
     NoxError,
     Phase,
@@ -111,7 +111,9 @@ def _for_a_stop(error: NoxError, text: str) -> NoxError:
     """Return the error of a stop: what is only temporary elsewhere means that contact is lost."""
     if not isinstance(error, Unavailable) or error.lasts:
         return error
-    return LostContact(error.message, Hint("try again with: ", Line("stop", text)), **error.facts())
+    return LostContact(
+        error.message, Hint("try again with: ", CommandLine("stop", text)), **error.facts()
+    )
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:

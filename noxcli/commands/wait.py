@@ -15,7 +15,7 @@ from noxcli.cli.options import (
     source_of,
 )
 from noxcli.cli.verbs import Codes
-from noxcli.errors import Line, Phase, UsageProblem
+from noxcli.errors import CommandLine, Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
 
@@ -54,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")
         return
-    context.resume_command = Line("wait", *runs)
+    context.resume_command = CommandLine("wait", *runs)
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
     if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":

@@ -17,8 +17,8 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.session import Session
 from noxcli.errors import (
+    CommandLine,
     Hint,
-    Line,
     LostContact,
     NoSlotInTime,
     NotAccessible,
@@ -240,7 +240,7 @@ class ManyRuns:
         if run is None:
             raise self._never_read(one)
         if not self._once:
-            late = still_running(run, Hint("wait for it: ", Line("wait", run.id)))
+            late = still_running(run, Hint("wait for it: ", CommandLine("wait", run.id)))
             stop_or_raise(self._noxus, one.outcome, self._policy, late)
 
     def _never_read(self, one: Waited) -> NoxError:

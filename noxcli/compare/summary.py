@@ -16,7 +16,7 @@ from noxcli.compare.counts import PairCounts, is_answered
 from noxcli.compare.side import Side
 from noxcli.compare.significance import Interval, chance, chance_of, counts_of, difference
 from noxcli.compare.totals import Groups, SideTotals
-from noxcli.errors import HAD_RUN, ExitCode, Hint, Line, UsageProblem
+from noxcli.errors import HAD_RUN, CommandLine, ExitCode, Hint, UsageProblem
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison_facts import WORSE
 from noxcli.reports.failure_groups import ResultLine
@@ -129,7 +129,7 @@ class ComparisonSummary:
         """How to judge NEW without BASE, which a gate does not do."""
         if self.rule.of_gate:
             return None
-        return Hint("to judge NEW alone: ", Line("results", self.new.named), " --assert …")
+        return Hint("to judge NEW alone: ", CommandLine("results", self.new.named), " --assert …")
 
     @property
     def nothing_could_break(self) -> bool:

@@ -10,7 +10,15 @@ from typing import Any, Self
 from noxcli.batchdir.header import digests_of
 from noxcli.checks.row_checker import row_in
 from noxcli.codec import decode_json, to_json
-from noxcli.errors import Hint, Line, Unfitting, UsageProblem, WrongInputs, nearest, suggestion
+from noxcli.errors import (
+    CommandLine,
+    Hint,
+    Unfitting,
+    UsageProblem,
+    WrongInputs,
+    nearest,
+    suggestion,
+)
 from noxcli.expressions.query import Query
 from noxcli.gate.rules import SIDES, AnswerKey
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by, outputs_of
@@ -153,7 +161,7 @@ class Judge:
             texts = frozenset(key for key, value in values.items() if isinstance(value, str))
             nodes = inputs_of(self.workflow.definition) or []
             inputs = validate_inputs(
-                Inputs(values, texts), nodes, Line("inputs", self.named)
+                Inputs(values, texts), nodes, CommandLine("inputs", self.named)
             ).inputs
         except (Unfitting, WrongInputs) as error:
             return replace(place, problem=f"it can't be judged: {error.message}")
@@ -177,7 +185,7 @@ def _known_key(given: str, nodes: Sequence[InputNode], named: str) -> str:
         if len(meant) == 1 and node is meant[0]:
             return key
     near = nearest(given, keys)
-    hint = Hint("see: ", Line("inputs", named))
+    hint = Hint("see: ", CommandLine("inputs", named))
     if near is not None:
         hint = Hint(suggestion(near, quoted=True))
     raise UsageProblem(f"{JUDGE_INPUT} names {given!r}, which is not an input of {named}", hint)

@@ -8,8 +8,8 @@ from noxcli.batchdir.header import NOT_SAVED, BatchHeader, changed_nodes, digest
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.errors import (
+    CommandLine,
     Hint,
-    Line,
     NoxError,
     RequestRejected,
     StartUnknown,
@@ -54,7 +54,7 @@ class DefinitionFile:
     @classmethod
     def read(cls, name: str, option: str, workflow: str, sources: Sources) -> Self:
         """Read the file that an option names. Raises UsageProblem for anything but a definition."""
-        export = Line("export", workflow, "--definition")
+        export = CommandLine("export", workflow, "--definition")
         way = Hint("write it with: ", export)
         if option == "--base-file":
             way = Hint(FIRST)
@@ -89,7 +89,7 @@ class VersionAttempt(NonIdempotentRequest[str | None]):
     """One request that saves a version."""
 
     def __init__(self, api: "NoxusApi", workflow_id: str, file: DefinitionFile) -> None:
-        check_first = Hint("check before you save it again: ", Line("versions", workflow_id))
+        check_first = Hint("check before you save it again: ", CommandLine("versions", workflow_id))
         super().__init__("the request to save a version", check_first)
         self._api = api
         self._workflow_id = workflow_id
@@ -200,7 +200,7 @@ class FileVersions:
             return found
         hint = error.hint
         if not has_layout(file.definition):
-            export = Line("export", self._workflow.id, "--definition", "--full")
+            export = CommandLine("export", self._workflow.id, "--definition", "--full")
             hint = Hint(f"if it needs positions, write {file.name} with: ", export)
         raise DefinitionRefused(
             f"the server does not save {file.name} as a version: {error.message}",
@@ -273,7 +273,7 @@ def _saved_differently(file: DefinitionFile, saved: Version) -> DefinitionRefuse
     _, given_nodes = digests_of(file.definition)
     _, saved_nodes = digests_of(saved.workflow.definition)
     nodes = changed_nodes(given_nodes, saved_nodes)
-    export = Line("export", saved.workflow.id, "--definition", "--version-id", saved.id)
+    export = CommandLine("export", saved.workflow.id, "--definition", "--version-id", saved.id)
     return DefinitionRefused(
         f"the server saved {file.name} as version {saved.id} with another definition ({nodes})",
         Hint("see it with: ", export),

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from noxcli.codec import MAX_LEVELS, is_deep, is_deeper, parse_number
-from noxcli.errors import Hint, Line, UsageProblem
+from noxcli.errors import CommandLine, Hint, UsageProblem
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, parse_upload
 from noxcli.masking import HIDDEN
@@ -21,7 +21,7 @@ from noxcli.value_class import value_class
 ITEM = r"(?s)((?:\\[=:@\\]|(?!:=|[=@]).)*+)(:?=@?|@)(.*)"
 HOW_TO_WRITE = Hint(
     "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; ",
-    Line("inputs", "WORKFLOW"),
+    CommandLine("inputs", "WORKFLOW"),
     " lists the keys",
 )
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from noxcli.codec import to_json
-from noxcli.errors import Hint, Line, UsageProblem, WrongInputs, nearest, suggestion
+from noxcli.errors import CommandLine, Hint, UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, item_start, parse_json
 from noxcli.inputs.uploads import Upload
@@ -31,15 +31,15 @@ class Checked:
     found: list[str] = field(default_factory=list)  # in cells that are no values
 
 
-def line_to_inputs(workflow: str, version_id: str | None = None) -> Line:
+def line_to_inputs(workflow: str, version_id: str | None = None) -> CommandLine:
     """Return the command that shows the inputs of a workflow, or of one of its versions."""
     if version_id is None:
-        return Line("inputs", workflow)
-    return Line("inputs", workflow, "--version-id", version_id)
+        return CommandLine("inputs", workflow)
+    return CommandLine("inputs", workflow, "--version-id", version_id)
 
 
 def validate_inputs(
-    inputs: Inputs, nodes: Sequence[InputNode], shown_by: Line, columns: Container[str] = ()
+    inputs: Inputs, nodes: Sequence[InputNode], shown_by: CommandLine, columns: Container[str] = ()
 ) -> Checked:
     """Return the inputs with texts converted to the declared types.
 

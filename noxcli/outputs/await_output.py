@@ -5,7 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import Hint, Line, LostContact, NotAccessible, NoxError, OutputNotDelivered
+from noxcli.errors import (
+    CommandLine,
+    Hint,
+    LostContact,
+    NotAccessible,
+    NoxError,
+    OutputNotDelivered,
+)
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import RetryPolicy
@@ -35,7 +42,7 @@ def read_own_record(
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(
-            what, Hint("try again: ", Line("wait", run.id)), **error.facts()
+            what, Hint("try again: ", CommandLine("wait", run.id)), **error.facts()
         ) from error
     except NotAccessible as error:
         raise access_lost(error, run.id, ended=run.settled) from error
@@ -74,7 +81,7 @@ def await_output(
                 return latest
     raise OutputNotDelivered(
         f"run {run.id} completed, but its record has no output yet",
-        Hint("try again: ", Line("fetch-output", run.id)),
+        Hint("try again: ", CommandLine("fetch-output", run.id)),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from noxcli.errors import Hint, Line, OutputNotDelivered, UsageProblem, nearest, suggestion
+from noxcli.errors import CommandLine, Hint, OutputNotDelivered, UsageProblem, nearest, suggestion
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
 from noxcli.outputs.values import is_file, is_preview, unwrapped
@@ -78,10 +78,10 @@ def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
         what = f"the output has no key {key!r}, its keys"
         there = [name for name in keys if name]
     names = ", ".join(map(repr, there)) or "none"
-    line = Line("fetch-output", run.id)
+    line = CommandLine("fetch-output", run.id)
     if there:
         name = nearest(key, there) or there[0]
-        line = Line("fetch-output", run.id, "--raw", name)
+        line = CommandLine("fetch-output", run.id, "--raw", name)
     raise OutputNotDelivered(f"{what}: {names}", Hint("fetch it with: ", line))
 
 

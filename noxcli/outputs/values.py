@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.codec import to_json
-from noxcli.errors import Hint, Line, OutputNotDelivered
+from noxcli.errors import CommandLine, Hint, OutputNotDelivered
 from noxcli.models import Run, is_wrapped
 from noxcli.value_class import value_class
 
@@ -245,7 +245,7 @@ def require_whole(delivered: Delivered, run: Run) -> None:
     if delivered.problems:
         raise OutputNotDelivered(
             f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",
-            Hint("try again: ", Line("fetch-output", run.id)),
+            Hint("try again: ", CommandLine("fetch-output", run.id)),
         )
 
 

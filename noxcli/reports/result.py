@@ -4,7 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ExitCode, Hint, Incomplete, Line, NotFinished, NoxError, Phase, worst
+from noxcli.errors import (
+    CommandLine,
+    ExitCode,
+    Hint,
+    Incomplete,
+    NotFinished,
+    NoxError,
+    Phase,
+    worst,
+)
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 from noxcli.value_class import value_class
@@ -304,17 +313,22 @@ def verdict_of(run: "Run", why: str = "", if_stopped: Hint | None = None) -> Nox
             return Incomplete(f"run {run.id} was stopped", if_stopped, ExitCode.RUN_STOPPED)
         case "failed":
             return Incomplete(
-                f"run failed{why}", Hint("details: ", Line("inspect", run.id)), ExitCode.RUN_FAILED
+                f"run failed{why}",
+                Hint("details: ", CommandLine("inspect", run.id)),
+                ExitCode.RUN_FAILED,
             )
         case _ if not (run.settled or run.paused):
             return NotFinished(
-                f"run {run.id} is still {run.word}", Hint("wait for it: ", Line("wait", run.id))
+                f"run {run.id} is still {run.word}",
+                Hint("wait for it: ", CommandLine("wait", run.id)),
             )
         case _ if not run.paused:
             what = f"run ended as {run.status!r}, which is not a known status"
-            return Incomplete(what, Hint("details: ", Line("inspect", run.id)), ExitCode.RUN_FAILED)
+            return Incomplete(
+                what, Hint("details: ", CommandLine("inspect", run.id)), ExitCode.RUN_FAILED
+            )
         case _:
-            hint = Hint("give it in Noxus, then continue with: ", Line("wait", run.id))
+            hint = Hint("give it in Noxus, then continue with: ", CommandLine("wait", run.id))
             return Incomplete(f"run {run.id} is paused for human input", hint, ExitCode.PAUSED)
 
 

@@ -9,8 +9,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from noxcli.errors import (
+    CommandLine,
     Hint,
-    Line,
     NotAccessible,
     NoxError,
     RequestRejected,
@@ -242,7 +242,7 @@ class Follower:
     def _check_limits(self) -> None:
         """Raise TimedOut if the time is up; the run continues."""
         run = self.record.now
-        hint = Hint("continue with: ", Line("wait", self.record.run.id))
+        hint = Hint("continue with: ", CommandLine("wait", self.record.run.id))
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)

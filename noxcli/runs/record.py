@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from noxcli.errors import (
+    CommandLine,
     Hint,
-    Line,
     LostContact,
     NotAccessible,
     NotFinished,
@@ -204,20 +204,20 @@ def _named_ending(event: RunEvent) -> str | None:
     return event.workflow_status or event.state
 
 
-def lost_contact(error: NoxError, run_id: str, continuing: Line | None = None) -> NoxError:
+def lost_contact(error: NoxError, run_id: str, continuing: CommandLine | None = None) -> NoxError:
     """Return the error for a run that can no longer be read, with the command that continues."""
     if isinstance(error, NotAccessible):
         return access_lost(error, run_id, continuing)
     if isinstance(error, Unavailable) and error.lasts:
         return error
     if continuing is None:
-        continuing = Line("wait", run_id)
+        continuing = CommandLine("wait", run_id)
     what = f"lost contact with run {run_id}: {error.message}"
     return LostContact(what, Hint("continue with: ", continuing), **error.facts())
 
 
 def access_lost(
-    error: NotAccessible, run_id: str, continuing: Line | None = None, *, ended: bool = False
+    error: NotAccessible, run_id: str, continuing: CommandLine | None = None, *, ended: bool = False
 ) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
     if ended:
@@ -229,7 +229,7 @@ def access_lost(
     if error.hint and isinstance(error, Unauthorized):
         state = Hint(error.hint, "; ", state)  # any other hint doubts the id, which was right
     if continuing is None:
-        continuing = Line(verb, run_id)
+        continuing = CommandLine(verb, run_id)
     hint = Hint(state, "; continue with: ", continuing)
     return type(error)(error.message, hint, refusal=error.refusal, **error.facts())
 
@@ -243,7 +243,7 @@ def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
     if not isinstance(error, Unavailable) or error.retry_after is None:
         return 0.0
     if error.retry_after > deadline.remaining():
-        hint = Hint("continue with: ", Line("wait", run_id))
+        hint = Hint("continue with: ", CommandLine("wait", run_id))
         raise AskedToWait(f"{error.line()}, beyond --timeout", hint)
     return error.retry_after
 
@@ -257,7 +257,7 @@ def not_stopped(run: Run) -> NotFinished:
     """Return the error for a run that continues in spite of a stop request."""
     return NotFinished(
         f"run {run.id} was asked to stop, but is still {run.word}",
-        Hint("try again with: ", Line("stop", run.id)),
+        Hint("try again with: ", CommandLine("stop", run.id)),
     )
 
 
@@ -282,7 +282,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             pass  # the error of the stop tells more
         except NotAccessible as error:
             if failures.is_lost(error):
-                raise access_lost(error, run.id, Line("stop", run.id)) from error
+                raise access_lost(error, run.id, CommandLine("stop", run.id)) from error
         if run.settled:
             return run
         if deadline.remaining() <= STOP_LOOKS_APART:

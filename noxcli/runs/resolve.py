@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import (
+    CommandLine,
     ConfigProblem,
     Hint,
-    Line,
     NotFound,
     NoxError,
     UsageProblem,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NO_READ_BY_ID = frozenset({403, 404, 405})
 RUN_FORMS = Hint(
     "give a run id or its first 8 characters (",
-    Line("runs"),
+    CommandLine("runs"),
     " lists them), WORKFLOW_ID/RUN_ID, @last or -",
 )
 # In a message.
@@ -101,7 +101,7 @@ def resolve_workflow(
         if alias == text:
             names, leads = [*aliases, *names], ""
         near = nearest(text, names)
-        hint = Hint("list them with: ", Line("workflows"))
+        hint = Hint("list them with: ", CommandLine("workflows"))
         if near is not None:
             hint = Hint(suggestion(near, quoted=True))
         raise NotFound(f"no workflow has the id or name {text!r}{leads}", hint)
@@ -133,7 +133,9 @@ def _way_to_save(text: str) -> Hint | None:
                 "it is a definition alone: export the workflow without --definition, and import "
                 "that"
             )
-    return Hint("save the file as one: ", Line("import", text, "--mode", "version", "--apply"))
+    return Hint(
+        "save the file as one: ", CommandLine("import", text, "--mode", "version", "--apply")
+    )
 
 
 def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
@@ -207,7 +209,7 @@ def parse_one_run(text: str, sources: Sources) -> str:
     if len(named) > 1:
         raise UsageProblem(
             f"stdin names {len(named)} runs, but this command follows one",
-            Hint("for many: ", Line("wait", "-")),
+            Hint("for many: ", CommandLine("wait", "-")),
         )
     return named[0]
 

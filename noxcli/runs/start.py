@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.codec import to_sorted_json
-from noxcli.errors import Hint, Interruption, Line, StartUnknown, Unavailable, facts_about
+from noxcli.errors import CommandLine, Hint, Interruption, StartUnknown, Unavailable, facts_about
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, is_uuid, same_id
 from noxcli.retry import FailureTracker, RetryPolicy
@@ -190,7 +190,9 @@ class StartAttempt(NonIdempotentRequest[Run]):
         before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
-        check_first = Hint("check before you start again: ", Line("runs", request.workflow_id))
+        check_first = Hint(
+            "check before you start again: ", CommandLine("runs", request.workflow_id)
+        )
         super().__init__("the start", check_first, before_sending)
         self.api = api
         self.request = request
