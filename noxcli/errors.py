@@ -220,7 +220,7 @@ def worst(codes: Iterable[int]) -> ExitCode:
     return min(map(ExitCode, codes), key=[*ExitCode].index, default=ExitCode.OK)
 
 
-# Verbs that ask no server, whatever the options say.
+# Verbs that ask no server with any of their options.
 WITHOUT_SERVER = frozenset({"compare", "completion", "help", "results", "sandbox", "schema"})
 
 
