@@ -352,13 +352,13 @@ class GateAnswers(BatchSummary):
         return [self._answer(self.counting(row, side, verdict)[0]) for side in SIDES]
 
     def rows_on_neither(self, verdict: GateVerdict) -> int:
-        """Return how many rows have an answer on both sides, and pass on neither."""
-        count = 0
-        for row in self.rules.rows:
-            answers = self._first_answers(row, verdict)
-            if SideVerdict.GOOD not in answers and SideVerdict.NONE not in answers:
-                count += 1
-        return count
+        """Return how many rows have an answer on both sides, and none that passes."""
+        passing = {key.row for key, each in self._stored.items() if each.answer is SideVerdict.GOOD}
+        return len([row for row in self.rows_answered(verdict) if row not in passing])
+
+    def _is_answered(self, row: int, verdict: GateVerdict) -> bool:
+        """True if a row has an answer on both sides."""
+        return SideVerdict.NONE not in self._first_answers(row, verdict)
 
     def lost(self, side: int) -> int:
         """Return how many runs of a side ended without a result."""
@@ -381,12 +381,16 @@ class GateAnswers(BatchSummary):
         """True if rows can pass or fail, and not only get a score."""
         return self.checker.has_assertions or bool(self._checked)
 
-    @property
-    def rows_with_a_check(self) -> int:
-        """The number of rows that can fail, all of them with --score alone."""
-        if self.has_checks:
-            return len(self._checked)
-        return len(self.rules.rows)
+    def rows_answered(self, verdict: GateVerdict) -> list[int]:
+        """Return the rows that have an answer on both sides."""
+        return [row for row in self.rules.rows if self._is_answered(row, verdict)]
+
+    def rows_judged(self, verdict: GateVerdict) -> list[int]:
+        """Return those of them that can fail; with --score alone all can."""
+        answered = self.rows_answered(verdict)
+        if not self.has_checks:
+            return answered
+        return [row for row in answered if row in self._checked]
 
     def pass_rate(self, verdict: GateVerdict) -> float:
         """Return the share of all answers of rounds that pass."""

@@ -54,7 +54,8 @@ class GateReport:
     def _document(self) -> dict[str, Any]:
         """Return the gate's part of `noxcli.comparison/1`."""
         rules = self._answers.rules
-        rows = self._answers.rows_with_a_check
+        answered = len(self._answers.rows_answered(self._verdict))
+        judged = len(self._answers.rows_judged(self._verdict))
         rate = self._answers.pass_rate(self._verdict)
         rounds = len(self._verdict.looks)
         affordable = max(0, rules.max_runs - self._started) // rules.round_runs
@@ -65,9 +66,9 @@ class GateReport:
             "max_runs": rules.max_runs,
             "looks": [look.document() for look in self._verdict.looks],
             "suspects": {str(state): len(self._verdict.rows(state)) for state in SuspectState},
-            "loss_seen": loss_seen(rows, rate, possible, scored=rules.scored),
-            "fall_seen": fall_seen(self._verdict.looks[-1].differences, len(rules.rows), possible),
-            "row_seen": row_seen(rows, rate) if rows else 0.0,
+            "loss_seen": loss_seen(judged, rate, possible, scored=rules.scored),
+            "fall_seen": fall_seen(self._verdict.looks[-1].differences, answered, possible),
+            "row_seen": row_seen(judged, rate) if judged else 0.0,
             "neither": self._answers.rows_on_neither(self._verdict),
             "lost": self._lost(),
             "checks_changed": self._checks_changed,

@@ -234,6 +234,13 @@ def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: A
     assert gate(noxcli, answers(turns), table(turns), "--allow-missing").code == 0
 
 
+def test_a_row_that_passes_when_asked_again_could_break(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"again": ("fg", "bg"), "never": ("b", "b"), "fine": ("g", "g")}
+    result = gate(noxcli, answers(turns), table(turns), "--json")
+    assert result.json["gate"]["suspects"]["varies"] == 1, result.err
+    assert "1 row passes in neither version, and could not break" in result.err
+
+
 def test_an_answer_without_a_result_is_asked_once_more(
     noxcli: Noxcli, sandbox: Sandbox, answers: Any
 ) -> None:

@@ -155,6 +155,19 @@ def test_rows_that_pass_in_neither_version_are_counted(noxcli: Noxcli, costing: 
     assert result.json["gate"]["neither"] == 3
 
 
+def test_a_row_without_a_pair_adds_nothing_to_the_worth(noxcli: Noxcli, costing: Add) -> None:
+    def script(inputs: dict[str, Any]) -> list[State]:
+        is_lost = inputs.get("P") == "new" and int(inputs["Q"]) >= 2
+        return [State("stopped")] if is_lost else []
+
+    workflow = costing(lambda *_: ("good", 1), script=script)
+    good = ("--assert", "output.Answer == 'good'", "--allow-missing", "--json")
+    result = gate(noxcli, workflow, *good, rows=12)
+    assert result.code == 0, result.err
+    assert result.json["gate"]["loss_seen"] is None
+    assert "no loss everywhere could be seen" in result.err
+
+
 def test_a_row_that_can_not_fail_adds_nothing_to_the_worth(noxcli: Noxcli, costing: Add) -> None:
     workflow = costing(lambda *_: ("good", 1))
     contains = ("--assert", "contains(output.Answer, row.wanted)", "--keep", "wanted", "--json")
