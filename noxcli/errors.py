@@ -4,7 +4,7 @@ import errno
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum, StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 
 class ExitCode(IntEnum):
@@ -258,6 +258,14 @@ class Hint:
                 self.parts += part.parts
             else:
                 self.parts.append(part)
+
+    @classmethod
+    def joined(cls, separator: str, parts: Sequence["str | CommandLine | Hint"]) -> "Hint":
+        """Return the parts as one, with a separator between them."""
+        hint = cls(*parts[:1])
+        for part in parts[1:]:
+            hint = cls(hint, separator, part)
+        return hint
 
     def __str__(self) -> str:
         return self.shown()
@@ -553,7 +561,15 @@ def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     return folded[near[0]]
 
 
-def suggestion(near: str | None, otherwise: str = "", *, quoted: bool = False) -> str:
+@overload
+def suggestion(near: str | None, otherwise: str = "", *, quoted: bool = False) -> str: ...
+
+
+@overload
+def suggestion(near: str | None, otherwise: Hint, *, quoted: bool = False) -> Hint | str: ...
+
+
+def suggestion(near: str | None, otherwise: Hint | str = "", *, quoted: bool = False) -> Hint | str:
     """Return the hint whether the user meant this name, or else the hint `otherwise`."""
     if not near:
         return otherwise

@@ -79,13 +79,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _way_to_check(targets: Mapping[str, str]) -> Hint:
     """Return the commands that show what an import has changed."""
-    lines = [CommandLine("versions", workflow_id) for workflow_id in targets] or [
-        CommandLine("workflows")
-    ]
-    way = Hint(lines[0])
-    for line in lines[1:]:
-        way = Hint(way, ", ", line)
-    return way
+    lines = [CommandLine("versions", workflow_id) for workflow_id in targets]
+    return Hint.joined(", ", lines or [CommandLine("workflows")])
 
 
 def _read_bundle(noxus: "Session", file: str) -> str:

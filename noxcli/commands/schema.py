@@ -59,8 +59,5 @@ def _find(name: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     for schema in schemas.values():
         if schema["title"] == name:
             return schema
-    near = nearest(name, schemas)
-    hint = Hint(CommandLine("schema"), " lists them")
-    if near is not None:
-        hint = Hint(suggestion(near))
+    hint = suggestion(nearest(name, schemas), Hint(CommandLine("schema"), " lists them"))
     raise UsageProblem(f"there is no schema named {name!r}", hint)

@@ -144,10 +144,7 @@ class ComparisonSummary:
         ways = [way for way in map(self._way_to_finish, (self.base, self.new)) if way is not None]
         if not ways:
             return Hint("add --allow-missing to accept that")
-        hint = ways[0]
-        for way in ways[1:]:
-            hint = Hint(hint, "; ", way)
-        return Hint(hint, "; or add --allow-missing")
+        return Hint.joined("; ", [*ways, "or add --allow-missing"])
 
     def _way_to_finish(self, side: Side) -> Hint | None:
         """Return how a side gets the answers that it lacks, None if there is no way or need."""

@@ -429,7 +429,7 @@ class GateCall:
         """Return the error without saying that nothing was started, once a run was."""
         way_on = Hint("continue with: ", self.spec.resume_command)
         if isinstance(error, JournalTrouble):
-            return JournalTrouble(error.message, f"free some space, and {way_on}")
+            return JournalTrouble(error.message, Hint("free some space, and ", way_on))
         if not self.answers.has_started:
             return error
         if error.exit_code == ExitCode.TEMPORARY:

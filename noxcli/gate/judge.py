@@ -11,7 +11,6 @@ from noxcli.batchdir.header import digests_of
 from noxcli.checks.row_checker import row_in
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import (
-    CommandLine,
     Hint,
     Unfitting,
     UsageProblem,
@@ -23,7 +22,7 @@ from noxcli.expressions.query import Query
 from noxcli.gate.rules import SIDES, AnswerKey
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by, outputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.inputs.preflight import validate_inputs
+from noxcli.inputs.preflight import line_to_inputs, validate_inputs
 from noxcli.models import Workflow
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import SIDES as SIDE_NAMES
@@ -160,9 +159,8 @@ class Judge:
                     values[key] = found
             texts = frozenset(key for key, value in values.items() if isinstance(value, str))
             nodes = inputs_of(self.workflow.definition) or []
-            inputs = validate_inputs(
-                Inputs(values, texts), nodes, CommandLine("inputs", self.named)
-            ).inputs
+            shown_by = line_to_inputs(self.named)
+            inputs = validate_inputs(Inputs(values, texts), nodes, shown_by).inputs
         except (Unfitting, WrongInputs) as error:
             return replace(place, problem=f"it can't be judged: {error.message}")
         return replace(place, inputs=inputs)
@@ -184,10 +182,8 @@ def _known_key(given: str, nodes: Sequence[InputNode], named: str) -> str:
     for key, node in keys.items():
         if len(meant) == 1 and node is meant[0]:
             return key
-    near = nearest(given, keys)
-    hint = Hint("see: ", CommandLine("inputs", named))
-    if near is not None:
-        hint = Hint(suggestion(near, quoted=True))
+    otherwise = Hint("see: ", line_to_inputs(named))
+    hint = suggestion(nearest(given, keys), otherwise, quoted=True)
     raise UsageProblem(f"{JUDGE_INPUT} names {given!r}, which is not an input of {named}", hint)
 
 

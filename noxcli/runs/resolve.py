@@ -100,10 +100,8 @@ def resolve_workflow(
         leads = f", to which the alias {alias!r} leads"
         if alias == text:
             names, leads = [*aliases, *names], ""
-        near = nearest(text, names)
-        hint = Hint("list them with: ", CommandLine("workflows"))
-        if near is not None:
-            hint = Hint(suggestion(near, quoted=True))
+        otherwise = Hint("list them with: ", CommandLine("workflows"))
+        hint = suggestion(nearest(text, names), otherwise, quoted=True)
         raise NotFound(f"no workflow has the id or name {text!r}{leads}", hint)
     return matches[0]
 
@@ -166,10 +164,8 @@ def require_run(text: str, place: str = "") -> str:
     """
     text = id_on_page(text, "run")
     if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
-        hint = RUN_FORMS
-        if text.startswith("@") and nearest(text, ["@last"]):
-            hint = Hint(suggestion("@last"))
-        raise UsageProblem(f"{place}{text!r} is not a run id", hint)
+        near = nearest(text, ["@last"]) if text.startswith("@") else None
+        raise UsageProblem(f"{place}{text!r} is not a run id", suggestion(near, RUN_FORMS))
     return text
 
 
