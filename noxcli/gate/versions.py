@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 NAMED_BY = 16  # digits of the digest
 FIRST = (
     "if the target branch has no definition yet, merge one first: "
-    "later pull requests are compared with it"
+    "later pull requests are compared with it; "
+    "if it has one, check out the pull request's merge with fetch-depth 2"
 )
 TAKEN = 409  # the HTTP status for a name that another version may have
 

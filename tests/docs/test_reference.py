@@ -48,8 +48,9 @@ def test_every_key_of_a_scenario_file_stands_there() -> None:
 def test_every_setting_and_variable_stands_there() -> None:
     page = (REFERENCE / "settings.md").read_text()
     source = "".join(path.read_text() for path in (ROOT / "noxcli").rglob("*.py"))
-    # Those that noxcli writes for others, into --dotenv files, are not settings.
-    read = set(re.findall(r"\bNOXCLI_[A-Z_]*[A-Z]\b", source)) - {
+    # Those that noxcli writes for others, into --dotenv files, are not settings, nor are those by which the action and
+    # the component pass their inputs on.
+    read = set(re.findall(r"\bNOXCLI_(?!JOB_)[A-Z_]*[A-Z]\b", source)) - {
         "NOXCLI_RUN_ID", "NOXCLI_WORKFLOW_ID", "NOXCLI_STATUS", "NOXCLI_EXIT_CODE",
     }  # fmt: skip
     assert "NOXCLI_STATE_DIR" in read

@@ -39,6 +39,7 @@ class GitHub:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=lambda: [{**OF_A_READER}])
     head: str = ""  # the newest commit of the pull request
+    may_write: bool = True  # comments, which the job of a fork may not
     broken: set[str] = field(
         default_factory=set
     )  # last words of the paths that are answered with 500
@@ -94,6 +95,8 @@ class GitHub:
         """Answer a request of `gh`."""
         url = urlsplit(request.target)
         words = url.path.strip("/").split("/")
+        if request.method != "GET" and not self.may_write:
+            return json_answer({"message": "Resource not accessible by integration"}, 403)
         if request.method == "POST":
             self.comments.append(
                 {"id": len(self.comments) + 1, "user": {"login": "github-actions[bot]"}}

@@ -1,150 +1,68 @@
 """The jobs of docs/test-a-change.md in `act` and `gitlab-ci-local`: pull requests that are red, worse, right."""
 
 import json
-import os
 import re
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pytest
 
-from noxcli.sandbox.scenario import Scenario, Version, fixed_input, input_node, output_node
-from noxcli.sandbox.server import Sandbox
 from tests.docs.test_change import JOBS
-from tests.engines import github
 from tests.engines.farm import ROOT, Farm, needs_engine
+from tests.engines.pulls import ROWS, kill_gate, project_in, pulls_of, push, write
 from tests.engines.test_ci_systems import commit
-from tests.engines.test_components import PIP, act_line
-from tests.process import HUNG_INSTALLING, until
+from tests.engines.test_components import PIP
+from tests.process import HUNG_INSTALLING
 from tests.rawserver import Request, json_answer, raw_server
 from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
-ROWS = 40
 RIGHT, BROKEN, WORSE = "noxcli gate passed", "1 broken", "NEW is worse as a whole"
 NO_VERDICT = "noxcli gate not judged: it has written no result"
 # What a pull request makes of the prompt, and the code and the words that its gate ends with.
 PULL_REQUESTS = (("curt", 1, BROKEN), ("hasty", 1, WORSE), ("polite", 0, RIGHT))
 
 
-def answer(inputs: dict[str, Any]) -> dict[str, str]:
-    """A curt prompt breaks one row, a hasty one three of ten answers."""
-    question, prompt = str(inputs["Question"]), str(inputs["Prompt"])
-    luck = crc32(f"{question} {inputs['$turn']}".encode()) % 10
-    wrong = ("curt" in prompt and question == "question 3") or ("hasty" in prompt and luck < 3)
-    return {"Answer": "no idea" if wrong else f"the answer to {question}"}
-
-
-def grade(inputs: dict[str, Any]) -> dict[str, int]:
-    return {"Score": 5 if inputs["expected"] in inputs["Answer"] else 1}
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Farm]:
     """The two files of the page."""
-    where, nodes = (
-        tmp_path / "work",
-        [input_node("Question"), fixed_input("Prompt", "plain"), output_node("Answer")],
-    )
-    where.mkdir()
-    lines = [f"{row},question {row},the answer to question {row},\n" for row in range(1, ROWS + 1)]
-    (where / "questions.csv").write_text("".join(["id,Question,expected,notes\n", *lines]))
-    versions = [Version("base", nodes=nodes)]
-    review = Scenario("review", nodes=nodes, output=answer, versions=versions)
-    inputs = [input_node("Answer"), input_node("expected")]
-    judge = Scenario("grade", nodes=[*inputs, output_node("Score")], output=grade)
-    with Sandbox([review, judge], speed=1000) as sandbox:
-        yield Farm(sandbox, "review", where)
-        sandbox.break_connections()
-
-
-def write(project: Farm, prompt: str) -> None:
-    """Write the prompt of a pull request into the definition."""
-    project.run("noxcli", "export", "review", "--definition", "-o", "review.json")
-    path = project.where / "review.json"
-    text = path.read_text()
-    assert "plain" in text
-    path.write_text(text.replace("plain", prompt))
-
-
-def push(project: Farm) -> None:
-    """Commit what is there as a pull request, checked out as GitHub does: merged into its target."""
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com")
-    project.run("git", "add", "review.json")
-    tree = project.run("git", "write-tree").strip()
-    made = (*git, "commit-tree", tree, "-m", "edit", "-p", "target")
-    pull = project.run(*made).strip()
-    merged = project.run(*made, "-p", pull).strip()
-    project.run("git", "reset", "-q", "--soft", merged)
-
-
-def kill_gate(project: Farm, paid: int) -> None:
-    """Kill the gate in its middle, after this number of earlier runs."""
-    until(lambda: len(project.sandbox.runs("review")) > paid + 10, project.log, HUNG_INSTALLING)
-    os.kill(next(pid for pid, _ in project.processes("gate")), signal.SIGKILL)
+    with project_in(tmp_path) as farm:
+        yield farm
 
 
 @pytest.mark.long(150)
 def test_github(project: Farm, tmp_path: Path) -> None:
-    line = act_line(project, tmp_path, "pull_request", JOBS[0])
-    (project.where / ".github/workflows").mkdir(parents=True)
-    (project.where / ".github/workflows/test-change.yml").write_text(JOBS[0])
-    event = tmp_path / "event.json"
-    pull = {"number": 7, "head": {"sha": "abc"}}
-    event.write_text(json.dumps({"number": 7, "pull_request": pull}))
-    write(project, "plain")
-    commit(project, project.where)
-    project.run("git", "branch", "-f", "target")
-    artifacts = tmp_path / "artifacts"
-    with github.serving(artifacts) as api:
-        api.head = "abc"
-        environment = {**api.environment(), "GITHUB_REPOSITORY": "noxcli/review"}
-        line += ["-e", str(event), "-s", "GITHUB_TOKEN=ghs_of-act"]
-        line += [f"--env={name}={value}" for name, value in environment.items()]
-
-        def run(attempt: int, meanwhile: Callable[[], object] = lambda: None) -> int:
-            with project.started(
-                [*line, f"--env=GITHUB_RUN_ATTEMPT={attempt}"],
-                XDG_CACHE_HOME=str(tmp_path / "cache"),
-            ) as engine:
-                meanwhile()
-                return engine.wait(HUNG_INSTALLING)
-
-        def lose_artifacts() -> None:
-            for path in [*artifacts.iterdir(), *project.where.glob("noxcli-output*")]:
-                shutil.rmtree(path)
-
+    with pulls_of(project, tmp_path, installs=True) as pulls:
+        api = pulls.api
         for prompt, code, words in PULL_REQUESTS:
             write(project, prompt)
             push(project)
-            assert run(1) == code, project.log()
+            assert pulls.run() == code, project.log()
             _, comment = api.comments  # and that of a reader
             assert words in comment["body"], project.log()
-            paid = len(project.sandbox.runs("review"))
-            assert run(2) == code, project.log()
-            assert len(project.sandbox.runs("review")) == paid, "another attempt has all answers"
-            lose_artifacts()
+            paid = pulls.paid
+            assert pulls.run(attempt=2) == code, project.log()
+            assert pulls.paid == paid, "another attempt has all answers"
+            pulls.lose_artifacts()
         write(project, "curt")
         push(project)
-        assert run(1, lambda: kill_gate(project, paid)) == 1, project.log()
+        assert pulls.run(meanwhile=lambda: kill_gate(project, paid)) == 1, project.log()
         assert NO_VERDICT in comment["body"], "not that of the right one before it"
-        assert run(2) == 1, project.log()
+        assert pulls.run(attempt=2) == 1, project.log()
         assert BROKEN in comment["body"], project.log()
-        lose_artifacts()
-        assert run(2) == 1, project.log()
+        pulls.lose_artifacts()
+        assert pulls.run(attempt=2) == 1, project.log()
         assert "attempt 2 of the job found no gate" in comment["body"], project.log()
         api.head = "newer"
         (project.where / "review.json").write_text("no definition")
         push(project)
-        assert run(1) == 1, project.log()
+        assert pulls.run() == 1, project.log()
         assert BROKEN in comment["body"], "an older push replaces nothing"
         api.head = "abc"
-        assert run(1) == 1, project.log()
+        assert pulls.run() == 1, project.log()
         assert "review.json is not a definition" in comment["body"], project.log()
         assert len(api.comments) == 2
     assert project.sandbox.key not in project.log()
@@ -229,7 +147,8 @@ def test_gitlab(project: Farm, merge_request: Any) -> None:
             assert words in str(notes[-1]["body"]), project.log()
         write(project, "curt")
         shutil.rmtree(project.where / ".gitlab-ci-local")
-        shutil.rmtree(output / "answers")  # and the comment of the right one is left there
+        (gate,) = output.iterdir()
+        shutil.rmtree(gate / "answers")  # and the comment of the right one is left there
         paid = len(project.sandbox.runs("review"))
         with merge_request(url) as engine:
             kill_gate(project, paid)

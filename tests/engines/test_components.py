@@ -67,7 +67,7 @@ runs:
 """
 
 
-def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
+def act_line(farm: Farm, tmp_path: Path, event: str, text: str, upload: str = UP) -> list[str]:
     """Return the command line that runs the project's jobs, with this checkout as the action that `text` uses.
 
     What the steps upload is in `artifacts`.
@@ -80,7 +80,7 @@ def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
         {repository(texts_of(ROOT)): tmp_path / source.name.removesuffix(".tar.gz")},
     )
     store.mkdir()
-    for name, action in (("upload", UP), ("download", DOWN)):
+    for name, action in (("upload", upload), ("download", DOWN)):
         places[f"actions/{name}-artifact"] = stub = tmp_path / name
         stub.mkdir()
         (stub / "action.yml").write_text(action.format(store=store))

@@ -212,21 +212,3 @@ def test_a_candidate_is_no_release(tmp_path: Path, tag: str, kind: str) -> None:
     done = captured(["bash", "-euc", script], env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"release create {tag} {kind}--verify-tag")
-
-
-def test_a_table_with_inputs_leaves_no_earlier_verdict(tmp_path: Path) -> None:
-    [script] = [
-        step["run"]
-        for step in steps_in(yaml.safe_load(ACTION.read_text()))
-        if "a table has" in step["run"]
-    ]
-    (tmp_path / "comment.md").write_text("green")
-    given = {
-        "OPTIONS": "",
-        "MORE_INPUTS": "",
-        "TABLE": "rows.csv",
-        "INPUTS": '{"Q": "x"}',
-        "GATE": str(tmp_path),
-    }
-    assert captured(["bash", "-euc", script], {"PATH": SEARCHED, **given}).returncode == 2
-    assert [*tmp_path.iterdir()] == []

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.reports.ci.job_name import job_name
 from tests.rawserver import RawServer, Request, answer, json_answer, raw_server
 
 BOT = {"login": "github-actions[bot]"}
@@ -82,13 +81,15 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 def post(host: Host, tmp_path: Path, text: str | None, name: str = "one") -> str:
     """Post a comment as a job does; return what it says."""
-    file = tmp_path / "comment.md"
+    directory = tmp_path / name
+    directory.mkdir(exist_ok=True)
+    file = directory / "comment.md"
     file.unlink(missing_ok=True)
     if text is not None:
         file.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "noxcli.reports.ci.comment", name, str(file)],
-        env=host.environ(tmp_path),
+        [sys.executable, "-m", "noxcli.reports.ci.comment"],
+        env={**host.environ(tmp_path), "NOXCLI_JOB_GATE": str(directory)},
         capture_output=True,
         text=True,
         check=False,
@@ -145,17 +146,3 @@ def test_no_comment_outside_a_pull_request(host: Host, tmp_path: Path) -> None:
     host.kind = "elsewhere"
     assert post(host, tmp_path, "red").startswith("no comment: this is not a pull request")
     assert host.server.requests == []
-
-
-def test_each_gate_has_a_name_of_its_own() -> None:
-    base = {"GITHUB_WORKFLOW": "w", "GITHUB_JOB": "test", "JOB_INDEX": "0", "JOB_MATRIX": "null"}
-    words = ["review", "tables/a b.csv", "noxcli-report"]
-    names = {job_name(base, words)}
-    for name in base:
-        names.add(job_name({**base, name: "other"}, words))
-    for place in range(3):
-        names.add(job_name(base, [*words[:place], "other", *words[place + 1 :]]))
-    names.add(job_name(base, ["review", "tables-a b.csv", "noxcli-report"]))
-    assert len(names) == 9
-    assert job_name(base, words).startswith("noxcli-review-a-b.csv-noxcli-report-test-0-")
-    assert not [name for name in names if set(name) & set("/ \"'\\")]

@@ -1,17 +1,18 @@
-"""The comment of a job on its pull request: `python -m noxcli.reports.ci.comment NAME FILE`.
+"""The comment of a job on its pull request: `python -m noxcli.reports.ci.comment`.
 
 A job has one comment, known by its name. An older push never replaces the comment of the newest.
 """
 
 import json
 import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from noxcli.reports.ci.job_name import gate_directory
 
 TIMEOUT = 60  # seconds
 ON_A_PAGE = 100
@@ -166,14 +167,15 @@ def post(pull: Pull, mark: str, text: str) -> str:
     return "posted a comment"
 
 
-def comment(environ: Mapping[str, str], name: str, file: str) -> str:
-    """Post the comment in a file, and return what was done. Raises HTTPError and OSError."""
+def comment(environ: Mapping[str, str]) -> str:
+    """Post the comment of the job's gate; return what was done. Raises HTTPError and OSError."""
     pull = pull_of(environ)
     if pull is None:
         return "no comment: this is not a pull request, or there is no token"
-    path = Path(file)
-    text = path.read_text(encoding="utf-8") if path.exists() else NO_RESULT
-    mark = f"<!-- noxcli {name} -->\n"
+    directory = gate_directory(environ)
+    file = directory / "comment.md"
+    text = file.read_text(encoding="utf-8") if file.exists() else NO_RESULT
+    mark = f"<!-- noxcli {directory.name} -->\n"
     try:
         return post(pull, mark, f"{mark}{text}")
     except HTTPError as error:
@@ -183,4 +185,4 @@ def comment(environ: Mapping[str, str], name: str, file: str) -> str:
 
 
 if __name__ == "__main__":
-    print(comment(os.environ, *sys.argv[1:]))  # noqa: T201 - a program of the action
+    print(comment(os.environ))  # noqa: T201 - a program of the action
