@@ -113,7 +113,8 @@ def test_a_status_that_is_sent_again_is_sent_after_a_pause(
     monkeypatch.setitem(errors.STATUSES, 425, again)
     workflow = plays(nodes=[input_node("Q")], faults={"start": [Answer(425, {}, repeat=True)]})
     result = noxcli("batch", workflow, "rows.jsonl", "--timeout", "4s")
-    assert (result.code, result.codes) == (75, {}), result.err
+    assert result.code == 75, result.err
+    assert {*result.codes.values()} <= {75}  # on a busy machine, a row may end before the batch
     assert sum(request.method == "POST" for request in sandbox.requests) < 40
 
 
