@@ -45,7 +45,7 @@ if [ "$1 $2" = "-m venv" ]; then
   for name in python noxcli; do
     printf '#!/bin/sh\\nexec "{bin}/%s" "$@"\\n' "$name" > "$3/bin/$name"
   done
-  printf '#!/bin/sh\\n[ -z "$NO_INDEX" ] || exit 1\\n' > "$3/bin/pip"
+  printf '#!/bin/sh\\n[ -z "$NO_INDEX" ] || {{ rm "$(dirname "$0")/python"; exit 1; }}\\n' > "$3/bin/pip"
   exec chmod +x "$3/bin/python" "$3/bin/noxcli" "$3/bin/pip"
 fi
 exec "{bin}/python" "$@"

@@ -1,22 +1,15 @@
 """The jobs of docs/test-a-change.md in `act` and `gitlab-ci-local`: pull requests that are red, worse, right."""
 
-import json
-import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.docs.test_change import JOBS
-from tests.engines.farm import ROOT, Farm, needs_engine
+from tests.engines.farm import Farm
+from tests.engines.merges import Merges, merges_of, without_comments
 from tests.engines.pulls import ROWS, kill_gate, project_in, pulls_of, push, write
-from tests.engines.test_ci_systems import commit
 from tests.engines.test_components import PIP
-from tests.process import HUNG_INSTALLING
-from tests.rawserver import Request, json_answer, raw_server
 from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
@@ -68,124 +61,48 @@ def test_github(project: Farm, tmp_path: Path) -> None:
     assert project.sandbox.key not in project.log()
 
 
-@contextmanager
-def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
-    """Serve the notes of a merge request, a hundred on a page, the newest first; yield the address of the API."""
-
-    def turn(request: Request) -> bytes:
-        assert request.target.startswith("/api/v4/projects/11/merge_requests/7")
-        if request.headers["private-token"] != "glpat-of-a-bot":
-            return json_answer(None, 401)
-        if request.target.endswith("/7"):
-            return json_answer({"sha": "abc"})
-        if request.method == "GET":
-            page = int(re.findall(r"[?&]page=(\d+)", request.target)[0])
-            return json_answer(list(reversed(notes))[100 * page - 100 : 100 * page])
-        number = len(notes) if request.method == "POST" else int(request.target.rpartition("/")[2])
-        notes[number:] = notes[number:] or [{"id": number}]
-        notes[number].update(json.loads(request.body))
-        return json_answer(notes[number])
-
-    with raw_server(by_request=turn) as server:
-        yield f"{server.url}/api/v4"
-
-
 @pytest.fixture
-def merge_request(
-    project: Farm, built: dict[str, Path]
-) -> Callable[..., AbstractContextManager[Any]]:
-    """Starts the pipeline of a merge request; only the component's address differs from the page.
-
-    This runner includes files, not catalogs.
-    """
-    needs_engine("gitlab-ci-local", "node", "rsync")
-    text = re.sub(r"component: \S+", "local: templates/run/template.yml", JOBS[1])
-    (project.where / ".gitlab-ci.yml").write_text(text)
-    (project.where / "templates/run").mkdir(parents=True)
-    shutil.copy(ROOT / "templates/run/template.yml", project.where / "templates/run")
-    write(project, "plain")
-    commit(project, project.where)
-    base = project.run("git", "rev-parse", "HEAD").strip()
-    project.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/review.git")
-
-    def started(url: str, *options: str) -> AbstractContextManager[Any]:
-        known = {name: project.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
-        known |= {
-            "CI_API_V4_URL": url,
-            "CI_PROJECT_ID": "11",
-            "CI_MERGE_REQUEST_IID": "7",
-            "CI_PIPELINE_ID": "77",
-            "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
-            "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "abc",
-        }
-        known |= {
-            "CI_PIPELINE_SOURCE": "merge_request_event",
-            "NOXCLI_GITLAB_TOKEN": "glpat-of-a-bot",
-        }
-        # It has no target branch.
-        line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes", *options]
-        line += (f"--variable={name}={value}" for name, value in known.items())
-        return project.started(line, **{**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)})
-
-    return started
+def merges(project: Farm, built: dict[str, Path], tmp_path: Path) -> Iterator[Merges]:
+    """The page's component, which installs noxcli as a job does."""
+    pip = {**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}
+    with merges_of(project, tmp_path, pip) as found:
+        yield found
 
 
 @pytest.mark.long(120)
-def test_gitlab(project: Farm, merge_request: Any) -> None:
-    notes: list[dict[str, Any]] = [{"id": number, "body": "looks good"} for number in range(250)]
-    output = project.where / "noxcli-output"
-    with gitlab(notes) as url:
-        for prompt, code, words in PULL_REQUESTS:
-            write(project, prompt)
-            for name in (
-                ".gitlab-ci-local",
-                "noxcli-output",
-            ):  # another pipeline has neither cache nor artifacts
-                shutil.rmtree(project.where / name, ignore_errors=True)
-            with merge_request(url) as engine:
-                assert engine.wait(HUNG_INSTALLING) == code, project.log()
-            assert words in str(notes[-1]["body"]), project.log()
-        write(project, "curt")
-        shutil.rmtree(project.where / ".gitlab-ci-local")
-        (gate,) = output.iterdir()
-        shutil.rmtree(gate / "answers")  # and the comment of the right one is left there
-        paid = len(project.sandbox.runs("review"))
-        with merge_request(url) as engine:
-            kill_gate(project, paid)
-            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-        assert NO_VERDICT in str(notes[-1]["body"]), project.log()
-        with merge_request(url) as engine:
-            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-        assert BROKEN in str(notes[-1]["body"]), project.log()
-        shutil.rmtree(output)
-        (project.where / "review.json").write_text("no definition")
-        with merge_request(url) as engine:
-            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-        assert "review.json is not a definition" in str(notes[-1]["body"]), project.log()
-    assert len(notes) == 251
+def test_gitlab(project: Farm, merges: Merges) -> None:
+    for prompt, code, words in PULL_REQUESTS:
+        write(project, prompt)
+        merges.forget()
+        assert merges.run() == code, merges.log
+        assert words in merges.comments[0], merges.log
+    write(project, "curt")
+    shutil.rmtree(project.where / ".gitlab-ci-local")
+    (gate,) = (project.where / "noxcli-output").iterdir()
+    shutil.rmtree(gate / "answers")  # and the comment of the right one is left there
+    paid = merges.paid
+    assert merges.run(meanwhile=lambda: kill_gate(project, paid)) == 1, merges.log
+    assert NO_VERDICT in merges.comments[0], merges.log
+    assert merges.run() == 1, merges.log
+    assert BROKEN in merges.comments[0], merges.log
+    merges.forget()
+    (project.where / "review.json").write_text("no definition")
+    assert merges.run() == 1, merges.log
+    (text,) = merges.comments
+    assert "review.json is not a definition" in text, merges.log
 
 
 @pytest.mark.long(60)
-def test_a_killed_job_on_gitlab_continues_through_its_cache(
-    project: Farm, merge_request: Any
-) -> None:
-    """This runner would take the cache from the other directory that it has for `after_script`."""
-    template = project.where / "templates/run/template.yml"
-    template.write_text(re.sub(r"(?s)  after_script:.*?(?=  artifacts:)", "", template.read_text()))
+def test_a_killed_job_on_gitlab_continues_through_its_cache(project: Farm, merges: Merges) -> None:
+    without_comments(project)
     write(project, "curt")
-    with gitlab([]) as url:
-        with merge_request(url, "--shell-isolation") as engine:
-            kill_gate(project, 0)
-            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-        paid = len(project.sandbox.runs("review"))
-        assert paid < 2 * ROWS, "in its middle"
-        for name in ("noxcli-output", ".gitlab-ci-local/artifacts", ".gitlab-ci-local/builds"):
-            shutil.rmtree(project.where / name)  # of its own job, a retry has the cache alone
-        with merge_request(url, "--shell-isolation") as engine:
-            assert engine.wait(HUNG_INSTALLING) == 1, project.log()
-    doubts = project.log().count("has no known outcome")
-    assert "1 row is broken" in project.log()
-    assert len(project.sandbox.runs("review")) <= 2 * ROWS + 4 + 24 + doubts, "as without a kill"
-    print(
-        f"{paid} runs before the kill, {doubts} in doubt, {len(project.sandbox.runs('review'))} in all"
-    )
+    kill = lambda: kill_gate(project, 0)  # noqa: E731
+    assert merges.run("--shell-isolation", meanwhile=kill) == 1, merges.log
+    paid = merges.paid
+    assert paid < 2 * ROWS, "in its middle"
+    merges.lose_all_but_the_cache()
+    assert merges.run("--shell-isolation") == 1, merges.log
+    doubts = merges.log.count("has no known outcome")
+    assert "1 row is broken" in merges.log
+    assert merges.paid <= 2 * ROWS + 4 + 24 + doubts, "as without a kill"
+    print(f"{paid} runs before the kill, {doubts} in doubt, {merges.paid} in all")
