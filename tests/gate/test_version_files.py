@@ -1,6 +1,8 @@
 """A file names a version by its content: it is found among the saved ones, or created once."""
 
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -171,20 +173,53 @@ def test_a_server_that_needs_positions_is_named(
         assert sandbox.runs(workflow) == []
 
 
-def test_a_refusal_is_in_every_report(noxcli: Noxcli, files: Any) -> None:
-    refusal = Answer(422, {"detail": "no such model"}, repeat=True)
-    workflow = files(full=True, faults={"save": [refusal]})
-    summary = Path("summary.md")
+REFUSED: dict[str, Any] = {
+    "faults": {"save": [Answer(422, {"detail": "no such model"}, repeat=True)]}
+}
+NO_SAVE: dict[str, Any] = {"faults": {"save": [Answer(502)]}}
+NO_ID: dict[str, Any] = {"switches": {"version_answer": "empty", "late_versions": 99}}
+LISTED_LATE: dict[str, Any] = {"switches": {"late_versions": 99}}
+ANOTHER: dict[str, Any] = {"switches": {"version_settings": "completed"}}
+
+
+@pytest.mark.parametrize(
+    ("server", "code", "reason"),
+    [
+        (REFUSED, 2, "the server does not save base.json as a version: "),
+        (NO_SAVE, 75, "and the list of versions has none with the definition of base.json"),
+        (NO_ID, 75, "the server's answer to a new version has no id"),
+        (LISTED_LATE, 75, "was saved, and the list of versions has none"),
+        (ANOTHER, 2, "the server saved base.json as version "),
+    ],
+    ids=["refused", "lost", "without an id", "listed late", "read back different"],
+)
+def test_a_version_that_can_not_be_had_is_in_every_report(
+    noxcli: Noxcli, sandbox: Sandbox, files: Any, server: dict[str, Any], code: int, reason: str
+) -> None:
+    workflow = files(full=True, **server)
+    github = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": "summary.md",
+        "GITHUB_OUTPUT": "outputs",
+    }
     result = noxcli(
         *("gate", workflow, "rows.jsonl", *GATE, "--json", "--junit", "j.xml"),
         *("--report", "page.html", "--markdown", "comment.md"),
-        environ={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)},
+        environ=github,
     )
-    assert (result.code, result.json["retry_safe"]) == (2, True)
-    for text in (result.err, result.json["error"]["message"], Path("j.xml").read_text()):
-        assert "does not save base.json as a version" in text
-        assert "no such model" in text
-    assert not Path("rows.jsonl.gate").exists(), "nothing was started"
+    assert (result.code, result.json["retry_safe"]) == (code, True)
+    log = [line for line in result.err.splitlines() if line.startswith("noxcli: ")]
+    annotations = [line for line in result.err.splitlines() if line.startswith("::error ")]
+    texts = {
+        "log": "\n".join(log),
+        "annotation": "\n".join(annotations),
+        "document": result.json["error"]["message"],
+    }
+    for name in ("summary.md", "comment.md", "page.html", "j.xml"):
+        texts[name] = html.unescape(Path(name).read_text())
+    assert [name for name, text in texts.items() if reason not in text] == []
+    assert re.search(rf"exit_code<<(\S+)\n{code}\n\1\n", Path("outputs").read_text())
+    assert sandbox.runs(workflow) == []
 
 
 def test_a_lost_answer_is_found_by_content(noxcli: Noxcli, files: Any) -> None:
