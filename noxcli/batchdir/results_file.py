@@ -53,7 +53,6 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = {"message": (str, NONE), "hint": (str, NONE)}
 MAX_RUN = 1e12  # seconds
 MAX_REPETITIONS = 1000  # of a row
-NUMBER_BITS = 48  # of a row's number, or of its place in a file
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it

@@ -22,7 +22,6 @@ ASKED_SCHEMA = "noxcli.asked/1"
 HEX_DIGITS = (
     16  # of a file's SHA-256, as of a row's: with all 64, short rows would take thrice as much
 )
-MAX_ASKED = 1 << 30  # bytes
 MAX_NAMED = 3  # rows that differ
 
 NotedFiles = Mapping[str, Sequence[str]]  # digests of the rows in order, "" for none, by the input
