@@ -354,7 +354,7 @@ def test_a_few_packed_bytes_do_not_fill_the_memory() -> None:
     assert (done.returncode, told in done.stderr) == (9, True), done.stderr
 
 
-@pytest.mark.parametrize("unit", [b"[],", b"{},", b"0,"])
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b"0,", b'"ab",', b'"",'])
 def test_packed_small_values_do_not_fill_the_memory(unit: bytes) -> None:
     start = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": ['
     content = start + unit * (60 * 2**20 // len(unit)) + b"0]}}"
@@ -364,6 +364,31 @@ def test_packed_small_values_do_not_fill_the_memory(unit: bytes) -> None:
         line = ["sh", "-c", 'ulimit -v 700000; exec "$@"', "sh", *NOXCLI, "fetch-output", "w/x"]
         done = captured(line, environment(server.url))
     assert (done.returncode, "too many values for the memory" in done.stderr) == (9, True)
+
+
+def test_many_small_texts_end_within_the_timeout() -> None:
+    fields = {
+        "id": "x",
+        "workflow_id": "w",
+        "status": "completed",
+        "output": {"A": ["abc"] * 2_900_000},
+    }
+    with raw_server(json_answer(fields)) as server:
+        began = time.monotonic()
+        line = [*NOXCLI, "fetch-output", "w/x", "--timeout", "3s"]
+        done = captured(line, environment(server.url))
+        took = time.monotonic() - began
+    assert (done.returncode, done.stdout) == (124, "")
+    assert took < 5, "the limit is 3 s, and Python itself takes a while to start"
+
+
+@pytest.mark.parametrize("end", ["", "\\", '"', '\\"'])
+def test_quotes_in_a_text_hide_no_values(noxcli: Noxcli, end: str) -> None:
+    text = "[{,}]" * 1_000_000 + end
+    values = [text] * 5 + ["a"]
+    fields = {"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": values}}
+    result, _ = noxcli.against([json_answer(fields)], "fetch-output", "w/x", "--json")
+    assert (result.code, result.json["output"]["A"] == values) == (0, True), result.err
 
 
 def test_a_long_text_of_commas_is_a_text(noxcli: Noxcli) -> None:
