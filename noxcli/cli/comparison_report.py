@@ -116,6 +116,7 @@ class ComparisonReport:
         if context.reports.ci is not None or "markdown" in context.reports.targets:
             broken = list(islice(filter(self.fails, comparison.pairs()), MAX_LISTED))
             passing = (pair for pair in comparison.pairs() if not self.fails(pair))
+            others = list(islice(passing, MAX_LISTED - len(broken)))
             side = totals["new"]
             context.reports.batch = BatchReport(
                 context.outcome.name,
@@ -126,13 +127,11 @@ class ComparisonReport:
                     for change in RowClass
                     if (count := comparison.counts[change])
                 ],
-                [
-                    f"{pair.change} {_with_input(pair)}: {pair.what()}"
-                    for pair in islice(passing, MAX_LISTED - len(broken))
-                ],
+                [f"{pair.change} {_with_input(pair)}: {pair.what()}" for pair in others],
                 command=context.reports.command,
                 facts=list(compared_facts(totals)),
                 broken=broken,
+                others=others,
                 listed=comparison.listed,
                 of_one_version=comparison.compared.rule.of_one_version,
                 fell=list(fallen_groups(totals["groups"])),

@@ -119,7 +119,10 @@ class RowPair:
         """Return what differs, in one line."""
         parts = [self.reason] if self.reason else []
         if self.confirmed is not None:
-            parts += [self.confirmed.words(), _reason(self.new)]
+            asked = self.confirmed.words()
+            if asked:
+                parts.append(asked)
+            parts.append(_reason(self.new))
         elif self.change == "broken":
             parts += [*self._passed_words(), _reason(self.new)]
         elif self.change == "fixed":
@@ -135,6 +138,18 @@ class RowPair:
         if self.is_slower:
             parts.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
         return "; ".join(parts)
+
+    @property
+    def scores(self) -> tuple[float, float] | None:
+        """The scores of the answers that are shown, None if one has none."""
+        base, new = self.shown
+        if base is None or new is None:
+            return None
+        of_base = base.get("score")
+        of_new = new.get("score")
+        if of_base is None or of_new is None:
+            return None
+        return of_base, of_new
 
     def _passed_words(self) -> list[str]:
         """Return how many repetitions pass, if there are several."""

@@ -147,10 +147,13 @@ def test_worse_as_a_whole_names_no_row(
     assert (result.code, len(sandbox.runs(workflow))) == (11, 24)
     worse = "NEW is worse as a whole: 9 answers broke and 0 were fixed in 1 round"
     assert f"noxcli: {worse}; no row alone is confirmed\n" in result.err
-    assert (
-        "<h3>noxcli gate failed: NEW is worse as a whole, 9 unclear, 3 same</h3>"
-        in Path("c.md").read_text()
-    )
+    comment = Path("c.md").read_text()
+    assert "<h3>noxcli gate failed: NEW is worse as a whole, 9 unclear, 3 same</h3>" in comment
+    in_brief = comment.partition("<details>")[0]
+    for number in range(3):
+        assert f"<b><code>id-{number}</code></b> <code>{number}</code> <code>--assert" in in_brief
+    assert "id-3" not in in_brief
+    assert in_brief.count("<p>NEW <code>A</code>") == 3
     assert '<span class="bad">NEW is worse as a whole</span>' in Path("c.html").read_text()
     (suite,) = JUnitXml.fromfile(str(report))
     (whole,) = [case for case in suite if case.name == "NEW as a whole"]

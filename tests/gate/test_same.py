@@ -56,7 +56,10 @@ def test_rows_that_fail_are_listed_and_nothing_is_red(
     assert len(sandbox.runs(workflow)) == 3, "each row once"
     for name in ("page.html", "comment.md"):
         assert "nothing can be worse" in Path(name).read_text(), name
-    assert "so nothing is worse: read the rows that fail" in Path("comment.md").read_text()
+    comment = Path("comment.md").read_text()
+    assert "so nothing is worse: read the rows that fail" in comment
+    in_brief = comment.partition("<details>")[0]
+    assert "<p><b><code>2</code></b> <code>bad</code> <code>" in in_brief
     assert JUnitXml.fromfile("j.xml").failures == 0
     again = gate(noxcli, workflow, "--json")
     assert (again.code, len(sandbox.runs(workflow))) == (0, 3)

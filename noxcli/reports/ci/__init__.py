@@ -26,7 +26,7 @@ class BatchReport:
     """A batch or a comparison at the end: the counts of its rows, the messages of those that fail.
 
     `trouble` has the messages of the first ones. `facts` say what was compared or joined. Of a
-    comparison, `broken` has the first rows that fail, and the messages are about others that
+    comparison, `broken` has the first rows that fail, and the messages are about `others` that
     differ; `listed` is the number of all of them.
     """
 
@@ -40,6 +40,7 @@ class BatchReport:
     command: str = "batch"
     facts: Sequence[tuple[str, str]] = ()
     broken: Sequence["RowPair"] = ()
+    others: Sequence["RowPair"] = ()
     listed: int = 0
     headline: str = ""  # what failed, or how many passed
     fell: Sequence[tuple[str, str]] = ()  # groups of which fewer rows pass, of a comparison
@@ -63,6 +64,15 @@ class BatchReport:
         return self.command in ("compare", "gate")
 
     @property
+    def telling(self) -> Sequence["RowPair"]:
+        """The rows that a reviewer reads first: the broken ones, else what makes it red."""
+        if self.broken:
+            return self.broken
+        if self.exit_code == ExitCode.NOT_AS_ASSERTED or self.of_one_version:
+            return sorted(self.others, key=_score_change, reverse=True)
+        return ()
+
+    @property
     def first_step(self) -> str:
         """What a reviewer of a comparison does first, in one sentence."""
         code = self.exit_code
@@ -73,7 +83,7 @@ class BatchReport:
         if code == ExitCode.NOT_AS_ASSERTED and self.broken:
             return "Read what these rows answer now, and change the prompt, or what is expected."
         if code == ExitCode.NOT_AS_ASSERTED:
-            return "No row alone is broken: read the rows that changed in the report."
+            return "No row alone is broken: read what rows that changed answer now."
         if code == ExitCode.AUTH:
             return "Give the job an API key that may run the workflow; a fork gets none."
         if code in {ExitCode.USAGE, ExitCode.NOT_FOUND}:
@@ -93,3 +103,11 @@ class BatchReport:
         if not self.rows:
             return "nothing was compared" if self.compares else "no rows"
         return self.headline
+
+
+def _score_change(row: "RowPair") -> float:
+    """Return how far apart the scores of its answers are, 0 without scores."""
+    if row.scores is None:
+        return 0
+    base, new = row.scores
+    return abs(new - base)

@@ -27,6 +27,7 @@ EXCERPT = 2000  # characters of a text for which there is no room
 AROUND = 60  # characters around a change in it
 # Before the details of a comparison: rows, groups, and characters of a text.
 BRIEF_ROWS = 5
+BRIEF_OTHERS = 3
 BRIEF_GROUPS = 3
 BRIEF_WIDTH = 300
 MAX_BLOCK = 1000  # characters of an output
@@ -108,19 +109,25 @@ def _in_brief(page: Page, ended: BatchReport) -> Iterator[str]:
     reason = ended.reason_for_reviewers
     if reason:
         yield page.tag("p", _code(page, reason, BRIEF_WIDTH))
-    for row in ended.broken[:BRIEF_ROWS]:
-        yield from _broken_in_brief(page, row)
+    most = BRIEF_ROWS if ended.broken else BRIEF_OTHERS
+    for row in ended.telling[:most]:
+        yield from _row_in_brief(page, row)
     for group, change in ended.fell[:BRIEF_GROUPS]:
         yield page.tag("p", page.tag("b", _code(page, group)), " fell: ", _code(page, change))
     yield "<details><summary>What was compared, and each row that fails</summary>"
 
 
-def _broken_in_brief(page: Page, row: "RowPair") -> Iterator[str]:
+def _row_in_brief(page: Page, row: "RowPair") -> Iterator[str]:
     """Yield up to four lines: a row with its input, and what it answered before and now."""
     head: list[Any] = [page.tag("b", _code(page, row.name))]
     if row.first_input:
         head += [" ", _code(page, row.first_input)]
-    yield page.tag("p", *head, " ", _code(page, row.what(), BRIEF_WIDTH))
+    if row.change != "changed":  # what changed follows
+        head += [" ", _code(page, row.what(), BRIEF_WIDTH)]
+    if row.scores is not None and row.change != "fails":  # both sides are one answer
+        base, new = row.scores
+        head.append(f" score {base:.3g}, now {new:.3g}")
+    yield page.tag("p", *head)
     for key, pieces in row.differences()[:1]:
         shown = excerpt(pieces, AROUND, BRIEF_WIDTH)
         for side, omitted in (("BASE", "+"), ("NEW", "-")):
