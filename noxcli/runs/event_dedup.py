@@ -107,7 +107,8 @@ class EventDeduplicator:
                     updates.append(event)
                 continue
             self.came += 1
-            is_shown = self._is_shown(event)
+            mark = _mark(event)
+            is_shown = self._is_shown(event, mark)
             if event.redis_id and event.redis_id == self._awaited:
                 self._awaited = None
             if is_shown:
@@ -115,15 +116,14 @@ class EventDeduplicator:
             if self._awaited is not None:
                 updates.append(self.gap(LEAP))
                 self._awaited = None
-            self._note(event)
+            self._note(event, mark)
             updates.append(event)
         return updates
 
-    def _is_shown(self, event: RunEvent) -> bool:
+    def _is_shown(self, event: RunEvent, mark: int) -> bool:
         """True if the event was shown before."""
         if not event.redis_id:
             return False
-        mark = _mark(event)
         if event.redis_id == self._last and mark in self._at_last:
             self._at_last.remove(mark)  # once: if it comes again, it may be another event
             self._came.add(mark)
@@ -137,7 +137,7 @@ class EventDeduplicator:
             self._is_proven = False  # as above: no replay goes on
         return True
 
-    def _note(self, event: RunEvent) -> None:
+    def _note(self, event: RunEvent, mark: int) -> None:
         """Note the position of a new event."""
         self.fresh += 1
         self.accepted += 1
@@ -146,7 +146,6 @@ class EventDeduplicator:
             if len(self._came) >= RECENT:
                 self._came.clear()
                 self._known.clear()
-            mark = _mark(event)
             self._came.add(mark)
             if position != self.cursor:
                 self._shown.append(hash(position))
