@@ -202,6 +202,17 @@ def test_many_ended_runs_are_read_without_a_pause(noxcli: Noxcli) -> None:
     assert time.monotonic() - began < 5  # 10 at the pace of later reads
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_ended_run_is_read_however_short_the_timeout(
+    noxcli: Noxcli, count: int, options: tuple[str, ...]
+) -> None:
+    with raw_server(by_request=ended_record) as server:
+        line = ["wait", *ids(count), "--timeout", "1ms", *options]
+        result = noxcli(*line, environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, result.text.count("completed")) == (0, count), result.err
+
+
 def test_the_later_reads_of_many_runs_are_spaced(noxcli: Noxcli) -> None:
     with raw_server(by_request=running_record) as server:
         options = ("--poll-interval", "50ms", "--timeout", "2s")
