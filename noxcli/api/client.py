@@ -393,6 +393,8 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             raise type(error)(
                 error.message, error.hint, refusal=Refusal.DOUBTFUL, **facts
             ) from error
+        if number == 1:
+            _require_list(answer)
         pages.answers.append(answer)
         return answer
 
@@ -410,7 +412,7 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         `pages` are those that an earlier attempt has read.
 
         If the list continues after that, or may do so, warns, or with `whole` raises Unavailable.
-        Raises RequestRejected if it has no end.
+        Raises RequestRejected if it has no end, Unavailable if the first answer is not a list.
         """
         seen: set[str] = set()
         continues = False  # by the last page with items
@@ -475,6 +477,16 @@ class ListPage(NamedTuple):
         if self.is_last(seen):
             return False
         return bool(self.items) or continues or self.pages is not None
+
+
+def _require_list(answer: Any) -> None:
+    """Raise Unavailable for what an address gives that is not the API's."""
+    if isinstance(answer, list):
+        return
+    # An empty list may have only its total.
+    if isinstance(answer, dict) and ("items" in answer or "total" in answer):
+        return
+    raise Unavailable("the answer is not a list: it has no items", "is it the base URL of the API?")
 
 
 def _fresh_items(items: Any, seen: set[str]) -> list[Any]:

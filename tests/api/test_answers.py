@@ -33,6 +33,7 @@ from tests.rawserver import (
 )
 from tests.sample import one_in
 
+SOME_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
 EVENT = b'data: {"type": "state", "data": {}, "redisId": "1-0"}\n\n'
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -412,6 +413,25 @@ def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
             assert (
                 noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"
             )
+
+
+# Lists.
+
+
+@pytest.mark.parametrize("verb", [["workflows"], ["runs"], ["versions", SOME_ID]], ids=str)
+@pytest.mark.parametrize("told", [{}, {"status": "ok"}, "up"], ids=str)
+def test_an_answer_that_is_not_a_list_is_not_empty(
+    noxcli: Noxcli, verb: list[str], told: Any
+) -> None:
+    result, server = noxcli.against([json_answer(told)], *verb, "--retry-for", "0")
+    assert (result.code, result.out, len(server.requests)) == (75, b"", 1)
+    assert "the answer is not a list: it has no items; is it the base URL" in result.err
+
+
+def test_a_list_is_asked_for_again_if_the_answer_was_none(noxcli: Noxcli) -> None:
+    turns = [json_answer({}), json_answer({"items": [{"id": SOME_ID, "name": "qa"}], "pages": 1})]
+    result, server = noxcli.against(turns, "workflows")
+    assert (result.code, "qa" in result.text, len(server.requests)) == (0, True, 2)
 
 
 # Time.
