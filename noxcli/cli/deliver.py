@@ -74,6 +74,7 @@ def deliver(
     context.outcome.entered(Phase.DELIVER)
     run = await_output(noxus.api, run, noxus.retries(), workflow)
     context.outcome.found(run)
+    whole_run = run
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
@@ -89,7 +90,25 @@ def deliver(
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
-        require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
+        judged = _judged_output(noxus, whole_run, delivered, is_part=bool(keys))
+        require_queries(context.reports.asserts, context.outcome, context.terminal.mask, judged)
+
+
+def _judged_output(noxus: Session, run: Run, delivered: Delivered, *, is_part: bool) -> Any:
+    """Return all of a run's output with whole texts, in whatever form it was delivered.
+
+    Raises OutputNotDelivered if a text can't be completed.
+    """
+    if noxus.directory is not None:
+        from noxcli.outputs.file_texts import read_whole_output  # as in check_directory
+
+        whole, _ = read_whole_output(delivered.output, delivered.files)
+        return whole
+    if delivered.complete and not is_part:
+        return delivered.output
+    completed = complete_texts(noxus, run.output)
+    require_whole(completed, run)
+    return completed.output
 
 
 def _require_queried(context: Context, run: Run) -> None:

@@ -135,14 +135,19 @@ def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | N
     return message
 
 
-def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> None:
+def require_queries(
+    queries: Sequence[Query], outcome: Outcome, mask: Mask, output: Any = None
+) -> None:
     """Check a completed run's result against --assert, and record that in its outcome.
 
-    Raises NotAsAsserted for the first one that fails.
+    `output` is judged in place of what was delivered, which may be a part. Raises NotAsAsserted
+    for the first one that fails.
     """
     if not queries:
         return
     document = outcome.document(ExitCode.OK, mask)
+    if output is not None:
+        document["output"] = output
     found = [check_assertion(query, document) for query in queries]
     outcome.asserted([asdict(each) for each in found])
     run_id = outcome.run.id if outcome.run is not None else None

@@ -276,3 +276,22 @@ def test_a_mistake_is_refused_before_anything_starts(
     result = noxcli("run", workflow, *argv)
     assert (result.code, sandbox.runs(workflow)) == (2, [])
     assert "--assert" in result.err
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        [],
+        ["--json"],
+        ["--raw", "Answer"],
+        ["--raw", "Short"],
+        ["--format", "content"],
+        ["--output-dir", "out"],
+    ],
+)
+def test_a_long_text_is_judged_as_a_whole(noxcli: Noxcli, plays: Any, form: list[str]) -> None:
+    """However it is delivered: printed, alone among others, as it came, or to a file."""
+    workflow = plays(output={"Answer": f"right {'x' * 20_000} end", "Short": "yes"})
+    holds = ["--assert", "ends_with(output.Answer, 'end') && output.Short == 'yes'"]
+    result = noxcli("run", workflow, *form, *holds)
+    assert result.code == 0, result.err
