@@ -10,8 +10,9 @@ import pytest
 
 from tests.forks import ROOT
 from tests.research.world.many import found_by, script
-from tests.research.world.plan import KEPT
+from tests.research.world.plan import KEPT, SAYS
 from tests.research.world.plant import DEFECTS, sources
+from tests.research.world.user import user_of
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,13 @@ def texts() -> str:
 def test_a_planted_defect_still_fits(name: str, texts: str) -> None:
     """After a change, plant what breaks the same promise in the place of the old text."""
     assert texts.count(DEFECTS[name]["old"]) == 1, DEFECTS[name]["breaks"]
+
+
+def test_the_user_says_each_of_its_lines() -> None:
+    said: set[str] = set()
+    for seed in range(300):
+        said |= user_of(seed).said
+    assert said == {*SAYS["lines"]}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in KEPT.glob("*.json")))

@@ -16,6 +16,12 @@ OPTIONS = (
     "--shard",
     "--expect",
     "--score",
+    "--min-pass",
+    "--junit",
+    "--raw",
+    "--secret",
+    "--never",
+    "--on-timeout",
     "--max-runs",
     "--no-stream",
 )

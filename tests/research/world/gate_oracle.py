@@ -13,8 +13,10 @@ from tests.research.world.gate_rules import (
     BROKEN,
     FAILED,
     GOOD,
+    GRAY,
     NO_BASE,
     NONE,
+    ROUNDS,
     UNCONFIRMED,
     VARIES,
     Answer,
@@ -118,6 +120,9 @@ class GateOracle:
         if document is None:
             yield self.unjudged_is_not_green
             return
+        if self.breaks_a_never():
+            yield lambda: self.never_is_red(document)
+            return
         try:
             verdict, asked = self.verdict()
         except Unclear:
@@ -202,6 +207,9 @@ class GateOracle:
             return 2
         if verdict.is_red:
             return 11
+        is_undecided = verdict.looks[-1].color == GRAY
+        if is_undecided and self.call.option("--fail-on") == "undecided":
+            return 11
         allows_missing = "--allow-missing" in self.call.argv
         if allows_missing and not any(NONE not in pair for pair in pairs):
             return 2
@@ -211,6 +219,24 @@ class GateOracle:
             if not allows_missing and (NONE in pair or pair == (FAILED, BAD)):
                 return 8
         return 0
+
+    def breaks_a_never(self) -> bool:
+        """True if what must never be is so in an answer of NEW in a round, which ends the gate."""
+        never = self.call.option("--never")
+        if not never:
+            return False
+        for (_, side, place), (line, run) in self.lines.items():
+            is_of_a_round = side == 1 and place <= ROUNDS
+            if not is_of_a_round or run is None or line["result"]["exit_code"] not in ANSWERED:
+                continue
+            if run.truth == "completed" and self.oracle.holds(never, run):
+                return True
+        return False
+
+    def never_is_red(self, document: dict[str, Any]) -> None:
+        told = document["exit_code"]
+        is_never = told == 11 and "--never" in document["reason"]
+        assert is_never, f"exit code {told} instead of 11: {document['reason']}"
 
     def nothing_else_was_asked(self, asked: set[Place], document: dict[str, Any]) -> None:
         """A place that the rules do not need is not asked, unless an earlier reading needed it."""

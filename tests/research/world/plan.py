@@ -14,6 +14,7 @@ Fault = Mapping[str, Any]  # what one request meets
 WORKFLOW = id_of("world")
 # The workflow is v1 now.
 VERSIONS = {name: id_of(f"world {name}") for name in ("v1", "v2", "v3")}
+SECRET = "solo, and for nobody else"  # the value of a secret input
 PREVIEW = 300  # characters of a truncated text
 KEPT = forks.ROOT / "tests/data/world"  # plans, defects to plant, what the user says and meets
 SAYS = tomllib.loads((KEPT / "user.toml").read_text())

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from tests import forks
 from tests.rawserver import raw_server
-from tests.research.world.plan import SAYS, Fault, Plan, Step
+from tests.research.world.plan import SAYS, SECRET, Fault, Plan, Step
 from tests.research.world.pulse import Pulse
 from tests.research.world.server import Asked, World
 
@@ -207,7 +207,7 @@ class Story:
     def _run(self, call: Call) -> None:
         env = {name: str(self.place / each) for name, each in PLACES.items()}
         env |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "NOXCLI_IDLE_TIMEOUT": "2s"}
-        env |= {"NOXUS_BACKEND_URL": self.url, "NOXUS_API_KEY": call.key}
+        env |= {"NOXUS_BACKEND_URL": self.url, "NOXUS_API_KEY": call.key, "ASKED": SECRET}
         kept = self.cwd / call.option("-o") if "-o" in call.argv else None
         if kept is not None and kept.exists():
             call.kept = kept.read_bytes()

@@ -25,19 +25,25 @@ TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
 
 
 def invent(seed: int) -> Plan:
-    """Return the plan of a seed: a story of rows, and some of runs."""
+    """Return the plan of a seed."""
+    return user_of(seed).plan
+
+
+def user_of(seed: int) -> "User":
+    """Return the user of a seed, with a story of rows, and some of runs."""
     user = User(seed)
     stories: list[tuple[int, Callable[[], None]]] = [
         (8, user.batch),
         (3, user.compared),
         (3, user.shards),
+        (2, user.shared),
         (6, user.gate),
         (4, user.only_runs),
     ]
     weights = [weight for weight, _ in stories]
     user.rng.choices([story for _, story in stories], weights)[0]()
     user.one()
-    return user.plan
+    return user
 
 
 class User:
@@ -46,6 +52,7 @@ class User:
     def __init__(self, seed: int) -> None:
         self.rng = Random(f"user {seed}")
         self.steps: list[Step] = []
+        self.said: set[str] = set()  # names of lines
         switches = {}
         for name, value in self.pick(SAYS["switches"]).items():
             if self.rng.random() < RARE:
@@ -85,6 +92,7 @@ class User:
 
         `number` is what it has in place of the step's own.
         """
+        self.said.add(name)
         text = str(SAYS["lines"][name])
         before = ""
         while text != before:
