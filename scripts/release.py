@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -149,9 +150,38 @@ def lock(_: argparse.Namespace) -> Iterator[str]:
             name,
             cwd=ROOT,
         )
+    yield from lock_component()
     yield from run(
         "npm", "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines"
     )
+
+
+def lock_component() -> Iterator[str]:
+    """Lock what the component for GitLab installs: of each package the wheel for any machine, so one hash."""
+    pins = re.findall(
+        r"^(\S+==\S+) \\$",
+        (ROOT / "requirements/run.txt").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    with tempfile.TemporaryDirectory() as wheels:
+        any_machine = ("--platform", "any", "--implementation", "py", "--abi", "none")
+        failed = list(
+            run(
+                *("uvx", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"),
+                *any_machine,
+                *("--python-version", "3.11", "-d", wheels, *pins),
+            )
+        )
+        if failed:
+            yield from failed
+            return
+        lines = []
+        for pin in pins:
+            name, _, version = pin.partition("==")
+            for wheel in Path(wheels).glob(f"{name.replace('-', '_')}-{version}-*.whl"):
+                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+                lines.append(f"{pin} --hash=sha256:{digest}\n")
+    (ROOT / "requirements/component.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def pex(wanted: argparse.Namespace) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the component for GitLab installs: this version, and of each dependency the version that is locked."""
+"""What the component for GitLab installs: this version, and of each dependency the wheel that is locked."""
 
 import re
 from collections.abc import Iterator
@@ -6,16 +6,19 @@ from pathlib import Path
 
 from release_text import INIT, version_of
 
-COMPONENT, LOCK = "templates/run/template.yml", "requirements/run.txt"
+COMPONENT, LOCK = "templates/run/template.yml", "requirements/component.txt"
 BLOCK = re.compile(r"(?<=<<'END'\n).*?(?=^ +END$)", re.DOTALL | re.MULTILINE)
+OWN = re.compile(r"(?<= noxcli==)\S+$", re.MULTILINE)
 INDENT = " " * 6
 
 
 def files(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the component."""
-    pins = re.findall(r"^(\S+==\S+) \\$", (root / LOCK).read_text(encoding="utf-8"), re.MULTILINE)
+    locked = (root / LOCK).read_text(encoding="utf-8").splitlines()
+    lines = "".join(f"{INDENT}{line}\n" for line in locked)
     version = version_of((root / INIT).read_text(encoding="utf-8"))
-    lines = "".join(f"{INDENT}{pin}\n" for pin in [f"noxcli=={version}", *pins])
     text = (root / COMPONENT).read_text(encoding="utf-8")
     assert BLOCK.search(text), f"{COMPONENT} has lost its list of packages"
-    yield COMPONENT, BLOCK.sub(lines, text, count=1)
+    assert OWN.search(text), f"{COMPONENT} has lost its own version"
+    text = BLOCK.sub(lines, text, count=1)
+    yield COMPONENT, OWN.sub(version, text, count=1)

@@ -18,7 +18,7 @@ def copied(tmp_path: Path) -> Path:
     """The files that are generated, and those with generated parts."""
     for name in ("noxcli/cli", "docs", "man", "templates"):
         copytree(ROOT / name, tmp_path / name)
-    for name in ("README.md", "noxcli/__init__.py", "requirements/run.txt"):
+    for name in ("README.md", "noxcli/__init__.py", "requirements/component.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path

@@ -113,12 +113,19 @@ def test_no_text_is_pasted_into_a_script() -> None:
 
 
 def test_the_component_installs_fixed_versions() -> None:
-    """Of noxcli this one, of its dependencies those that are locked."""
-    [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(JOB["script"]), re.DOTALL)
+    """Of noxcli this one, of its dependencies those that are locked, each by the hash of a wheel."""
+    script = "\n".join(JOB["script"])
+    [listed] = re.findall(r"--require-hashes -r /dev/stdin <<'END'\n(.*)\nEND\n", script, re.DOTALL)
     locked = re.findall(
-        r"^(\S+==\S+) \\$", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE
+        r"^(\S+==\S+) \\\n((?: +--hash=\S+(?: \\)?\n)+)",
+        (ROOT / "requirements/run.txt").read_text(),
+        re.MULTILINE,
     )
-    assert listed.splitlines() == [f"noxcli=={__version__}", *locked]
+    lines = [line.split() for line in listed.splitlines()]
+    assert [pin for pin, _ in lines] == [pin for pin, _ in locked]
+    for (_, of_wheel), (_, hashes) in zip(lines, locked, strict=True):
+        assert of_wheel in hashes
+    assert re.findall(r"pip install .* noxcli==(\S+)", script) == [__version__]
 
 
 def test_the_component_takes_plain_words_only() -> None:
