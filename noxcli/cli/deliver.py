@@ -90,12 +90,12 @@ def deliver(
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
-        judged = _judged_output(noxus, whole_run, delivered, is_part=bool(keys))
+        judged = _read_judged_output(noxus, whole_run, delivered, is_part=bool(keys))
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask, judged)
 
 
-def _judged_output(noxus: Session, run: Run, delivered: Delivered, *, is_part: bool) -> Any:
-    """Return all of a run's output with whole texts, in whatever form it was delivered.
+def _read_judged_output(noxus: Session, run: Run, delivered: Delivered, *, is_part: bool) -> Any:
+    """Return all of a run's output with whole texts, however it was delivered.
 
     Raises OutputNotDelivered if a text can't be completed.
     """
