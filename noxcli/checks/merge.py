@@ -101,6 +101,9 @@ class MergedBatch:
     _hashes: "array[int]" = field(
         default_factory=lambda: array("q")
     )  # of the bytes there, which were validated
+    _unstarted: dict[Shard | None, ResultLine] = field(
+        default_factory=dict
+    )  # a line of rows that never started, by the shard whose journal is missing
 
     @classmethod
     def read(
@@ -438,11 +441,9 @@ class MergedBatch:
 
     def _missing(self, number: int) -> ResultLine:
         absent = next((shard for shard in self.absent if self._is_in(shard, number)), None)
-        why = "it was never started"
-        if absent is not None:
-            why = f"the journal of shard {absent} is not here"
-        error = Incomplete(why, None, ExitCode.NOT_FINISHED)
-        return _line(number, None, Outcome(may_exist=absent is not None, error=error))
+        if absent not in self._unstarted:  # a batch that has just begun has a million such rows
+            self._unstarted[absent] = _unstarted_line(absent)
+        return {**self._unstarted[absent], "row": number}
 
     def _unstored(self, entry: ResultLine, others: Sequence[ResultLine]) -> ResultLine:
         """Return why a row has no result; `others` are the last lines of its other runs."""
@@ -573,6 +574,15 @@ def _has_not_begun(directory: Path) -> bool:
     journal = directory / JOURNAL_NAME
     # pathlib raises for long names.
     return os.path.isdir(directory) and not os.path.exists(journal)  # noqa: PTH110, PTH112
+
+
+def _unstarted_line(absent: Shard | None) -> ResultLine:
+    """Return the line of a row that no journal has; `absent` is the shard whose journal may."""
+    why = "it was never started"
+    if absent is not None:
+        why = f"the journal of shard {absent} is not here"
+    error = Incomplete(why, None, ExitCode.NOT_FINISHED)
+    return _line(0, None, Outcome(may_exist=absent is not None, error=error))
 
 
 def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
