@@ -180,7 +180,7 @@ def lock_component() -> Iterator[str]:
             name, _, version = pin.partition("==")
             for wheel in Path(wheels).glob(f"{name.replace('-', '_')}-{version}-*.whl"):
                 digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-                lines.append(f"{pin} --hash=sha256:{digest}\n")
+                lines.append(f"{pin} \\\n    --hash=sha256:{digest}\n")
     (ROOT / "requirements/component.txt").write_text("".join(lines), encoding="utf-8")
 
 

@@ -38,7 +38,7 @@ def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
         path.stem: path.read_text().split("\n") for path in (ROOT / "requirements").rglob("*.txt")
     }
     engines = {"act", "airflow", "envoy", "schemas", "snakemake"}
-    assert {*pins} == {"dev", "run", "pex", "build", "release"} | engines
+    assert {*pins} == {"dev", "run", "component", "pex", "build", "release"} | engines
     for name, lines in pins.items():
         pinned = [number for number, line in enumerate(lines) if "==" in line]
         assert pinned

@@ -14,8 +14,8 @@ INDENT = " " * 6
 
 def files(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the component."""
-    locked = (root / LOCK).read_text(encoding="utf-8").splitlines()
-    lines = "".join(f"{INDENT}{line}\n" for line in locked)
+    locked = (root / LOCK).read_text(encoding="utf-8").replace(" \\\n    --hash", " --hash")
+    lines = "".join(f"{INDENT}{line}\n" for line in locked.splitlines())
     version = version_of((root / INIT).read_text(encoding="utf-8"))
     text = (root / COMPONENT).read_text(encoding="utf-8")
     assert BLOCK.search(text), f"{COMPONENT} has lost its list of packages"
