@@ -17,7 +17,7 @@ from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.uploads import Upload
 from noxcli.render.text import in_prose, with_id
-from noxcli.rows.columns import digest_of
+from noxcli.rows.columns import digest_of, without_repetition
 from noxcli.rows.content import hash_file
 
 # Of a gate: who answered, then who judged these answers.
@@ -118,10 +118,7 @@ class BatchHeader:
         if self.repeat == 1:
             return line
         row, repetition = divmod(line["row"] - 1, self.repeat)
-        own_id = line["id"]
-        if own_id is not None:
-            own_id = own_id.rpartition("#")[0]
-        line = {**line, "row": row + 1, "id": own_id}
+        line = {**line, "row": row + 1, "id": without_repetition(line["id"])}
         if self.gate is None:
             return {**line, "repetition": repetition + 1}
         side, place = divmod(repetition, PLACES)

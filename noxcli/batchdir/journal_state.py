@@ -16,7 +16,7 @@ from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
-from noxcli.rows.columns import MAX_ROWS, hash_of
+from noxcli.rows.columns import MAX_ROWS, hash_of, without_repetition
 from noxcli.timing import parse_time
 
 BATCH_SCHEMA, EARLIER_SCHEMA = "noxcli.batch/2", "noxcli.batch/1"
@@ -395,8 +395,8 @@ class JournalState:
 
     def _hash_of_id(self, own_id: str | None) -> int:
         """Return the hash of a row's own id, which its repetitions share."""
-        if own_id is not None and self.header is not None and self.header.repeat > 1:
-            own_id = own_id.rpartition("#")[0]
+        if self.header is not None and self.header.repeat > 1:
+            own_id = without_repetition(own_id)
         return hash_of(own_id)
 
     def has_id(self, number: int, own_id: str | None) -> bool:

@@ -26,7 +26,7 @@ from noxcli.inputs.preflight import line_to_inputs, validate_inputs
 from noxcli.models import Workflow
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import SIDES as SIDE_NAMES
-from noxcli.rows.columns import ID, Row
+from noxcli.rows.columns import ID, Row, without_repetition
 
 JUDGE = "--judge"
 JUDGE_INPUT = "--judge-input"
@@ -168,10 +168,7 @@ class Judge:
 
 def place_in(row: Row, key: AnswerKey) -> Row:
     """Return the row for the judgement of this key; its answer's row has the same digest."""
-    row_id = None
-    if row.id is not None:
-        row_id, _, _ = row.id.rpartition("#")
-    own_id = key.named(row_id)
+    own_id = key.named(without_repetition(row.id))
     return replace(row, number=key.number, id=own_id, side=key.side, inputs=Inputs(), columns={})
 
 

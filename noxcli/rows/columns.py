@@ -322,6 +322,13 @@ def id_of_repetition(row_id: str | None, repetition: int, repeat: int) -> str | 
     return f"{row_id}#{repetition}"
 
 
+def without_repetition(own_id: str | None) -> str | None:
+    """Return the row's id, which stands before the last `#` of a repetition's."""
+    if own_id is None:
+        return None
+    return own_id.rpartition("#")[0]
+
+
 def hash_of(text: str | None) -> int:
     """Return 64 bits that distinguish texts in this process alone, such as rows' own ids and runs.
 
