@@ -17,6 +17,7 @@ from noxcli.value_class import value_class
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
 PAUSED_WORD = "paused"  # what users read and may write for it
+PAUSE = "paused for human input: give it in Noxus"
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
 # What the docs call otherwise: a run with an end and one of these has ended so.
 ENDED_AS = {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from noxcli.errors import (
+    Hint,
     NotAccessible,
     NotFinished,
     NoxError,
@@ -158,7 +159,7 @@ class RetryPolicy:
 
     deadline: Deadline
     retry_for: float
-    say: Callable[[str], None]
+    say: Callable[[Hint], None]
     out_of_time: type[NoxError] = TimedOut
     gave_up: type[NoxError] | None = None
     once: bool = False
@@ -231,12 +232,14 @@ class RetryPolicy:
         raise self.too_late(error.message) from error
 
     def _say_once(self, error: NoxError, failures: FailureTracker, delay: float) -> None:
-        reason = f"{error.message}; {error.hint}" if error.hint else error.message
-        if reason in failures.said:
+        reason = Hint(error.message)
+        if error.hint is not None:
+            reason = Hint(reason, "; ", error.hint)
+        if str(reason) in failures.said:
             return
-        failures.said.add(reason)
+        failures.said.add(str(reason))
         longest = max(failures.remaining_for(error), delay)
-        self.say(f"{reason}; retrying for up to {longest:.0f}s")
+        self.say(Hint(reason, f"; retrying for up to {longest:.0f}s"))
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return the wait before the next attempt. Raises as `keep_trying` if there is none."""

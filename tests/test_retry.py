@@ -45,7 +45,9 @@ def patient(
     clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: Any
 ) -> tuple[RetryPolicy, list[str]]:
     said: list[str] = []
-    return RetryPolicy(Deadline(clock, limit), retry_for, said.append, **kinds), said
+    return RetryPolicy(
+        Deadline(clock, limit), retry_for, lambda reason: said.append(str(reason)), **kinds
+    ), said
 
 
 def test_trouble_is_told_and_tried_again() -> None:

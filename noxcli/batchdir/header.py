@@ -34,6 +34,7 @@ AGAIN = {
     "stopped": ExitCode.RUN_STOPPED,
 }  # the rows that --again names by their code
 RESUME = ("--resume",)
+SERVER_OPTIONS = frozenset({"--profile", "--base-url", "--api-key-file"})
 
 
 def command_to_continue(
@@ -68,6 +69,19 @@ def line_with(argv: Sequence[str], *flags: tuple[str, ...]) -> CommandLine:
         if f" {shlex.join(flag)} " not in begun:
             words += flag
     return CommandLine(*words, typed=True)
+
+
+def route_of(argv: Sequence[str]) -> str:
+    """Return the options of a command line that select its server, for another line to paste."""
+    route = ""
+    takes_value = False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        is_option = not takes_value and name in SERVER_OPTIONS
+        if is_option or takes_value:
+            route += f" {shlex.quote(word)}"
+        takes_value = is_option and not equals
+    return route
 
 
 def with_shard(argv: Sequence[str], shard: str) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batchdir.append_file import open_batch_file
-from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
+from noxcli.batchdir.header import BatchHeader, command_to_continue, differences, route_of
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
 from noxcli.batchdir.progress_file import holder_of
 from noxcli.batchdir.results_file import ResultsReader, run_of
@@ -481,7 +481,8 @@ class MergedBatch:
             code = ExitCode.BUG
         if step == "finished" and code == ExitCode.OK:
             what = f"it completed, but {RESULTS_NAME} has no result of it"
-            hint = Hint(CommandLine("fetch-output", entry["run_id"]), " has the output")
+            line = CommandLine("fetch-output", entry["run_id"])
+            hint = Hint(line.shown(route_of(self.header.command)), " has the output")
             return Incomplete(what, hint, ExitCode.UNDELIVERED)
         return Incomplete(entry.get("message") or code.meaning, None, code)
 

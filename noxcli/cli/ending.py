@@ -131,9 +131,10 @@ def resume_hint(context: Context) -> Hint | None:
         return None
     if run is None or not of_one_run:
         return Hint("continue with: ", way)
-    state = "is paused" if run.paused else "keeps running"
-    stop = CommandLine("stop", run.id)
-    return Hint(f"the run {state}; continue with: ", way, "; stop it with: ", stop)
+    state = "the run keeps running; continue with: "
+    if run.paused:
+        state = "the run is paused for human input; give it in Noxus and continue with: "
+    return Hint(state, way, "; stop it with: ", CommandLine("stop", run.id))
 
 
 def way_to_output(run: "Run") -> Hint | None:

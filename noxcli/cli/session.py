@@ -178,11 +178,17 @@ class Session:
         if out_of_time is None:
             before_start = self.context.outcome.retry_safe
             out_of_time = TimedOutBeforeStart if before_start else TimedOut
-        terminal = self.context.terminal
+        write = self.context.terminal.note
+        if self.context.terminal.verbose:
+            write = self.context.terminal.complain
+
+        def say(reason: Hint) -> None:
+            write(reason.shown(self.context.route))
+
         return RetryPolicy(
             deadline or self.deadline,
             retry_for,
-            terminal.complain if terminal.verbose else terminal.note,
+            say,
             gave_up=gave_up,
             out_of_time=out_of_time,
         )
@@ -372,7 +378,7 @@ def _directory_of(ctx: typer.Context, options: CommonOptions) -> Path | None:
 def _route(configured: "Configured", options: CommonOptions) -> str:
     """Return the options that select the server, for commands to paste."""
     flags = {
-        "--profile": configured.named,
+        "--profile": configured.selecting,
         "--base-url": options.base_url,
         "--api-key-file": options.api_key_file,
     }

@@ -12,8 +12,8 @@ from noxcli.cli.destinations import plan_reports, present
 from noxcli.commands.compare import Options
 from noxcli.compare.comparison import Comparison
 from noxcli.compare.side import Directory, Side
-from noxcli.compare.summary import require_comparable, way_to_finish
-from noxcli.errors import CommandLine, ExitCode, Hint, NotAsAsserted, NoxError, UsageProblem
+from noxcli.compare.summary import require_comparable, way_to_finish, way_to_judge_alone
+from noxcli.errors import ExitCode, NotAsAsserted, NoxError, UsageProblem
 from noxcli.files import expanded
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.failure_groups import ResultLine
@@ -63,7 +63,7 @@ def _open_sides(context: Context, options: Options, checker: RowChecker) -> tupl
             context.terminal.note(
                 f"the outputs of {side.name} {side.named} are not known, so none was checked"
             )
-    alone = Hint("to judge NEW alone: ", CommandLine("results", new.named), " --assert …")
+    alone = way_to_judge_alone(new)
     checker.require_outputs(base.outputs, f"BASE {base.named}", alone, known_elsewhere=new.outputs)
     checker.require_answers(new.outputs, f"NEW {new.named}")
     is_whole = not (new.has_unnamed or new.source.is_limited)

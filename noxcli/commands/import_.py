@@ -88,7 +88,7 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     from noxcli.inputs.definition import definition_in
 
     shown = "stdin" if file == "-" else file
-    hint = Hint("write a bundle with: ", CommandLine("export"))
+    hint = Hint("write a bundle with: ", CommandLine("export", "WORKFLOW"))
     text = noxus.context.sources.read_text(file, shown, shown, hint)
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", hint)

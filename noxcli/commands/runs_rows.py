@@ -10,7 +10,7 @@ from typing import Any
 
 from noxcli.cli.session import Session
 from noxcli.codec import to_json, to_sorted_json
-from noxcli.errors import NotAccessible, NotFound, OutputNotDelivered, RequestRejected
+from noxcli.errors import Hint, NotAccessible, NotFound, OutputNotDelivered, RequestRejected
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by
 from noxcli.models import Run
 from noxcli.outputs.expand import complete_inline
@@ -44,8 +44,9 @@ class PastRuns:
         self._lock = threading.Lock()
         self.secret: Counter[str] = Counter()  # inputs that were omitted
 
-    def _say_once(self, line: str) -> None:
+    def _say_once(self, reason: Hint) -> None:
         """Note why requests are repeated, which many threads may have to say."""
+        line = reason.shown(self._noxus.context.route)
         with self._lock:
             is_new = line not in self._said
             self._said.add(line)

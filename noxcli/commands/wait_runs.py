@@ -27,7 +27,7 @@ from noxcli.errors import (
     TimedOut,
     Unavailable,
 )
-from noxcli.models import Paused, Run
+from noxcli.models import PAUSE, Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
@@ -66,7 +66,7 @@ class PauseNote(Renderer):
 
 
 def note_pause(terminal: Terminal, run: Run) -> None:
-    terminal.note(f"run {run.id} is paused for human input")
+    terminal.note(f"run {run.id} is {PAUSE}")
 
 
 def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:

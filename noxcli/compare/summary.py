@@ -129,7 +129,7 @@ class ComparisonSummary:
         """How to judge NEW without BASE, which a gate does not do."""
         if self.rule.of_gate:
             return None
-        return Hint("to judge NEW alone: ", CommandLine("results", self.new.named), " --assert …")
+        return way_to_judge_alone(self.new)
 
     @property
     def nothing_could_break(self) -> bool:
@@ -301,6 +301,11 @@ class ComparisonSummary:
             "ended_at": side.ended_at and side.ended_at.isoformat(),
             **self.totals[side.name.lower()].document(),
         }
+
+
+def way_to_judge_alone(new: Side) -> Hint:
+    """Return how to judge NEW without BASE."""
+    return Hint("to judge NEW alone: ", CommandLine("results", new.named), " --assert …")
 
 
 def require_comparable(base: BatchHeader, new: BatchHeader) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from noxcli.config.config_files import (
     DEFAULTS,
+    NAME_VARIABLE,
     PROFILE_OPTION,
     Layer,
     Setting,
@@ -38,6 +39,7 @@ VARIABLES = {
     **{name: (f"NOXCLI_{name.upper()}",) for name in DEFAULTS},
 }
 KEYS = ("api_key_file", "api_key", "api_key_command")
+CONNECTION = frozenset({"base_url"}).union(KEYS)
 # Limits that are no options of any verb, in seconds.
 LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0, "answer_timeout": 120.0}
 MIN_KEY_NAME = 16  # characters of a name that is not repeated: it may be the key itself
@@ -213,6 +215,19 @@ class Configured:
     def named(self) -> str | None:
         """The profile that an option names."""
         if self.profile is None or self.profile.source != PROFILE_OPTION:
+            return None
+        return self.profile.value
+
+    @property
+    def selecting(self) -> str | None:
+        """The profile that an option or NOXCLI_PROFILE names, and that no variable overrides.
+
+        Where a variable gives the server or the key, `--profile` would lead to another one.
+        """
+        if self.profile is None or self.named is not None:
+            return self.named
+        variables = self.layers[0].values
+        if self.profile.source != NAME_VARIABLE or not variables.keys().isdisjoint(CONNECTION):
             return None
         return self.profile.value
 

@@ -5,7 +5,15 @@ from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
-from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, Reconnecting, RunEvent, word_for
+from noxcli.models import (
+    FINAL_STATUSES,
+    PAUSE,
+    PAUSED_STATUS,
+    Gap,
+    Reconnecting,
+    RunEvent,
+    word_for,
+)
 from noxcli.render.line import LOOKS, OTHER_LOOK, Capabilities, Line
 from noxcli.render.live_region import BottomRenderer
 from noxcli.render.log import stream_line
@@ -77,7 +85,7 @@ class Live(BottomRenderer):
             lines.append(self._look.line(width).add(f"  not shown: {words}", "dim"))
         note = self._note
         if self._progress.status == PAUSED_STATUS:
-            note = "paused for human input: give it in Noxus"
+            note = f"{PAUSE}, and the run continues here"
         if note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines

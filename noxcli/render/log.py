@@ -8,6 +8,7 @@ from typing import assert_never
 from noxcli.models import (
     FINAL_STATUSES,
     KNOWN_STATUSES,
+    PAUSE,
     PAUSED_STATUS,
     Finished,
     Gap,
@@ -106,7 +107,7 @@ class RunLog(Renderer):
                 line = stream_line(update)
                 self._write_once(line, line)
             case Paused():
-                self._write("run paused for human input")
+                self._write(f"run {PAUSE}")
             case Finished(run):
                 self._write(f"run {run.word} after {show_seconds(self._progress.took())}")
             case _:

@@ -98,7 +98,7 @@ def test_a_paused_run_is_not_said_to_be_running(env: dict[str, str], sandbox: Sa
         )
         _, err = ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
-    assert f"the run is paused; continue with: noxcli stream {run}" in err.decode()
+    assert f"give it in Noxus and continue with: noxcli stream {run}" in err.decode()
 
 
 @pytest.mark.long(5)

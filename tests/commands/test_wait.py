@@ -161,9 +161,9 @@ def test_a_pause_that_is_waited_out_is_told_once(noxcli: Noxcli, plays: Any, cou
     runs = [noxcli.ended(plays(status="awaiting_human_feedback")) for _ in range(count)]
     polls = ["--poll-interval", "100ms", "--timeout", "1s"]
     waited = noxcli("wait", *runs, "--on-pause", "wait", *polls)
-    assert [waited.err.count(f"run {run} is paused for human input\n") for run in runs] == [
-        1
-    ] * count
+    assert [
+        waited.err.count(f"run {run} is paused for human input: give it in Noxus\n") for run in runs
+    ] == [1] * count
     left = noxcli("wait", *runs, "--on-pause", "exit", *polls)
     assert (waited.code, left.code, "for human input\n" in left.err) == (124, 10, False)
 

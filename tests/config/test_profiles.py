@@ -144,7 +144,7 @@ def test_help_reads_no_file(noxcli: Noxcli) -> None:
     assert asks(noxcli).code == 2
 
 
-def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbox: Sandbox) -> None:
+def test_a_line_to_paste_says_where_to_connect(bare: Noxcli, sandbox: Sandbox) -> None:
     user_file(profile(sandbox, name="'my work'"))
     detached = bare("run", "pauses", "--detach", "--profile", "my work")
     run = detached.text.strip()
@@ -156,7 +156,18 @@ def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbo
     )
     elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
     assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
-    assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err
+
+
+def test_a_line_to_paste_works_without_its_variable(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox, name="lab"))
+    named = {"NOXCLI_PROFILE": "lab"}
+    run = bare("run", "pauses", "--detach", environ=named).text.strip()
+    line = f"noxcli wait --profile lab {run}\n"
+    assert line in bare("wait", run, environ=named).err
+    assert bare(*line.split()[1:]).code == 10
+    # In this shell, the variables choose another server and key: the option would override them.
+    variables = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
+    assert f"noxcli wait {run}\n" in bare("wait", run, environ={**named, **variables}).err
 
 
 # A key goes to its own server only.

@@ -537,7 +537,7 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
         _, headline, *_, last = drawn_with(seen, b"paused for human input", 120)
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
-    assert last == "! paused for human input: give it in Noxus"
+    assert last == "! paused for human input: give it in Noxus, and the run continues here"
     assert re.search(
         r" paused after \d+\.\ds; 1 node completed, 1 running", "\n".join(shown(seen, 120))
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from noxcli.errors import CommandLine
 from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
@@ -180,7 +181,8 @@ def _run(page: Page, one: EndedRun) -> Iterator[Html]:
     if one.reason:
         yield page.tag("p", _code(page, one.reason, REASON_WIDTH))
     if run and run["status"] not in FINAL_STATUSES:
-        yield page.tag("p", "Continue with ", _code(page, f"noxcli wait {run['id']}"))
+        line = CommandLine("wait", run["id"]).shown()
+        yield page.tag("p", "Continue with ", _code(page, line))
     if nodes:
         rows: list[Sequence[Any]] = []
         for node in nodes:
