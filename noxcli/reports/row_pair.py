@@ -177,6 +177,13 @@ class RowPair:
             return []
         return [(key, word_diff(old, new)) for key, old, new in self._changed()]
 
+    def answer(self) -> list[tuple[str, str]]:
+        """Return the outputs of BASE that are shown, as texts."""
+        line = self.shown[0]
+        if line is None:
+            return []
+        return [(key, as_text(value)) for key, value in outputs_in(line).items()]
+
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ, as texts."""
         base, new = (outputs_in(line) if line is not None else {} for line in self.shown)

@@ -60,6 +60,8 @@ def test_rows_that_fail_are_listed_and_nothing_is_red(
     assert "so nothing is worse: read the rows that fail" in comment
     in_brief = comment.partition("<details>")[0]
     assert "<p><b><code>2</code></b> <code>bad</code> <code>" in in_brief
+    assert "<p>BASE <code>A</code> <code>bad</code></p>" in in_brief
+    assert "→" not in Path("page.html").read_text().partition("</h1>")[0]
     assert JUnitXml.fromfile("j.xml").failures == 0
     again = gate(noxcli, workflow, "--json")
     assert (again.code, len(sandbox.runs(workflow))) == (0, 3)

@@ -49,6 +49,13 @@ class Host:
         known.update(json.loads(request.body))
         return json_answer(known)
 
+    @property
+    def run(self) -> str:
+        """The page of the job."""
+        if self.kind == "gitlab":
+            return "https://gitlab.example.com/noxcli/review/-/jobs/5"
+        return "https://github.com/noxcli/review/actions/runs/4711"
+
     def environ(self, tmp_path: Path) -> dict[str, str]:
         """Return what a job has in its environment."""
         if self.kind == "gitlab":
@@ -57,6 +64,7 @@ class Host:
                 "CI_PROJECT_ID": "11",
                 "CI_MERGE_REQUEST_IID": "7",
                 "CI_COMMIT_SHA": MINE,
+                "CI_JOB_URL": self.run,
                 "NOXCLI_GITLAB_TOKEN": "glpat-x",
             }
         if self.kind == "elsewhere":
@@ -67,6 +75,7 @@ class Host:
             "GITHUB_API_URL": self.server.url,
             "GITHUB_REPOSITORY": "noxcli/review",
             "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_RUN_ID": "4711",
             "GH_TOKEN": "ghs_x",
         }
 
@@ -140,6 +149,7 @@ def test_a_gate_without_a_result_says_so(host: Host, tmp_path: Path) -> None:
     post(host, tmp_path, None)
     (text,) = texts(host)
     assert text.startswith("### noxcli gate not judged: it has written no result\n\nRe-run the job")
+    assert f"\n\n[run]({host.run})" in text
 
 
 def test_no_comment_outside_a_pull_request(host: Host, tmp_path: Path) -> None:

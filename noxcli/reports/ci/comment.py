@@ -13,13 +13,14 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from noxcli.reports.ci.job_name import gate_directory
+from noxcli.reports.ci.links import links_of
 
 TIMEOUT = 60  # seconds
 ON_A_PAGE = 100
 NO_RIGHT = (401, 403, 404)  # HTTP: the job of a fork may not write
 NO_RESULT = (
     "### noxcli gate not judged: it has written no result\n\n"
-    "Re-run the job; its log says what happened.\n"
+    "Re-run the job; its log says what happened.\n\n"
 )
 
 
@@ -174,7 +175,10 @@ def comment(environ: Mapping[str, str]) -> str:
         return "no comment: this is not a pull request, or there is no token"
     directory = gate_directory(environ)
     file = directory / "comment.md"
-    text = file.read_text(encoding="utf-8") if file.exists() else NO_RESULT
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+    else:
+        text = NO_RESULT + " · ".join(f"[{word}]({url})" for word, url in links_of(environ))
     mark = f"<!-- noxcli {directory.name} -->\n"
     try:
         return post(pull, mark, f"{mark}{text}")

@@ -115,7 +115,8 @@ def _in_brief(page: Page, ended: BatchReport) -> Iterator[str]:
         yield from _row_in_brief(page, row)
     for group, change in ended.fell[:BRIEF_GROUPS]:
         yield page.tag("p", page.tag("b", _code(page, group)), " fell: ", _code(page, change))
-    yield "<details><summary>What was compared, and each row that fails</summary>"
+    details = "What was compared, and each row that fails" if ended.rows else "Details"
+    yield f"<details><summary>{details}</summary>"
 
 
 def _row_in_brief(page: Page, row: "RowPair") -> Iterator[str]:
@@ -129,6 +130,10 @@ def _row_in_brief(page: Page, row: "RowPair") -> Iterator[str]:
         base, new = row.scores
         head.append(f" score {base:.3g}, now {new:.3g}")
     yield page.tag("p", *head)
+    if row.change == "fails":
+        for key, text in row.answer()[:1]:
+            of_output = _code(page, text, BRIEF_WIDTH)
+            yield page.tag("p", "BASE ", _code(page, key), " ", of_output)
     for key, pieces in row.differences()[:1]:
         shown = excerpt(pieces, AROUND, BRIEF_WIDTH)
         for side, omitted in (("BASE", "+"), ("NEW", "-")):

@@ -54,7 +54,9 @@ def comparison_page(
     for change, count in totals["classes"].items():
         if count:
             counts.append((counted(change, count), TONES[change]))
-    name = f"{totals['base']['source']} → {totals['new']['source']}"
+    base = totals["base"]["source"]
+    new = totals["new"]["source"]
+    name = base if base == new else f"{base} → {new}"
     workflow = totals["new"]["workflow_name"]
     if workflow:
         name = f"{workflow}: {name}"
