@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +59,8 @@ def open_scratch(directory: Path) -> BinaryIO:
 
     Raises OutputNotDelivered with the reason.
     """
+    import tempfile  # most commands need none
+
     try:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=_find_existing(directory)))
     except OSError as error:
