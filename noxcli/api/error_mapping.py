@@ -53,9 +53,8 @@ NOT_TLS = (
     "record layer failure",
 )
 CONNECT_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client says it
-IN_OPENSSL = re.compile(
-    r" *\(_ssl\.c:\d+\)"
-)  # where Python's source saw it, which tells users nothing
+# Where Python's source saw it, which tells users nothing.
+IN_OPENSSL = re.compile(r" *\(_ssl\.c:\d+\)")
 # Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own.
 # An odd number in a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)

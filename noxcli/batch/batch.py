@@ -111,9 +111,8 @@ class Batch(AbstractContextManager["Batch"]):
         )
         if not self.journal.is_open:
             spec.require_first(self._terminal)
-        self._files.push(
-            self._remove_if_unused
-        )  # not where that refuses: it knows nothing of earlier starts
+        # Not where that refuses: it knows nothing of earlier starts.
+        self._files.push(self._remove_if_unused)
         self._files.push(self._close_choice)
         if self.journal.is_open and not spec.fresh:
             self.journaled = JournalState.read(self.journal.path)

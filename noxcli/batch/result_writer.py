@@ -36,12 +36,10 @@ class ResultWriter:
     query: Query | None = None
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a check names one
-    unprinted: ReaderGone | StdoutFailed | None = (
-        None  # why stdout failed; --resume prints those lines
-    )
-    unrecorded_runs: list[str] = field(
-        default_factory=list
-    )  # of rows whose line was not stored, or not printed
+    # Why stdout failed; --resume prints those lines.
+    unprinted: ReaderGone | StdoutFailed | None = None
+    # Of rows whose line was not stored, or not printed.
+    unrecorded_runs: list[str] = field(default_factory=list)
     _trouble: NoxError | None = None
     _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")

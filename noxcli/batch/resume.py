@@ -46,9 +46,8 @@ class RowCounts:
 
     rows: int = 0
     repeat: int = 1  # each row is counted as often
-    states: list[int] = field(
-        default_factory=lambda: [0] * 4
-    )  # the rows of this shard in each state
+    # The rows of this shard in each state.
+    states: list[int] = field(default_factory=lambda: [0] * 4)
     wrong: int = 0  # each row of the file counts once, also below
     mistakes: dict[str, tuple[Row, int, int]] = field(default_factory=dict)
     _last_wrong: int = 0

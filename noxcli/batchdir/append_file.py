@@ -57,9 +57,8 @@ class AppendFile:
                         )
                     raise
             if durable:
-                os.fsync(
-                    self.file
-                )  # without the lock: the system makes one flush of those of several threads
+                # Without the lock: the system makes one flush of those of several threads.
+                os.fsync(self.file)
         except OSError as error:
             raise JournalTrouble(
                 f"can't write {self._what}: {reason_of(error)}", CONTINUE

@@ -118,9 +118,8 @@ class BatchHeader:
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, if it was read
     nodes: NodeDigests | None = None  # of it
-    gate: Mapping[str, Any] | None = (
-        None  # what NEW has of its own; all else is about BASE and the table
-    )
+    # What NEW has of its own; all else is about BASE and the table.
+    gate: Mapping[str, Any] | None = None
     workflow_name: str = ""
     version_name: str = ""  # or when it was saved
     table_rows: int = 0  # of the whole FILE, if --limit or --only selects some of them

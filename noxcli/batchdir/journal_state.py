@@ -103,17 +103,14 @@ class JournalState:
     unconverted: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     ids: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))
-    offsets: "array[int]" = field(
-        default_factory=lambda: array("Q", [0])
-    )  # of each row's last line
+    # Of each row's last line.
+    offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     pending: dict[int, SentStart] = field(default_factory=dict)
-    stopping: set[int] = field(
-        default_factory=set
-    )  # rows whose runs noxcli itself was about to stop
+    # Rows whose runs noxcli itself was about to stop.
+    stopping: set[int] = field(default_factory=set)
     whole: int = 0  # the rows of the file, in the last call that left none out
-    reruns: Counter[int] = field(
-        default_factory=Counter
-    )  # how often each row that had ended started again
+    # How often each row that had ended started again.
+    reruns: Counter[int] = field(default_factory=Counter)
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each place was run
     began: float = inf  # the server's time at the first start; never, if that is not known
     read_at: str = ""  # when the last call read FILE
@@ -125,9 +122,8 @@ class JournalState:
     versions: dict[str, str | None] = field(default_factory=dict)
     _moves: list[Move] = field(default_factory=list)
     _has_sent: bool = False
-    _chosen: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # rows, and where their lines begin
+    # Rows, and where their lines begin.
+    _chosen: list[tuple[int, int]] = field(default_factory=list)
     _edited: set[int] = field(default_factory=set)  # of those, rows with another input
 
     @classmethod

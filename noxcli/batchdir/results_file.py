@@ -72,9 +72,8 @@ class RowResult:
     took: float | None = None
     fatal_error: NoxError | None = None
     times_run: int = 1  # with this one
-    judged: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # its document with the verdict of --assert and --expect
+    # Its document with the verdict of --assert and --expect.
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Row, outcome: Outcome, mask: Mask, route: str) -> Self:

@@ -68,18 +68,15 @@ class MergedBatch:
     rows: int = 0
     empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
-    doubled: dict[int, list[tuple[int, int]]] = field(
-        default_factory=dict
-    )  # rows that ran again: directory, offset
+    # Rows that ran again: directory, offset.
+    doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     _stored: list[ResultsReader] = field(default_factory=list)  # of each directory
-    _ran: dict[bool, Path] = field(
-        default_factory=dict
-    )  # a directory with runs, by whether it has the definition
+    # A directory with runs, by whether it has the definition.
+    _ran: dict[bool, Path] = field(default_factory=dict)
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
-    _only: set[int] | None = (
-        None  # the rows of the file that --only selected; None: none was left out
-    )
+    # The rows of the file that --only selected; None: none was left out.
+    _only: set[int] | None = None
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
     _held: set[int] = field(default_factory=set)  # directories in which a batch is running
@@ -87,23 +84,18 @@ class MergedBatch:
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the hashes of their ids
     _finished: set[int] = field(default_factory=set)  # rows
     _latest: int = 0  # the directory whose call read FILE last
-    _order: list[int] = field(
-        default_factory=list
-    )  # the keys of all rows then, if there are shards
-    _own_numbers: dict[int, int] = field(
-        default_factory=dict
-    )  # of rows that have another number in their journal
+    # The keys of all rows then, if there are shards.
+    _order: list[int] = field(default_factory=list)
+    # Of rows that have another number in their journal.
+    _own_numbers: dict[int, int] = field(default_factory=dict)
     _file_rows: int = 0  # the last row that FILE has
     gone: int = 0  # finished rows that FILE no longer has
-    _places: "array[int]" = field(
-        default_factory=lambda: array("Q")
-    )  # of their results, plus 1; empty before
-    _hashes: "array[int]" = field(
-        default_factory=lambda: array("q")
-    )  # of the bytes there, which were validated
-    _unstarted: dict[Shard | None, ResultLine] = field(
-        default_factory=dict
-    )  # a line of rows that never started, by the shard whose journal is missing
+    # Of their results, plus 1; empty before.
+    _places: "array[int]" = field(default_factory=lambda: array("Q"))
+    # Of the bytes there, which were validated.
+    _hashes: "array[int]" = field(default_factory=lambda: array("q"))
+    # A line of rows that never started, by the shard whose journal is missing.
+    _unstarted: dict[Shard | None, ResultLine] = field(default_factory=dict)
 
     @classmethod
     def read(

@@ -45,9 +45,8 @@ def inspect_run(noxus: Session, text: str) -> Inside:
 
     def read(what: str, call: Callable[["NoxusApi"], T]) -> T | None:
         try:
-            return noxus.keep_trying(
-                call, lambda error, _: error.concerns_all
-            )  # the table needs neither
+            # The table needs neither.
+            return noxus.keep_trying(call, lambda error, _: error.concerns_all)
         except NoxError as error:
             context.terminal.warn(f"{what} can't be read: {error.message}")
             return None

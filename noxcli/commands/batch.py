@@ -7,9 +7,8 @@ from enum import StrEnum
 from noxcli.cli.options import VERSION_ID, RowsOptions, TableOptions, declared, flag, option
 from noxcli.cli.verbs import Codes
 
-Again = StrEnum(
-    "Again", "FAILED STOPPED DOUBTFUL RED EDITED"
-)  # rows to start again, each by its name in lower case
+# Rows to start again, each by its name in lower case.
+Again = StrEnum("Again", "FAILED STOPPED DOUBTFUL RED EDITED")
 
 
 @declared

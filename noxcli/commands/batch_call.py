@@ -132,9 +132,8 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
     Raises UsageProblem for an output that it lacks.
     """
     found = noxus.resolve_workflow(options.workflow)
-    found = Workflow(
-        found.id, found.name
-    )  # what a list contains may differ from what is read by id
+    # What a list contains may differ from what is read by id.
+    found = Workflow(found.id, found.name)
     workflow = read_workflow_to_run(noxus, found, options.version_id, checks=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:

@@ -13,9 +13,8 @@ from noxcli.cli.options import (
     option,
 )
 
-FailOn = StrEnum(
-    "FailOn", "CHANGED NEW REMOVED WORSE"
-)  # what else counts as a regression, each in lower case
+# What else counts as a regression, each in lower case.
+FailOn = StrEnum("FailOn", "CHANGED NEW REMOVED WORSE")
 
 
 @declared

@@ -62,9 +62,8 @@ class GateAnswers(BatchSummary):
     judge: Judge | None = None
     judgements: BatchSummary = field(default_factory=BatchSummary)
     runs: Counter[AnswerKey] = field(default_factory=Counter)  # also of earlier calls
-    unknown_starts: list[str] = field(
-        default_factory=list
-    )  # starts whose outcome is not known, with their candidates
+    # Starts whose outcome is not known, with their candidates.
+    unknown_starts: list[str] = field(default_factory=list)
     versions: Sequence[str | None] = (None, None)  # of both sides, and twice of the judge
     # That records of a side's runs name, in place of its own.
     other_versions: dict[int, list[str]] = field(

@@ -19,9 +19,8 @@ from noxcli.rows.columns import Row, digest_of
 from noxcli.safe_dir import SafeDir
 
 ASKED_SCHEMA = "noxcli.asked/1"
-HEX_DIGITS = (
-    16  # of a file's SHA-256, as of a row's: with all 64, short rows would take thrice as much
-)
+# Of a file's SHA-256, as of a row's: with all 64, short rows would take thrice as much.
+HEX_DIGITS = 16
 MAX_NAMED = 3  # rows that differ
 
 NotedFiles = Mapping[str, Sequence[str]]  # digests of the rows in order, "" for none, by the input

@@ -13,9 +13,8 @@ from noxcli.errors import Hint, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
 from noxcli.waiting import run_apart
 
-MAX_TEXT_INPUT = (
-    256 * 1024 * 1024
-)  # bytes of a file or pipe that is held in memory, as of a text in an output
+# Bytes of a file or pipe that is held in memory, as of a text in an output.
+MAX_TEXT_INPUT = 256 * 1024 * 1024
 READ_AT_ONCE = 1024 * 1024  # bytes of one read
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 T = TypeVar("T")

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from server import Plan
 
-NOXCLI = str(
-    Path(sys.executable).with_name("noxcli")
-)  # as users call it: `python -m` takes 3 ms more
+# As users call it: `python -m` takes 3 ms more.
+NOXCLI = str(Path(sys.executable).with_name("noxcli"))
 # A process inherits the peak memory of the process that forked it, so a small process starts the contender.
 LAUNCHER = """
 import json, os, subprocess, sys, time
