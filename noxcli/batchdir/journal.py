@@ -81,7 +81,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._count_lock = threading.Lock()
         self._lines: AppendFile | None = None
         self._is_new = self._made_directory = self._holds = False
-        # Those that were sent in this call, but for those that the server was too busy to take.
+        # Starts that were sent in this call, but for those that the server was too busy to take.
         self._starts = 0
         if os.path.lexists(self.path):
             self._open()
