@@ -122,6 +122,7 @@ class RemainingRows:
         self._terminal = terminal
         shared = spec.rows.shared_names
         self.contents = [RowContents(each, shared) for each in nodes]
+        self._shown_by = line_to_inputs(spec.workflow)
         self.order: list[int] = []  # of a shard: the keys of all rows
         self.moves: list[Move] = []  # of rows that have other places than in the journal
         self.edited: list[tuple[int, str | None]] = []  # rows that are chosen for a re-run
@@ -391,9 +392,7 @@ class RemainingRows:
             return row
         try:
             columns = row.inputs.values.keys() - self._spec.common.values.keys()
-            result = validate_inputs(
-                row.inputs, nodes, line_to_inputs(self._spec.workflow), columns
-            )
+            result = validate_inputs(row.inputs, nodes, self._shown_by, columns)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message, found=wrong.found)
         self._say_once(self._terminal.note, row, result.notes)

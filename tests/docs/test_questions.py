@@ -49,7 +49,7 @@ def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
     needs("node")
     site, asked = tmp_path / "site", questions()
     assert make_site.build(site) == 0
-    assert len(asked) == 50
+    assert len(asked) == 70
     ranks = found(site, [each["words typed"] for each in asked])
     misses = []
     for each, pages in zip(asked, ranks, strict=True):
