@@ -18,25 +18,30 @@ TASKS = (
 )
 ROUNDS = 3
 BEHIND = 0.9  # of the script's speed, where the machine is busy
-# A start and reads of the record for each row, and a line for its result: no journal, no retries, no limits.
-SCRIPT = f"""
+# A run of a script: a start, and reads of the record until it has ended. No journal, no retries, no limits.
+RUN = """
 import json, os, requests, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
-url = os.environ["NOXUS_BACKEND_URL"] + "/v1/workflows/{WORKFLOW}/runs"
 local = threading.local()
-def run(row):
+def run(workflow, inputs, seconds):
     if not hasattr(local, "session"):
         local.session = requests.Session()
         local.session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
-    record = local.session.post(url, json={{"input": row}}).json()
-    time.sleep(float(sys.argv[3]))
+    url = os.environ["NOXUS_BACKEND_URL"] + "/v1/workflows/" + workflow + "/runs"
+    record = local.session.post(url, json={"input": inputs}).json()
+    time.sleep(seconds)
     while record["status"] == "running":
         record = local.session.get(url + "/" + record["id"]).json()
         if record["status"] == "running":
             time.sleep(0.02)
     return record
+"""
+# A line for the result of each row.
+SCRIPT = f"""{RUN}
+def of_row(row):
+    return run("{WORKFLOW}", row, float(sys.argv[3]))
 with open(sys.argv[1]) as file, ThreadPoolExecutor(int(sys.argv[2])) as pool:
-    for record in pool.map(run, map(json.loads, file)):
+    for record in pool.map(of_row, map(json.loads, file)):
         print(json.dumps(record))
 """
 

@@ -15,18 +15,26 @@ from pathlib import Path
 from time import monotonic
 
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
+JUDGE = "00000000-0000-4000-8000-0000000be9c5"
 INPUT = {"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}
+OUTPUT = {
+    "id": "a",
+    "type": "OutputNode",
+    "name": "A",
+    "node_config": {"label": "A", "type": "str"},
+}
 # Six nodes stream text at the same time.
 LAYERS = [[f"Step {layer}.{place}" for place in range(6)] for layer in range(10)]
 EDGES = [(a, b) for before, after in pairwise(LAYERS) for a in before for b in after]
+STEPS = [{"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer]
+NODES = [INPUT, *STEPS, OUTPUT]
 DEFINITION = {
-    "nodes": [
-        INPUT,
-        *({"id": name, "name": name, "type": "Step"} for layer in LAYERS for name in layer),
-    ],
+    "nodes": NODES,
     "edges": [{"id": f"{a}>{b}", "source": a, "target": b} for a, b in EDGES],
 }
 FILE = {"id": "f", "name": "a.bin", "uri": "spot://f", "content_type": "application/octet-stream"}
+# What a gate compares; the definitions differ, so that it has something to compare.
+VERSIONS = ("base", "new")
 JSON, EVENTS, BYTES = "application/json", "text/event-stream", "application/octet-stream"
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -69,11 +77,11 @@ class Server:
         every = [] if plan.pace else [chunk(number, plan.events) for number in range(plan.events)]
         self.stream = b"".join([*every, LAST_CHUNK])
 
-    def record(self, run: str) -> dict[str, object]:
+    def record(self, run: str, workflow: str = WORKFLOW) -> dict[str, object]:
         """Return the record of a run, whose id has the time of its start unless it has events."""
         plan, found = (
             self.plan,
-            {"id": run, "workflow_id": WORKFLOW, "status": "running", "input": {"Q": "a row"}},
+            {"id": run, "workflow_id": workflow, "status": "running", "input": {"Q": "a row"}},
         )
         taken = 0.0 if plan.events else monotonic() - float(run.rpartition("-")[2])
         created = time.time() - taken
@@ -85,6 +93,12 @@ class Server:
                 "finished_at": moment(created + plan.seconds),
             }
         return {**found, "created_at": moment(created)}
+
+
+def version_named(name: str) -> dict[str, object]:
+    """Return a saved version of the workflow, whose definition has a node of that name."""
+    nodes = [*NODES, {"id": name, "name": name, "type": "Step"}]
+    return {"id": name, "name": name, "definition": {**DEFINITION, "nodes": nodes}}
 
 
 def head(kind: str, framing: str, status: int = 200) -> bytes:
@@ -118,9 +132,9 @@ class Connection(asyncio.Protocol):
     def _answer(self, method: str, parts: Sequence[str]) -> None:
         server, last = self._server, parts[-1]
         if method == "POST":
-            self._send(server.record(f"{next(server.started)}-{monotonic():.4f}"))
+            self._send(server.record(f"{next(server.started)}-{monotonic():.4f}", parts[2]))
         elif last == "events" and self._plan.events:
-            self._later(self._stream(parts[-2]))
+            self._later(self._stream(parts[2]))
         elif last == "events":
             self._send({"detail": "no streams here"}, 404)
         elif "file" in parts:
@@ -128,9 +142,11 @@ class Connection(asyncio.Protocol):
         elif last == "runs":
             self._send({"items": [], "total": 0, "page": 1, "size": 50, "pages": 0})
         elif "runs" in parts:
-            self._send(server.record(last))
+            self._send(server.record(last, parts[2] if parts[1] == "workflows" else WORKFLOW))
+        elif last == "versions":
+            self._send([version_named(name) for name in VERSIONS])
         else:
-            self._send({"id": WORKFLOW, "name": "bench", "type": "flow", "definition": DEFINITION})
+            self._send({"id": last, "name": "bench", "type": "flow", "definition": DEFINITION})
 
     def _later(self, answer: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(answer)
