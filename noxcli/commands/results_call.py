@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import typer
 
 from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.merge import MergedBatch
-from noxcli.checks.row_checker import RowChecker
+from noxcli.checks.row_checker import RowChecker, with_judgement
 from noxcli.checks.row_class import answer_of
 from noxcli.cli.context import Context
 from noxcli.cli.destinations import plan_reports, present
@@ -112,9 +114,20 @@ def _print_gate(
             raise UsageProblem(
                 f"{option_of(name)} is not for {gate}", "only noxcli gate judges them"
             )
-    context.terminal.write_all(
-        found_line(query, joined.header.printed(line)) for line in joined.runs(ALL_ROWS)
-    )
+    context.terminal.write_all(found_line(query, line) for line in _lines_of_gate(joined))
+
+
+def _lines_of_gate(joined: MergedBatch) -> Iterator[ResultLine]:
+    """Yield each answer and each judgement; an answer with what the judge says of it."""
+    printed = map(joined.header.printed, joined.runs(ALL_ROWS))
+    for _, of_row in groupby(printed, key=itemgetter("row")):
+        lines = {(line["side"], line["place"]): line for line in of_row}
+        for (side, place), line in lines.items():
+            judgement = lines.get((f"judge_of_{side}", place))
+            if judgement is not None and judgement["result"]["exit_code"] == ExitCode.OK:
+                yield with_judgement(line, judgement)
+            else:
+                yield line
 
 
 def _validate_checks(context: Context, joined: MergedBatch, checker: RowChecker) -> None:

@@ -499,3 +499,22 @@ def test_a_judge_that_changes_while_it_judges_decides_nothing(
     second = judge({}, nodes=other, script=script)
     result = gate(noxcli, workflow, second)
     assert (result.code, "the judge's definition ('T')" in result.err) == (2, True), result.err
+
+
+def test_query_finds_what_the_judge_says_of_an_answer(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add
+) -> None:
+    workflow, second = judged(), judge({"new: question 1": "f", "new": "b"})
+    assert gate(noxcli, workflow, second, rows=2).code == 11
+    query = "place == `1` && judge && [side, id, judge.Verdict, judge_run]"
+    result = noxcli("results", "rows.jsonl.gate", "--query", query)
+    assert result.code == 0, result.err
+    found = [json.loads(line) for line in result.out.splitlines()]
+    told = [each[:3] for each in found if each]
+    assert told == [
+        ["base", "id-0", "good"],
+        ["new", "id-0", "bad"],
+        ["base", "id-1", "good"],
+    ]
+    runs = {run.id for run in sandbox.runs(second)}
+    assert {each[3] for each in found if each} <= runs
