@@ -138,6 +138,7 @@ class GateAnswers(BatchSummary):
         self._note_forbidden(key, line)
         if self.judge is not None and line["result"]["exit_code"] == ExitCode.OK:
             self._unjudged[key] = line
+            self._stored.pop(key, None)  # an earlier run of it, without a result
         else:
             self._store(key, line)
 

@@ -518,3 +518,16 @@ def test_query_finds_what_the_judge_says_of_an_answer(
     ]
     runs = {run.id for run in sandbox.runs(second)}
     assert {each[3] for each in found if each} <= runs
+
+
+def test_an_answer_lost_once_is_judged_twice_if_need_be(
+    noxcli: Noxcli, sandbox: Sandbox, judged: Add, judge: Add
+) -> None:
+    def script(inputs: dict[str, Any]) -> Sequence[Step]:
+        is_lost = inputs["Q"] == "question 1." and inputs["P"] == "new" and inputs["$turn"] == 1
+        return [State("stopped")] if is_lost else []
+
+    workflow, second = judged(script=script), judge({"new: question 1": "fg"})
+    result = gate(noxcli, workflow, second)
+    assert result.code == 0, result.err
+    assert (len(sandbox.runs(workflow)), len(sandbox.runs(second))) == (7, 7)
