@@ -132,9 +132,11 @@ class ReportOracle:
         if call.verb != "compare" or not call.calm:
             return
         base, new = (self.answers(directory) for directory in call.argv[1:3])
+        known = self.ids_of(call.argv[1])
         pairs = []
-        for id, _ in self.oracle.story.tables["rows.csv"]:
-            pairs.append((base.get(id, NONE), new.get(id, NONE)))
+        for id in self.ids_of(call.argv[2]):
+            if id in known:
+                pairs.append((base.get(id, NONE), new.get(id, NONE)))
         told = f"exit code {call.code} with {pairs}: {call.err[-300:]}"
         are_answered = all(NONE not in pair for pair in pairs)
         if are_answered and not any(GOOD in pair for pair in pairs):
@@ -143,6 +145,14 @@ class ReportOracle:
         if call.code == 2:
             return  # of another reason, which its message names
         assert call.code == code_of_pairs(pairs), told
+
+    def ids_of(self, directory: str) -> set[str]:
+        """Return the ids of the table, as the last call of a directory has read it."""
+        found: set[str] = set()
+        for each in self.oracle.everything:
+            if each.directory == directory:
+                found = {id for id, _ in each.tables["rows.csv"]}
+        return found
 
     def answers(self, directory: str) -> dict[str, str]:
         """Return what each row of a directory has, by its id."""
