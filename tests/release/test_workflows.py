@@ -154,7 +154,14 @@ def test_nothing_is_installed_unpinned() -> None:
     """Not in jobs, nor in the guide, beside a key."""
     pages = [
         ROOT / "docs" / name
-        for name in ("github.md", "gitlab.md", "engines.md", "pull-request.md", "test-a-change.md")
+        for name in (
+            "ci.md",
+            "github.md",
+            "gitlab.md",
+            "engines.md",
+            "pull-request.md",
+            "test-a-change.md",
+        )
     ]
     for path in [*pages, *WORKFLOWS]:
         lines = re.findall(r"pip install .*", path.read_text())
