@@ -116,7 +116,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     _require_unique(text, "versions", [version.id for version in matches])
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
-        hint = _way_to_save(text) or Hint(suggestion(near, quoted=True))
+        hint = _way_to_save(text) or suggestion(near, quoted=True)
         raise NotFound(f"the workflow's list has no version with the id or name {text!r}", hint)
     return matches[0]
 
