@@ -1,7 +1,7 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from noxcli.errors import (
     Hint,
@@ -13,7 +13,7 @@ from noxcli.errors import (
     TimedOut,
     Unavailable,
 )
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Clock, Deadline, show_seconds
 from noxcli.value_class import value_class
 
 ONE_ATTEMPT = 30.0  # seconds
@@ -26,8 +26,17 @@ BELIEVED_AFTER = 10.0
 MIN_ASKS = 3
 MAX_DOUBLINGS = 30  # of a ceiling, long after it is the last one
 ASK_AGAIN = 1.0  # seconds between two of these reads
+SAY_EVERY = 60.0  # seconds between two lines about one wait
 ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
+
+
+class Pause(NamedTuple):
+    """Requests that wait for the server; moments are by `time.monotonic`."""
+
+    status: int | None  # of the answer that began it, None without one
+    since: float
+    until: float | None  # None if the server did not say
 
 
 class FailureTracker:
@@ -52,6 +61,7 @@ class FailureTracker:
         self._refusals: FailureTracker | None = None
         self._status: int | None = None  # of these refusals
         self.said = set[str]()  # the reasons that the user knows
+        self.said_at = 0.0
 
     def answered(self) -> None:
         """The server answers."""
@@ -221,8 +231,12 @@ class RetryPolicy:
         delay = ASK_AGAIN
         if isinstance(error, Unavailable):
             delay = self._delay_after(error, failures)
-        self._say_once(error, failures, delay)
+        self._say(error, failures, delay)
         if delay < self.deadline.remaining():
+            while delay > SAY_EVERY:
+                self.deadline.clock.sleep(SAY_EVERY)
+                delay -= SAY_EVERY
+                self._say(error, failures, delay)
             self.deadline.clock.sleep(delay)
             return
         checks_once = self.deadline.seconds == 0 and self.out_of_time is TimedOut
@@ -231,15 +245,23 @@ class RetryPolicy:
         self.deadline.clock.sleep(self.deadline.remaining())
         raise self.too_late(error.message) from error
 
-    def _say_once(self, error: NoxError, failures: FailureTracker, delay: float) -> None:
+    def _say(self, error: NoxError, failures: FailureTracker, delay: float) -> None:
+        """Say why it waits: each reason once, and the latest every minute."""
         reason = Hint(error.message)
         if error.hint is not None:
             reason = Hint(reason, "; ", error.hint)
-        if str(reason) in failures.said:
+        now = self.deadline.clock.monotonic()
+        is_new = str(reason) not in failures.said
+        if not is_new and now < failures.said_at + SAY_EVERY:
             return
         failures.said.add(str(reason))
+        failures.said_at = now
         longest = max(failures.remaining_for(error), delay)
-        self.say(Hint(reason, f"; retrying for up to {longest:.0f}s"))
+        if is_new:
+            self.say(Hint(reason, f"; retrying for up to {longest:.0f}s"))
+            return
+        waited = show_seconds(failures.seconds)
+        self.say(Hint(reason, f"; waiting for {waited}, retrying for up to {longest:.0f}s more"))
 
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return the wait before the next attempt. Raises as `keep_trying` if there is none."""

@@ -150,6 +150,7 @@ def run_apart(
     remaining: Callable[[], float] = lambda: float("inf"),
     abort: Callable[[], bool] | None = None,
     whose: Callable[[], str] = lambda: "the server",
+    waiting: Callable[[], None] = lambda: None,
 ) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread if this is the main
     one.
@@ -158,7 +159,8 @@ def run_apart(
     `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends
     the wait. But one must not lose the answer to a request with an effect: with `abort`, which
     keeps it from being sent and returns whether it still could, a signal waits for the answer, at
-    most MAX_HOLD, and is raised by the next wait. `whose` names who does not answer.
+    most MAX_HOLD, and is raised by the next wait. `whose` names who does not answer, and `waiting`
+    is called in each slice as well.
 
     Raises Unavailable once no time is left; a call that was not aborted then continues in the
     background.
@@ -177,6 +179,7 @@ def run_apart(
             if abort is None:
                 return value_of(next_item(outcomes, within))
             return value_of(outcomes.get(timeout=within))
+        waiting()
         if abort is not None and SIGNALS.is_due:
             held_until = min(held_until, time.monotonic() + MAX_HOLD)
             if abort() or time.monotonic() >= held_until:

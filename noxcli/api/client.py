@@ -36,7 +36,7 @@ from noxcli.errors import (
     facts_about,
 )
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
-from noxcli.retry import ReadPages
+from noxcli.retry import Pause, ReadPages
 from noxcli.timing import READ_TIMEOUT
 from noxcli.waiting import run_apart
 
@@ -78,7 +78,15 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
         """Return the JSON of an answer. Raises as `Http.read_json`."""
         limit = limit or AnswerLimit.of_json(self._until)
         read = partial(self.http.read_json, method, path, limit, **parts)
-        return run_apart(read, limit.remaining, whose=self.http.shown)
+        pause = Pause(None, time.monotonic(), None)
+        answer = run_apart(
+            read,
+            limit.remaining,
+            whose=self.http.shown,
+            waiting=lambda: self.http.waiting(pause),
+        )
+        self.http.waiting(None)
+        return answer
 
     def __exit__(self, *_: object) -> None:
         self.http.adapter.close()

@@ -46,6 +46,7 @@ from noxcli.errors import (
     Unreadable,
 )
 from noxcli.masking import HIDDEN_KEY, Mask
+from noxcli.retry import Pause
 from noxcli.timing import show_seconds
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
@@ -84,7 +85,7 @@ WEIGHED_AT_ONCE = 1024 * 1024  # bytes
 class Http:
     """A connection to one server; thread-safe, one request per thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a caller may set, each by name with a default
         self,
         settings: Settings,
         *,
@@ -92,10 +93,12 @@ class Http:
         answer_timeout: float = ANSWER_TIMEOUT,
         log: Callable[[str], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
+        waiting: Callable[[Pause | None], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
         """`log` gets a line about each request, without headers, bodies and query values; `warn`
-        one about a list that can't be read to its end, or a cache in between.
+        one about a list that can't be read to its end, or a cache in between. `waiting` gets
+        a wait for an answer, in each slice of it, and None at its end.
         """
         self.settings = settings
         self._home = to_url(settings.url)
@@ -116,6 +119,7 @@ class Http:
         self.answer_timeout = answer_timeout  # of requests with an effect
         self._log = log
         self.warn = warn
+        self.waiting = waiting
         self._met_cache = False
         self.adapter = Adapter(pool_maxsize=MAX_KEPT)
         self.starting = Adapter(pool_maxsize=MAX_KEPT)

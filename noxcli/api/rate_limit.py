@@ -18,14 +18,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum, StrEnum
-from typing import NamedTuple
 
 import requests
 
 from noxcli.api.error_mapping import is_of_json, retry_after_of
 from noxcli.api.transport import Slot
 from noxcli.errors import NoSlotInTime, ReadFirst, RequestAborted, Unavailable, facts_about
-from noxcli.retry import FailureTracker
+from noxcli.retry import FailureTracker, Pause
 from noxcli.timing import Clock
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -70,14 +69,6 @@ class Kind(StrEnum):
         if path.endswith(("/runs", "/workflows", "/versions")):
             return cls.LIST
         return cls.READ
-
-
-class Pause(NamedTuple):
-    """Requests that wait for the server; moments are by `time.monotonic`."""
-
-    status: int | None  # of the answer that began it, None without one
-    since: float
-    until: float | None  # None if the server did not say
 
 
 class KindLimit:

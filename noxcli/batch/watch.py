@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.worker import RunningRow
 from noxcli.batchdir.progress_file import LongRow, write_progress
 from noxcli.models import Workflow
+from noxcli.render.pauses import PauseNotes
 from noxcli.render.terminal import Terminal
 from noxcli.timing import Clock, show_seconds
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Seconds.
 WRITE_EVERY = 5.0
-SHORT_PAUSE = 3.0
-SAY_PAUSE_EVERY = 60.0
 MOST_NAMED = 3  # rows that run longest
 
 
@@ -45,7 +43,7 @@ class BatchWatch:
         self._clock = clock
         self._terminal = terminal
         self._shown = shown
-        self._say_pause_at = 0.0  # not before this moment
+        self._pauses = PauseNotes(terminal)
         self._began = time.monotonic()
         self._written_at = float("-inf")
 
@@ -54,7 +52,7 @@ class BatchWatch:
         doubtful = len(in_flight.in_doubt)
         how_far = partial(self._batch.summary.how_far, running, doubtful, self._note())
         self._shown.update(how_far, partial(self._longest_words, in_flight))
-        self._say_pause()
+        self._pauses.check(self._pace.pause)
         if time.monotonic() >= self._written_at + WRITE_EVERY:
             self._written_at = time.monotonic()
             self._write(running, doubtful, longest_rows(self._batch, self._workflows, in_flight))
@@ -70,33 +68,6 @@ class BatchWatch:
         if self._pace.rate is not None:
             return f"limited to {self._pace.rate:.1f} requests/s by the server"
         return ""
-
-    def _say_pause(self) -> None:
-        """Say once and then every minute that requests wait for the server."""
-        pause = self._pace.pause
-        now = time.monotonic()
-        if pause is None:
-            self._say_pause_at = 0.0
-            return
-        is_short = pause.until is None or pause.until < now + SHORT_PAUSE
-        if now < self._say_pause_at or (is_short and now < pause.since + SHORT_PAUSE):
-            return
-        self._say_pause_at = now + SAY_PAUSE_EVERY
-        what = "the server does not answer"
-        if pause.status is not None:
-            what = f"the server answers {pause.status}"
-        until = "it does"
-        if pause.until is not None:
-            until = f"{self._time_of(pause.until)} (Retry-After)"
-        elif pause.status is not None:
-            until = "it accepts requests"
-        since = self._time_of(pause.since)
-        self._terminal.note(f"{self._time_of(now)} {what}: waiting since {since}, until {until}")
-
-    def _time_of(self, moment: float) -> str:
-        """Return the local time of a moment of `time.monotonic`."""
-        off = timedelta(seconds=moment - time.monotonic())
-        return f"{datetime.now() + off:%H:%M:%S}"
 
     def _longest_words(self, in_flight: RowsInFlight) -> str:
         rows = longest_rows(self._batch, self._workflows, in_flight)

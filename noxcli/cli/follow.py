@@ -1,6 +1,6 @@
 """Following and judging a run, for `run` and `stream`, in part for `wait` and `fetch-output`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -12,7 +12,8 @@ from noxcli.models import Run, Started, Workflow
 from noxcli.render import Renderer
 from noxcli.render.renderers import play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.follow import Follower, Policy
+from noxcli.retry import Pause
+from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 
 
@@ -109,11 +110,12 @@ def follow_updates(
     renderers: Sequence[Renderer],
     *,
     positions: Sequence[str] = (),
+    waiting: Callable[[Pause | None], None] | None = None,
 ) -> Run:
     """Follow a run to its end, and note in the outcome how far that came.
 
-    Raises TimedOut, which says whether the run was stopped or still runs, and what the follower
-    raises.
+    `waiting` gets what the reads wait for. Raises TimedOut, which says whether the run was stopped
+    or still runs, and what the follower raises.
     """
     outcome = noxus.context.outcome
     follower = Follower(
@@ -129,13 +131,23 @@ def follow_updates(
     record = follower.record
     try:
         try:
-            play(chain([[Started(progress.run)]], follower.updates()), progress, renderers)
+            updates = follower.updates()
+            if waiting is not None:
+                updates = _noting(waiting, follower)
+            play(chain([[Started(progress.run)]], updates), progress, renderers)
         finally:
             connects = follower.stream.connects
             outcome.followed(record.now, confirmed=record.confirmed, connects=connects)
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return record.now
+
+
+def _noting(waiting: Callable[[Pause | None], None], follower: Follower) -> Iterator[Burst]:
+    """Yield the follower's updates, and pass on after each what its reads wait for."""
+    for burst in follower.updates():
+        waiting(follower.pause)
+        yield burst
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

@@ -405,6 +405,7 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     # They load the HTTP libraries, which `--help` does not need.
     from noxcli.api import Http, NoxusApi
     from noxcli.api.transport import bundle_variable, trust
+    from noxcli.render.pauses import PauseNotes
 
     if to_url(settings.url).scheme == "https":
         named = bundle_variable() or "the default file"
@@ -415,6 +416,7 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
         answer_timeout=configured.limit("answer_timeout"),
         log=terminal.complain if terminal.verbose else _say_nothing,
         warn=terminal.warn,
+        waiting=PauseNotes(terminal).check,
         mask=terminal.mask,
     )
     return NoxusApi(http)

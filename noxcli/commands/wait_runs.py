@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
@@ -30,6 +31,7 @@ from noxcli.errors import (
 from noxcli.models import PAUSE, Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
+from noxcli.render.pauses import PauseNotes
 from noxcli.render.terminal import Terminal
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
@@ -46,6 +48,9 @@ from noxcli.runs.record import (
 )
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
+
+if TYPE_CHECKING:
+    from noxcli.api.rate_limit import RateLimiter
 
 MAX_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
@@ -87,7 +92,8 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     try:
         if noxus.deadline.seconds != 0:
             notes = [] if policy.leave_when_paused else [PauseNote(context.terminal)]
-            run = follow_updates(noxus, progress, policy, notes)
+            waiting = noxus.api.http.waiting
+            run = follow_updates(noxus, progress, policy, notes, waiting=waiting)
     except TimedOut:
         context.printing.print_run_line(outcome.run or run)
         raise
@@ -157,7 +163,7 @@ class ManyRuns:
         At the time limit, read the others once more. Raises the worst error of those that are over.
         """
         pace = self._noxus.api.pace_requests()
-        is_enough = self._poll()
+        is_enough = self._poll(pace)
         pace.hurry()
         if not is_enough:
             self._read_a_last_time()
@@ -175,12 +181,13 @@ class ManyRuns:
         for one, read in zip(going, reads, strict=True):
             self._receive(one, read, last=True)
 
-    def _poll(self) -> bool:
+    def _poll(self, pace: "RateLimiter") -> bool:
         """Read the runs until all, or enough of them, are over, or until the time limit.
 
         Return true if they are over.
         """
         deadline = self._noxus.deadline
+        pauses = PauseNotes(self._context.terminal)
         workers: Workers[tuple[Waited, Result[Run]]] = Workers(READERS)
         # The first reads are not spaced: many may have ended long ago.
         due = deque((0.0, one) for one in self._all)
@@ -191,6 +198,7 @@ class ManyRuns:
             # Runs that had ended before the wait are all reported, even if one is enough.
             if deadline.passed or (is_enough and not unread):
                 return is_enough
+            pauses.check(pace.pause)
             # What waits for a thread would also be read after the limit.
             while due and due[0][0] <= time.monotonic() and workers.busy < READERS:
                 _, one = due.popleft()

@@ -4,6 +4,7 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 time of its own.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Finished, Reconnecting, Run, Update
-from noxcli.retry import FailureTracker
+from noxcli.retry import FailureTracker, Pause
 from noxcli.runs.event_dedup import EventDeduplicator
 from noxcli.runs.record import (
     LAST_READ,
@@ -113,6 +114,7 @@ class Follower:
         self._stall = Deadline(clock, policy.stall_timeout)
         self._failures = FailureTracker(clock, policy.retry_for)
         self._unasked = Deadline(clock, 0.0)  # until then, the server wants no reads
+        self.pause: Pause | None = None  # since the reads of the record fail
         self._state = State.LISTEN if policy.stream else State.POLL_ONLY
         self._wait = Deadline(clock, 0.0)  # before what the state says is done
         # When to read the record although the stream is open.
@@ -296,10 +298,14 @@ class Follower:
                 raise lost_contact(error, self.record.run.id) from error
             asked_for = require_time(error, self.record.run.id, self._deadline)
             self._unasked.restart(asked_for)
+            now = time.monotonic()
+            asked_until = now + asked_for if asked_for else None
+            self.pause = Pause(error.http_status, now - self._failures.seconds, asked_until)
             if asked_for <= MAX_DELAY:
                 return []
             return [Reconnecting(1, asked_for, error.message, lost=False)]
         self._failures.got_answer()
+        self.pause = None
         if self.record.moved:
             self._stall.restart()
         return updates

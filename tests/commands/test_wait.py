@@ -1,8 +1,10 @@
 """`noxcli wait`: verdicts without a live view."""
 
+import re
 import socket
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
-from tests.conftest import Noxcli, piped
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, QuickClock, piped
 from tests.rawserver import Request, Turn, json_answer, raw_server
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -251,3 +254,55 @@ def test_no_answer_is_said_only_of_a_run_that_was_asked(noxcli: Noxcli) -> None:
     assert len(unasked) > 100
     assert not unasked & asked
     assert len(silent | unasked) + len(result.text.splitlines()) == 200
+
+
+# What it waits for.
+
+SAID = r"^\d\d:\d\d:\d\d the server answers 429: waiting since \d\d:\d\d:\d\d, until "
+
+
+@pytest.mark.long(8)
+@pytest.mark.parametrize("count", [1, 2])
+def test_refused_reads_are_said_within_5_seconds(noxcli: Noxcli, count: int) -> None:
+    asked = Counter[str]()
+
+    def limited(request: Request) -> bytes:
+        asked[request.target] += 1
+        if asked[request.target] == 1:
+            return running_record(request)
+        return json_answer({"detail": "slow down"}, 429)
+
+    noxcli.clock = Clock()
+    with raw_server(by_request=limited) as server:
+        options = ["--no-stream", "--poll-interval", "100ms", "--timeout", "6s"]
+        noxcli.environ["NOXUS_BACKEND_URL"] = server.url
+        result = noxcli("wait", *ids(count), *options)
+    assert result.code == 124
+    assert len(re.findall(SAID + "it accepts requests$", result.err, re.MULTILINE)) == 1, result.err
+
+
+@pytest.mark.long(8)
+@pytest.mark.parametrize("line", [["wait", "w/x", "--no-stream"], ["workflows"]], ids=str)
+def test_a_silent_server_is_said_within_5_seconds(noxcli: Noxcli, line: list[str]) -> None:
+    def silent(peer: socket.socket) -> None:
+        peer.settimeout(8)
+        with suppress(OSError):
+            peer.recv(1)
+
+    noxcli.clock = Clock()
+    result, _ = noxcli.against([silent], *line, "--timeout", "5s")
+    assert result.code in {75, 124}
+    told = "the server does not answer: waiting since "
+    assert result.err.count(told) == 1, result.err
+
+
+def test_a_list_says_every_minute_for_what_it_waits(noxcli: Noxcli) -> None:
+    limited = json_answer({"detail": "slow down"}, 429)
+    noxcli.clock = QuickClock()
+    result, _ = noxcli.against([limited], "workflows", "--retry-for", "5m")
+    lines = [line for line in result.err.splitlines() if "retrying for up to" in line]
+    assert result.code == 75
+    assert lines[0].endswith("answered 429: slow down; retrying for up to 300s")
+    assert len(lines) in {4, 5}, lines
+    for line in lines[1:]:
+        assert re.search(r"; waiting for \dm[\d.]*s?, retrying for up to \d+s more$", line), line
