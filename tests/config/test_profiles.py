@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,55 +87,109 @@ def test_a_profile_that_is_missing_is_told_with_those_there_are(
     assert "no profile 'wrok' (--profile); there are: home, work" in result.err
 
 
-def test_a_named_profile_wins_over_the_environment(bare: Noxcli) -> None:
-    """Each request's server and key, by what command line, environment and profile say."""
-    served = []
+OWN_ALIAS = "99999999-2222-4333-8444-555555555555"
+# What says which profile counts.
+WAYS = ["none", "default", "variable", "option"]
 
-    def serve(name: str) -> Callable[[Request], bytes]:
-        def by_request(request: Request) -> bytes:
-            served.append((name, request.headers.get("x-api-key")))
-            return json_answer({"id": ALIASED, "name": "n", "definition": {"nodes": []}})
 
-        return by_request
+@contextmanager
+def noting_server(seen: list[tuple[str, str | None, str]], name: str) -> Iterator[str]:
+    """Serve any workflow; note in `seen` the server, key and path of each request."""
 
+    def by_request(request: Request) -> bytes:
+        path = request.target.partition("?")[0]
+        seen.append((name, request.headers.get("x-api-key"), path))
+        if path.endswith("/workflows"):
+            return json_answer({"items": [], "total": 0})
+        return json_answer({"id": path[-36:], "name": "n", "definition": {"nodes": []}})
+
+    with raw_server(by_request=by_request) as server:
+        yield server.url
+
+
+def server_of(way: str, flags: int, variables: set[str]) -> str:
+    """Return whose address counts."""
+    if flags:
+        return "flag"
+    if way == "option":
+        return "work"
+    if "url" in variables:
+        return "env"
+    if way == "none":
+        return "default"
+    return "work"
+
+
+def key_of(way: str, flags: int, variables: set[str], *, has_key: bool) -> str | None:
+    """Return whose key counts, None if there is none."""
+    if flags == 2:
+        return "flag"
+    if way == "option" and has_key:
+        return "work"
+    if "key" in variables:
+        return "env"
+    if way != "none" and has_key:
+        return "work"
+    return None
+
+
+@pytest.mark.parametrize("has_alias", [True, False], ids=["project", "no-project"])
+@pytest.mark.parametrize("has_key", [True, False], ids=["with-key", "address-only"])
+@pytest.mark.parametrize("flags", [0, 1, 2], ids=["no-flag", "url", "url-and-key"])
+@pytest.mark.parametrize("way", WAYS)
+def test_each_request_has_its_server_key_and_alias(
+    bare: Noxcli, tmp_path: Path, way: str, flags: int, *, has_key: bool, has_alias: bool
+) -> None:
+    seen: list[tuple[str, str | None, str]] = []
     with (
-        raw_server(by_request=serve("env")) as env,
-        raw_server(by_request=serve("work")) as work,
-        raw_server(by_request=serve("flag")) as flag,
+        noting_server(seen, "env") as env,
+        noting_server(seen, "work") as work,
+        noting_server(seen, "flag") as flag,
     ):
-        address = f'base_url = "{work.url}"\n'
-        key = 'api_key_command = "echo work-key"\n'
-        aliases = '[profile.{}.aliases]\na = "' + ALIASED + '"\n'
-        user_file(
-            f"[profile.both]\n{address}{key}{aliases.format('both')}"
-            f"[profile.address]\n{address}{aliases.format('address')}"
-        )
+        own = 'api_key_command = "echo work-key"\n' if has_key else ""
+        default = 'default_profile = "p"\n' if way == "default" else ""
+        aliases = f'[profile.p.aliases]\na = "{ALIASED}"\n'
+        user_file(f'{default}[profile.p]\nbase_url = "{work}"\n{own}{aliases}')
+        if has_alias:
+            project(f'[aliases]\na = "{OWN_ALIAS}"\n', tmp_path)
         Path("key").write_text("flag-key")
-        url = {"NOXUS_BACKEND_URL": env.url}
-        secret = {"NOXUS_API_KEY": "env-key"}
-        by_flags = ["--base-url", flag.url, "--api-key-file", "key"]
-        cases: list[tuple[list[str], dict[str, str], int, tuple[str, str] | None]] = [
-            (["--profile", "both"], {}, 0, ("work", "work-key")),
-            (["--profile", "both"], url, 0, ("work", "work-key")),
-            (["--profile", "both"], secret, 0, ("work", "work-key")),
-            (["--profile", "both"], {**url, **secret}, 0, ("work", "work-key")),
-            (["--profile", "address"], secret, 0, ("work", "env-key")),
-            (["--profile", "address"], {**url, **secret}, 2, None),
-            (["--profile", "address"], url, 4, None),
-            (["--profile", "both", *by_flags], {**url, **secret}, 0, ("flag", "flag-key")),
-            (["--profile", "both", *by_flags[:2]], {**url, **secret}, 2, None),
-            (by_flags[:2], secret, 5, ("flag", "env-key")),
-            (by_flags[:2], {**url, **secret}, 2, None),
-            (by_flags, {**url, **secret}, 5, ("flag", "flag-key")),
-            (["--base-url", f"{env.url}/v2"], {**url, **secret}, 5, ("env", "env-key")),
-            ([], {"NOXCLI_PROFILE": "both"}, 0, ("work", "work-key")),
-            ([], {"NOXCLI_PROFILE": "both", **url}, 2, None),
-            ([], {"NOXCLI_PROFILE": "both", **url, **secret}, 0, ("env", "env-key")),
-        ]
-        for argv, environ, code, one in cases:
-            served.clear()
+        argv = ["--base-url", flag, "--api-key-file", "key"][: 2 * flags]
+        if way == "option":
+            argv += ["--profile", "p"]
+        for variables in (set[str](), {"url"}, {"key"}, {"url", "key"}):
+            server = server_of(way, flags, variables)
+            if server == "default":
+                continue  # it is on no loopback
+            key = key_of(way, flags, variables, has_key=has_key)
+            environ = {"NOXUS_BACKEND_URL": env} if "url" in variables else {}
+            if "key" in variables:
+                environ["NOXUS_API_KEY"] = "env-key"
+            if way == "variable":
+                environ["NOXCLI_PROFILE"] = "p"
+            path = "/v1/workflows"
+            if has_alias:
+                path = f"/v1/workflows/{OWN_ALIAS}"
+            elif way != "none":
+                path = f"/v1/workflows/{ALIASED}"
+            code = 5 if path == "/v1/workflows" else 0
+            is_of_another = key == "work" or (key == "env" and "url" in variables)
+            if key is None:
+                code = 4
+            elif is_of_another and key != server:
+                code = 2
+            seen.clear()
             result = bare("inputs", "a", "--retry-for", "0", *argv, environ=environ)
-            assert (result.code, set(served)) == (code, {one} if one else set()), (argv, environ)
+            assert result.code == code, (variables, result.err)
+            expected = {(server, f"{key}-key", path)} if code in {0, 5} else set()
+            assert set(seen) == expected, variables
+
+
+def test_a_path_below_the_environments_server_is_its_own(bare: Noxcli) -> None:
+    seen: list[tuple[str, str | None, str]] = []
+    with noting_server(seen, "env") as env:
+        environ = {"NOXUS_BACKEND_URL": env, "NOXUS_API_KEY": "env-key"}
+        assert asks(bare, "--base-url", f"{env}/v2", environ=environ).code == 5
+    assert set(seen) == {("env", "env-key", "/v2/v1/workflows")}
 
 
 def test_help_reads_no_file(noxcli: Noxcli) -> None:
