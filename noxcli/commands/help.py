@@ -73,7 +73,7 @@ What to call, and what to parse:
   BASE and NEW are the directories of batches. batch keeps its results in DIR (--output-dir DIR,
   else FILE.batch): send its lines to a file or to /dev/null, and read results.
   For documents, --column 'KEY@' uploads the file that each row names under KEY:
-    printf '%s\n' docs/*.pdf | jq -cR '{"$id": ., KEY: .}' > rows.jsonl
+    printf '%s\\n' docs/*.pdf | jq -cR '{"$id": ., KEY: .}' > rows.jsonl
     noxcli batch WORKFLOW rows.jsonl --column 'KEY@' -q --resume > /dev/null
     noxcli results rows.jsonl.batch --csv answers.csv --query '[id, result.exit_code]'
 
