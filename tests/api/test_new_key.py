@@ -4,11 +4,16 @@ import json
 import re
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from noxcli.sandbox.scenario import Version, input_node, output_node
+from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
+from tests.faults.gateway import forwarded, whole_of
 from tests.rawserver import Request, json_answer, raw_server
 
 WORKFLOW, RUN = "11111111-2222-4333-8444-555555555555", "aaaaaaaa-2222-4333-8444-555555555555"
@@ -87,6 +92,59 @@ def test_a_replaced_key_ends_no_command(with_profile: Noxcli, verb: str, after: 
     assert (calls(), rotating.keys["new-key"] > 0) == (2, True)
     assert "old-key" not in result.err
     assert "new-key" not in result.err
+
+
+def test_a_wait_goes_on_with_a_replaced_key(with_profile: Noxcli) -> None:
+    running = json_answer({"id": RUN, "workflow_id": WORKFLOW, "status": "running"})
+    rotating = Rotating(3)
+
+    def serve(request: Request) -> bytes:
+        found = rotating(request)
+        if found != REJECTED and "old-key" in rotating.keys and not rotating.keys["new-key"]:
+            return running
+        return found
+
+    with raw_server(by_request=serve) as server:
+        write_profile(server.url)
+        polls = ["--no-stream", "--poll-interval", "50ms"]
+        result = with_profile("wait", f"{WORKFLOW}/{RUN}", *polls)
+    assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n"), result.err
+    assert calls() == 2
+    assert result.err.count("the key was rejected (401); ") == 1
+
+
+@pytest.mark.parametrize("after", [4, 7, 9])
+def test_a_gate_goes_on_with_a_replaced_key(
+    with_profile: Noxcli, sandbox: Sandbox, plays: Any, after: int
+) -> None:
+    nodes = [input_node("Q"), output_node("A")]
+    versions = [Version("base", "", nodes), Version("new", "", nodes)]
+    workflow = plays(nodes=nodes, output={"A": "good"}, versions=versions)
+    write_rows(*map(str, range(6)))
+    asked: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def serve(request: Request) -> bytes:
+        with lock:
+            key = request.headers["x-api-key"]
+            asked[key] += 1
+            if asked.total() == after:
+                Path("key").write_text("new-key")
+            if key != ("old-key" if asked.total() <= after else "new-key"):
+                return REJECTED
+        headers = {**request.headers, "x-api-key": sandbox.key}
+        with forwarded(replace(request, headers=headers), sandbox.url) as behind:
+            return whole_of(behind)
+
+    with raw_server(by_request=serve) as server:
+        write_profile(server.url)
+        sides = ["--base", "base", "--new", "new", "--allow-same"]
+        checks = ["--assert", "output.A == 'good'"]
+        result = with_profile("gate", workflow, "rows.jsonl", *sides, *checks)
+    assert result.code == 0, result.err
+    assert (calls(), asked["new-key"] > 0) == (2, True)
+    inputs = Counter(str(run.input) for run in sandbox.runs(workflow))
+    assert set(inputs.values()) == {1}, "no start was sent twice"
 
 
 def test_the_same_key_is_rejected_as_without_a_command(with_profile: Noxcli) -> None:
