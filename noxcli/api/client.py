@@ -298,6 +298,16 @@ class NoxusApi(AbstractContextManager["NoxusApi"]):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
+    def require_answer(self, address: str, seconds: float) -> None:
+        """Raise a NoxError unless this address of the server gives an answer, of any kind."""
+        limit = AnswerLimit(seconds, until=self._until)
+        read = partial(self.http.require_answer, address, limit)
+        try:
+            run_apart(read, limit.remaining, whose=lambda: address)
+        except NoxError:
+            self.http.forget_address()
+            raise
+
     def download(self, file_id: str, start: int = 0, etag: str | None = None) -> Download:
         """Open a file, from `start` if the server can: `GET /v1/file/{id}` (SDK: files.py).
 

@@ -34,6 +34,7 @@ from noxcli.api.transport import (
     Adapter,
     Body,
     Slot,
+    addresses_of,
     bundle_variable,
 )
 from noxcli.codec import TooMuch, decode_json
@@ -143,6 +144,29 @@ class Http:
             return None
         moment, at = self._server_time
         return moment + timedelta(seconds=time.monotonic() - at)
+
+    def addresses(self) -> list[str]:
+        """Look up the server's addresses; none where a proxy does that, or there is no answer."""
+        if self._proxy is not None:
+            return []
+        try:
+            return addresses_of(self._home.host, None)
+        except OSError:
+            return []
+
+    def require_answer(self, address: str, limit: AnswerLimit) -> None:
+        """Raise Unavailable unless this address of the server gives an answer, of any kind."""
+        host = self._home.host
+        ANSWERED[host] = address  # it is the first to connect to
+        self.adapter.close()
+        url = to_url(f"{self.settings.url}/v1/admin/me")
+        self.exchange("GET", url, limit, None, HEADERS).close()
+        if ANSWERED[host] != address:
+            raise Unavailable(f"no connection to {address}")
+
+    def forget_address(self) -> None:
+        """Connect to the server's addresses in their own order again."""
+        ANSWERED.pop(self._home.host, None)
 
     def read_json(
         self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any

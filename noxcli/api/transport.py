@@ -178,6 +178,19 @@ class FinalResponse(HTTPResponse):
             raise HTTPException("the headers give several lengths")
 
 
+def addresses_of(host: str, port: int | None) -> list[str]:
+    """Look up a host's addresses, each once. Raises socket.gaierror."""
+    name = host.strip("[]")
+    found = socket.getaddrinfo(name, port, allowed_gai_family(), socket.SOCK_STREAM)
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    addresses: list[str] = []
+    for *_, there in found:
+        address = socket.getnameinfo(there, numeric)[0]
+        if address not in addresses:
+            addresses.append(address)
+    return addresses
+
+
 class NotingConnection(urllib3.connection.HTTPConnection):
     """Notes that a start may have been sent, between the connection and its first byte."""
 
@@ -208,18 +221,10 @@ class NotingConnection(urllib3.connection.HTTPConnection):
 
     def _addresses_of(self, host: str) -> list[str]:
         """Look up a host's addresses, each once."""
-        name = host.strip("[]")
         try:
-            found = socket.getaddrinfo(name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+            return addresses_of(host, self.port)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
-        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-        addresses: list[str] = []
-        for *_, there in found:
-            address = socket.getnameinfo(there, numeric)[0]
-            if address not in addresses:
-                addresses.append(address)
-        return addresses
 
     def _connect_to(self, address: str, host: str, within: float | None) -> socket.socket:
         """Connect to one of a host's addresses, and remember that it answered."""

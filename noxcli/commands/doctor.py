@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CHECK_COLUMNS = Layout(
     ("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True
 )
+EACH_ADDRESS = 5.0  # seconds for the answer of one address
 # Seconds to watch a stream, until it is looked at again, and that it must stay open after its first
 # bytes.
 WATCHED = 5.0
@@ -124,6 +125,9 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
         with noxus.connect() as api:
             name = "host"
             url = to_url(noxus.context.base_url)
+            addresses = api.http.addresses()
+            if len(addresses) > 1:
+                yield "addresses", _check_addresses(api, addresses)
             began = time.monotonic()
             me: Mapping[str, Any] | NoxError
             try:
@@ -156,6 +160,23 @@ def _settings_used(configured: "Configured") -> list[str]:
     if configured.project:
         used.append(f"project file {configured.project}")
     return used
+
+
+def _check_addresses(api: "NoxusApi", addresses: list[str]) -> Probe:
+    """Ask each address of the host."""
+    silent = []
+    for address in addresses:
+        try:
+            api.require_answer(address, EACH_ADDRESS)
+        except Unavailable as error:
+            silent.append(f"{address} ({error.message})")
+    if not silent:
+        return Probe("ok", f"all {len(addresses)} answer: {', '.join(addresses)}")
+    return Probe(
+        "warning",
+        f"{len(silent)} of {len(addresses)} give no answer: {', '.join(silent)}",
+        "correct the name's records, or start what listens there",
+    )
 
 
 def _host_answered(url: "Url", seconds: float) -> Probe:

@@ -17,10 +17,21 @@ from noxcli.sandbox.faults import NO_EVENTS, Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
+from tests.batch.test_addresses import resolve_to
 from tests.conftest import Noxcli, Result
 from tests.faults.gateway import NGINX_502, forwarded, relayed
 from tests.otherside import STREAM
-from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server, redirect
+from tests.rawserver import (
+    RawServer,
+    Request,
+    Turn,
+    accepting,
+    answer,
+    json_answer,
+    raw_server,
+    redirect,
+    stay_silent,
+)
 from tests.sample import one_in
 
 FOR_EVER = [Sleep(600_000)]
@@ -388,3 +399,30 @@ def test_remote_words_act_on_no_terminal() -> None:
     result, _ = Noxcli({"NOXUS_API_KEY": "k"}).against(turns, "doctor")
     assert "\x1b" not in result.text
     assert "\\x1b[2J" in result.text
+
+
+def test_each_address_of_a_host_is_tried(
+    noxcli: Noxcli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sandbox.url.replace("127.0.0.1", "localhost")
+    resolve_to(monkeypatch, "127.0.0.9", "127.0.0.1")
+    result = noxcli("doctor", "--json", "--base-url", url)
+    found = checks(result)["addresses"]
+    assert (result.code, found["verdict"], verdicts(result)["host"]) == (0, "warning", "ok")
+    assert found["message"].startswith("1 of 2 give no answer: 127.0.0.9 (")
+
+
+@pytest.mark.long(8)
+def test_a_silent_address_is_named_beside_one_that_answers(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "EACH_ADDRESS", 0.5)
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with raw_server(*[json_answer(ME)] * 2, NO_RUNS) as server:
+        silent = RawServer([stay_silent], socket.create_server(("127.0.0.2", server.port)))
+        with accepting(silent):
+            url = f"http://localhost:{server.port}"
+            result = noxcli("doctor", "--json", "--base-url", url)
+    found = checks(result)["addresses"]
+    assert (found["verdict"], verdicts(result)["host"]) == ("warning", "ok"), result.text
+    assert "1 of 2 give no answer: 127.0.0.2 (no answer from " in found["message"]
