@@ -380,7 +380,7 @@ def test_many_small_texts_end_within_the_timeout() -> None:
         done = captured(line, environment(server.url))
         took = time.monotonic() - began
     assert (done.returncode, done.stdout) == (124, "")
-    assert took < 5, "the limit is 3 s, and Python itself takes a while to start"
+    assert took < 12, "the limit is 3 s; a busy machine takes long to start Python and to decode"
 
 
 @pytest.mark.parametrize("end", ["", "\\", '"', '\\"'])
