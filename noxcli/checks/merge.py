@@ -447,15 +447,22 @@ class MergedBatch:
         run = None
         run_id = entry.get("run_id")
         if run_id is not None:
-            run = Run(run_id, self.header.workflow_id, entry.get("status") or "queued")
+            status = entry.get("status") or "queued"
+            if self._is_in_flight(entry):
+                status = "running"
+            run = Run(run_id, self.header.workflow_id, status)
         may_exist = error.exit_code == ExitCode.START_UNKNOWN
         outcome = Outcome(run=run, may_exist=may_exist, error=error)
         return _line(entry["row"], entry.get("id"), outcome)
 
+    def _is_in_flight(self, entry: ResultLine) -> bool:
+        """True if a batch that is running now has started the row."""
+        return entry["step"] in IN_FLIGHT and self._owners[entry["row"]] in self._held
+
     def _why_unstored(self, entry: ResultLine) -> Incomplete:
         """Return what the last line of a row's run in the journal says."""
         step = entry["step"]
-        if step in IN_FLIGHT and self._owners[entry["row"]] in self._held:
+        if self._is_in_flight(entry):
             what = "it is running: the batch has not ended yet"
             return Incomplete(what, None, ExitCode.NOT_FINISHED)
         if step == "again":

@@ -128,6 +128,17 @@ def test_no_number_is_read_a_thousand_times_off(
         assert (result.code, sent(sandbox, prices)) == (0, numbers), result.err
 
 
+@pytest.mark.parametrize("word", ["WAHR", "FALSCH", "VRAI", "Verdadeiro"])
+def test_a_spreadsheets_own_word_for_true_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, word: str
+) -> None:
+    workflow = plays(nodes=[input_node("Sold", type="bool")], output={"A": "x"})
+    Path("t.csv").write_text(f"Sold\n{word}\n")
+    result = noxcli("batch", workflow, "t.csv")
+    assert (result.code, sandbox.runs(workflow)) == (2, [])
+    assert f"'Sold' takes true or false ('{word}' is a text)" in result.err
+
+
 def test_what_could_be_either_names_cell_readings_and_option(
     noxcli: Noxcli, sandbox: Sandbox, prices: str
 ) -> None:

@@ -81,6 +81,8 @@ def test_a_summary_beside_a_running_batch(noxcli: Noxcli, plays: Any, sandbox: S
         rows = noxcli("results", str(DIRECTORY))
         assert (rows.code, rows.codes) == (8, {1: 0, 2: 8, 3: 0})
         assert "row 2 (id-slow): it is running: the batch has not ended yet" in rows.err
+        in_flight = noxcli("results", str(DIRECTORY), "--status", "running")
+        assert in_flight.codes == {2: 8}, "the row that is running, and no other"
         process.send_signal(signal.SIGKILL)
         process.wait()
     killed = summary(noxcli)
