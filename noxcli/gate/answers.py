@@ -121,7 +121,10 @@ class GateAnswers(BatchSummary):
             start = f"a start of row {key.row} in {name_of_side(key.side)}"
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
-            self._tries[key] += 1
+            is_of_earlier_call = key in self._followed
+            is_unknown = line["result"]["exit_code"] == ExitCode.START_UNKNOWN
+            if not (is_of_earlier_call and is_unknown):  # what a kill has cut is no try
+                self._tries[key] += 1
             if self._is_new_run(key, line):
                 self.runs[key] += 1
             self._followed.pop(key, None)
