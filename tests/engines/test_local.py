@@ -95,6 +95,6 @@ def test_tasks_numbered_by_other_engines(farm: Farm, engine: str, given: dict[st
         killed = [at for at, task in enumerate(started) if task.wait(HUNG) != 0]
     assert len(killed) == 1
     argv, env = tasks[killed[0]]
-    farm.run(*argv, **env)
+    farm.run(*argv, limit=HUNG, **env)
     farm.run("sh", "-c", "noxcli results shard-*-of-4 > results.jsonl")
     farm.check(farm.where / "results.jsonl")
