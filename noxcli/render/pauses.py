@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from noxcli.render.terminal import Terminal
 from noxcli.retry import SAY_EVERY, Pause
 
-SHORT_PAUSE = 3.0  # seconds
+# Seconds.
+SHORT_PAUSE = 3.0  # asked for by the server
+SAID_AFTER = 4.5
 
 
 class PauseNotes:
@@ -23,13 +25,13 @@ class PauseNotes:
             self._say_at = 0.0
             return
         is_short = pause.until is None or pause.until < now + SHORT_PAUSE
-        if now < self._say_at or (is_short and now < pause.since + SHORT_PAUSE):
+        if now < self._say_at or (is_short and now < pause.since + SAID_AFTER):
             return
         self._say_at = now + SAY_EVERY
-        what = "the server does not answer"
+        what = "no whole answer from the server"
         if pause.status is not None:
             what = f"the server answers {pause.status}"
-        until = "it does"
+        until = "there is one"
         if pause.until is not None:
             until = f"{time_of(pause.until)} (Retry-After)"
         elif pause.status is not None:

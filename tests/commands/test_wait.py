@@ -261,7 +261,7 @@ def test_no_answer_is_said_only_of_a_run_that_was_asked(noxcli: Noxcli) -> None:
 SAID = r"^\d\d:\d\d:\d\d the server answers 429: waiting since \d\d:\d\d:\d\d, until "
 
 
-@pytest.mark.long(8)
+@pytest.mark.long(12)
 @pytest.mark.parametrize("count", [1, 2])
 def test_refused_reads_are_said_within_5_seconds(noxcli: Noxcli, count: int) -> None:
     asked = Counter[str]()
@@ -274,14 +274,14 @@ def test_refused_reads_are_said_within_5_seconds(noxcli: Noxcli, count: int) -> 
 
     noxcli.clock = Clock()
     with raw_server(by_request=limited) as server:
-        options = ["--no-stream", "--poll-interval", "100ms", "--timeout", "6s"]
+        options = ["--no-stream", "--poll-interval", "100ms", "--timeout", "8s"]
         noxcli.environ["NOXUS_BACKEND_URL"] = server.url
         result = noxcli("wait", *ids(count), *options)
     assert result.code == 124
     assert len(re.findall(SAID + "it accepts requests$", result.err, re.MULTILINE)) == 1, result.err
 
 
-@pytest.mark.long(8)
+@pytest.mark.long(12)
 @pytest.mark.parametrize("line", [["wait", "w/x", "--no-stream"], ["workflows"]], ids=str)
 def test_a_silent_server_is_said_within_5_seconds(noxcli: Noxcli, line: list[str]) -> None:
     def silent(peer: socket.socket) -> None:
@@ -290,9 +290,9 @@ def test_a_silent_server_is_said_within_5_seconds(noxcli: Noxcli, line: list[str
             peer.recv(1)
 
     noxcli.clock = Clock()
-    result, _ = noxcli.against([silent], *line, "--timeout", "5s")
+    result, _ = noxcli.against([silent], *line, "--timeout", "7s")
     assert result.code in {75, 124}
-    told = "the server does not answer: waiting since "
+    told = "no whole answer from the server: waiting since "
     assert result.err.count(told) == 1, result.err
 
 
