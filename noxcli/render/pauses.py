@@ -7,7 +7,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.retry import SAY_EVERY, Pause
 
 # Seconds.
-SHORT_PAUSE = 3.0  # asked for by the server
+SHORT_PAUSE = 3.0  # until the end of a Retry-After
 SAID_AFTER = 4.5
 
 
