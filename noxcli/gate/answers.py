@@ -42,6 +42,8 @@ from noxcli.runs.resolve import SHOWN_CANDIDATES
 
 TRIES = 2  # in one call, for an answer that has no result
 TRIES_OF_SUSPECT = 4
+# How a run ends for which the call that started it was killed, or which that call stopped.
+LEFT_BY_KILLS = frozenset({ExitCode.START_UNKNOWN, ExitCode.RUN_STOPPED})
 FETCHES = 2  # in one call, of an output that could not be fetched or written
 MAX_OTHER = 5  # answers of a side that are of another version, before one that is of its own
 CLASSES = {
@@ -122,8 +124,8 @@ class GateAnswers(BatchSummary):
             self.unknown_starts.append(f"{start} has no known outcome, and is retried: {found}")
         if not before:
             is_of_earlier_call = key in self._followed
-            is_unknown = line["result"]["exit_code"] == ExitCode.START_UNKNOWN
-            if not (is_of_earlier_call and is_unknown):  # what a kill has cut is no try
+            is_cut = line["result"]["exit_code"] in LEFT_BY_KILLS
+            if not (is_of_earlier_call and is_cut):  # what a kill has cut is no try
                 self._tries[key] += 1
             if self._is_new_run(key, line):
                 self.runs[key] += 1

@@ -370,6 +370,37 @@ def test_kills_at_random_moments_change_no_verdict(
     assert len(numbers) == len({*numbers})
 
 
+def test_runs_stopped_after_kills_are_no_tries_of_a_call(
+    noxcli: Noxcli, sandbox: Sandbox, env: dict[str, str], answers: Any
+) -> None:
+    stops = [Event(), Event()]
+    waiting: list[dict[str, Any]] = []
+
+    def script(inputs: dict[str, Any]) -> Iterator[Step]:
+        if inputs["Q"] == "waits" and inputs["P"] == "new" and len(waiting) < len(stops):
+            waiting.append(inputs)
+            stop = stops[len(waiting) - 1]
+            while not stop.is_set():
+                yield Sleep(50)
+            yield State("stopped")
+
+    turns = {"waits": ("g", "g"), "fine": ("g", "g")}
+    workflow, rows = answers(turns, script=script), table(turns)
+    # One run at a time, so that the kill leaves no start in doubt.
+    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--max-parallel", "1"]
+    journal = Path(f"{rows}.gate/batch.jsonl")
+    for stop in stops:
+        with running(*argv, env=env) as process:
+            until(lambda: [run.status for run in sandbox.runs(workflow)].count("running") == 1)
+            [left] = [run for run in sandbox.runs(workflow) if run.status == "running"]
+            until(lambda: left.id in journal.read_text())  # noqa: B023 - within this turn
+            ended_by(process, signal.SIGKILL)
+        stop.set()
+        until(lambda: left.status == "stopped")  # noqa: B023 - within this turn
+    result = gate(noxcli, workflow, rows)
+    assert result.code == 0, result.err
+
+
 @pytest.mark.parametrize(("run", "count"), [({"id": "r"}, 1), ({"id": "another"}, 2), (None, 2)])
 def test_a_run_that_an_earlier_call_started_counts_once(
     tmp_path: Path, run: dict[str, str] | None, count: int
