@@ -66,22 +66,7 @@ class Oracle:
             return self.own[0]
         if self.call.verb in STARTING or len(self.call.argv) < 2:
             return None
-        if self.call.argv[1] == "@last":
-            return self.last_started()
         return self.runs.get(self.call.argv[1])
-
-    def last_started(self) -> Run | None:
-        """Return the run that this user has started last, None if that is not sure."""
-        found = None
-        for run in self.runs.values():
-            starter = self.story.world.calls.get(run.key)
-            if starter is None or starter.verb not in STARTING:
-                continue
-            is_alone = not {"beside", "twins"} & starter.step.keys()
-            is_told = run.id in starter.err or run.id in starter.out.decode(errors="replace")
-            is_sure = is_alone and is_told and not starter.name.endswith("+")
-            found = run if is_sure else None
-        return found
 
     def call_has(self, kind: str) -> bool:
         """True if the call has sent a request of a kind."""
@@ -471,8 +456,9 @@ class Oracle:
         is_other = {"--json", "ndjson", "--detach", "--raw"} & {*call.argv}
         if call.verb not in READING or is_other or "close" in call.step:
             return
-        is_judged = call.code == 11 and call.kept is None
-        if call.code and not is_judged:
+        if call.code == 11:
+            return
+        if call.code:
             may_be_part = self.form == "content" or call.killed or call.kept is not None
             if call.code == 9 and call.directory:
                 may_be_part = True
