@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from noxcli.checks.expectations import OPTION, Coverage, Expectations
+from noxcli.checks.expectations import EMPTY, OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import (
     ExitCode,
@@ -302,7 +302,7 @@ class RowChecker:
             wanted = self.expected.of(table["row"], table["id"])
             if wanted is not None:
                 yield compared(OPTION, wanted.values, wanted.texts, output, self.mask)
-        elif columns.get(EXPECT) is not None:
+        elif columns.get(EXPECT) not in EMPTY:
             yield _as_the_row_expects(columns[EXPECT], output, self.mask)
         for query in self.queries:
             yield check_assertion(query, document)

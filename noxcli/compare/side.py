@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batchdir.header import BatchHeader
+from noxcli.checks.expectations import EMPTY
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import of_version, version_in, with_judgement
 from noxcli.codec import to_sorted_json
@@ -162,7 +163,7 @@ class Side:
         elif line["id"] is None:
             self.has_unnamed = True
         self.columns.update(columns)
-        if columns.get(EXPECT) is not None:
+        if columns.get(EXPECT) not in EMPTY:
             self.expects = True
         if result["exit_code"] in COMPLETED:
             self.outputs.update(by_name(result["output"]))

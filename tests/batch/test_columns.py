@@ -138,6 +138,15 @@ def test_an_expectation_is_by_output(
     assert (result.code, said in result.err) == (code, True)
 
 
+def test_an_empty_expectation_expects_nothing(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "x"})
+    expecting = [{"Q": "a", "$expect": "x"}, {"Q": "b", "$expect": ""}]
+    rows = "".join(f"{json.dumps(row)}\n" for row in expecting)
+    result = noxcli("batch", workflow, table(rows, "rows.jsonl"))
+    assert (result.code, len(result.lines)) == (0, 2)
+    assert "1 of 2 rows has no expected output ($expect)" in result.err
+
+
 def test_a_reserved_name_may_be_an_input(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = str(plays(nodes=[input_node("$lang"), input_node("Name")]))
     result = noxcli("batch", workflow, table("Name,$lang,$note\na,en,n\n"), "--id", "Name")
