@@ -221,7 +221,8 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
     """
     if text == "@last":
         raise NotFound(
-            "no run has been started on this machine at this address", "give the run's id"
+            "no run has been started on this machine at this address",
+            "give the run's id; of a batch, @last is the last run once the batch has ended",
         )
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:

@@ -74,6 +74,9 @@ def test_a_summary_beside_a_running_batch(noxcli: Noxcli, plays: Any, sandbox: S
         assert found["rate_per_s"] > 0
         (longest,) = found["longest"]
         assert (longest["row"], longest["id"], longest["node"]) == (2, "id-slow", "Think")
+        last = noxcli("stop", "@last")
+        assert last.code == 5
+        assert "of a batch, @last is the last run once the batch has ended" in last.err
         shown = noxcli("results", str(DIRECTORY), "--summary")
         assert (shown.code, shown.err) == (0, "")
         assert f"{DIRECTORY}: running: process {process.pid} on " in shown.text
