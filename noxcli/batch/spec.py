@@ -16,6 +16,7 @@ from noxcli.rows.selection import Shard
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"  # classes of --again
 FRESH = "start over with --fresh, or choose another --output-dir"
 ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
+JOB_OF_GITLAB = "CI_JOB_URL"
 
 
 def later_attempt(terminal: Terminal) -> int | None:
@@ -24,6 +25,19 @@ def later_attempt(terminal: Terminal) -> int | None:
     if not attempt.isdecimal() or int(attempt) < 2:
         return None
     return int(attempt)
+
+
+def began_anew(terminal: Terminal, directory: Path) -> str | None:
+    """Return that a job which may be a retry found no earlier answers; None if it is none.
+
+    GitHub numbers the attempts of a job. GitLab does not, so each of its jobs says it.
+    """
+    attempt = later_attempt(terminal)
+    if attempt is not None:
+        return f"attempt {attempt} of the job found no gate in {directory}, and started over"
+    if terminal.environ.get(JOB_OF_GITLAB):
+        return f"no earlier answers were in {directory}: the gate began anew"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     reports = Reports(command)
     if directory is not None:
         reports.output_dir = str(directory)
-    if getattr(options, "markdown", None):
-        from noxcli.reports.ci.links import links_of  # loaded only for a comment
+    if hasattr(options, "markdown"):
+        from noxcli.reports.ci.links import links_of  # loaded only for what reviewers read
 
         reports.links = links_of(context.terminal.environ)
     context.reports = reports

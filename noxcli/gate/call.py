@@ -12,7 +12,7 @@ from noxcli.batch.batch import Batch
 from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.prepare import header_of, validate_checks
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.spec import FRESH, BatchSpec, later_attempt
+from noxcli.batch.spec import FRESH, BatchSpec, began_anew
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import HEADER, BatchHeader, constants_of, digests_of
@@ -126,12 +126,11 @@ class GateCall:
         """Take the directory, and count the runs of earlier calls. Raises as `Batch.open`."""
         self.batch.open()
         self.answers.remember(self.batch.journaled)
-        attempt = later_attempt(self._terminal)
-        if attempt is not None and self.batch.journaled.header is None and not self.spec.fresh:
-            self.notes.append(
-                f"attempt {attempt} of the job found no gate in {self.spec.directory}, "
-                "and started over"
-            )
+        if self.batch.journaled.header is not None or self.spec.fresh:
+            return
+        note = began_anew(self._terminal, self.spec.directory)
+        if note is not None:
+            self.notes.append(note)
 
     def check(
         self,

@@ -17,7 +17,7 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.gate.rules import NEW
-from noxcli.inputs.definition import definition_in, has_layout
+from noxcli.inputs.definition import LAYOUT, definition_in, has_layout
 from noxcli.inputs.sources import Sources
 from noxcli.models import Version, Workflow
 from noxcli.retry import RetryPolicy
@@ -200,7 +200,7 @@ class FileVersions:
         if found is not None:
             return found
         hint = error.hint
-        if not has_layout(file.definition):
+        if not has_layout(file.definition) and _may_need_layout(error):
             export = CommandLine("export", self._workflow.id, "--definition", "--full")
             hint = Hint(f"if it needs positions, write {file.name} with: ", export)
         raise DefinitionRefused(
@@ -257,6 +257,12 @@ def _version_of(
     if others:
         raise _saved_differently(file, others[0])
     return None
+
+
+def _may_need_layout(error: RequestRejected) -> bool:
+    """True if the server names positions, or gives no reason."""
+    _, _, reason = error.message.partition(f" answered {error.http_status}: ")
+    return not reason or LAYOUT.search(reason) is not None
 
 
 def _age_of(version: Version) -> tuple[str, str]:

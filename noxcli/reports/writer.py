@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ConfigProblem, ExitCode
 from noxcli.files import identities_of
@@ -46,7 +46,7 @@ class Reports:
     ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
     batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
-    links: Sequence[tuple[str, str]] = ()  # words and addresses, for a comment
+    links: Sequence[tuple[str, str]] = ()  # words and addresses, for reviewers in a CI job
     suite: "Suite | None" = None  # the test cases of rows, which were written before the end
 
     def put(self, name: str, write: "Callable[[Path], Suite | None]") -> None:
@@ -126,7 +126,7 @@ class Reports:
             case "report":
                 from noxcli.reports.html.run_page import run_page  # loaded only for a page
 
-                save(path, run_page(new_page(path.parent), ended))
+                save(path, run_page(new_page(path.parent), self._for_reviewers(ended, code)))
             case "junit":
                 from noxcli.reports.assertions import assertion_name
 
@@ -145,24 +145,43 @@ class Reports:
                 variables["NOXCLI_EXIT_CODE"] = int(code)
                 write_dotenv(path, variables, mask)
             case "markdown":
-                from noxcli.reports.ci import BatchReport
                 from noxcli.reports.ci.step_summary import batch_page  # as for a page
 
-                batch = self.batch
-                if batch is None:
-                    name = outcomes[0].name
-                    batch = BatchReport(name, 0, 0, (), (), command=self.command)
-                text = batch_page(_concluded(batch, outcomes, code, self.links), mask)
+                text = batch_page(self._as_batch(outcomes, code), mask)
                 save(path, [text.encode("utf-8", "replace")])
 
     def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
         if self.ci is None:
             return
-        if self.batch is not None:
-            self.ci.report_batch(_concluded(self.batch, outcomes, code, self.links))
+        batch = self._as_batch(outcomes, code)
+        ends_without_rows = batch.compares and code != ExitCode.OK
+        if self.batch is not None or ends_without_rows:
+            self.ci.report_batch(batch)
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
+
+    def _as_batch(self, outcomes: Sequence[Outcome], code: ExitCode) -> "BatchReport":
+        """Return how a batch ended, with the code and the reason of the command.
+
+        It has no rows if the command ended before it had any.
+        """
+        from noxcli.reports.ci import BatchReport  # loaded only for a report
+
+        batch = self.batch
+        if batch is None:
+            batch = BatchReport(outcomes[0].name, 0, 0, (), (), command=self.command)
+        error = outcomes[0].error
+        reason = error.line() if error is not None else ""
+        return replace(batch, exit_code=code, reason=reason, links=self.links)
+
+    def _for_reviewers(self, ended: Sequence[EndedRun], code: ExitCode) -> Sequence[EndedRun]:
+        """Return these ends; of a gate in a CI job, a reviewer re-runs the job, not its line."""
+        from noxcli.reports.ci import COMPARING, RERUN_THE_JOB, RERUN_WORDS  # as for a report
+
+        if not self.links or self.command not in COMPARING or code not in RERUN_THE_JOB:
+            return ended
+        return [replace(one, document=_with_hint(one.document, RERUN_WORDS)) for one in ended]
 
 
 def _begins_with(path: "Path", head: bytes) -> bool:
@@ -190,16 +209,9 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     save(path, lines)
 
 
-def _concluded(
-    batch: "BatchReport",
-    outcomes: Sequence[Outcome],
-    code: ExitCode,
-    links: Sequence[tuple[str, str]],
-) -> "BatchReport":
-    """Return how a batch ended, with the code and the reason of the command."""
-    error = outcomes[0].error
-    reason = error.line() if error is not None else ""
-    return replace(batch, exit_code=code, reason=reason, links=links)
+def _with_hint(document: Mapping[str, Any], hint: str) -> Mapping[str, Any]:
+    """Return the document with another hint of its error."""
+    return {**document, "error": {**(document["error"] or {}), "hint": hint}}
 
 
 def _variables(run: "Run | None") -> dict[str, object]:

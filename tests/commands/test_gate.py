@@ -719,7 +719,9 @@ def test_a_dry_run_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any
     result = gate(noxcli, workflow, rows, "--dry-run", "--markdown", "comment.md")
     assert (result.code, sandbox.runs(workflow)) == (0, [])
     assert json.loads(result.text) == {"rows": 2, "least_runs": 4, "most_runs": 324, "started": 0}
-    assert "<h3>noxcli gate not judged: nothing was compared</h3>" in Path("comment.md").read_text()
+    comment = Path("comment.md").read_text()
+    assert "<h3>noxcli gate not judged: nothing was compared</h3>" in comment
+    assert "<p>Nothing was started.</p>" in comment
 
 
 def test_a_changed_version_is_refused_for_good(

@@ -160,3 +160,15 @@ def test_another_attempt_without_its_directory_starts_over(
     assert len([text for text in texts if said in text]) == 4
     again = noxcli(*argv, environ=second)
     assert (again.code, said in again.err) == (0, False), "that attempt has its own now"
+
+
+def test_each_gate_of_gitlab_says_that_it_began_anew(noxcli: Noxcli, workflow: str) -> None:
+    """GitLab does not say which job is a retry."""
+    sides = ("--base", "base", "--new", "new", "--assert", "output.A == 'good'")
+    argv = ("gate", workflow, "rows.jsonl", *sides, "--markdown", "comment.md")
+    job = {"CI_JOB_URL": "https://gitlab.example.com/noxcli/review/-/jobs/1"}
+    said = f"no earlier answers were in {GATE}: the gate began anew"
+    assert noxcli(*argv, environ=job).code == 0
+    assert said in Path("comment.md").read_text()
+    assert noxcli(*argv, environ=job).code == 0
+    assert said not in Path("comment.md").read_text()

@@ -9,7 +9,7 @@ import pytest
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import State
+from noxcli.sandbox.steps import Sleep, State
 from tests.conftest import Noxcli, Result, write_rows
 
 Add = Callable[..., str]
@@ -40,9 +40,17 @@ def costing(plays: Any) -> Add:
     return add
 
 
-def gate(noxcli: Noxcli, workflow: str, *argv: str, rows: int = ROWS, **more: Any) -> Result:
+def gate(
+    noxcli: Noxcli,
+    workflow: str,
+    *argv: str,
+    rows: int = ROWS,
+    environ: dict[str, str] | None = None,
+    **more: Any,
+) -> Result:
     table = write_rows(*({"$id": f"id-{row}", "Q": str(row), **more} for row in range(rows)))
-    return noxcli("gate", workflow, table, "--base", "base", "--new", "new", *argv)
+    sides = ("--base", "base", "--new", "new")
+    return noxcli("gate", workflow, table, *sides, *argv, environ=environ)
 
 
 def test_a_cost_that_rises_is_worse_if_lower_is_better(noxcli: Noxcli, costing: Add) -> None:
@@ -54,6 +62,28 @@ def test_a_cost_that_rises_is_worse_if_lower_is_better(noxcli: Noxcli, costing: 
     assert result.json["gate"]["looks"][0]["score"] == 2
     result = gate(noxcli, workflow, *cost, "--fresh")
     assert result.code == 0, result.err
+
+
+def test_reports_of_a_job_that_ran_out_of_time_say_what_to_do(noxcli: Noxcli, costing: Add) -> None:
+    workflow = costing(lambda *_: ("good", 1), script=[Sleep(10_000)])
+    job = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": "summary.md",
+        "GITHUB_OUTPUT": "outputs",
+        "GITHUB_REPOSITORY": "noxcli/review",
+        "GITHUB_RUN_ID": "1",
+    }
+    line = ("--assert", "complete", "--timeout", "1500ms", "--report", "page.html")
+    result = gate(noxcli, workflow, *line, environ=job)
+    assert result.code == 124, result.err
+    assert "continue with: noxcli gate" in result.err
+    texts = [Path(name).read_text() for name in ("page.html", "summary.md")]
+    texts += [line for line in result.err.splitlines() if line.startswith("::error ")]
+    assert len(texts) == 3
+    assert [text for text in texts if "continue with: " in text] == []
+    for text in texts[:2]:
+        assert "Re-run the job: it continues where this one ended." in text
+    assert "\n124\n" in Path("outputs").read_text()
 
 
 def test_lower_is_better_needs_a_score(noxcli: Noxcli, costing: Add) -> None:

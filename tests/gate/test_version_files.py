@@ -173,6 +173,23 @@ def test_a_server_that_needs_positions_is_named(
         assert sandbox.runs(workflow) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "advised"),
+    [
+        ("no such model", False),
+        ("", True),
+        ([{"loc": ["body", "nodes", 0, "position"], "msg": "Field required"}], True),
+    ],
+    ids=["another reason", "no reason", "a position"],
+)
+def test_positions_are_advised_where_they_may_be_missing(
+    noxcli: Noxcli, files: Any, reason: Any, advised: bool
+) -> None:
+    workflow = files(faults={"save": [Answer(422, {"detail": reason}, repeat=True)]})
+    result = gate(noxcli, workflow)
+    assert (result.code, "--definition --full" in result.err) == (2, advised), result.err
+
+
 REFUSED: dict[str, Any] = {
     "faults": {"save": [Answer(422, {"detail": "no such model"}, repeat=True)]}
 }

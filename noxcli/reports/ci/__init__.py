@@ -19,6 +19,8 @@ RERUN_THE_JOB = frozenset(
         ExitCode.TERMINATED,
     }
 )
+RERUN_WORDS = "Re-run the job: it continues where this one ended."
+COMPARING = ("compare", "gate")  # whose rows have classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class BatchReport:
     @property
     def compares(self) -> bool:
         """True if its rows have classes."""
-        return self.command in ("compare", "gate")
+        return self.command in COMPARING
 
     @property
     def telling(self) -> Sequence["RowPair"]:
@@ -76,6 +78,8 @@ class BatchReport:
     def first_step(self) -> str:
         """What a reviewer of a comparison does first, in one sentence."""
         code = self.exit_code
+        if code == ExitCode.OK and not self.rows:
+            return "Nothing was started."
         if code == ExitCode.OK and self.of_one_version:
             return "The two versions do not differ, so nothing is worse: read the rows that fail."
         if code == ExitCode.OK:
@@ -88,7 +92,7 @@ class BatchReport:
             return "Give the job an API key that may run the workflow; a fork gets none."
         if code in {ExitCode.USAGE, ExitCode.NOT_FOUND}:
             return "Correct what the reason names, and push again."
-        return "Re-run the job: it continues where this one ended."
+        return RERUN_WORDS
 
     @property
     def reason_for_reviewers(self) -> str:

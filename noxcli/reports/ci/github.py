@@ -74,7 +74,7 @@ class GitHub:
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask))
         if ended.exit_code == ExitCode.OK:
             return
-        lines = [ended.reason]
+        lines = [ended.reason_for_reviewers]
         lines += [f"{row.name}: {row.what()}" for row in ended.broken]
         if not ended.compares:
             lines += ended.trouble

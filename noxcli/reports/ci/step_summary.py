@@ -115,7 +115,7 @@ def _in_brief(page: Page, ended: BatchReport) -> Iterator[str]:
         yield from _row_in_brief(page, row)
     for group, change in ended.fell[:BRIEF_GROUPS]:
         yield page.tag("p", page.tag("b", _code(page, group)), " fell: ", _code(page, change))
-    details = "What was compared, and each row that fails" if ended.rows else "Details"
+    details = "What was compared, and the rows that differ or fail" if ended.rows else "Details"
     yield f"<details><summary>{details}</summary>"
 
 
