@@ -14,7 +14,16 @@ import typer
 
 from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.cli.verbs import Codes
-from noxcli.errors import CommandLine, Hint, NoxError, StreamUnsupported, Unavailable, worst
+from noxcli.errors import (
+    CommandLine,
+    Hint,
+    NoxError,
+    OutputNotDelivered,
+    StreamUnsupported,
+    Unauthorized,
+    Unavailable,
+    worst,
+)
 from noxcli.models import Run
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -32,10 +41,11 @@ CHECK_COLUMNS = Layout(
 )
 EACH_ADDRESS = 5.0  # seconds for the answer of one address
 # Seconds to watch a stream, until it is looked at again, and that it must stay open after its first
-# bytes.
+# bytes, where it is not the stream of a run that the user named.
 WATCHED = 5.0
 CHECK_EVERY = 0.05
 STAYS_OPEN = 0.5
+IDLE_CUT = 0.5  # seconds of silence before an end from which on the silence is its cause
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
 MAX_SKEW = 30.0  # seconds
@@ -47,6 +57,9 @@ LIVE_RUN = Hint("try ", CommandLine("doctor", "--run", "RUN"), " on a live run")
 FIX_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events "
     "(nginx: proxy_buffering off), or use --no-stream"
+)
+FIX_IDLE_LIMIT = (
+    "raise it for /v1/runs/*/events (nginx: proxy_read_timeout); noxcli connects again after each"
 )
 
 
@@ -143,8 +156,11 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             yield name, _check_key(api, url, me)
             name = "events"
             yield name, _check_events(noxus, api, run)
-    except Unavailable as error:
-        if name in {"key", "events"}:  # the host answers, but says nothing about these
+    except (OutputNotDelivered, Unauthorized, Unavailable) as error:
+        # The host answers, but says nothing about these; or the key, which it accepts, may not ask;
+        # or the run's record is too large.
+        is_unknown = name == "events" or (name == "key" and isinstance(error, Unavailable))
+        if is_unknown:
             yield name, Probe("unchecked", f"not known: {error.message}", error.hint, error)
         else:
             yield name, Probe("failed", error.message, error.hint, error)
@@ -252,18 +268,37 @@ def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe
     if not recent:
         return Probe("unchecked", "no run to test with", LIVE_RUN)
     run = next((run for run in recent if run.status == "running"), recent[0])
+    stays_open = STAYS_OPEN
+    if named is not None:
+        stays_open = WATCHED
     try:
-        return _check_buffering(api.open_events(run.id), run)
+        return _check_stream(api, run, stays_open)
     except StreamUnsupported as error:
         return Probe("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
-def _check_buffering(feed: "EventFeed", run: Run) -> Probe:
-    """Say whether the events of a run come as they are sent.
+def _check_stream(api: "NoxusApi", run: Run, stays_open: float) -> Probe:
+    """Say whether the events of a run come as they are sent, and whether silence ends them.
 
-    `run` is its record from before the stream was opened.
+    `run` is its record from before the stream was opened. Raises what reading them raises.
     """
-    ended = _watch_feed(feed)
+    feed = api.open_events(run.id)
+    ended = _watch_feed(feed, stays_open)
+    silence = feed.silent_for()
+    is_cut = ended and run.status == "running" and silence >= IDLE_CUT
+    # Read again: a run that ends meanwhile closes its stream as well.
+    if is_cut and api.get_run(run.workflow_id, run.id).status == "running":
+        return Probe(
+            "warning",
+            f"the stream of run {run.id} was closed after {show_seconds(silence)} of silence, "
+            "while the run goes on: an idle limit",
+            FIX_IDLE_LIMIT,
+        )
+    return _check_buffering(feed, run, ended)
+
+
+def _check_buffering(feed: "EventFeed", run: Run, ended: bool) -> Probe:
+    """Say whether something between here and the server holds the watched events back."""
     headers = {} if feed.response is None else feed.response.headers
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
     if "Content-Length" in headers or encoding != "identity":
@@ -296,7 +331,7 @@ def _why_unchecked(run: Run) -> str:
     return f"it is {run.word}"
 
 
-def _watch_feed(feed: "EventFeed") -> bool:
+def _watch_feed(feed: "EventFeed", stays_open: float) -> bool:
     """Watch a stream until it ends, or stays open after its first bytes, or time is up.
 
     Return whether it has ended. Raises what opening it raises.
@@ -309,7 +344,7 @@ def _watch_feed(feed: "EventFeed") -> bool:
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
             until = began + WATCHED
             if feed.first_byte_at is not None and not in_transit:
-                until = feed.first_byte_at + STAYS_OPEN
+                until = feed.first_byte_at + stays_open
     except NoxError:
         if not feed.opened:
             raise

@@ -21,6 +21,7 @@ from tests.batch.test_addresses import resolve_to
 from tests.conftest import Noxcli, Result
 from tests.faults.gateway import NGINX_502, forwarded, relayed
 from tests.otherside import STREAM
+from tests.proxies import proxying
 from tests.rawserver import (
     RawServer,
     Request,
@@ -349,6 +350,42 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     assert noxcli("stop", run).code == 0  # which also ends the proxy's reading
 
 
+IDLE_LIMIT = """
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass {server}; proxy_buffering off; proxy_read_timeout 1s; }}
+  }}
+"""
+
+
+TALKS = Emit("Talker", content="word")
+
+
+def test_an_idle_limit_that_was_met_is_named(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, tmp_path: Path
+) -> None:
+    run = noxcli.start(plays(script=[TALKS, *FOR_EVER]))
+    with proxying("nginx", IDLE_LIMIT, tmp_path, server=sandbox.url) as url:
+        result = noxcli("doctor", "--json", "--base-url", url, "--run", run)
+    assert (result.code, verdicts(result)["events"]) == (0, "warning")
+    assert re.fullmatch(
+        rf"the stream of run {run} was closed after \d\.\ds of silence, while the run goes on: "
+        "an idle limit",
+        checks(result)["events"]["message"],
+    )
+    assert "proxy_read_timeout" in checks(result)["events"]["hint"]
+
+
+def test_a_stream_that_is_cut_after_the_end_shows_no_limit(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, tmp_path: Path
+) -> None:
+    silent = {"events": [Cut(after=1, how="silent")]}
+    run = noxcli.start(plays(script=[TALKS, Sleep(700)], faults=silent))
+    with proxying("nginx", IDLE_LIMIT, tmp_path, server=sandbox.url) as url:
+        result = noxcli("doctor", "--json", "--base-url", url, "--run", run)
+    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
+
+
 def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     run = noxcli("run", plays(), "--json").json["run"]["id"]
     with proxy(sandbox.url, "collects") as server:
@@ -392,6 +429,13 @@ def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
     result, _ = noxcli.against([json_answer(ME), json_answer({}, 500)], "doctor", "--json")
     assert (result.code, verdicts(result)["events"]) == (75, "unchecked")
     assert checks(result)["events"]["message"].startswith("not known: ")
+
+
+def test_what_the_key_may_not_ask_is_not_known(noxcli: Noxcli) -> None:
+    turns = [json_answer(ME), json_answer({"detail": "no"}, 403)]
+    result, _ = noxcli.against(turns, "doctor", "--json")
+    assert (result.code, verdicts(result)["events"]) == (4, "unchecked")
+    assert "answered 403: no" in checks(result)["events"]["message"]
 
 
 def test_remote_words_act_on_no_terminal() -> None:
