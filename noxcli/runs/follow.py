@@ -146,9 +146,8 @@ class Follower:
                     raise
                 except TimedOut:
                     yield self._read_once_more()
-                    is_late = self._stall.passed or self._deadline.passed
-                    if is_late and not self._over():
-                        raise
+                    if not self._over():
+                        self._check_limits()  # again: the error names the status shown last
             every_event = self._policy.every_event and self._policy.stream
             yield from TrailingEvents(
                 self.stream, self.record, self._deadline, every_event=every_event

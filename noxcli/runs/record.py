@@ -276,8 +276,11 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             trouble = _request_stop(api, run, deadline)
             is_requested = trouble is None
         try:
-            run = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
+            read = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
             failures.got_answer()
+            # A record that lags behind puts no running run back in the queue.
+            if read.status != "queued" or run.status != "running":
+                run = read
         except Unavailable:
             pass  # the error of the stop tells more
         except NotAccessible as error:

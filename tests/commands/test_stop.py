@@ -11,6 +11,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
+from tests.rawserver import json_answer
 
 FOREVER = [Sleep(60_000)]
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -42,6 +43,16 @@ def test_a_stop_that_takes_its_time_is_waited_for(noxcli: Noxcli, plays: Any) ->
     noxcli.clock = Clock()
     run = noxcli.start(plays(script=FOREVER, switches={"stop_seconds": 500.0}))
     assert noxcli("stop", run).text == f"{run}\tstopped\n"
+
+
+def test_a_record_that_lags_puts_no_run_back_in_the_queue(noxcli: Noxcli) -> None:
+    record = {"id": UNKNOWN, "workflow_id": UNKNOWN, "created_at": "2026-12-03T00:00:00Z"}
+    running = json_answer({**record, "status": "running"})
+    queued = json_answer({**record, "status": "queued"})
+    stop = ("stop", f"{UNKNOWN}/{UNKNOWN}", "--timeout", "1s", "--json")
+    result, _ = noxcli.against([running, queued], *stop)
+    assert (result.code, result.json["run"]["status"]) == (8, "running")
+    assert "was asked to stop, but is still running" in result.err
 
 
 def test_a_stop_that_does_not_take_says_so(noxcli: Noxcli, plays: Any) -> None:

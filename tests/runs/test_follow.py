@@ -493,6 +493,16 @@ def test_what_came_with_the_limit_is_shown_and_judged() -> None:
     assert (result.run.status, result.label) == ("completed", Continuity.PROVEN)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_limit_names_the_status_that_was_shown_last(stream: bool) -> None:
+    policy = Policy(stream=stream, leave_when_paused=False)
+    server = FakeServer([[]], lambda time: now("paused") if time >= 4.9 else RUN)
+    result = followed(server, policy, timeout=5)
+    assert result.of(Polled)[-1].run.status == "paused"
+    assert result.error is not None
+    assert "was still paused after 5.0s" in result.error.message
+
+
 @pytest.mark.parametrize("policy", [Policy(), Policy(stream=False), Policy(stall_timeout=10)])
 def test_a_read_that_hangs_moves_no_limit(policy: Policy) -> None:
     server = FakeServer([[(0, BROKEN)]], hang=1000)
