@@ -50,6 +50,7 @@ STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no lon
 LATEST_RUNS = 100  # runs to search for a running one
 MAX_SKEW = 30.0  # seconds
 MIN_REFUSAL = 400  # of the statuses of HTTP
+OF_A_PROXY = 407  # it wants a password, and has asked no host
 # Answers from which nothing follows: not every key may read its own record, and not every server
 # has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
@@ -146,7 +147,8 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             try:
                 me = api.get_me()
             except NoxError as refused:
-                if refused.http_status is None or refused.http_status < MIN_REFUSAL:
+                status = refused.http_status
+                if status is None or status < MIN_REFUSAL or status == OF_A_PROXY:
                     raise  # something else answers
                 me = refused
             yield name, _host_answered(url, time.monotonic() - began)

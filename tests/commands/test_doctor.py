@@ -273,6 +273,19 @@ def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) 
     assert b"S3CRET" not in result.out
 
 
+def test_a_proxy_that_refuses_says_nothing_about_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(answer(407, b"", Proxy_Authenticate='Basic realm="p"')) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        environ = {
+            "NOXUS_API_KEY": "k",
+            "NOXUS_BACKEND_URL": "http://api.example",
+            "NOXCLI_ALLOW_HTTP": "1",
+        }
+        result = Noxcli(environ)("doctor", "--json")
+    assert (result.code, verdicts(result)) == (2, {"host": "failed"})
+    assert f"the proxy {server.url} answered 407" in checks(result)["host"]["message"]
+
+
 # The event stream.
 
 
