@@ -53,8 +53,11 @@ def is_due(
     return sum(len(sandbox.runs(each)) for each in ids) >= runs or process.poll() is not None
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=pytest.mark.wide) for seed in range(3)]
+    + [pytest.param(seed, marks=pytest.mark.nightly) for seed in range(3, 10)],
+)
 def test_kills_start_nothing_twice_but_what_was_in_flight(
     noxcli: Noxcli, sandbox: Sandbox, env: dict[str, str], seed: int
 ) -> None:

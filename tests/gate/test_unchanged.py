@@ -43,8 +43,12 @@ def added(sandbox: Sandbox, name: str) -> tuple[str, str]:
     return sandbox.add(workflow), sandbox.add(judge)
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(0, marks=pytest.mark.wide)]
+    + [pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 20)],
+)
 def test_an_unchanged_workflow_is_seldom_red_by_a_judge(
     noxcli: Noxcli, sandbox: Sandbox, seed: int
 ) -> None:
