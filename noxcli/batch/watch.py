@@ -84,7 +84,6 @@ class BatchWatch:
         if counted and seconds > 0:
             rate = counted / seconds
             left = summary.not_started / rate
-        codes = summary.before + summary.codes
         facts: dict[str, Any] = {
             "at": self._clock.now().isoformat(),
             "pid": os.getpid(),
@@ -93,7 +92,9 @@ class BatchWatch:
             "done": summary.done,
             "running": running,
             "in_doubt": doubtful,
-            "codes": {str(int(code)): count for code, count in sorted(codes.items()) if count},
+            "codes": {
+                str(int(code)): count for code, count in sorted(summary.codes_so_far.items())
+            },
             "rate_per_s": rate,
             "seconds_left": left,
             "longest": [row._asdict() for row in longest],

@@ -185,8 +185,13 @@ class BatchSummary:
         return self.total // self.repeat
 
     @property
+    def codes_so_far(self) -> Counter[int]:
+        """The number of runs with each code, also of earlier calls."""
+        return self.before + self.codes
+
+    @property
     def done(self) -> int:
-        return self.before.total() + self.codes.total()
+        return self.codes_so_far.total()
 
     @property
     def failed(self) -> int:

@@ -45,6 +45,13 @@ JUDGING = (
     "score",
     "by",
 )
+# The same, and those that say what to print of rows, by the names of their fields.
+ABOUT_ROWS = {
+    **{name: option_of(name) for name in JUDGING},
+    "line_query": "--query",
+    "csv_raw": "--csv-raw",
+    "all_rows": "--all",
+}
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -55,6 +62,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.as_json and not options.summary:
         raise UsageProblem("results are JSON lines", "remove --json, or add --summary")
     if options.summary:
+        _require_no_rows(options)
         present(context, options)
         from noxcli.commands.results_summary import print_summary  # loads nothing of results
 
@@ -94,6 +102,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
     rows.write_files()
     rows.report()
     summary.conclude(context.terminal, None)
+
+
+def _require_no_rows(options: Options) -> None:
+    """Raise UsageProblem for an option about rows, of which --summary prints none."""
+    for name, option in ABOUT_ROWS.items():
+        if getattr(options, name):
+            raise UsageProblem(
+                f"{option} is about rows, and --summary prints none", "remove one of them"
+            )
 
 
 def _require_no_workbook(file: Path) -> None:

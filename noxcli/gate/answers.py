@@ -187,9 +187,9 @@ class GateAnswers(BatchSummary):
             BatchSummary.note_begun(self, row)
 
     @property
-    def done(self) -> int:
-        own = self.before.total() + self.codes.total()
-        return own + self.judgements.done
+    def codes_so_far(self) -> Counter[int]:
+        """The number of answers and judgements with each code, also of earlier calls."""
+        return self.before + self.codes + self.judgements.codes_so_far
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         """Return how far the gate is, with the number of judgements."""

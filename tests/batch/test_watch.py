@@ -136,3 +136,25 @@ def test_a_gate_is_watched_like_a_batch(noxcli: Noxcli) -> None:
     noxcli("gate", "review", "asked.jsonl", *sides)
     (found,) = noxcli("results", "asked.jsonl.gate", "--summary", "--json").json["directories"]
     assert (found["held_by"], found["codes"]) == (None, {"0": found["total"]})
+
+
+@pytest.mark.parametrize(
+    ("option", "more"), [("--csv", ["out.csv"]), ("--query", ["done"]), ("--all", [])]
+)
+def test_a_summary_takes_no_option_about_rows(
+    noxcli: Noxcli, plays: Any, option: str, more: list[str]
+) -> None:
+    write_rows("a")
+    assert noxcli("batch", plays(**FLOW), "rows.jsonl", "--poll-interval", "0.1s").code == 0
+    result = noxcli("results", str(DIRECTORY), "--summary", option, *more)
+    assert (result.code, result.out) == (2, b"")
+    assert f"{option} is about rows, and --summary prints none" in result.err
+
+
+def test_a_summary_of_a_gate_counts_its_judgements(noxcli: Noxcli) -> None:
+    Path("rows.jsonl").write_text('{"Question": "Where is my invoice?"}\n')
+    judged = ["--judge", "grade", "--assert", "judge.Score >= `1`"]
+    gate = noxcli("gate", "review", "rows.jsonl", "--base", "base", "--new", "new", *judged)
+    assert gate.code == 0
+    (found,) = noxcli("results", "rows.jsonl.gate", "--summary", "--json").json["directories"]
+    assert (found["total"], found["done"], found["codes"]) == (4, 4, {"0": 4})
