@@ -59,6 +59,8 @@ class ResultWriter:
             if row.code == ExitCode.OK and self.checker.has_checks:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, interrupted=row.interrupted)
+            if row.interrupted or not row.final:
+                self.summary.has_open_rows = True
         except Exception:
             self._note_unrecorded([row])
             raise

@@ -92,6 +92,7 @@ class BatchWatch:
             "done": summary.done,
             "running": running,
             "in_doubt": doubtful,
+            "has_open_rows": summary.has_open_rows,
             "codes": {
                 str(int(code)): count for code, count in sorted(summary.codes_so_far.items())
             },

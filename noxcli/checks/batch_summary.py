@@ -150,6 +150,7 @@ class BatchSummary:
     # A run may exist that this call started or followed, or of a gate any call.
     has_started: bool = False
     last_run: Run | None = None  # the one whose row came last
+    has_open_rows: bool = False  # rows of this call that a later one takes up again
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     refused: int = 0  # rows that completed with another version than was asked
     # Of rows that an earlier call has finished.

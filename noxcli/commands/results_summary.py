@@ -40,12 +40,18 @@ def print_summary(context: Context, directories: Sequence[Path]) -> None:
 def _read_facts(directory: Path) -> dict[str, Any]:
     holder = holder_of(directory)
     facts = read_progress(directory)
-    if facts is None or (holder is None and has_grown(directory, facts)):
+    if facts is None or (holder is None and _is_stale(directory, facts)):
         facts = _facts_of_journal(directory)
     shown = {name: facts.get(name) for name in FACTS}
     if holder is None:
         shown.update({"rate_per_s": None, "seconds_left": None, "longest": []})
     return {"directory": str(directory), "held_by": holder, **shown}
+
+
+def _is_stale(directory: Path, facts: Mapping[str, Any]) -> bool:
+    """True if the journal says more than what an ended batch wrote last."""
+    # Rows that it counted as stopped or lost are not done: --resume takes them up.
+    return bool(facts.get("has_open_rows")) or has_grown(directory, facts)
 
 
 def _facts_of_journal(directory: Path) -> dict[str, Any]:

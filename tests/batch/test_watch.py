@@ -158,3 +158,25 @@ def test_a_summary_of_a_gate_counts_its_judgements(noxcli: Noxcli) -> None:
     assert gate.code == 0
     (found,) = noxcli("results", "rows.jsonl.gate", "--summary", "--json").json["directories"]
     assert (found["total"], found["done"], found["codes"]) == (4, 4, {"0": 4})
+
+
+def test_a_row_that_a_timeout_left_is_running(noxcli: Noxcli, plays: Any) -> None:
+    noxcli.clock = Clock()
+    write_rows("a", "slow")
+    argv = ["batch", plays(**FLOW), "rows.jsonl", "--timeout", "3s", "--poll-interval", "0.1s"]
+    assert noxcli(*argv).code == 124
+    found = summary(noxcli)
+    assert (found["done"], found["running"], found["codes"]) == (1, 1, {"0": 1})
+
+
+def test_a_row_that_a_signal_stopped_is_not_done(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    write_rows("a", "slow")
+    argv = ["batch", plays(**FLOW), "rows.jsonl", "--poll-interval", "0.1s"]
+    with running(*argv, env=environment(sandbox.url), program=NOXCLI) as process:
+        until(lambda: DIRECTORY.exists() and summary(noxcli)["done"] == 1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    found = summary(noxcli)
+    assert (found["done"], found["running"], found["codes"]) == (1, 0, {"0": 1})
