@@ -11,7 +11,8 @@ import yaml
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.engines.farm import ROOT
+from tests.engines.farm import ROOT, Farm, needs_engine
+from tests.engines.test_ci_systems import commit
 from tests.engines.test_components import PIP
 from tests.process import HUNG_INSTALLING, environment
 from tests.release.conftest import built as built
@@ -31,9 +32,13 @@ def github() -> str:
     return "\n".join(step["run"] for step in steps if "run" in step)
 
 
-def gitlab() -> str:
+def gitlab_file() -> str:
     _, job = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    return "\n".join(yaml.safe_load(job)["ask"]["script"])
+    return str(job)
+
+
+def gitlab() -> str:
+    return "\n".join(yaml.safe_load(gitlab_file())["ask"]["script"])
 
 
 def jenkins() -> str:
@@ -85,3 +90,31 @@ def test_a_job_installs_and_runs(
     assert done.returncode == 0, done.stdout + done.stderr
     assert (repository / "answer.txt").read_text().startswith("You asked: hello")
     assert len(valid(repository / "report.xml")) == 1
+
+
+@pytest.mark.long(60)
+def test_the_file_of_gitlab_runs_as_it_is(
+    repository: Path, tmp_path: Path, built: dict[str, Path]
+) -> None:
+    """This runner does not know `retry`."""
+    needs_engine("gitlab-ci-local", "node", "rsync")
+    (repository / ".gitlab-ci.yml").write_text(gitlab_file())
+    with Sandbox(BUILT_IN, speed=30) as sandbox:
+        farm = Farm(sandbox, "demo", repository)
+        commit(farm, repository)
+        farm.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/ask.git")
+        line = ["gitlab-ci-local", "--force-shell-executor", "--shell-isolation"]
+        for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY"):
+            line.append(f"--variable={name}={farm.env[name]}")
+        more = {
+            **PIP,
+            "PIP_FIND_LINKS": str(built["wheel"].parent),
+            "PATH": f"{tmp_path}/python/bin:{farm.env['PATH']}",
+        }
+        with farm.started(line, **more) as engine:
+            assert engine.wait(HUNG_INSTALLING) == 0, farm.log()
+    of_the_runner = repository / ".gitlab-ci-local"
+    (answer,) = of_the_runner.glob("artifacts/ask/answer.txt")
+    assert answer.read_text().startswith("You asked: hello")
+    # What pip stores there, the index decides.
+    assert len([*of_the_runner.glob("cache/*noxcli-*")]) == 1, "its key is the lock file"
