@@ -36,7 +36,7 @@ def began_anew(terminal: Terminal, directory: Path) -> str | None:
     if attempt is not None:
         return f"attempt {attempt} of the job found no gate in {directory}, and started over"
     if terminal.environ.get(JOB_OF_GITLAB):
-        return f"no earlier answers were in {directory}: the gate began anew"
+        return f"no earlier answers were in {directory}: the gate started over"
     return None
 
 

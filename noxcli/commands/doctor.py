@@ -293,7 +293,7 @@ def _check_stream(api: "NoxusApi", run: Run, stays_open: float) -> Probe:
         return Probe(
             "warning",
             f"the stream of run {run.id} was closed after {show_seconds(silence)} of silence, "
-            "while the run goes on: an idle limit",
+            "while the run continues: an idle limit",
             FIX_IDLE_LIMIT,
         )
     return _check_buffering(feed, run, ended)

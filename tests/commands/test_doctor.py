@@ -382,7 +382,7 @@ def test_an_idle_limit_that_was_met_is_named(
         result = noxcli("doctor", "--json", "--base-url", url, "--run", run)
     assert (result.code, verdicts(result)["events"]) == (0, "warning")
     assert re.fullmatch(
-        rf"the stream of run {run} was closed after \d\.\ds of silence, while the run goes on: "
+        rf"the stream of run {run} was closed after \d\.\ds of silence, while the run continues: "
         "an idle limit",
         checks(result)["events"]["message"],
     )

@@ -167,7 +167,7 @@ def test_each_gate_of_gitlab_says_that_it_began_anew(noxcli: Noxcli, workflow: s
     sides = ("--base", "base", "--new", "new", "--assert", "output.A == 'good'")
     argv = ("gate", workflow, "rows.jsonl", *sides, "--markdown", "comment.md")
     job = {"CI_JOB_URL": "https://gitlab.example.com/noxcli/review/-/jobs/1"}
-    said = f"no earlier answers were in {GATE}: the gate began anew"
+    said = f"no earlier answers were in {GATE}: the gate started over"
     assert noxcli(*argv, environ=job).code == 0
     assert said in Path("comment.md").read_text()
     assert noxcli(*argv, environ=job).code == 0
