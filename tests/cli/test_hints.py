@@ -96,16 +96,16 @@ CASES = {
     ),
     "a run pauses": Case("run pauses", "wait", made_by=("reports.result.verdict_of wait 2",)),
     "a limit is reached": Case(
-        "run W --timeout 1500ms",
+        "run W --timeout 4s",
         "wait",
         FOREVER,
         made_by=("runs.follow.Follower._check_limits wait",),
     ),
     "a run will not stop at its limit": Case(
-        "run W --timeout 1500ms --on-timeout stop", "stop", STUBBORN
+        "run W --timeout 4s --on-timeout stop", "stop", STUBBORN
     ),
     "a run cannot be stopped at its limit": Case(
-        "run W --timeout 1500ms --on-timeout stop", "stop", UNSTOPPABLE
+        "run W --timeout 4s --on-timeout stop", "stop", UNSTOPPABLE
     ),
     "a run will not stop": Case(
         "stop R", "stop", STUBBORN, made_by=("runs.record.not_stopped stop",)
@@ -282,7 +282,7 @@ CASES = {
         "runs --rows", "workflows", made_by=("commands.runs._require_fitting workflows",)
     ),
     "a wait for several is late": Case(
-        "wait R R --timeout 1500ms",
+        "wait R R --timeout 4s",
         "wait",
         FOREVER,
         made_by=("commands.wait_runs.ManyRuns._give_up wait",),
@@ -392,13 +392,13 @@ NOT_PASTED = {
 PAGES = {
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
     "a run that goes on": Case(
-        "run W --timeout 1500ms --report p.html", "wait", FOREVER, page="p.html"
+        "run W --timeout 4s --report p.html", "wait", FOREVER, page="p.html"
     ),
     "an output that is not whole": Case(
         "run W --report p.html", "fetch-output", LATE, page="p.html"
     ),
     "a summary on GitHub": Case(
-        "run W --timeout 1500ms",
+        "run W --timeout 4s",
         "wait",
         FOREVER,
         environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": "summary.md"},

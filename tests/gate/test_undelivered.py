@@ -56,7 +56,7 @@ def test_a_file_that_does_not_fit_is_fetched_again(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, small_disk: Any
 ) -> None:
     """The journal and the results do fit."""
-    argv = gate_of(plays, {"Big": File("a.bin", b"x", size=40_000), "Small": "y"})
+    argv = gate_of(plays, {"Big": File("a.bin", b"x", size=30_000), "Small": "y"})
     argv = (*argv, "--output-dir", f"{small_disk}/out")
     (small_disk / "ballast").write_bytes(bytes(150_000))
     first = noxcli(*argv)
