@@ -87,7 +87,7 @@ class BatchReport:
         if code == ExitCode.NOT_AS_ASSERTED and self.broken:
             return "Read what these rows answer now, and change the prompt, or what is expected."
         if code == ExitCode.NOT_AS_ASSERTED:
-            return "Together these rows are worse, though none is proven alone: read what they answer now."
+            return "Together these rows are worse, though none is proven alone: read their answers."
         if code == ExitCode.AUTH:
             return "Give the job an API key that may run the workflow; a fork gets none."
         if code in {ExitCode.USAGE, ExitCode.NOT_FOUND}:
