@@ -20,3 +20,12 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
     with Sandbox(speed=1000) as sandbox:
         yield Farm(sandbox, sandbox.add(scenario(failing)), where, failing)
         sandbox.break_connections()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Farm]:
+    """The two files of docs/test-a-change.md."""
+    from tests.engines.pulls import project_in  # loads what only tests of a change need
+
+    with project_in(tmp_path) as farm:
+        yield farm

@@ -25,6 +25,7 @@ from tests.engines.test_ci_systems import commit
 from tests.engines.test_components import act_line
 from tests.process import HUNG_INSTALLING, until
 
+PASSED, BROKEN = "noxcli gate passed", "1 broken"  # in a comment
 ROWS = 40
 # A directory, which each artifact is, under its own name.
 UP = """\

@@ -8,22 +8,15 @@ import pytest
 
 from tests.engines.farm import Farm
 from tests.engines.merges import Merges, merges_of, without_comments
-from tests.engines.pulls import ROWS, kill_gate, project_in, pulls_of, push, write
+from tests.engines.pulls import BROKEN, PASSED, ROWS, kill_gate, pulls_of, push, write
 from tests.engines.test_components import PIP
 from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
-RIGHT, BROKEN, WORSE = "noxcli gate passed", "1 broken", "NEW is worse as a whole"
+WORSE = "NEW is worse as a whole"
 NO_VERDICT = "noxcli gate not judged: it has written no result"
 # What a pull request makes of the prompt, and the code and the words that its gate ends with.
-PULL_REQUESTS = (("curt", 1, BROKEN), ("hasty", 1, WORSE), ("polite", 0, RIGHT))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Farm]:
-    """The two files of the page."""
-    with project_in(tmp_path) as farm:
-        yield farm
+PULL_REQUESTS = (("curt", 1, BROKEN), ("hasty", 1, WORSE), ("polite", 0, PASSED))
 
 
 @pytest.mark.long(150)

@@ -8,18 +8,11 @@ import pytest
 
 from tests.engines.farm import Farm
 from tests.engines.merges import Merges, merges_of, pipeline_with, without_comments
-from tests.engines.pulls import kill_gate, project_in, write
+from tests.engines.pulls import BROKEN, PASSED, kill_gate, write
 
 pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(600)]
-PASSED, BROKEN = "noxcli gate passed", "1 broken"
 TRIES = 24  # of a row that seems broken, which chance may end earlier
 SECOND = {"definition": "other.json", "job": "second"}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Farm]:
-    with project_in(tmp_path) as farm:
-        yield farm
 
 
 @pytest.fixture

@@ -7,17 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.engines.farm import Farm
-from tests.engines.pulls import Pulls, job_with, kill_gate, project_in, pulls_of, push, write
+from tests.engines.pulls import BROKEN, PASSED, Pulls, job_with, kill_gate, pulls_of, push, write
 
 pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(600)]
-PASSED, BROKEN = "noxcli gate passed", "1 broken"
 KEPT = "--id=id\n--keep=expected\n--keep=notes"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Farm]:
-    with project_in(tmp_path) as farm:
-        yield farm
 
 
 @pytest.fixture
