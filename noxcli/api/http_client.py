@@ -479,7 +479,8 @@ def _weight_outside_texts(body: bytes | bytearray) -> int:
     for start in range(0, len(plain), WEIGHED_AT_ONCE):
         pieces = plain[start : start + WEIGHED_AT_ONCE].split(b'"')
         quotes = len(pieces) - 1
-        outside = b"".join(pieces[int(in_text) :: 2])
+        first = 1 if in_text else 0
+        outside = b"".join(pieces[first::2])
         weight += _weight_of(outside) + quotes // 2
         if quotes % 2:
             in_text = not in_text
