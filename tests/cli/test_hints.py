@@ -82,6 +82,9 @@ ANSWERING: dict[str, Any] = {"nodes": [input_node("Q")], "output": {"B": "x"}}
 DEFINITIONS = ("export W --definition -o base.json", "export W --definition -o new.json")
 GATE = "gate W rows.jsonl --base-file base.json --new-file new.json --assert ok --allow-same"
 UNREAD = {kind: [UNREACHABLE] for kind in ("record", "lookup", "events")}
+# The batch gives up before its row may be read again.
+REST = Answer(502, "<html>bad gateway</html>", {"Retry-After": "60"}, repeat=True)
+SILENT = {kind: [Answer(502), REST] for kind in READS}
 CASES = {
     "a run fails": Case("run fails", "inspect", made_by=("reports.result.verdict_of inspect",)),
     "a run fails before eyes": Case("run fails", "inspect", tty=True),
@@ -193,7 +196,7 @@ CASES = {
     "a batch loses a run": Case(
         "batch W rows.jsonl --retry-for 1s --timeout 20s",
         "",
-        {**ROWS, "faults": UNREAD},
+        {**ROWS, "faults": SILENT},
         made_by=("batch.scheduler.Scheduler._error_for_running wait",),
     ),
     "a batch is interrupted": Case(
