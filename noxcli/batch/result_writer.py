@@ -60,7 +60,7 @@ class ResultWriter:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, interrupted=row.interrupted)
             if row.interrupted or not row.final:
-                self.summary.has_open_rows = True
+                self.summary.leave_open(row.judged["result"])
         except Exception:
             self._note_unrecorded([row])
             raise

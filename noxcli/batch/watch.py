@@ -10,6 +10,7 @@ from noxcli.batch.batch import Batch
 from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.worker import RunningRow
 from noxcli.batchdir.progress_file import LongRow, write_progress
+from noxcli.errors import ExitCode
 from noxcli.models import Workflow
 from noxcli.render.pauses import PauseNotes
 from noxcli.render.terminal import Terminal
@@ -59,7 +60,8 @@ class BatchWatch:
 
     def finish(self) -> None:
         """Write how far the batch has come in the end."""
-        self._write(0, 0, ())
+        summary = self._batch.summary
+        self._write(summary.left_running, summary.left_open[ExitCode.START_UNKNOWN], ())
 
     def _note(self) -> str:
         """Return what slows the batch down, empty if nothing does."""
@@ -79,6 +81,7 @@ class BatchWatch:
         summary = self._batch.summary
         seconds = time.monotonic() - self._began
         counted = summary.codes.total()
+        codes = summary.codes_so_far - summary.left_open
         rate = None
         left = None
         if counted and seconds > 0:
@@ -89,13 +92,10 @@ class BatchWatch:
             "pid": os.getpid(),
             "host": os.uname().nodename,
             "total": summary.total,
-            "done": summary.done,
+            "done": codes.total(),
             "running": running,
             "in_doubt": doubtful,
-            "has_open_rows": summary.has_open_rows,
-            "codes": {
-                str(int(code)): count for code, count in sorted(summary.codes_so_far.items())
-            },
+            "codes": {str(int(code)): count for code, count in sorted(codes.items())},
             "rate_per_s": rate,
             "seconds_left": left,
             "longest": [row._asdict() for row in longest],

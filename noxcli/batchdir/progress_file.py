@@ -39,8 +39,7 @@ class LongRow(NamedTuple):
 def write_progress(place: SafeDir, facts: Mapping[str, Any]) -> None:
     """Replace the file, if the disk takes it: no batch ends for its progress."""
     with suppress(OSError), place.replacing(PROGRESS_NAME, durable=False) as file:
-        journal_bytes = place.lstat(JOURNAL_NAME).st_size
-        document = {"schema": PROGRESS_SCHEMA, "journal_bytes": journal_bytes, **facts}
+        document = {"schema": PROGRESS_SCHEMA, **facts}
         file.write(f"{to_json(document)}\n".encode())
 
 
@@ -51,13 +50,6 @@ def read_progress(directory: Path) -> dict[str, Any] | None:
         if isinstance(document, dict) and document.get("schema") == PROGRESS_SCHEMA:
             return document
     return None
-
-
-def has_grown(directory: Path, progress: Mapping[str, Any]) -> bool:
-    """True if the journal has more than the progress is about."""
-    with suppress(OSError):
-        return bool((directory / JOURNAL_NAME).stat().st_size != progress["journal_bytes"])
-    return True
 
 
 def holder_of(directory: Path) -> str | None:

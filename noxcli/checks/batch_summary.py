@@ -19,7 +19,7 @@ from noxcli.errors import (
     UsageProblem,
     worst,
 )
-from noxcli.models import Run
+from noxcli.models import FINAL_STATUSES, Run
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, part_of
@@ -150,7 +150,9 @@ class BatchSummary:
     # A run may exist that this call started or followed, or of a gate any call.
     has_started: bool = False
     last_run: Run | None = None  # the one whose row came last
-    has_open_rows: bool = False  # rows of this call that a later one takes up again
+    # Rows of this call that a later one takes up again, and how many of their runs may go on.
+    left_open: Counter[int] = field(default_factory=Counter)
+    left_running: int = 0
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     refused: int = 0  # rows that completed with another version than was asked
     # Of rows that an earlier call has finished.
@@ -274,6 +276,13 @@ class BatchSummary:
                 self._rerun.add(row)
         if not before:
             self._note_first(row, reason if code in HOPELESS else None)
+
+    def leave_open(self, result: Mapping[str, Any]) -> None:
+        """A result was counted whose run is not known to be over, if it has one."""
+        self.left_open[result["exit_code"]] += 1
+        run = run_in(result)
+        if run and run["status"] not in FINAL_STATUSES:
+            self.left_running += 1
 
     def note_run(self, run: Run | None = None) -> None:
         """A run may exist, that this call started or an earlier one; it is known if it is given."""

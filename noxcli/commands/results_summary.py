@@ -1,4 +1,4 @@
-"""How `results --summary` says how far batches are: by what they write for it, or by journals."""
+"""How `results --summary` says how far batches are: by what they write for it, or a journal."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batchdir.journal_state import FINISHED, JournalState
-from noxcli.batchdir.progress_file import LongRow, has_grown, holder_of, read_progress
+from noxcli.batchdir.progress_file import LongRow, holder_of, read_progress
 from noxcli.cli.context import Context
 from noxcli.errors import ExitCode
 from noxcli.files import JOURNAL_NAME
@@ -40,18 +40,12 @@ def print_summary(context: Context, directories: Sequence[Path]) -> None:
 def _read_facts(directory: Path) -> dict[str, Any]:
     holder = holder_of(directory)
     facts = read_progress(directory)
-    if facts is None or (holder is None and _is_stale(directory, facts)):
+    if facts is None:  # it was killed in its first moment, or another edition wrote it
         facts = _facts_of_journal(directory)
     shown = {name: facts.get(name) for name in FACTS}
     if holder is None:
         shown.update({"rate_per_s": None, "seconds_left": None, "longest": []})
     return {"directory": str(directory), "held_by": holder, **shown}
-
-
-def _is_stale(directory: Path, facts: Mapping[str, Any]) -> bool:
-    """True if the journal says more than what an ended batch wrote last."""
-    # Rows that it counted as stopped or lost are not done: --resume takes them up.
-    return bool(facts.get("has_open_rows")) or has_grown(directory, facts)
 
 
 def _facts_of_journal(directory: Path) -> dict[str, Any]:
@@ -83,10 +77,10 @@ def _lines(context: Context, facts: Mapping[str, Any]) -> list[str]:
     state = "no batch is running"
     if held_by is not None:
         state = f"running: {held_by}"
-        written = parse_time(facts["at"])
-        if written is not None:
-            age = (context.clock.now() - written).total_seconds()
-            state += f", as of {show_seconds(max(0.0, age))} ago"
+    written = parse_time(facts["at"])
+    if written is not None:
+        age = (context.clock.now() - written).total_seconds()
+        state += f", as of {show_seconds(max(0.0, age))} ago"
     lines = [f"{facts['directory']}: {state}", _progress_line(facts)]
     for code, count in facts["codes"].items():
         lines.append(f"  {count:>7} {ExitCode(int(code)).words}")

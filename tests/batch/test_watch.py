@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.sandbox.faults import Answer, Hold, LostAnswer
 from noxcli.sandbox.scenario import Node, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
@@ -93,27 +94,42 @@ def test_a_summary_beside_a_running_batch(noxcli: Noxcli, plays: Any, sandbox: S
     assert "no batch is running" in noxcli("results", str(DIRECTORY), "--summary").text
 
 
-def test_a_killed_batch_is_counted_by_its_journal(noxcli: Noxcli, plays: Any) -> None:
+def test_a_batch_without_progress_is_counted_by_its_journal(noxcli: Noxcli, plays: Any) -> None:
     write_rows("a", "b")
     assert noxcli("batch", plays(**FLOW), "rows.jsonl").code == 0
     exact = summary(noxcli)
     assert (exact["done"], exact["codes"], exact["running"]) == (2, {"0": 2}, 0)
     progress = DIRECTORY / "progress.json"
-    stale = {**json.loads(progress.read_text()), "done": 0, "codes": {}, "journal_bytes": 1}
-    progress.write_text(json.dumps(stale))
-    assert summary(noxcli) == {**exact, "at": None}
     progress.write_text("{")
-    assert summary(noxcli)["done"] == 2
+    assert summary(noxcli) == {**exact, "at": None}
     progress.unlink()
-    assert summary(noxcli)["done"] == 2
+    assert summary(noxcli) == {**exact, "at": None}
 
 
-def test_an_ended_batch_needs_no_journal_to_be_read(noxcli: Noxcli, plays: Any) -> None:
+def test_no_journal_is_read_beside_the_progress(noxcli: Noxcli, plays: Any) -> None:
     write_rows("a")
     noxcli("batch", plays(**FLOW), "rows.jsonl")
-    journal = DIRECTORY / "batch.jsonl"
-    journal.write_bytes(b"x" * journal.stat().st_size)
+    (DIRECTORY / "batch.jsonl").write_text("x")
     assert summary(noxcli)["done"] == 1
+    shown = noxcli("results", str(DIRECTORY), "--summary").text
+    assert re.match(rf"{DIRECTORY}: no batch is running, as of [\d.]+m?s ago\n", shown)
+
+
+@pytest.mark.parametrize("after", ["limit", "loss", "refusal"])
+def test_what_a_batch_leaves_open_is_not_done(noxcli: Noxcli, plays: Any, after: str) -> None:
+    """The progress and the journal agree, which --resume goes by."""
+    write_rows("a", "slow")
+    workflow = plays(**FLOW)
+    option = ["--poll-interval", "0.1s", "--timeout", "2s"]
+    if after == "loss":
+        workflow = plays(**FLOW, faults={"start": [Hold(0), LostAnswer()]})
+    if after == "refusal":
+        workflow = plays(**FLOW, faults={"start": [Hold(0), Answer(422)]})
+    assert noxcli("batch", workflow, "rows.jsonl", *option).code != 0
+    told = summary(noxcli)
+    (DIRECTORY / "progress.json").unlink()
+    assert told == {**summary(noxcli), "at": told["at"]}
+    assert told["done"] < 2, "the code of the other is not counted"
 
 
 def test_several_directories_and_none(noxcli: Noxcli, plays: Any) -> None:
