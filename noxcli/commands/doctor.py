@@ -51,6 +51,7 @@ LATEST_RUNS = 100  # runs to search for a running one
 MAX_SKEW = 30.0  # seconds
 MIN_REFUSAL = 400  # of the statuses of HTTP
 OF_A_PROXY = 407  # it wants a password, and has asked no host
+OF_A_GATEWAY = frozenset({502, 503, 504})  # it may have reached no host
 # Answers from which nothing follows: not every key may read its own record, and not every server
 # has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
@@ -147,9 +148,8 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             try:
                 me = api.get_me()
             except NoxError as refused:
-                status = refused.http_status
-                if status is None or status < MIN_REFUSAL or status == OF_A_PROXY:
-                    raise  # something else answers
+                if not _is_of_host(refused, url):
+                    raise
                 me = refused
             yield name, _host_answered(url, time.monotonic() - began)
             yield "tls", _check_tls(url)
@@ -161,13 +161,25 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
     except (OutputNotDelivered, Unauthorized, Unavailable) as error:
         # The host answers, but says nothing about these; or the key, which it accepts, may not ask;
         # or the run's record is too large.
-        is_unknown = name == "events" or (name == "key" and isinstance(error, Unavailable))
+        # What a proxy answers, it may have from the host.
+        is_answered = name in ("host", "key") and error.http_status is not None
+        is_unknown = name == "events" or (is_answered and isinstance(error, Unavailable))
         if is_unknown:
             yield name, Probe("unchecked", f"not known: {error.message}", error.hint, error)
         else:
             yield name, Probe("failed", error.message, error.hint, error)
     except NoxError as error:
         yield name, Probe("failed", error.message, error.hint, error)
+
+
+def _is_of_host(refused: NoxError, url: "Url") -> bool:
+    """True for an answer that the host itself gave, and not perhaps something before it."""
+    from noxcli.api.proxies import proxy_for  # as above
+
+    status = refused.http_status
+    if status is None or status < MIN_REFUSAL or status == OF_A_PROXY:
+        return False
+    return status not in OF_A_GATEWAY or not proxy_for(url)
 
 
 def _settings_used(configured: "Configured") -> list[str]:

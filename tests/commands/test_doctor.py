@@ -36,6 +36,11 @@ from tests.rawserver import (
 from tests.sample import one_in
 
 FOR_EVER = [Sleep(600_000)]
+BEHIND_A_PROXY = {
+    "NOXUS_API_KEY": "k",
+    "NOXUS_BACKEND_URL": "http://api.example",
+    "NOXCLI_ALLOW_HTTP": "1",
+}
 ALL = ["host", "tls", "clock", "key", "events"]
 
 
@@ -259,12 +264,7 @@ def test_the_clock_is_held_against_the_servers(
 def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(json_answer(ME), NO_RUNS) as server:
         monkeypatch.setenv("http_proxy", f"http://user:S3CRET@127.0.0.1:{server.port}")
-        environ = {
-            "NOXUS_API_KEY": "k",
-            "NOXUS_BACKEND_URL": "http://api.example",
-            "NOXCLI_ALLOW_HTTP": "1",
-        }
-        result = Noxcli(environ)("doctor", "--json")
+        result = Noxcli(BEHIND_A_PROXY)("doctor", "--json")
     assert result.code == 0
     assert checks(result)["host"]["message"].endswith(
         f" through the proxy http://127.0.0.1:{server.port}"
@@ -276,14 +276,21 @@ def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) 
 def test_a_proxy_that_refuses_says_nothing_about_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(answer(407, b"", Proxy_Authenticate='Basic realm="p"')) as server:
         monkeypatch.setenv("http_proxy", server.url)
-        environ = {
-            "NOXUS_API_KEY": "k",
-            "NOXUS_BACKEND_URL": "http://api.example",
-            "NOXCLI_ALLOW_HTTP": "1",
-        }
-        result = Noxcli(environ)("doctor", "--json")
+        result = Noxcli(BEHIND_A_PROXY)("doctor", "--json")
     assert (result.code, verdicts(result)) == (2, {"host": "failed"})
     assert f"the proxy {server.url} answered 407" in checks(result)["host"]["message"]
+
+
+def test_what_a_proxy_answers_for_the_host_says_nothing_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = answer(503, b"<html>no such host</html>", Content_Type="text/html")
+    with raw_server(page, page, page, page, page) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        result = Noxcli(BEHIND_A_PROXY)("doctor", "--json")
+    assert (result.code, verdicts(result)) == (75, {"host": "unchecked"})
+    message = checks(result)["host"]["message"]
+    assert message.startswith("not known: api.example answered 503: a web page")
 
 
 # The event stream.
