@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 UNCLEAR = "unclear"
 PLACES = 21  # of a row on a side
-SIDES = 4  # the last two are judgements
+SIDES = 4
+JUDGED = 2  # sides before that of an answer's judgement
 ANSWERED = {0, 1, 11}  # the codes of an answer that has a result
 TRIES = 2
 FINAL = {"completed", "failed"}
@@ -46,6 +47,18 @@ def place_of(number: int) -> Place:
     return row, side, place + 1
 
 
+def is_answered(line: dict[str, Any]) -> bool:
+    """True for a result that counts; a judgement does only if it has completed."""
+    _, side, _ = place_of(line["row"])
+    return line["result"]["exit_code"] in (ANSWERED if side < JUDGED else {0})
+
+
+def judgement_of(place: Place) -> Place:
+    """Return the place of what the judge says about an answer."""
+    row, side, number = place
+    return row, side + JUDGED, number
+
+
 class GateOracle:
     """The answers of a gate as the server has them, and what they decide."""
 
@@ -54,6 +67,7 @@ class GateOracle:
         self.call = oracle.call
         self.rows = list(oracle.table(self.call).values())  # ids, in their order
         self.is_scored = "--score" in self.call.argv
+        self.is_judged = "--judge" in self.call.argv
         self.started: Counter[Place] = Counter()
         self.tried: Counter[Place] = Counter()  # also those that were refused
         for line in oracle.journal.splitlines():
@@ -79,25 +93,42 @@ class GateOracle:
                 return document if document.get("gate") else None
         return None
 
+    def runs_of(self, *sides: int) -> int:
+        """Return how many runs were started for these sides."""
+        return sum(runs for place, runs in self.started.items() if place[1] in sides)
+
+    def is_spent(self, place: Place) -> bool:
+        """True if no more runs may be started for answers, or for judgements."""
+        _, side, _ = place
+        sides = (2, 3) if side >= JUDGED else (0, 1)
+        return self.runs_of(*sides) >= self.most
+
     def answer(self, place: Place) -> Answer | None:
         """Return what the server knows of a place, None if nothing was asked."""
         runs = self.started[place]
         if place not in self.lines:  # a start without a run leaves no line
-            is_over = place in self.tried or self.started.total() >= self.most
+            is_over = place in self.tried or self.is_spent(place)
             return Answer(NONE, None, runs) if is_over else None
         line, run = self.lines[place]
-        if run is None or line["result"]["exit_code"] not in ANSWERED:
+        if run is None or not is_answered(line):
             return Answer(NONE, None, runs)
-        what = self.judged(run)
-        return Answer(what, self.score(run, what), runs)
+        what = self.judged(run, judgement_of(place))
+        return None if what is None else Answer(what, self.score(run, what), runs)
 
-    def judged(self, run: Run) -> str:
-        """Return what a run is by the checks of this call."""
+    def judged(self, run: Run, judgement: Place) -> str | None:
+        """Return what a run is by the checks of this call, None if its judgement was not asked."""
         if run.truth == "failed":
             return FAILED
         if run.truth != "completed":
             return NONE
-        return GOOD if self.oracle.code_of(run) == 0 else BAD
+        if not self.is_judged:
+            return GOOD if self.oracle.code_of(run) == 0 else BAD
+        if judgement not in self.lines:
+            return NONE if judgement in self.tried or self.is_spent(judgement) else None
+        line, said = self.lines[judgement]
+        if said is None or not is_answered(line):
+            return NONE
+        return GOOD if self.oracle.code_of(said) == 0 else BAD
 
     def score(self, run: Run, what: str) -> float | None:
         if not self.is_scored or what == FAILED:
@@ -142,6 +173,7 @@ class GateOracle:
         yield lambda: self.missing_answers_were_asked_again(asked)
         yield lambda: self.missing_answers_have_causes(asked)
         yield lambda: self.runs_are_counted(document)
+        yield self.judgements_are_about_answers
 
     def unjudged_is_not_green(self) -> None:
         """A gate that prints no verdict has none."""
@@ -227,7 +259,7 @@ class GateOracle:
             return False
         for (_, side, place), (line, run) in self.lines.items():
             is_of_a_round = side == 1 and place <= ROUNDS
-            if not is_of_a_round or run is None or line["result"]["exit_code"] not in ANSWERED:
+            if not is_of_a_round or run is None or not is_answered(line):
                 continue
             if run.truth == "completed" and self.oracle.holds(never, run):
                 return True
@@ -244,7 +276,7 @@ class GateOracle:
             return
         if any(call.lacks_answers for call in self.oracle.calls):
             return  # which are asked again by the next call, and may then change what is needed
-        more = set(self.tried) - asked
+        more = {place for place in self.tried if self.judged_by(place) not in asked}
         assert not more, f"asked without a reason: {sorted(more)[:5]}"
 
     def missing_answers_were_asked_again(self, asked: set[Place]) -> None:
@@ -252,9 +284,10 @@ class GateOracle:
             answer = self.answer(place)
             if answer is None or answer.what != NONE:
                 continue
-            is_spent = self.started.total() >= self.most
-            is_again = self.tried[place] >= TRIES
-            assert is_again or is_spent, f"{place} has no result, and was asked once"
+            lacking = judgement_of(place) if self.is_answered(place) else place
+            is_again = self.tried[lacking] >= TRIES
+            is_spent = self.is_spent(lacking)
+            assert is_again or is_spent, f"{lacking} has no result, and was asked once"
 
     def missing_answers_have_causes(self, asked: set[Place]) -> None:
         """What the server has answered counts, unless something went wrong on the way."""
@@ -262,14 +295,38 @@ class GateOracle:
         for place in asked:
             answer = self.answer(place)
             _, run = self.lines.get(place, (None, None))
-            is_lost = answer is not None and answer.what == NONE and run is not None
-            if is_lost and run is not None and not met:
+            is_lost = answer is not None and answer.what == NONE
+            if is_lost and run is not None and not (met or self.is_answered(place)):
                 assert run.truth not in FINAL, f"{place} has a result: {run.truth}"
+
+    def is_answered(self, place: Place) -> bool:
+        """True if a place has an answer, so that what it lacks is its judgement."""
+        line, run = self.lines.get(place, ({}, None))
+        is_complete = run is not None and run.truth == "completed"
+        return self.is_judged and is_complete and is_answered(line)
+
+    def judged_by(self, place: Place) -> Place:
+        """Return the answer's place of a judgement; that of an answer is its own."""
+        row, side, number = place
+        return row, side % JUDGED, number
+
+    def judgements_are_about_answers(self) -> None:
+        """A judgement is given the whole stored answer and its question, and nothing else."""
+        for place, (line, run) in self.lines.items():
+            judgement = judgement_of(place)
+            if run is None or judgement not in self.lines:
+                continue
+            _, said = self.lines[judgement]
+            if said is not None:
+                known = {"Question": run.question, "Answer": run.output["Answer"]}
+                assert said.input == known, f"{said.input} is judged instead of {known}"
+                assert is_answered(line), f"{place} has no answer, and is judged"
 
     def runs_are_counted(self, document: dict[str, Any]) -> None:
         """The runs of a gate are all that were started for it."""
         told = document["gate"]["runs"]
-        runs = len(self.oracle.started(*self.oracle.calls))
+        started = self.oracle.started(*self.oracle.calls)
+        runs = sum(not run.is_judgement for run in started)
         assert told >= runs, f"{told} runs are told, and {runs} were started"
         if not any(call.sent or call.met for call in self.oracle.calls):
             assert told == runs, f"{told} runs are told, and {runs} were started"

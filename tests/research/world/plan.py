@@ -12,6 +12,7 @@ Step = dict[str, Any]  # a file to write, or a command line, with what goes wron
 Fault = Mapping[str, Any]  # what one request meets
 
 WORKFLOW = id_of("world")
+JUDGE = id_of("judge")  # of answers, in a gate
 # The workflow is v1 now.
 VERSIONS = {name: id_of(f"world {name}") for name in ("v1", "v2", "v3")}
 SECRET = "solo, and for nobody else"  # the value of a secret input

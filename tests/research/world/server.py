@@ -22,7 +22,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.rawserver import Request, Turn, answer, reset
-from tests.research.world.plan import PREVIEW, SAYS, VERSIONS, WORKFLOW, Fault, Plan
+from tests.research.world.plan import JUDGE, PREVIEW, SAYS, VERSIONS, WORKFLOW, Fault, Plan
 
 if TYPE_CHECKING:
     from tests.research.world.play import Call
@@ -32,6 +32,9 @@ WRONG = {"v1": 0.15, "v2": 0.4, "v3": 0.15}
 FAILING = 0.12
 PAUSING = 0.06
 NOISE = 0.05
+# Of judgements: those that say the opposite, and those that are none.
+ERRING = 0.08
+SILENT = 0.05
 STRANGER = "stranger"  # the key of somebody else
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -73,6 +76,7 @@ class Run:
         self.output: dict[str, Any] = plain(run.course.output)
         self.right = str(self.output["Answer"]).startswith("right")
         self.score = self.output.get("Score")
+        self.is_judgement = "Answer" in self.input
         self.answered = answered  # its start, but for a cut
         self.stoppers = stoppers  # keys
         self.ended = run.ended
@@ -124,13 +128,20 @@ class World:
         scenario = Scenario(
             "world", nodes=versions[0].nodes, versions=versions, course=self._course
         )
-        self.sandbox = Sandbox([scenario], switches=with_overrides(Switches(), plan["switches"]))
+        judge = Scenario(
+            "judge",
+            nodes=[input_node("Question"), input_node("Answer"), output_node("Answer")],
+            course=self._judgement,
+        )
+        self.sandbox = Sandbox(
+            [scenario, judge], switches=with_overrides(Switches(), plan["switches"])
+        )
 
     @property
     def runs(self) -> dict[str, Run]:
-        """All runs by id, the oldest first."""
+        """All runs by id, the oldest of a workflow first, those of the judge last."""
         found = {}
-        for run in self.sandbox.runs(WORKFLOW):
+        for run in [*self.sandbox.runs(WORKFLOW), *self.sandbox.runs(JUDGE)]:
             found[run.id] = Run(run, run.id in self._answered, self._stoppers[run.id])
         return found
 
@@ -165,7 +176,23 @@ class World:
             letter = self._letter(version, Random(asked), luck)
         else:
             letter = fate[min(turn, len(fate)) - 1]
-        return self._played(version, letter, luck, is_quick=fate is not None)
+        outputs = self.climate["outputs"]
+        return self._played(version, letter, luck, outputs, is_quick=fate is not None)
+
+    def _judgement(self, _: str | None, input: Mapping[str, Any]) -> Scenario:
+        """Return what becomes of a judgement: mostly what the answer is, fixed like a run."""
+        asked = f"{self.plan['seed']} judge {input['Answer']}"
+        with self._lock:
+            self._turns[asked] += 1
+            turn = self._turns[asked]
+        luck = Random(f"{asked} {turn}")
+        is_right = str(input["Answer"]).startswith("right")
+        if luck.random() < ERRING:
+            is_right = not is_right
+        letter = "g" if is_right else "b"
+        if luck.random() < SILENT:
+            letter = luck.choice("f-")
+        return self._played("judge", letter, luck, ["Answer"], is_quick=True)
 
     def _letter(self, version: str, known: Random, luck: Random) -> str:
         """Return a fate by chance: g right, b wrong, f failed, p paused."""
@@ -179,7 +206,9 @@ class World:
             return "p"
         return "g" if is_right else "b"
 
-    def _played(self, version: str, letter: str, luck: Random, *, is_quick: bool) -> Scenario:
+    def _played(
+        self, version: str, letter: str, luck: Random, outputs: list[str], *, is_quick: bool
+    ) -> Scenario:
         """Return how a run with this fate is played."""
         ended = STATUSES.get(letter, "completed")
         noise = luck.randbytes(luck.choice([4, 40, 2000])).hex()
@@ -201,7 +230,7 @@ class World:
         if ended != "completed":
             script = [*script[:-1], Emit("Write", "no", "failed")]
         every["Score"] = SCORES[letter] + luck.choice([0, 0, 0, 0.5])
-        output = {name: every[name] for name in self.climate["outputs"]}
+        output = {name: every[name] for name in outputs}
         return Scenario("world", script=script, status=ended, output=output)
 
     def turn(self, request: Request) -> Turn:
@@ -225,7 +254,7 @@ class World:
         if kind == "start" and not 400 <= asked.status < 500:
             start = json.loads(request.body)
             asked.query = {"version": start.get("workflow_version_id") or ""}
-            call.starts[start["input"]["Question"]] += 1
+            call.starts[asked_of(start["input"])] += 1
         for each in met:
             if "signal" in each:
                 threading.Timer(each["delay"], call.send, (each["signal"],)).start()
@@ -344,6 +373,11 @@ class World:
 
 SCORES = {"g": 4, "l": 4, "G": 2, "b": 1, "f": 0, "-": 0, "p": 0}
 LONG = 20.0  # seconds that a run with the fate "l" takes
+
+
+def asked_of(input: Mapping[str, Any]) -> str:
+    """Return the question that a start asks, or the answer that it has judged."""
+    return str(input["Question"] if "Count" in input else input["Answer"])
 
 
 def kind_of(request: Request) -> tuple[str, str]:

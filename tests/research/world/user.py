@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.research.world.plan import PREVIEW, SAYS, VERSIONS, WORKFLOW, Plan, Step
+from tests.research.world.plan import JUDGE, PREVIEW, SAYS, VERSIONS, WORKFLOW, Plan, Step
 
 CALM = 0.15  # of calls
 PAGED = 0.3  # how often lists have pages of a few runs
@@ -19,6 +19,7 @@ SLOW_STOPS = [0.3, 3, 3]  # seconds until a run that was asked to stop has ended
 OLD = [8, 60, 4000]  # seconds since somebody else started a run
 UNEDITED = {"--limit", "--only", "--shard"}  # with these, an edit may select other rows
 ID = ["--id", "id"]
+JUDGED, WRONGLY_JUDGED = (f"starts_with(judge.Answer, '{word}')" for word in ("right", "wrong"))
 Edit = Callable[[list[str]], list[str] | None]  # may return another line that continues the batch
 WITHOUT_IDS = {"header": "Question,Count"}
 TROUBLED_STREAM = {"retained_events": [2, 4, 8], "redis_ids": ["all"]}
@@ -415,6 +416,10 @@ class User:
         has_score = kind == self.near_the_fall or self.chance(0.5)
         if is_whole and "--score" not in line and has_score:
             line += ["--score", "output.Score"]
+        if self.chance(0.35):
+            place = line.index("--assert") + 1
+            line[place] = JUDGED
+            line += ["--judge", JUDGE]
         if self.chance(0.3):
             self.mistake("wrong gate")
         self.through(line)
@@ -511,7 +516,7 @@ class User:
             self.steps.append({"file": "rows.csv", "rows": rows})
             self.call(line, calm=True)
             return
-        other = self.line("other check")
+        other = [WRONGLY_JUDGED] if "--judge" in line else self.line("other check")
         place = line.index("--assert") + 1
         changed = [*line[:place], other[0], *line[place + 1 :]]
         for _ in range(2):
