@@ -213,8 +213,12 @@ def require_honest(situation: Situation, result: Result) -> None:
 
 
 def parameters() -> Iterator[Any]:
+    """Yield all situations; of each with and without a judge, one is for the night."""
     for place, situation in enumerate(all_situations()):
-        marks = [pytest.mark.wide] * bool(place % SAMPLE)
+        marks = []
+        if place % SAMPLE:
+            is_late = (place + situation.is_judged) % 2
+            marks = [pytest.mark.nightly if is_late else pytest.mark.wide]
         yield pytest.param(situation, id=situation.name, marks=marks)
 
 

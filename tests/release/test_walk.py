@@ -105,8 +105,7 @@ def run(lines: str, clone: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.wide
-@pytest.mark.long(200)
+@pytest.mark.nightly
 @pytest.mark.timeout(
     1200
 )  # it installs the clone, tests it three times, and builds all that is released
