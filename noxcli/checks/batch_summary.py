@@ -150,7 +150,8 @@ class BatchSummary:
     # A run may exist that this call started or followed, or of a gate any call.
     has_started: bool = False
     last_run: Run | None = None  # the one whose row came last
-    # Rows of this call that a later one takes up again, and how many of their runs may still be running.
+    # Rows of this call that a later one takes up again, and how many of their runs may still be
+    # running.
     left_open: Counter[int] = field(default_factory=Counter)
     left_running: int = 0
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
