@@ -534,7 +534,8 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
         script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback"
     )
     with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
-        _, headline, *_, last = drawn_with(seen, b"paused for human input", 120)
+        # A pause that begins while a drawing is made is in the headline of the next one.
+        _, headline, *_, last = drawn_with(seen, b"\x1b[35mpaused", 120)
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input: give it in Noxus, and the run continues here"
