@@ -293,6 +293,15 @@ def test_what_a_proxy_answers_for_the_host_says_nothing_about_it(
     assert message.startswith("not known: api.example answered 503: a web page")
 
 
+def test_a_key_that_gets_no_answer_is_not_known() -> None:
+    refused = json_answer({"detail": "not for this key"}, 403)
+    with raw_server(refused, *[lambda _: None] * 5) as server:
+        environ = {"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": server.url}
+        result = Noxcli(environ)("doctor", "--json")
+    assert (result.code, verdicts(result)["key"]) == (75, "unchecked")
+    assert checks(result)["key"]["message"].startswith("not known: ")
+
+
 # The event stream.
 
 
