@@ -59,8 +59,7 @@ class ResultWriter:
             if row.code == ExitCode.OK and self.checker.has_checks:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, interrupted=row.interrupted)
-            if row.interrupted or not row.final:
-                self.summary.leave_open(row.judged["result"])
+            self.summary.note_left(row.row.number, row.judged["result"], is_final=row.final)
         except Exception:
             self._note_unrecorded([row])
             raise

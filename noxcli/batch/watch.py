@@ -10,7 +10,6 @@ from noxcli.batch.batch import Batch
 from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.worker import RunningRow
 from noxcli.batchdir.progress_file import LongRow, write_progress
-from noxcli.errors import ExitCode
 from noxcli.models import Workflow
 from noxcli.render.pauses import PauseNotes
 from noxcli.render.terminal import Terminal
@@ -61,7 +60,7 @@ class BatchWatch:
     def finish(self) -> None:
         """Write how far the batch has come in the end."""
         summary = self._batch.summary
-        self._write(summary.left_running, summary.left_open[ExitCode.START_UNKNOWN], ())
+        self._write(len(summary.still_running), len(summary.in_doubt), ())
 
     def _note(self) -> str:
         """Return what slows the batch down, empty if nothing does."""
@@ -81,7 +80,7 @@ class BatchWatch:
         summary = self._batch.summary
         seconds = time.monotonic() - self._began
         counted = summary.codes.total()
-        codes = summary.codes_so_far - summary.left_open
+        codes = summary.codes_so_far - summary.not_final
         rate = None
         left = None
         if counted and seconds > 0:

@@ -150,10 +150,11 @@ class BatchSummary:
     # A run may exist that this call started or followed, or of a gate any call.
     has_started: bool = False
     last_run: Run | None = None  # the one whose row came last
-    # Rows of this call that a later one takes up again, and how many of their runs may still be
-    # running.
-    left_open: Counter[int] = field(default_factory=Counter)
-    left_running: int = 0
+    # Results of this call that are not final, by code, also those of rows that have another by now.
+    not_final: Counter[int] = field(default_factory=Counter)
+    # The numbers of rows that the last result of this call left like that.
+    in_doubt: set[int] = field(default_factory=set)
+    still_running: set[int] = field(default_factory=set)
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     refused: int = 0  # rows that completed with another version than was asked
     # Of rows that an earlier call has finished.
@@ -278,12 +279,18 @@ class BatchSummary:
         if not before:
             self._note_first(row, reason if code in HOPELESS else None)
 
-    def leave_open(self, result: Mapping[str, Any]) -> None:
-        """A result was counted whose run is not known to be over, if it has one."""
-        self.left_open[result["exit_code"]] += 1
+    def note_left(self, number: int, result: Mapping[str, Any], *, is_final: bool) -> None:
+        """A result was counted; if it is not final, a later call or try takes the row up again."""
+        self.in_doubt.discard(number)
+        self.still_running.discard(number)
+        if is_final:
+            return
+        self.not_final[result["exit_code"]] += 1
         run = run_in(result)
-        if run and run["status"] not in FINAL_STATUSES:
-            self.left_running += 1
+        if result["exit_code"] == ExitCode.START_UNKNOWN:
+            self.in_doubt.add(number)
+        elif run and run["status"] not in FINAL_STATUSES:
+            self.still_running.add(number)
 
     def note_run(self, run: Run | None = None) -> None:
         """A run may exist, that this call started or an earlier one; it is known if it is given."""

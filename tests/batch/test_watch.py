@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
-from noxcli.sandbox.scenario import Node, input_node, output_node
+from noxcli.sandbox.scenario import Node, Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
 from noxcli.timing import Clock
@@ -130,6 +130,21 @@ def test_what_a_batch_leaves_open_is_not_done(noxcli: Noxcli, plays: Any, after:
     (DIRECTORY / "progress.json").unlink()
     assert told == {**summary(noxcli), "at": told["at"]}
     assert told["done"] < 2, "the code of the other is not counted"
+
+
+def test_what_a_gate_has_asked_again_is_not_in_doubt(noxcli: Noxcli, plays: Any) -> None:
+    write_rows("a", "b")
+    versions = [
+        Version(name, "", [input_node("Q"), input_node("P", default=name), output_node("Answer")])
+        for name in ("base", "new")
+    ]
+    lost = {"start": [Hold(0), LostAnswer()]}
+    workflow = plays(versions=versions, output={"Answer": "x"}, faults=lost)
+    sides = ("--base", "base", "--new", "new", "--assert", "output.Answer == 'x'")
+    gate = noxcli("gate", workflow, "rows.jsonl", *sides)
+    assert (gate.code, "no known outcome, and is retried" in gate.err) == (0, True)
+    (found,) = noxcli("results", "rows.jsonl.gate", "--summary", "--json").json["directories"]
+    assert (found["done"], found["codes"], found["in_doubt"]) == (4, {"0": 4}, 0)
 
 
 def test_several_directories_and_none(noxcli: Noxcli, plays: Any) -> None:
