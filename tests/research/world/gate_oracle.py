@@ -59,6 +59,12 @@ def judgement_of(place: Place) -> Place:
     return row, side + JUDGED, number
 
 
+def answer_of(place: Place) -> Place:
+    """Return the place of the answer that is judged there; that of an answer is its own."""
+    row, side, number = place
+    return row, side % JUDGED, number
+
+
 class GateOracle:
     """The answers of a gate as the server has them, and what they decide."""
 
@@ -93,15 +99,14 @@ class GateOracle:
                 return document if document.get("gate") else None
         return None
 
-    def runs_of(self, *sides: int) -> int:
-        """Return how many runs were started for these sides."""
-        return sum(runs for place, runs in self.started.items() if place[1] in sides)
-
     def is_spent(self, place: Place) -> bool:
         """True if no more runs may be started for answers, or for judgements."""
         _, side, _ = place
-        sides = (2, 3) if side >= JUDGED else (0, 1)
-        return self.runs_of(*sides) >= self.most
+        runs = 0
+        for (_, other, _), count in self.started.items():
+            if (other >= JUDGED) == (side >= JUDGED):
+                runs += count
+        return runs >= self.most
 
     def answer(self, place: Place) -> Answer | None:
         """Return what the server knows of a place, None if nothing was asked."""
@@ -276,7 +281,7 @@ class GateOracle:
             return
         if any(call.lacks_answers for call in self.oracle.calls):
             return  # which are asked again by the next call, and may then change what is needed
-        more = {place for place in self.tried if self.judged_by(place) not in asked}
+        more = {place for place in self.tried if answer_of(place) not in asked}
         assert not more, f"asked without a reason: {sorted(more)[:5]}"
 
     def missing_answers_were_asked_again(self, asked: set[Place]) -> None:
@@ -284,7 +289,7 @@ class GateOracle:
             answer = self.answer(place)
             if answer is None or answer.what != NONE:
                 continue
-            lacking = judgement_of(place) if self.is_answered(place) else place
+            lacking = judgement_of(place) if self.is_to_be_judged(place) else place
             is_again = self.tried[lacking] >= TRIES
             is_spent = self.is_spent(lacking)
             assert is_again or is_spent, f"{lacking} has no result, and was asked once"
@@ -296,19 +301,14 @@ class GateOracle:
             answer = self.answer(place)
             _, run = self.lines.get(place, (None, None))
             is_lost = answer is not None and answer.what == NONE
-            if is_lost and run is not None and not (met or self.is_answered(place)):
+            if is_lost and run is not None and not (met or self.is_to_be_judged(place)):
                 assert run.truth not in FINAL, f"{place} has a result: {run.truth}"
 
-    def is_answered(self, place: Place) -> bool:
-        """True if a place has an answer, so that what it lacks is its judgement."""
+    def is_to_be_judged(self, place: Place) -> bool:
+        """True if a place has an answer, to be judged."""
         line, run = self.lines.get(place, ({}, None))
         is_complete = run is not None and run.truth == "completed"
         return self.is_judged and is_complete and is_answered(line)
-
-    def judged_by(self, place: Place) -> Place:
-        """Return the answer's place of a judgement; that of an answer is its own."""
-        row, side, number = place
-        return row, side % JUDGED, number
 
     def judgements_are_about_answers(self) -> None:
         """A judgement is given the whole stored answer and its question, and nothing else."""

@@ -168,10 +168,7 @@ class World:
         question = str(input["Question"])
         asked = f"{self.plan['seed']} {version} {question}"
         fate = self.plan.get("fates", {}).get(question, {}).get(version)
-        with self._lock:
-            self._turns[asked] += 1
-            turn = self._turns[asked]
-        luck = Random(f"{asked} {turn}")
+        turn, luck = self._turn_of(asked)
         if fate is None:
             letter = self._letter(version, Random(asked), luck)
         else:
@@ -179,13 +176,17 @@ class World:
         outputs = self.climate["outputs"]
         return self._played(version, letter, luck, outputs, is_quick=fate is not None)
 
-    def _judgement(self, _: str | None, input: Mapping[str, Any]) -> Scenario:
-        """Return what becomes of a judgement: mostly what the answer is, fixed like a run."""
-        asked = f"{self.plan['seed']} judge {input['Answer']}"
+    def _turn_of(self, asked: str) -> tuple[int, Random]:
+        """Return how often this was asked, now included, and the chance of this time."""
         with self._lock:
             self._turns[asked] += 1
             turn = self._turns[asked]
-        luck = Random(f"{asked} {turn}")
+        return turn, Random(f"{asked} {turn}")
+
+    def _judgement(self, _version_id: str | None, input: Mapping[str, Any]) -> Scenario:
+        """Return what becomes of a judgement: mostly what the answer is, fixed like a run."""
+        asked = f"{self.plan['seed']} judge {input['Answer']}"
+        _, luck = self._turn_of(asked)
         is_right = str(input["Answer"]).startswith("right")
         if luck.random() < ERRING:
             is_right = not is_right
