@@ -11,14 +11,13 @@ from noxcli.batch.in_flight import RowsInFlight
 from noxcli.batch.worker import RunningRow
 from noxcli.batchdir.progress_file import LongRow, write_progress
 from noxcli.models import Workflow
-from noxcli.render.pauses import PauseNotes
+from noxcli.render.log import PauseNotes, TaskLog
 from noxcli.render.terminal import Terminal
 from noxcli.timing import Clock, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
     from noxcli.render.live_region import Bar
-    from noxcli.render.log import TaskLog
 
 # Seconds.
 WRITE_EVERY = 5.0

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble
+from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, Reserve
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import (
     BATCH_SCHEMA,
@@ -26,7 +26,6 @@ from noxcli.batchdir.journal_state import (
     Move,
     SentStart,
 )
-from noxcli.batchdir.reserve import Reserve
 from noxcli.batchdir.results_file import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem

@@ -405,7 +405,7 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     # They load the HTTP libraries, which `--help` does not need.
     from noxcli.api import Http, NoxusApi
     from noxcli.api.transport import bundle_variable, trust
-    from noxcli.render.pauses import PauseNotes
+    from noxcli.render.log import PauseNotes
 
     if to_url(settings.url).scheme == "https":
         named = bundle_variable() or "the default file"

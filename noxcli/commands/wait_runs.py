@@ -31,7 +31,7 @@ from noxcli.errors import (
 from noxcli.models import PAUSE, Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
-from noxcli.render.pauses import PauseNotes
+from noxcli.render.log import PauseNotes
 from noxcli.render.terminal import Terminal
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of

@@ -1,8 +1,8 @@
-"""Progress for logs, in plain lines: of runs, batches and downloads."""
+"""Plain lines for logs: how far runs, batches and downloads are, and what requests wait for."""
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from noxcli.models import (
@@ -23,6 +23,7 @@ from noxcli.models import (
 from noxcli.render import HowFar, Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import shorten
+from noxcli.retry import SAY_EVERY, Pause
 from noxcli.runs.progress import Progress, StatusChange, Step
 from noxcli.timing import show_seconds
 
@@ -33,6 +34,9 @@ NOTICEABLE = 0.05  # seconds
 TASK_LINE_EVERY = 10.0  # seconds
 QUEUED = "queued"
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
+# Seconds of a pause.
+SHORT_PAUSE = 3.0  # until the end of a Retry-After
+PAUSE_SAID_AFTER = 4.5
 
 
 class RunLog(Renderer):
@@ -192,3 +196,38 @@ class MinuteLines:
         _, done, pace = how_far(now - self._began)
         self._terminal.note(f"{datetime.now():%H:%M:%S} {done}, {pace}{detail()}")
         return True
+
+
+class PauseNotes:
+    """Says once and then every minute for what requests wait, since when and until when."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._say_at = 0.0  # not before this moment
+
+    def check(self, pause: Pause | None) -> None:
+        """Say it if it is time to; None is the end of a pause."""
+        now = time.monotonic()
+        if pause is None:
+            self._say_at = 0.0
+            return
+        is_short = pause.until is None or pause.until < now + SHORT_PAUSE
+        if now < self._say_at or (is_short and now < pause.since + PAUSE_SAID_AFTER):
+            return
+        self._say_at = now + SAY_EVERY
+        what = "no whole answer from the server"
+        if pause.status is not None:
+            what = f"the server answers {pause.status}"
+        until = "there is one"
+        if pause.until is not None:
+            until = f"{time_of(pause.until)} (Retry-After)"
+        elif pause.status is not None:
+            until = "it accepts requests"
+        since = time_of(pause.since)
+        self._terminal.note(f"{time_of(now)} {what}: waiting since {since}, until {until}")
+
+
+def time_of(moment: float) -> str:
+    """Return the local time of a moment of `time.monotonic`."""
+    off = timedelta(seconds=moment - time.monotonic())
+    return f"{datetime.now() + off:%H:%M:%S}"

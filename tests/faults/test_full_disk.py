@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batchdir.reserve import PIECE
+from noxcli.batchdir.append_file import PIECE
 from noxcli.sandbox.scenario import Version, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
