@@ -1,5 +1,6 @@
 """Files of lines that only grow, also after a kill or on a full disk: an added line is complete, or
-missing, and what a journal must not lack has its room: which runs the sent starts have begun.
+missing. And room on the disk for what a journal must not lack: which runs the sent starts have
+begun.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Plain lines for logs: how far runs, batches and downloads are, and what requests wait for."""
+"""Plain lines for logs: progress of runs, batches and downloads, and waiting for the server."""
 
 import time
 from collections.abc import Callable, Sequence
