@@ -1,7 +1,8 @@
 """The pairs of a comparison, counted by what a note or its ending says of them."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.checks.row_class import RowClass, SideVerdict
@@ -15,7 +16,8 @@ class PairCounts:
     """How many pairs there are of each kind; one pair may be of several."""
 
     partners: int = 0  # with a row on both sides, that asks the same
-    other_input: int = 0
+    # By the first input that differs, rows of both sides that do not ask the same.
+    other_inputs: Counter[str] = field(default_factory=Counter)
     answered: int = 0  # partners with an answer on both sides
     good: int = 0  # of these, one at least passes
     less_often: int = 0  # of these, fewer repetitions pass in NEW
@@ -36,7 +38,7 @@ class PairCounts:
     def count(self, pair: RowPair, read: Sequence[str], *, of_gate: bool) -> None:
         """Count a pair; `read` are the columns that checks read."""
         if pair.other_input is not None:
-            self.other_input += 1
+            self.other_inputs[pair.other_input] += 1
         if pair.unjudged:
             self.unjudged += 1
         if pair.is_slower:

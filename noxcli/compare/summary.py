@@ -23,6 +23,7 @@ from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import RowPair
 
 RETRY = "repeat the command to retry"
+MAX_NAMES = 3  # of inputs
 LEVEL = 0.01  # of what is worse as a whole, and of each side of the interval of a score
 NO_ANSWER = (SideVerdict.NONE, SideVerdict.FAILED)
 
@@ -104,15 +105,22 @@ class ComparisonSummary:
             raise UsageProblem(f"{what}, so nothing can differ", "compare another batch")
 
     def require_partners(self, *, allow_missing: bool, runs: str) -> None:
-        """Raise UsageProblem if no row of NEW can be compared with one of BASE.
+        """Raise UsageProblem if no row of NEW can be compared with one of BASE, or most can't.
 
         `runs` are those of a gate.
         """
         hint = self.new_alone or RETRY
         there = f"{self.row_counts} ({runs})" if runs else self.row_counts
-        if not self.counts.partners:
-            what = "id and the input" if self.counts.other_input else self.by
-            lacks = f"no row of {self.new.named} has the {what} of a row of {self.base.named}"
+        partners = self.counts.partners
+        others = self.counts.other_inputs.total()
+        if others > partners:
+            names = [name for name, _ in self.counts.other_inputs.most_common(MAX_NAMES)]
+            had = f"{others:,} of {others + partners:,} rows of one id had another "
+            raise UsageProblem(
+                f"{there}, but {had}{in_prose(names)}, so nothing was compared", hint
+            )
+        if not partners:
+            lacks = f"no row of {self.new.named} has the {self.by} of a row of {self.base.named}"
             raise UsageProblem(f"{there}, but {lacks}", hint)
         if allow_missing and not self.counts.answered:
             what = "no row has an answer on both sides, so nothing was compared"

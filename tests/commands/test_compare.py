@@ -232,7 +232,7 @@ def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
 
 
 SHARED = "an input that all rows share differs: 'Tone'"
-NO_PAIR = "no row of new has the id and the input of a row"
+NO_PAIR = "but 5 of 5 rows of one id had another Tone, so nothing was compared"
 
 
 @pytest.mark.parametrize(
@@ -463,6 +463,18 @@ def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> 
     assert f"{200 - shown} more rows are not on this page; noxcli compare lists them all." in page
 
 
+@pytest.mark.parametrize(("others", "code"), [(0, 0), (2, 0), (3, 2)])
+def test_most_rows_must_ask_what_they_asked_before(noxcli: Noxcli, others: int, code: int) -> None:
+    """A column of which the types were not known before is another input in each row."""
+    stored("base", [line(row, input={"Q": str(row), "N": "7"}) for row in range(1, 5)])
+    now = [7 if row <= others else "7" for row in range(1, 5)]
+    stored("new", [line(row, input={"Q": str(row), "N": now[row - 1]}) for row in range(1, 5)])
+    result = noxcli("compare", "base", "new", "--allow-missing")
+    assert result.code == code, result.err
+    said = "but 3 of 4 rows of one id had another N, so nothing was compared"
+    assert (said in result.err) == (code == 2)
+
+
 @pytest.mark.parametrize(
     ("base", "new", "said"),
     [
@@ -477,7 +489,7 @@ def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> 
         ("empty", "base", "to judge NEW alone: noxcli results base --assert …"),
         ("empty", "empty", "BASE has 0 rows and NEW has 0 rows"),
         ("base", "unbegun", "NEW unbegun has started none of its rows; finish NEW with: noxcli "),
-        ("base", "asked", "no row of asked has the id and the input of a row of base"),
+        ("base", "asked", "but 2 of 2 rows of one id had another Q, so nothing was compared"),
         ("base", "twice", "BASE has 1 repetition of each row, and NEW 2"),
         ("base", "next --assert output.Answr!='bad'", "BASE base has no such output; did you mean"),
         ("base", "next --assert output.Extra!='bad'", "BASE base has no such output; to judge NEW"),
