@@ -272,27 +272,36 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     trouble: NoxError | None = None
     failures = FailureTracker(deadline.clock)
     while True:
+        pause = STOP_LOOKS_APART
         if not is_requested:
             trouble = _request_stop(api, run, deadline)
             is_requested = trouble is None
+            pause = max(pause, _requested_pause(trouble))
         try:
             read = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
             failures.got_answer()
             # A record that lags behind puts no running run back in the queue.
             if read.status != "queued" or run.status != "running":
                 run = read
-        except Unavailable:
-            pass  # the error of the stop tells more
+        except Unavailable as error:  # that of the stop tells more
+            pause = max(pause, _requested_pause(error))
         except NotAccessible as error:
             if failures.is_lost(error):
                 raise access_lost(error, run.id, CommandLine("stop", run.id)) from error
         if run.settled:
             return run
-        if deadline.remaining() <= STOP_LOOKS_APART:
+        if deadline.remaining() <= pause:
             if trouble is not None:
                 raise trouble
             return run
-        deadline.clock.sleep(STOP_LOOKS_APART)
+        deadline.clock.sleep(pause)
+
+
+def _requested_pause(error: NoxError | None) -> float:
+    """Return for how many seconds the server asks to wait."""
+    if isinstance(error, Unavailable) and error.retry_after is not None:
+        return error.retry_after
+    return 0.0
 
 
 def _request_stop(api: "NoxusApi", run: Run, deadline: Deadline) -> NoxError | None:

@@ -1,6 +1,7 @@
 """`noxcli stop` and the state file: cleaning up, any number of times."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, posts
 from tests.rawserver import json_answer
 
 FOREVER = [Sleep(60_000)]
@@ -66,6 +67,21 @@ def test_trouble_on_the_way_is_tried_again(noxcli: Noxcli, plays: Any) -> None:
     trouble = [Answer(502, "<html>x</html>"), Answer(429, {}), Answer(503, {})]
     run = noxcli.start(plays(script=FOREVER, faults={"stop": trouble, "record": [Answer(500, {})]}))
     assert noxcli("stop", run).text == f"{run}\tstopped\n"
+
+
+@pytest.mark.parametrize(("seconds", "code", "stops"), [(1, 0, 2), (60, 6, 1)])
+def test_a_server_that_asks_to_wait_is_not_asked_before(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, seconds: int, code: int, stops: int
+) -> None:
+    noxcli.clock = Clock()
+    busy = [Answer(429, {}, {"Retry-After": str(seconds)})]
+    run = noxcli.start(plays(script=FOREVER, faults={"stop": busy}))
+    began = time.monotonic()
+    assert noxcli("stop", run, "--timeout", "5s").code == code
+    took = time.monotonic() - began
+    assert sum("/stop" in path for path in posts(sandbox)) == stops
+    if code == 0:
+        assert took >= seconds
 
 
 def test_a_stop_without_an_answer_says_that_it_had_none(noxcli: Noxcli, plays: Any) -> None:
