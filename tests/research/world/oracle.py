@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from noxcli.runs.record import MAX_STOP
 from noxcli.sandbox import run as sandbox
 from tests.documents import check_stdout
 from tests.research.world.gate_oracle import JUDGED, PLACES, GateOracle, is_answered, place_of
@@ -208,6 +209,8 @@ class Oracle:
         """§ 9: --timeout is exceeded by 1 s at most, a signal by an answer (5 s), a stop (5 s) and 1 s."""
         call = self.call
         began, most = (call.began, call.limit + 1)
+        if call.option("--on-timeout") == "stop":
+            most += MAX_STOP
         if call.sent:
             began, most = (call.sent[0][0], 11.0)
         took = call.ended - began
