@@ -305,6 +305,11 @@ class Oracle:
         runs = self.started(*self.calls)
         for place, run in enumerate(runs):
             same = [each for each in runs[:place] if each.question == run.question]
+            of_this = [each for each in same if each.key == run.key]
+            if len(of_this) >= self.call.repeat:
+                same = of_this
+            else:  # the other repetitions of this call are no reason for this one
+                same = [each for each in same if each.key != run.key]
             same = same[-self.call.repeat :]
             is_more = run.key == self.call.key and len(same) == self.call.repeat
             if not is_more:
