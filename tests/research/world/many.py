@@ -166,6 +166,12 @@ def script_of(step: Step) -> list[str]:
     """Return the lines of one step."""
     if "grow" in step:
         return ["# the disk below small/ grows"]
+    if "tear" in step:
+        return [f'printf %s \'{{"row":1,"st\' >> {step["tear"]}.jsonl']
+    if "hide" in step:
+        return [f"mv {step['hide']} {step['hide']}.hidden"]
+    if "show" in step:
+        return [f"mv {step['show']}.hidden {step['show']}"]
     if "text" in step:
         return [f"printf %s {shlex.quote(step['text'])} > {step['file']}"]
     if "rows" in step:

@@ -17,6 +17,7 @@ from tests.research.world.gate_oracle import JUDGED, PLACES, GateOracle, is_answ
 from tests.research.world.plan import SAYS, SECRET
 from tests.research.world.play import SLACK, SOON, Call, Story
 from tests.research.world.report_oracle import ReportOracle
+from tests.research.world.row_oracle import SAME_REASON, RowOracle
 from tests.research.world.server import Run
 from tests.research.world.wire_oracle import WireOracle
 
@@ -29,6 +30,7 @@ OF_A_TABLE = {"batch", "gate"}
 READS = {"record", "lookup", "list", "stop"}  # whose answers say how a run is
 ANSWER_AT_A_SIGNAL = 5.0  # seconds that a signal waits for the answer to a start
 SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
+LIMITS = {"--timeout", "--row-timeout"}
 CHECKS = ("--assert", "--expect", "--score")
 
 
@@ -67,7 +69,30 @@ class Oracle:
             return self.own[0]
         if self.call.verb in STARTING or len(self.call.argv) < 2:
             return None
+        if self.call.argv[1] == "@last":
+            return self.last()
         return self.runs.get(self.call.argv[1])
+
+    def last(self) -> Run | None:
+        """Return the user's last started run; None if kills, lost answers or two at once leave doubt."""
+        earlier = self.everything[: self.everything.index(self.call)]
+        starting = [each for each in earlier if each.starts]
+        if not starting:
+            return None
+        last = starting[-1]
+        runs = self.started(last)
+        is_one = {last.name[-1], *last.step}.isdisjoint({"+", "twins", "beside"})
+        if last.verb not in STARTING or last.met or last.sent or not is_one or not runs:
+            return None
+        return runs[-1]
+
+    def named(self) -> list[Run]:
+        """Return the runs that a call names."""
+        found = []
+        for word in self.call.argv[1:]:
+            if word in self.runs:
+                found.append(self.runs[word])
+        return found or [run for run in [self.run] if run]
 
     def call_has(self, kind: str) -> bool:
         """True if the call has sent a request of a kind."""
@@ -84,7 +109,8 @@ class Oracle:
                 yield f"{self.call.name} {name}: what noxcli left can't be read: {error!r}"
 
     def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        for holder in (self, WireOracle(self.story, self.call), ReportOracle(self)):
+        holders = (self, WireOracle(self.story, self.call), ReportOracle(self), RowOracle(self))
+        for holder in holders:
             for name, check in vars(type(holder)).items():
                 if (check.__doc__ or "").startswith("§"):
                     yield name, getattr(holder, name)
@@ -177,9 +203,9 @@ class Oracle:
         """§ 7: never 70, nor a code that is nobody's; what a call ends with has had a cause."""
         call = self.call
         sent = {name for _, name in call.sent}
-        has_limit = "--timeout" in call.argv
+        has_limit = bool(LIMITS & {*call.argv})
         if call.verb in {"results", "compare"}:  # they say how rows have ended
-            has_limit = any("--timeout" in each.argv for each in self.everything)
+            has_limit = any(LIMITS & {*each.argv} for each in self.everything)
         is_disturbed = bool(call.met or call.sent or "twins" in call.step)
         causes = {
             70: False,
@@ -196,6 +222,16 @@ class Oracle:
         has_cause = causes.get(call.code, call.code in ORDER)
         assert has_cause, f"exit code {call.code} without a cause: {call.err[-500:]}"
         assert "Traceback" not in call.err, call.err[-1500:]
+
+    def is_interrupted(self, run: Run) -> bool:
+        """True if a call of this directory has stopped a run, whose row is then as if it were new."""
+        return run.truth == "stopped" and bool(run.stoppers & self.own_keys)
+
+    def gives_up(self) -> bool:
+        """True if a batch has met so many failures that it starts no more rows."""
+        most = int(self.call.option("--max-failures") or SAME_REASON)
+        failures = [run for run in self.started(*self.calls) if run.truth != "completed"]
+        return 0 < most <= len(failures)
 
     def may_have_lost_a_start(self) -> bool:
         """True if a start of any call may have got no answer: by a fault, a signal, or a limit."""
@@ -277,6 +313,8 @@ class Oracle:
         """§ 8, 10, 12: the journal has each start that was sent, so that none is repeated unseen."""
         if not self.is_table or self.call.directory.startswith("small/"):
             return
+        if "hidden" in self.call.step:
+            return
         sent = self.journal.count('"step":"sent"')
         reached = sum(sum(each.starts.values()) for each in self.calls)
         assert sent >= reached, f"{reached} starts were sent, and {sent} are in the journal"
@@ -334,7 +372,7 @@ class Oracle:
         asked = {each.option("--again") for each in [*later[1:], self.call] if each is not begun}
         if why & asked:
             return True
-        return run.truth == "stopped" and bool(run.stoppers & self.own_keys)
+        return self.is_interrupted(run)
 
     def only_what_fits_is_adopted(self) -> None:
         """§ 10, 12: a row in doubt adopts the one run that fits; of several, none. A gate adopts nothing."""
@@ -573,7 +611,7 @@ class Oracle:
     def calm_calls_are_right(self) -> None:
         """§ 7 to 10: undisturbed, or after trouble that passes, the exit code is that of the truth."""
         call = self.call
-        is_refused = bool({"mistake", "edited"} & call.step.keys())
+        is_refused = bool({"mistake", "edited", "hidden"} & call.step.keys())
         if not call.calm or call.kept is not None or is_refused:
             return
         runs: list[Run | None] = []
@@ -581,16 +619,22 @@ class Oracle:
             is_part = (call.code, self.form) == (9, "content")
             if self.run and not is_part:
                 runs = [self.run]
-        elif call.verb == "wait" and self.run:
-            runs = [self.run]
+        elif call.verb == "wait" and "--any" not in call.argv:
+            runs = [*self.named()]
         elif call.verb == "batch" and self.is_plain_batch():
             own = {run.question: run for run in self.started(*self.calls)}
-            runs = [own.get(question) for question in self.table(call)]
+            rows = [*self.table(call)]
+            if self.gives_up():
+                rows = [question for question in rows if question in own]
+            runs = [own.get(question) for question in rows]
         codes = [self.code_of(run) for run in runs]
         code = min(codes, key=ORDER.index, default=call.code)
         if "foreign" in call.step and code in {0, 11}:
             code = 9  # a file of the user's stands in the way
         if call.code == 2 and self.lacks_most_rows():
+            return
+        if "--fail-fast" in call.argv and call.code in codes:
+            assert bool(call.code) is bool(code), f"exit code {call.code} of {codes}"
             return
         assert call.code == code, f"exit code {call.code} instead of {code}: {call.err[-600:]}"
 
@@ -642,7 +686,7 @@ class Oracle:
         before = []
         for run in self.started(*self.calls):
             is_of_it = edited in {"", run.question}
-            if is_of_it and run.key != call.key and run.truth != "stopped":
+            if is_of_it and run.key != call.key and not self.is_interrupted(run):
                 before.append(run.question)
         if not before:
             return
@@ -652,7 +696,7 @@ class Oracle:
     def a_list_has_each_run_once(self) -> None:
         """§ 2: runs lists the newest first, each once; calm, all that there are, as far as the list knows them."""
         call = self.call
-        if call.verb != "runs" or call.code != 0 or "close" in call.step:
+        if call.verb != "runs" or call.code != 0 or {"close", "--rows"} & {*call.step, *call.argv}:
             return
         listed = [self.runs[each["id"]] for each in json.loads(call.out)["runs"]]
         ids = [run.id for run in listed]
@@ -663,7 +707,8 @@ class Oracle:
         assert len(ids) <= limit, f"{len(ids)} runs instead of {limit}"
         is_by_number = not self.story.world.climate["cursors"]  # which noxcli can read
         is_whole = is_by_number and "may be longer" not in call.err
-        if not call.calm or call.meets("list") or len(ids) == limit or not is_whole:
+        is_told_all = not call.sent and "without" not in (each.get("do") for each in call.faults)
+        if not is_told_all or len(ids) == limit or not is_whole:
             return
         known = call.began - self.story.world.climate["lag"] - SOON
         for run in self.runs.values():
@@ -674,8 +719,9 @@ class Oracle:
 
     def a_stop_is_confirmed(self) -> None:
         """§ 2: stop ends with 0 once the run's record says that it has ended."""
-        if self.call.verb == "stop" and self.call.code == 0 and self.run:
-            assert self.run.ended, f"run {self.run.id} is {self.run.truth}"
+        if self.call.verb == "stop" and self.call.code == 0:
+            for run in self.named():
+                assert run.ended, f"run {run.id} is {run.truth}"
 
     def a_confirmed_status_was_read(self) -> None:
         """§ 5: confirmed says that a read of the record has told the status."""
@@ -738,8 +784,7 @@ class Oracle:
                 continue
             told = f"row {line['row']} with {line['input']} has run {run.id} of {run.named}"
             assert run.question == line["input"]["Question"], told
-            is_ours = run.truth == "stopped" and bool(run.stoppers & self.own_keys)
-            assert not (is_over and is_ours), f"{told}, stopped"
+            assert not (is_over and self.is_interrupted(run)), f"{told}, stopped"
             if call.verb == "gate" and "mistake" not in call.step:
                 self.require_side(line, run, told)
         is_doubtful = call.verb == "batch" and call.code == 7 and not self.is_unsure()
@@ -785,7 +830,9 @@ class Oracle:
             return
         sides = []
         for place in call.argv[1:3]:
-            sides.append({line["id"]: run for line, run in self.read(place) if run})
+            stale = RowOracle(self).stale(place)
+            side = {line["id"]: run for line, run in self.read(place) if run}
+            sides.append({id: run for id, run in side.items() if id not in stale})
         base, new = sides
         classes: dict[str, set[str]] = {"broken": set(), "fixed": set()}
         for id in {*base} & {*new}:

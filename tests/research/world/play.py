@@ -157,11 +157,19 @@ class Story:
         for step in self.world.plan["steps"]:
             if "begun" in step and not self.has_begun(step["begun"]):
                 continue
+            if "hidden" in step and not self.has_results(step["argv"]):
+                continue
             self.steps.append(step)
             if "argv" in step:
                 yield from self._play(step)
             elif "grow" in step:
                 mount(WIDE, self.cwd / "small")
+            elif "tear" in step:
+                self._tear(self.cwd / f"{step['tear']}.jsonl")
+            elif "hide" in step:
+                self._move(step["hide"], f"{step['hide']}.hidden")
+            elif "show" in step:
+                self._move(f"{step['show']}.hidden", step["show"])
             elif "text" in step:
                 self.texts[step["file"]] = step["text"]
                 path = self.cwd / step["file"]
@@ -173,11 +181,27 @@ class Story:
                 lines = [header, *(row_line(header, row) for row in step["rows"])]
                 (self.cwd / step["file"]).write_text("\n".join(lines))
 
+    def has_results(self, argv: list[str]) -> bool:
+        """True if a batch has stored a result."""
+        path = self.cwd / Call("", argv, {}).directory / "results.jsonl"
+        return path.exists() and b"\n" in path.read_bytes()
+
+    def _tear(self, path: Path) -> None:
+        """Add half a line to a file, as a process leaves it that is killed while it writes."""
+        if path.exists():
+            with path.open("a") as file:
+                file.write('{"row":1,"st')
+
+    def _move(self, before: str, after: str) -> None:
+        if (self.cwd / before).exists():
+            (self.cwd / before).rename(self.cwd / after)
+
     def has_begun(self, question: str) -> bool:
         """True if a batch has run a question, or anything if that is empty."""
         for run in self.runs_of_calls():
             is_of_batch = self.world.calls[run.key].verb == "batch"
-            if is_of_batch and question in {"", run.question} and run.truth != "stopped":
+            is_interrupted = run.truth == "stopped" and bool(run.stoppers)
+            if is_of_batch and question in {"", run.question} and not is_interrupted:
                 return True
         return False
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # The share of questions that a version answers wrong, for good; some answers also differ by chance.
 WRONG = {"v1": 0.15, "v2": 0.4, "v3": 0.15}
 FAILING = 0.12
+STOPPING = 0.04  # by somebody else
 PAUSING = 0.06
 NOISE = 0.05
 # Of judgements: those that say the opposite, and those that are none.
@@ -196,13 +197,15 @@ class World:
         return self._played("judge", letter, luck, ["Answer"], is_quick=True)
 
     def _letter(self, version: str, known: Random, luck: Random) -> str:
-        """Return a fate by chance: g right, b wrong, f failed, p paused."""
+        """Return a fate by chance: g right, b wrong, f failed, - stopped, p paused."""
         is_right = known.random() >= WRONG[version]
         end = known.random()
         if luck.random() < NOISE:
             is_right = not is_right
         if end < FAILING:
             return "f"
+        if end < FAILING + STOPPING:
+            return "-"
         if self.climate["pauses"] and end > 1 - PAUSING:
             return "p"
         return "g" if is_right else "b"

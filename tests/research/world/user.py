@@ -3,10 +3,12 @@
 import re
 import shlex
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
-from tests.research.world.plan import JUDGE, PREVIEW, SAYS, VERSIONS, WORKFLOW, Plan, Step
+from tests.research.world import ordinary
+from tests.research.world.plan import JUDGE, PREVIEW, SAYS, VERSIONS, WORKFLOW, Fault, Plan, Step
 
 CALM = 0.15  # of calls
 PAGED = 0.3  # how often lists have pages of a few runs
@@ -41,6 +43,8 @@ def user_of(seed: int) -> "User":
         (6, user.gate),
         (4, user.only_runs),
     ]
+    for weight, story in ordinary.STORIES:
+        stories.append((weight, partial(story, user)))
     weights = [weight for weight, _ in stories]
     user.rng.choices([story for _, story in stories], weights)[0]()
     user.one()
@@ -128,6 +132,21 @@ class User:
             closed = {"close": self.rng.choice([0, 1, 50, 400])}
             trouble |= self.rng.choice([closed, {"twins": True}])
         return trouble
+
+    def fault(self, kind: str, *places: int, times: int | None = None) -> list[Fault]:
+        """Return one fault of a kind of request, at one of some places."""
+        form = SAYS["faults"][self.rng.choice(SAYS["trouble"][kind])]
+        fault = self.pick({"times": [1, 1, 2, 40], **form})
+        if times is not None:
+            fault["times"] = times
+        return [{"at": [kind, self.rng.choice(places)], **fault}]
+
+    def kill(self) -> list[Fault]:
+        """Return a signal that comes while starts are sent, answered or read."""
+        kind = self.rng.choice(["start", "start", "record"])
+        delay = self.rng.choice([0, 0.02, 0.1, 0.4])
+        signal = self.rng.choice(["KILL", "KILL", "KILL", "TERM"])
+        return [{"at": [kind, self.rng.choice([1, 2])], "signal": signal, "delay": delay}]
 
     # Runs.
 
@@ -261,14 +280,15 @@ class User:
         self.judge("results", *lines)
 
     def judge(self, verb: str, *lines: list[str]) -> None:
-        directories = []
-        for line in lines:
-            is_named = "--output-dir" in line
-            place = line.index("--output-dir") + 1 if is_named else 0
-            directories.append(line[place] if is_named else f"{line[2]}.batch")
-        asked = [verb, *directories, *self.line("judge")]
+        asked = [verb, *map(self.directory, lines), *self.line("judge")]
         for _ in range(2):
             self.call(asked, calm=True)
+
+    def directory(self, line: list[str]) -> str:
+        """Return where a batch keeps what it does."""
+        if "--output-dir" in line:
+            return line[line.index("--output-dir") + 1]
+        return f"{line[2]}.batch"
 
     def through(self, line: list[str], *, is_alone: bool = False, **first: Any) -> list[str]:
         """Call a batch, with trouble, and continue it until it is done; then once more.

@@ -1,0 +1,153 @@
+"""Stories of ordinary trouble, each around one thing that a user relies on."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tests.research.world.plan import SAYS, WORKFLOW
+
+if TYPE_CHECKING:
+    from tests.research.world.user import User
+
+HANGING = 25.0  # seconds without an answer: longer than each limit in these stories
+MANY_FAILURES = 24  # rows; a batch gives up after 20
+Story = Callable[["User"], None]
+
+
+def imported(user: "User") -> None:
+    """Definitions are imported, and the answer is lost or late."""
+    user.call(user.line("export"), calm=True)
+    for _ in range(3):
+        line = user.line("import")
+        trouble = user.fault("import", 1, 2, times=1)
+        if user.chance(0.3):
+            line += ["--timeout", "2s"]
+            trouble = [{"at": ["import", 1], "do": "silent", "seconds": HANGING}]
+        user.call(line, calm=True, faults=trouble)
+
+
+def hanging(user: "User") -> None:
+    """A server accepts a request and says nothing for longer than the command may take."""
+    user.plan["switches"].pop("rate_limit", None)
+    first = user.call([*user.line("long"), "--detach"], calm=True)
+    user.fate(f"solo {len(user.steps) - 1}", "l", "l")
+    user.table(2, 4)
+    for _ in range(3):
+        user.words["RUN"] = f"{{{first}}}"
+        line = user.line("limited")
+        kinds = SAYS["kinds"].get(line[0], SAYS["kinds"]["run"])
+        place = [user.rng.choice(kinds), user.rng.choice([1, 1, 2])]
+        fault = {"at": place, "do": user.rng.choice(["silent", "late"]), "seconds": HANGING}
+        fault |= {"times": user.rng.choice([1, 1, 40]), "effect": user.chance(0.5)}
+        user.call(line, calm=True, faults=[fault])
+    user.call(["wait", f"{{{first}}}", "--timeout", "0"], calm=True)
+    user.call(["stop", f"{{{first}}}"], calm=True)
+
+
+def asked_again(user: "User") -> None:
+    """Rows are asked again, the call is killed, and somebody looks at the results."""
+    user.table(2, 4, 8)
+    line = user.line("batch again")
+    other = user.line("compare 1")
+    user.call(line, calm=True)
+    user.call(other, calm=True)
+    for _ in range(2):
+        again = [*line, "--again", user.rng.choice(["failed", "red", "red", "stopped"])]
+        user.call(again, calm=True, faults=user.kill())
+        user.judge("results", line)
+        user.judge("compare", other, line)
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+    user.judge("compare", other, line)
+
+
+def delivered(user: "User") -> None:
+    """Outputs are long texts and files, some of which can't be had, or only later."""
+    user.plan["climate"]["outputs"] = ["Answer", "Text", "Doc"]
+    user.table(2, 4)
+    line = user.line("batch delivered")
+    user.call(line, calm=True, faults=user.fault("file", 1, 2))
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+    first = user.call(user.line("run delivered"), calm=True, faults=user.fault("file", 1, 2))
+    for _ in range(2):
+        user.words["RUN"] = f"{{{first}}}"
+        user.call(user.line("fetch"), calm=True, faults=user.fault("file", 1, 2))
+
+
+def listed(user: "User") -> None:
+    """Runs are listed by pages, some of which fail at first."""
+    user.plan["switches"]["page_size"] = user.rng.choice([1, 2, 3])
+    user.plan["climate"] |= {"lag": 0, "cursors": False}
+    user.table(4, 8)
+    user.call(user.line("compare 1"), calm=True)
+    for _ in range(3):
+        faults = user.fault("list", 1, 2, 3, 4, times=user.rng.choice([1, 1, 2]))
+        user.call(user.line("long list"), calm=True, faults=faults)
+
+
+def waited(user: "User") -> None:
+    """Several runs are waited for at once."""
+    names = []
+    for _ in range(user.rng.choice([2, 3])):
+        question = f"several {len(user.steps)}"
+        fate = user.rng.choice("gggbf-p")
+        user.fate(question, fate, fate)
+        line = ["run", WORKFLOW, f"Question={question}", "Count=7", "--detach"]
+        names.append(user.call(line, calm=True))
+    ids = [f"{{{name}}}" for name in names]
+    user.call(["wait", *ids, *user.line("several")], calm=user.chance(0.5))
+    user.call(["wait", "@last", *user.line("several")], calm=True)
+    user.call(["stop", *ids], calm=user.chance(0.5))
+    user.call(["wait", *ids, *user.line("several")], calm=True)
+
+
+def failing(user: "User") -> None:
+    """So many rows fail that the batch has to give up."""
+    rows = user.rng.choice([[6], [MANY_FAILURES]])
+    fate = user.rng.choice(["f", "f", "-"])
+    for _, question in user.table(*rows):
+        user.fate(question, fate, fate)
+    line = user.line("batch failing")
+    user.call(line, calm=user.chance(0.6))
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+
+
+def damaged(user: "User") -> None:
+    """A killed batch has left half a line, or its journal is lost on the way to another machine."""
+    user.table(2, 4)
+    line = user.line("batch again")
+    user.call(line, calm=True, faults=user.kill())
+    user.steps.append({"tear": user.directory(line) + user.rng.choice(["/batch", "/results"])})
+    user.call([*line, "--resume"], calm=True)
+    journal = f"{user.directory(line)}/batch.jsonl"
+    user.steps.append({"hide": journal})
+    user.call([*line, "--resume"], calm=True, hidden=True)
+    user.steps.append({"show": journal})
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+
+
+def edited_while_open(user: "User") -> None:
+    """A batch is killed, and the question of a row that it has asked is another one afterwards."""
+    user.table(2, 4)
+    line = user.line("batch again")
+    faults: list[Any] = user.rng.choice([user.kill(), user.fault("start", 1, 2)])
+    user.call(line, calm=True, faults=faults)
+    for _ in range(2):
+        user.edit_cell([*line, "--resume"])
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+
+
+STORIES: list[tuple[int, Story]] = [
+    (2, imported),
+    (3, hanging),
+    (3, asked_again),
+    (3, delivered),
+    (2, listed),
+    (2, waited),
+    (2, failing),
+    (2, damaged),
+    (2, edited_while_open),
+]
