@@ -168,6 +168,11 @@ def script_of(step: Step) -> list[str]:
         return ["# the disk below small/ grows"]
     if "tear" in step:
         return [f'printf %s \'{{"row":1,"st\' >> {step["tear"]}.jsonl']
+    if "alter" in step:
+        kept = "" if step["listed"] else ", and its manifest is gone"
+        return [f"# each file of {step['alter']} has another first byte{kept}"]
+    if "redefine" in step:
+        return [f"# somebody edits version {step['redefine'] or 'no more'}"]
     if "hide" in step:
         return [f"mv {step['hide']} {step['hide']}.hidden"]
     if "show" in step:

@@ -31,6 +31,7 @@ READS = {"record", "lookup", "list", "stop"}  # whose answers say how a run is
 ANSWER_AT_A_SIGNAL = 5.0  # seconds that a signal waits for the answer to a start
 SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
 LIMITS = {"--timeout", "--row-timeout"}
+REFUSED = {"mistake", "edited", "hidden", "other", "redefined"}  # steps that have to be
 CHECKS = ("--assert", "--expect", "--score")
 
 
@@ -258,7 +259,7 @@ class Oracle:
         place = self.story.place
         printed = self.call.out.decode(errors="replace") + self.call.err
         named = [*self.story.texts, *self.story.tables]
-        for option in ("-o", "--junit"):
+        for option in ("-o", "--junit", "--report", "--markdown", "--csv", "--state-file"):
             named += [each.option(option) for each in self.everything]
         named += [each.directory for each in self.everything]
         known = ("state/", "cache/", *(f"cwd/{name}" for name in named if name))
@@ -272,6 +273,8 @@ class Oracle:
 
     def texts_are_kept(self) -> None:
         """§ 16: what the user wrote is as it was, unless the call was to write there."""
+        for path, content in self.story.altered.items():
+            assert path.read_bytes() == content, f"{path} of the user was changed"
         for name, text in self.story.texts.items():
             path = self.story.cwd / name
             if name in (each.option("-o") for each in self.everything):
@@ -308,6 +311,29 @@ class Oracle:
         runs = self.started(*(self.calls if is_gate else [call]))
         is_lie = safe and whole and runs
         assert not is_lie, f"a run exists, and the code is {call.code}: {call.err[-300:]}"
+
+    def what_is_safe_to_repeat_was_not_sent(self) -> None:
+        """§ 5, 8: retry_safe is false once a start or an import may have arrived."""
+        sent = []
+        for asked in self.call.requests:
+            is_import = asked.kind == "import" and asked.query.get("dry_run") == "false"
+            if (asked.kind == "start" or is_import) and not 400 <= asked.status < 500:
+                sent.append(asked.kind)
+        for line in self.lines:
+            is_lie = line.get("retry_safe") and sent
+            assert not is_lie, f"retry_safe, and sent were {sent}: {line}"
+
+    def an_ended_run_has_its_verdict_at_the_limit(self) -> None:
+        """§ 9: at the limit, the record is read once more: a run that has ended is not 124."""
+        call = self.call
+        run = self.run
+        is_limit = call.code == 124 and call.verb in {"run", "rerun", "stream", "wait"}
+        if not is_limit or run is None or call.met or call.sent or len(self.named()) > 1:
+            return
+        switches = {"stale_reads", "late_output_reads"} & self.story.world.plan["switches"].keys()
+        last = call.began + call.limit - SOON * call.slowness
+        is_over = run.is_over(last) and not switches
+        assert not is_over, f"run {run.id} has ended before the limit: {call.err[-300:]}"
 
     def starts_have_places(self) -> None:
         """§ 8, 10, 12: the journal has each start that was sent, so that none is repeated unseen."""
@@ -542,9 +568,12 @@ class Oracle:
         is_shown = self.form == "content" and len(run.output) == 1
         if self.form == "text" or is_shown:
             return False
+        first = run.sandbox.events[0].get("redisId") if run.sandbox.events else None
         for asked in self.call.requests:
-            if asked.kind == "events" and asked.positions:
-                return asked.positions[0] != run.sandbox.events[0].get("redisId")
+            # After a reset, the events that were sent before may not have arrived.
+            is_opened = asked.kind == "events" and "etag" not in asked.query
+            if is_opened and asked.positions and asked.positions[0] != first:
+                return True
         return False
 
     def events_are_all_there(self) -> None:
@@ -611,25 +640,15 @@ class Oracle:
     def calm_calls_are_right(self) -> None:
         """§ 7 to 10: undisturbed, or after trouble that passes, the exit code is that of the truth."""
         call = self.call
-        is_refused = bool({"mistake", "edited", "hidden"} & call.step.keys())
+        is_refused = bool(REFUSED & call.step.keys())
         if not call.calm or call.kept is not None or is_refused:
             return
-        runs: list[Run | None] = []
-        if "--detach" not in call.argv and call.verb in READING:
-            is_part = (call.code, self.form) == (9, "content")
-            if self.run and not is_part:
-                runs = [self.run]
-        elif call.verb == "wait" and "--any" not in call.argv:
-            runs = [*self.named()]
-        elif call.verb == "batch" and self.is_plain_batch():
-            own = {run.question: run for run in self.started(*self.calls)}
-            rows = [*self.table(call)]
-            if self.gives_up():
-                rows = [question for question in rows if question in own]
-            runs = [own.get(question) for question in rows]
-        codes = [self.code_of(run) for run in runs]
+        if call.verb in {"stop", "runs", "export"} or "--dry-run" in call.argv:
+            assert call.code == 0, f"exit code {call.code} after trouble that passes: {call.err}"
+            return
+        codes = [self.code_of(run) for run in self.runs_that_decide()]
         code = min(codes, key=ORDER.index, default=call.code)
-        if "foreign" in call.step and code in {0, 11}:
+        if code in {0, 11} and ("foreign" in call.step or self.is_in_the_way()):
             code = 9  # a file of the user's stands in the way
         if call.code == 2 and self.lacks_most_rows():
             return
@@ -637,6 +656,29 @@ class Oracle:
             assert bool(call.code) is bool(code), f"exit code {call.code} of {codes}"
             return
         assert call.code == code, f"exit code {call.code} instead of {code}: {call.err[-600:]}"
+
+    def runs_that_decide(self) -> list[Run | None]:
+        """Return the runs of which the exit code is the worst one; None for a row without one."""
+        call = self.call
+        if call.verb in {"wait", "fetch-output"} and call.code == 8:
+            return []  # of a run that goes on
+        if "--detach" not in call.argv and call.verb in READING:
+            is_part = (call.code, self.form) == (9, "content")
+            return [self.run] if self.run and not is_part else []
+        if call.verb == "wait" and "--any" not in call.argv:
+            return [*self.named()]
+        if call.verb != "batch" or not self.is_plain_batch():
+            return []
+        own = {run.question: run for run in self.started(*self.calls)}
+        rows = [*self.table(call)]
+        if self.gives_up():
+            rows = [question for question in rows if question in own]
+        return [own.get(question) for question in rows]
+
+    def is_in_the_way(self) -> bool:
+        """True if a file of the user's is in the directory that a run's files are for."""
+        place = self.story.cwd / self.call.option("--output-dir")
+        return any(path.parent == place for path in self.story.altered)
 
     def lacks_most_rows(self) -> bool:
         """True if the table lacks over half of the rows that had ended before this call."""
@@ -808,7 +850,8 @@ class Oracle:
         for each in self.everything:
             if each.verb == "batch" and each.directory in call.argv and "mistake" not in each.step:
                 batches[each.directory] = each
-        if call.verb != "results" or call.code == 2 or not batches:
+        is_part = {"--summary", "--status"} & {*call.argv}
+        if call.verb != "results" or call.code == 2 or not batches or is_part:
             return
         lines = [json.loads(line) for line in call.out.splitlines()]
         repeat = max(each.repeat for each in batches.values())
@@ -819,7 +862,7 @@ class Oracle:
         told = (len(lines), len({line["row"] for line in lines}))
         assert told == (rows * repeat, rows), f"{told} lines and rows of {rows}"
         worst = min(codes, key=ORDER.index)
-        has_share = "--min-pass" in call.argv
+        has_share = bool({"--min-pass", "--pass-each"} & {*call.argv})
         is_worst = repeat > 1 or has_share or call.code == worst
         assert is_worst, f"exit code {call.code} of rows with {codes}"
 
@@ -851,6 +894,8 @@ class Oracle:
                     told.add(line.split("\t")[1])
             assert told == known, f"{told} instead of {known} are {name}: {call.err[-400:]}"
         is_red = call.code == 11
+        if is_red and call.option("--fail-on"):
+            return
         broken = classes["broken"]
         assert is_red is bool(broken), f"exit code {call.code}, and {broken} are broken"
 
@@ -862,7 +907,7 @@ class Oracle:
         if call.verb == "gate" and before.lacks_answers:
             asks = True  # once more
         is_same = before is not call and before.argv == call.argv
-        if before.texts != call.texts or before.tables != call.tables:
+        if before.texts != call.texts or before.tables != call.tables or self.is_in_the_way():
             is_same = False
         if "mistake" in call.step or "mistake" in before.step:
             is_same = False
@@ -870,7 +915,8 @@ class Oracle:
             return
         if self.is_table and before.code in {0, 1, 11}:
             assert not self.own, f"it has started {len(self.own)} runs"
-            assert call.verb == "gate" or not call.out, f"it has printed {call.out[:200]!r}"
+            again = [line for line in self.lines if line.get("result", line)["exit_code"] != 7]
+            assert call.verb == "gate" or not again, f"it has printed {again[0]}"
         if call.verb != "batch":
             said = before.told
             says = call.told

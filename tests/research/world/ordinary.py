@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.research.world.plan import SAYS, WORKFLOW
+from tests.research.world.plan import SAYS, VERSIONS, WORKFLOW
 
 if TYPE_CHECKING:
     from tests.research.world.user import User
@@ -16,6 +16,7 @@ Story = Callable[["User"], None]
 def imported(user: "User") -> None:
     """Definitions are imported, and the answer is lost or late."""
     user.call(user.line("export"), calm=True)
+    user.call(user.line("export again"), calm=True, faults=user.fault("export", 1))
     for _ in range(3):
         line = user.line("import")
         trouble = user.fault("import", 1, 2, times=1)
@@ -40,6 +41,7 @@ def hanging(user: "User") -> None:
         fault |= {"times": user.rng.choice([1, 1, 40]), "effect": user.chance(0.5)}
         user.call(line, calm=True, faults=[fault])
     user.call(["wait", f"{{{first}}}", "--timeout", "0"], calm=True)
+    user.call(["fetch-output", f"{{{first}}}", *user.line("judge json")], calm=True)
     user.call(["stop", f"{{{first}}}"], calm=True)
 
 
@@ -72,6 +74,40 @@ def delivered(user: "User") -> None:
     for _ in range(2):
         user.words["RUN"] = f"{{{first}}}"
         user.call(user.line("fetch"), calm=True, faults=user.fault("file", 1, 2))
+    where = f"out{len(user.steps)}"
+    again = ["fetch-output", f"{{{first}}}", "--wait", "--output-dir", where]
+    user.call(again, calm=True)
+    user.steps.append({"alter": where, "listed": user.chance(0.3)})
+    user.call(again, calm=True)
+
+
+def flaky(user: "User") -> None:
+    """Each second or third request about a long run fails, as behind a replica that is late."""
+    for number in range(2):
+        user.fate(f"solo {number}", "m", "m")
+        user.fate(f"question {number}", "m", "m")
+    user.table(2)
+    lines = [["--no-stream", "--poll-interval", "0.3s"], ["--format", "ndjson"], []]
+    line = [*user.line("long"), *user.rng.choice(lines)]
+    if user.chance(0.3):
+        line = [*user.line("batch failing"), "--retry-for", "20s"]
+    line = [word.replace("solo 1", "solo 0") for word in line]
+    fault = user.pick(SAYS["faults"]["flaky"])
+    user.call(line, calm=True, faults=[{"at": ["record", 1], **fault}])
+
+
+def odd_pair(user: "User") -> None:
+    """Two versions differ in one row, whose answers are any two."""
+    rows = user.table(3, 4)
+    for _, question in rows:
+        user.fate(question, "g", "g")
+    for _, question in rows[: user.rng.choice([1, 1, 2])]:
+        user.fate(question, user.rng.choice("gbf-p"), user.rng.choice("gbf-p"))
+    lines = [user.line("compare 1"), user.line("compare 2")]
+    for line in lines:
+        user.call(line, calm=True)
+    user.judge("compare", *lines)
+    user.judge("results", *lines[:1])
 
 
 def listed(user: "User") -> None:
@@ -99,6 +135,68 @@ def waited(user: "User") -> None:
     user.call(["wait", "@last", *user.line("several")], calm=True)
     user.call(["stop", *ids], calm=user.chance(0.5))
     user.call(["wait", *ids, *user.line("several")], calm=True)
+
+
+def redefined(user: "User") -> None:
+    """Somebody edits the workflow between two calls, and puts it back."""
+    kind = user.rng.choice(["batch again", "gate"])
+    if kind == "gate":
+        user.plan["climate"]["outputs"] = ["Answer", "Score"]
+        user.mixed()
+    else:
+        user.table(2, 4)
+    line = user.line(kind)
+    again = line if kind == "gate" else [*line, "--resume"]
+    user.call(line, calm=user.chance(0.5), faults=user.kill())
+    version = "v1" if kind != "gate" else user.rng.choice(["v1", line[line.index("--new") + 1]])
+    names = {id: name for name, id in VERSIONS.items()}
+    user.steps.append({"redefine": names.get(version, version)})
+    user.call(again, calm=True, redefined=True)
+    user.steps.append({"redefine": ""})
+    user.call(again, calm=True)
+    user.call(again, calm=True)
+
+
+def another_batch(user: "User") -> None:
+    """The directory of a batch is given to one that is not the same, or to nobody at all."""
+    user.table(2, 4)
+    line = user.line("batch again")
+    user.call(line, calm=user.chance(0.5), faults=user.kill())
+    for _ in range(2):
+        other = user.rng.choice(
+            [["--version-id", VERSIONS["v2"]], ["Count=8"], ["--repeat", "3"], ["--shard", "1/2"]]
+        )
+        user.call([*line, *other, "--resume"], calm=True, other=True)
+    user.call([*line, "--resume", "--dry-run"], calm=True)
+    user.call([*line, "--resume"], calm=True)
+    user.judge("results", line)
+
+
+def cleaned_up(user: "User") -> None:
+    """A step of a pipeline is killed, and the next one stops what it has left."""
+    state = f"state{len(user.steps)}"
+    user.fate(f"solo {len(user.steps)}", "l", "l")
+    line = [*user.line("long"), "--state-file", state]
+    kind, delay = user.rng.choice([("record", 0.3), ("events", 0.5), ("start", 0.4)])
+    faults = [{"at": [kind, 1], "signal": user.rng.choice(["KILL", "TERM"]), "delay": delay}]
+    user.call(line, calm=True, faults=faults)
+    user.call(["stop", "--state-file", state, *user.line("stop limit")], calm=user.chance(0.5))
+    user.call(["stop", "--state-file", state], calm=True)
+    user.call(user.line("dry run"), calm=True)
+
+
+def repeated(user: "User") -> None:
+    """Each row is asked several times, of which some have to be good."""
+    for _, question in user.table(2, 3):
+        likely = user.rng.choice(["g", "ggb", "gb", "ggf", "b"])
+        fate = "".join(user.rng.choices(likely, k=3))
+        user.fate(question, fate, fate)
+    line = user.line("batch repeated")
+    user.call(line, calm=user.chance(0.5), faults=user.kill())
+    for _ in range(2):
+        user.call([*line, "--resume"], calm=True)
+    judged = line[line.index("--pass-each") :][:2]
+    user.call(["results", user.directory(line), *judged, *user.line("right")], calm=True)
 
 
 def failing(user: "User") -> None:
@@ -131,7 +229,7 @@ def damaged(user: "User") -> None:
 def edited_while_open(user: "User") -> None:
     """A batch is killed, and the question of a row that it has asked is another one afterwards."""
     user.table(2, 4)
-    line = user.line("batch again")
+    line = user.line(user.rng.choice(["batch again", "batch repeated"]))
     faults: list[Any] = user.rng.choice([user.kill(), user.fault("start", 1, 2)])
     user.call(line, calm=True, faults=faults)
     for _ in range(2):
@@ -145,9 +243,15 @@ STORIES: list[tuple[int, Story]] = [
     (3, hanging),
     (3, asked_again),
     (3, delivered),
+    (2, flaky),
+    (3, odd_pair),
     (2, listed),
     (2, waited),
     (2, failing),
     (2, damaged),
     (2, edited_while_open),
+    (2, redefined),
+    (2, another_batch),
+    (2, cleaned_up),
+    (2, repeated),
 ]

@@ -30,6 +30,9 @@ PLACES = {"HOME": "home", "TMPDIR": "tmp", "NOXCLI_STATE_DIR": "state", "NOXCLI_
 PASSING = {"record": {"status", "reset", "silent", "cut", "drop", "late", "slow"}}
 PASSING["events"] = PASSING["record"] | {"torn", "clean"}
 PASSING["file"] = {"reset", "cut", "drop", "late", "slow"}
+READ_AGAIN = dict.fromkeys(("record", "lookup", "list", "stop", "workflow"), PASSING["record"])
+READ_AGAIN |= {"events": PASSING["events"], "file": PASSING["file"]}
+READ_AGAIN["list"] = READ_AGAIN["list"] | {"shift"}
 TEMPORARY = {401, 403, 404, 410, 429, 500, 502, 503, 504}  # once: a read is repeated
 STARTING = {"run", "rerun", "batch", "gate"}
 
@@ -91,8 +94,14 @@ class Call:
     def survives(self, asked: Asked) -> bool:
         """True if a call is not changed by a fault that a request has met."""
         fault = asked.fault
-        if self.verb not in STARTING or fault.get("times", 1) > 1:
+        if fault.get("every"):
+            return True
+        if fault.get("times", 1) > 1:
             return False
+        if self.verb not in STARTING:
+            is_over = fault.get("status") == 429 or fault.get("status", 0) >= 500
+            does = fault["do"] if fault["do"] != "status" or is_over else ""
+            return does in READ_AGAIN.get(asked.kind, set())
         if fault["do"] == "status" and asked.kind == "record":
             return fault["status"] in TEMPORARY
         if fault["do"] == "status" and asked.kind == "file":
@@ -121,7 +130,7 @@ class Call:
         for each in self.faults:
             of_kind, first = each["at"]
             later = self.asked[kind] - first
-            if of_kind == kind and later in range(each.get("times", 1)):
+            if of_kind == kind and later in range(0, each.get("times", 1), each.get("every", 1)):
                 met.append(each)
         self.met += any("do" in each for each in met)
         return met
@@ -150,6 +159,7 @@ class Story:
         self.adopted: set[str] = set()
         self.steps: list[Step] = []  # that have begun
         self.texts: dict[str, str] = dict(SAYS["files"])
+        self.altered: dict[Path, bytes] = {}  # files that are the user's now
 
     def play_all(self) -> Iterator[Call]:
         """Play each step, and yield each call once it has ended."""
@@ -166,6 +176,10 @@ class Story:
                 mount(WIDE, self.cwd / "small")
             elif "tear" in step:
                 self._tear(self.cwd / f"{step['tear']}.jsonl")
+            elif "alter" in step:
+                self._alter(self.cwd / step["alter"], is_listed=step["listed"])
+            elif "redefine" in step:
+                self.world.redefined = step["redefine"]
             elif "hide" in step:
                 self._move(step["hide"], f"{step['hide']}.hidden")
             elif "show" in step:
@@ -191,6 +205,16 @@ class Story:
         if path.exists():
             with path.open("a") as file:
                 file.write('{"row":1,"st')
+
+    def _alter(self, directory: Path, *, is_listed: bool) -> None:
+        """Change files to others of the same length, which a manifest lists, or which are the user's."""
+        for path in directory.glob("*"):
+            if path.name != "manifest.json":
+                path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+                if not is_listed:
+                    self.altered[path] = path.read_bytes()
+            elif not is_listed:
+                path.unlink()
 
     def _move(self, before: str, after: str) -> None:
         if (self.cwd / before).exists():

@@ -1,5 +1,8 @@
 """What must hold of rows, batches and files, by what the server knows; § is a section of the contract."""
 
+import csv
+import io
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -168,7 +171,8 @@ class RowOracle:
             at_once *= 2  # the first 20 started rows may not be the first 20 that end
         rows = self.oracle.table(call)
         if most:
-            assert len(own) < most + at_once, f"{len(own)} rows were started after {most} failures"
+            known = [run for run in own if run.answered]
+            assert len(known) < most + at_once, f"{len(known)} rows were started, {most} may fail"
         elif call.calm:
             assert len(own) == len(rows), f"{len(own)} rows of {len(rows)} were started"
 
@@ -179,6 +183,153 @@ class RowOracle:
             return
         assert call.code == 2, f"exit code {call.code} without a journal: {call.err[-300:]}"
         assert not self.oracle.own, "a row was started without a journal"
+
+    def another_batch_is_refused(self) -> None:
+        """§ 10: what differs in constants, version, repetitions or shard is 2, before anything starts."""
+        call = self.call
+        earlier = self.calls_of(call.directory)[:-1]
+        if "other" not in call.step or not any(each.starts for each in earlier):
+            return
+        assert call.code == 2, f"exit code {call.code}: {call.err[-300:]}"
+        assert not self.oracle.own, "another batch has started a row"
+
+    def what_was_redefined_is_refused(self) -> None:
+        """§ 10, 12: another definition than at the beginning is 2, before anything starts."""
+        call = self.call
+        earlier = [each for each in self.oracle.calls if each is not call and each.starts]
+        if "redefined" not in call.step or not earlier:
+            return
+        assert call.code == 2, f"exit code {call.code}: {call.err[-300:]}"
+        assert not self.oracle.own, "a row was started with another definition"
+
+    def a_file_is_sent_as_it_is(self) -> None:
+        """§ 3: an input from a file is an upload of its bytes."""
+        for run in self.oracle.own:
+            if "Paper@paper.txt" not in self.call.argv:
+                continue
+            request = self.oracle.story.world.uploads[run.input["Paper"]["id"]]
+            text = self.call.texts["paper.txt"].encode()
+            assert text in request, f"run {run.id} has {request[-200:]!r}"
+
+    def an_open_run_is_not_finished(self) -> None:
+        """§ 2, 7: without waiting, a run that goes on is 8, and one that has ended is not."""
+        call = self.call
+        run = self.oracle.run
+        is_look = call.verb == "fetch-output" and "--wait" not in call.argv
+        if call.verb == "wait" and call.option("--timeout") == "0":
+            is_look = True
+        if not is_look or run is None or call.sent or call.met:
+            return
+        if not run.is_over(call.ended):
+            is_paused = run.truth == "awaiting_human_feedback"
+            assert call.code == 8 or is_paused, f"{call.code} of a run that goes on: {call.err}"
+        elif run.is_over(call.began - 1):
+            assert call.code != 8, f"8 of a run that has ended: {call.err}"
+
+    def an_export_is_whole(self) -> None:
+        """§ 4, 17: -o of an export has the whole bundle, or is not written."""
+        call = self.call
+        if call.verb != "export" or call.option("-o") != "second.nx":
+            return
+        cwd = self.oracle.story.cwd
+        if (cwd / "second.nx").exists():
+            assert (cwd / "second.nx").read_bytes() == (cwd / "bundle.nx").read_bytes()
+        elif not call.killed:
+            assert call.code != 0, "0, and nothing was written"
+
+    def a_state_file_names_its_run(self) -> None:
+        """§ 9: stop --state-file stops what run --state-file has started."""
+        call = self.call
+        state = call.option("--state-file")
+        if call.verb != "stop" or not state or call.code != 0:
+            return
+        for each in self.oracle.everything:
+            if each.verb == "run" and each.option("--state-file") == state:
+                for run in self.oracle.started(each):
+                    is_read = run.answered and not (each.sent and run.born > each.sent[0][0] - 0.3)
+                    assert run.ended or not is_read, f"run {run.id} goes on: {call.err}"
+
+    def a_repeated_row_passes_by_its_good_answers(self) -> None:
+        """§ 10: with --repeat N --pass-each K, a row is good if K of its answers are."""
+        call = self.call
+        needed = call.option("--pass-each")
+        if call.verb not in {"batch", "results"} or not needed:
+            return
+        calls = self.oracle.calls if call.verb == "batch" else self.calls_of(call.argv[1])
+        answers: dict[str, list[int]] = {}
+        for run in self.oracle.started(*calls):
+            if not self.is_interrupted(run, calls):
+                answers.setdefault(run.question, []).append(self.oracle.code_of(run))
+        are_whole = all(len(each) == calls[0].repeat for each in answers.values())
+        is_all = len(answers) == len(self.oracle.story.tables["rows.csv"])
+        if not is_all or not are_whole or call.code not in {0, 1, 11}:
+            return
+        is_good = all(each.count(0) >= int(needed) for each in answers.values())
+        assert (call.code == 0) is is_good, f"exit code {call.code} with {answers}"
+
+    def is_interrupted(self, run: "Run", calls: list["Call"]) -> bool:
+        return run.truth == "stopped" and bool(run.stoppers & {each.key for each in calls})
+
+    def a_table_of_results_has_each_row(self) -> None:
+        """§ 10: --csv has a line for each row, with its run and its whole answer."""
+        call = self.call
+        name = call.option("--csv")
+        if call.verb != "results" or not name or call.code in {2, 9}:
+            return
+        path = self.oracle.story.cwd / name
+        lines = [*csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""))]
+        rows = {json.loads(line)["row"] for line in call.out.splitlines()}
+        told = {int(line["row"]) for line in lines}
+        assert told == rows, f"{name} has the rows {told}, not {rows}"
+        for line in lines:
+            run = self.runs.get(line["run"])
+            if run is not None and line["status"] == "completed":
+                answer = run.output["Answer"]
+                assert line["Answer"] == answer, f"{line['Answer']!r:.200}, not {answer!r:.200}"
+
+    def results_of_a_status_are_all_of_it(self) -> None:
+        """§ 10: results --status prints the rows of that status alone, and all of them."""
+        call = self.call
+        status = call.option("--status")
+        if call.verb != "results" or not status or call.code == 2:
+            return
+        told = []
+        for line in self.oracle.lines:
+            told.append(line["result"]["run"]["id"])
+            assert line["result"]["run"]["status"] == status, line
+        for directory in call.argv[1:]:
+            stale = self.stale(directory) if self.calls_of(directory) else set()
+            for line, run in self.oracle.read(directory) if self.calls_of(directory) else []:
+                is_of_it = line["result"]["run"] and line["result"]["run"]["status"] == status
+                ids = {id for id, _ in self.oracle.story.tables["rows.csv"]}
+                if run is not None and is_of_it and line["id"] in ids - stale:
+                    assert run.id in told, f"run {run.id} is not among {told}"
+
+    def a_summary_counts_each_row(self) -> None:
+        """§ 10: --summary counts rows by code, and as done only what is."""
+        call = self.call
+        if "--summary" not in call.argv or call.code == 2:
+            return
+        assert call.code == 0, f"exit code {call.code}: {call.err}"
+        for each in json.loads(call.out)["directories"]:
+            repeat = self.calls_of(each["directory"])[-1].repeat
+            counted = sum(each["codes"].values())
+            told = f"{each} of {call.argv}"
+            assert each["done"] + each["running"] + each["in_doubt"] <= each["total"], told
+            assert counted == each["done"], told
+            assert each["total"] <= repeat * len(self.oracle.story.tables["rows.csv"]), told
+
+    def a_report_is_of_this_call(self) -> None:
+        """§ 13: a report of an earlier call never survives a call that names it."""
+        for option in ("--report", "--markdown"):
+            name = self.call.option(option)
+            if not name or self.call.killed:
+                continue
+            path = self.oracle.story.cwd / name
+            if self.call.code in {0, 8, 11}:
+                assert path.exists(), f"no {name} after {self.call.code}"
+            is_new = not path.exists() or path.stat().st_mtime >= self.call.began - 1
+            assert is_new, f"{name} is of an earlier call"
 
     def past_runs_are_a_table(self) -> None:
         """§ 2: runs --rows has each run once, with the inputs that it had."""

@@ -112,6 +112,8 @@ class World:
         self.plan = plan
         self.climate = plan["climate"]
         self.calls: dict[str, Call] = {}  # by key
+        self.redefined = ""  # the name of a version that somebody has edited
+        self.uploads: dict[str, bytes] = {}  # whole requests, by the file's id
         self._turns: Counter[str] = Counter()
         self._answered: set[str] = set()
         self._stoppers: dict[str, set[str]] = defaultdict(set)
@@ -149,19 +151,22 @@ class World:
     def welcome_strangers(self) -> None:
         """Start what somebody else has started before the user comes."""
         for each in self.plan.get("strangers", []):
-            body = {
-                "input": {"Question": each["question"], "Count": 7},
-                "key": STRANGER,
-                "workflow_version_id": each["version"],
-            }
-            upstream = self._connection()
-            headers = {"x-api-key": self.sandbox.key, "content-type": "application/json"}
-            path = f"/v1/workflows/{WORKFLOW}/runs"
-            upstream.request("POST", path, json.dumps(body), headers)
-            with closing(upstream.getresponse()) as response:
-                id = json.loads(response.read())["id"]
-            run = next(run for run in self.sandbox.runs(WORKFLOW) if run.id == id)
-            run.created_at -= timedelta(seconds=each["age"])
+            self._begin(each["question"], each["version"], each["age"])
+
+    def _begin(self, question: str, version: str | None, age: float) -> None:
+        """Start a run of somebody else."""
+        body = {
+            "input": {"Question": question, "Count": 7},
+            "key": STRANGER,
+            "workflow_version_id": version,
+        }
+        upstream = self._connection()
+        headers = {"x-api-key": self.sandbox.key, "content-type": "application/json"}
+        upstream.request("POST", f"/v1/workflows/{WORKFLOW}/runs", json.dumps(body), headers)
+        with closing(upstream.getresponse()) as response:
+            id = json.loads(response.read())["id"]
+        run = next(run for run in self.sandbox.runs(WORKFLOW) if run.id == id)
+        run.created_at -= timedelta(seconds=age)
 
     def _course(self, version_id: str | None, input: Mapping[str, Any]) -> Scenario:
         """Return what becomes of a run: fixed by seed, version, question, and how often it was asked."""
@@ -226,8 +231,7 @@ class World:
         }
         pieces = re.findall(f".{{1,{max(7, len(text) // 40)}}}", text)
         seconds = 0.02 if is_quick else 0.03 + luck.random() * self.climate["slowest"]
-        if letter == "l":
-            seconds = LONG
+        seconds = LONG.get(letter, seconds)
         script = node_runs("Write", pieces[:3] if is_quick else pieces, seconds)
         if is_quick and len(pieces) > 3:
             script = [*script[:-1], Emit("Write", "".join(pieces[3:])), script[-1]]
@@ -249,6 +253,8 @@ class World:
             met = call.meeting(kind)
         fault = next((each for each in reversed(met) if "do" in each), {})
         asked.fault = fault
+        if fault.get("do") == "shift":  # a run begins, so that each page begins one run later
+            self._begin(f"meanwhile {call.asked[kind]}", None, 0)
         takes_effect = fault.get("effect") or fault.get("do") not in REFUSING
         real: Turn = b""
         if takes_effect or "after" in fault:
@@ -305,7 +311,12 @@ class World:
         does = fault.get("do", "")
         if status < 300 and response.headers.get_content_type() == "application/json":
             document = self._changed(kind, json.loads(body), does)
+            if kind == "upload":
+                self.uploads[document["id"]] = request.body
             body = MOMENT.sub(self._moved, json.dumps(document)).encode()
+            if self.redefined:
+                old, new = (f'"prompt": "{self.redefined}{edit}"' for edit in ("", ", edited"))
+                body = body.replace(old.encode(), new.encode())
         elif does == "preview" and response.headers.get_content_maintype() == "text":
             body = body.decode()[:PREVIEW].encode()
         headers = {}
@@ -375,8 +386,8 @@ class World:
             return peer.sendall(b"0\r\n\r\n")
 
 
-SCORES = {"g": 4, "l": 4, "G": 2, "b": 1, "f": 0, "-": 0, "p": 0}
-LONG = 20.0  # seconds that a run with the fate "l" takes
+SCORES = {"g": 4, "l": 4, "m": 4, "G": 2, "b": 1, "f": 0, "-": 0, "p": 0}
+LONG = {"l": 20.0, "m": 13.0}  # seconds that a run with such a fate takes
 
 
 def asked_of(input: Mapping[str, Any]) -> str:
@@ -412,7 +423,7 @@ def _spoiled(real: Turn, fault: Fault, key: str) -> Turn:
     does = fault.get("do", "")
     if does == "status":
         return _refusal(fault, key)
-    if does in {"", "without", "preview"} or not isinstance(real, bytes):
+    if does in {"", "without", "shift", "preview"} or not isinstance(real, bytes):
         return real
     place = 0
     if does in {"slow", "cut"}:
@@ -424,6 +435,9 @@ def _refusal(fault: Fault, key: str) -> bytes:
     headers = {}
     if "retry" in fault:
         headers["Retry_After"] = str(fault["retry"])
+        if fault.get("dated"):
+            moment = datetime.now(UTC) + timedelta(seconds=fault["retry"] + 0.99)
+            headers["Retry_After"] = format_datetime(moment, usegmt=True)
     if fault.get("body") == "html":
         return answer(fault["status"], HTML, Content_Type="text/html", **headers)
     body = json.dumps({"detail": f"refused for {key}"}).encode()

@@ -142,11 +142,21 @@ class User:
         return [{"at": [kind, self.rng.choice(places)], **fault}]
 
     def kill(self) -> list[Fault]:
-        """Return a signal that comes while starts are sent, answered or read."""
+        """Return a signal that comes while starts are sent, answered or read.
+
+        Often it is what CI does: an orderly signal, and when its grace is over, another one.
+        """
         kind = self.rng.choice(["start", "start", "record"])
         delay = self.rng.choice([0, 0.02, 0.1, 0.4])
-        signal = self.rng.choice(["KILL", "KILL", "KILL", "TERM"])
-        return [{"at": [kind, self.rng.choice([1, 2])], "signal": signal, "delay": delay}]
+        place = [kind, self.rng.choice([1, 2])]
+        if self.chance(0.5):
+            return [{"at": place, "signal": "KILL", "delay": delay}]
+        killed = {"at": ["stop", 1], "signal": "KILL", "delay": self.rng.choice([0, 0.1, 0.5, 1])}
+        faults: list[Fault] = [{"at": place, "signal": "TERM", "delay": delay}]
+        if self.chance(0.6):
+            self.plan["switches"] |= {"stop_seconds": self.rng.choice(SLOW_STOPS)}
+            faults.append(killed)
+        return faults
 
     # Runs.
 
@@ -283,6 +293,7 @@ class User:
         asked = [verb, *map(self.directory, lines), *self.line("judge")]
         for _ in range(2):
             self.call(asked, calm=True)
+        self.call([*asked[: len(lines) + 1], *self.line(f"judge {verb}")], calm=True)
 
     def directory(self, line: list[str]) -> str:
         """Return where a batch keeps what it does."""
@@ -471,6 +482,8 @@ class User:
             bases = first + self.mix(g=base, b=CONFIRMED - base)
             news = "b" + self.mix(g=screen, b=SCREENED - screen)
             news += self.mix(g=new, b=CONFIRMED - new)
+            if self.chance(0.3):
+                news = news.replace("b", "f")  # it does not even complete
             if self.chance(0.35):
                 bases = self.with_holes(bases)
                 news = self.with_holes(news)
