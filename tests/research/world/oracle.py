@@ -330,6 +330,8 @@ class Oracle:
         is_limit = call.code == 124 and call.verb in {"run", "rerun", "stream", "wait"}
         if not is_limit or run is None or call.met or call.sent or len(self.named()) > 1:
             return
+        if "download" in call.err:
+            return  # its status is known, and its outputs were still to be fetched
         switches = {"stale_reads", "late_output_reads"} & self.story.world.plan["switches"].keys()
         last = call.began + call.limit - SOON * call.slowness
         is_over = run.is_over(last) and not switches
@@ -643,6 +645,8 @@ class Oracle:
         is_refused = bool(REFUSED & call.step.keys())
         if not call.calm or call.kept is not None or is_refused:
             return
+        if call.verb == "stop" and not self.named():
+            return  # its run was never started
         if call.verb in {"stop", "runs", "export"} or "--dry-run" in call.argv:
             assert call.code == 0, f"exit code {call.code} after trouble that passes: {call.err}"
             return
