@@ -44,7 +44,7 @@ from noxcli.masking import HIDDEN_KEY, can_hide
 from noxcli.models import Run, Version, Workflow
 from noxcli.reports.result import Outcome
 from noxcli.retry import ReadPages, RetryPolicy
-from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
+from noxcli.runs.record import MAX_STOP, MaybeStopped, access_lost, not_stopped, stop_run
 from noxcli.runs.resolve import (
     MAX_PAGES,
     is_beginning,
@@ -146,6 +146,8 @@ class Session:
         self.context.resume_command = None
         try:
             run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
+        except MaybeStopped as error:
+            return error.message, error.hint
         except NoxError as error:
             failed = f"run {run.id} could not be stopped: {error.message}"
             return failed, Hint("stop it with: ", CommandLine("stop", run.id))

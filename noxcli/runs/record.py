@@ -261,15 +261,26 @@ def not_stopped(run: Run) -> NotFinished:
     )
 
 
+class MaybeStopped(LostContact):
+    """The server took the request to stop a run, whose record could not be read after it."""
+
+    def __init__(self, run: Run, error: NoxError) -> None:
+        what = f"run {run.id} was asked to stop, but could not be read: {error.message}"
+        hint = Hint("try again with: ", CommandLine("stop", run.id))
+        super().__init__(what, hint, **error.facts())
+
+
 def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     """Request the stop, and return the record once the run has ended, or when the time is up.
 
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection.
     Temporary failures are retried as long as there is time, and the last one is raised if the
-    server never took the request.
+    server never took the request; MaybeStopped if it did, but not one read succeeded.
     """
     is_requested = False
     trouble: NoxError | None = None
+    unread: NoxError | None = None
+    was_read = False
     failures = FailureTracker(deadline.clock)
     while True:
         pause = STOP_LOOKS_APART
@@ -280,12 +291,15 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
         try:
             read = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
             failures.got_answer()
+            was_read = True
             # A record that lags behind puts no running run back in the queue.
             if read.status != "queued" or run.status != "running":
                 run = read
         except Unavailable as error:  # that of the stop tells more
+            unread = error
             pause = max(pause, _requested_pause(error))
         except NotAccessible as error:
+            unread = error
             if failures.is_lost(error):
                 raise access_lost(error, run.id, CommandLine("stop", run.id)) from error
         if run.settled:
@@ -293,6 +307,8 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
         if deadline.remaining() <= pause:
             if trouble is not None:
                 raise trouble
+            if unread is not None and not was_read:
+                raise MaybeStopped(run, unread)
             return run
         deadline.clock.sleep(pause)
 

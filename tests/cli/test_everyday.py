@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.timing import Clock
@@ -88,6 +89,19 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
     assert "; stopped run " in result.err
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
+
+
+def test_a_stop_that_no_read_shows_is_not_confirmed(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(script=FOREVER, faults={"record": [Answer(503, repeat=True)]})
+    limit = ["--timeout", "500ms", "--on-timeout", "stop"]
+    result = noxcli("run", workflow, *limit, "--json")
+    (run,) = sandbox.runs(workflow)
+    assert (result.code, run.status) == (124, "stopped")
+    assert result.json["run"]["confirmed"] is False
+    assert f"run {run.id} was asked to stop, but could not be read: " in result.err
+    assert f"noxcli stop {run.id}" in result.err
 
 
 def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

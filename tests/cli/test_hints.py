@@ -110,6 +110,12 @@ CASES = {
     "a run cannot be stopped at its limit": Case(
         "run W --timeout 15s --on-timeout stop", "stop", UNSTOPPABLE
     ),
+    "a run cannot be read after its stop": Case(
+        "run W --timeout 15s --on-timeout stop",
+        "stop",
+        {**FOREVER, "faults": {"record": [UNREACHABLE]}},
+        made_by=("runs.record.MaybeStopped.__init__ stop",),
+    ),
     "a run will not stop": Case(
         "stop R", "stop", STUBBORN, made_by=("runs.record.not_stopped stop",)
     ),

@@ -207,6 +207,7 @@ class Oracle:
         has_limit = bool(LIMITS & {*call.argv})
         if call.verb in {"results", "compare"}:  # they say how rows have ended
             has_limit = any(LIMITS & {*each.argv} for each in self.everything)
+            sent = {name for each in self.everything for _, name in each.sent}
         is_disturbed = bool(call.met or call.sent or "twins" in call.step)
         causes = {
             70: False,

@@ -94,7 +94,7 @@ class RowOracle:
     def a_batch_ends_with_its_worst_row(self) -> None:
         """§ 10: the code is the worst row's; 0 only if each selected row has a result."""
         call = self.call
-        is_odd = call.directory.startswith("small/") or {"close", "twins"} & call.step.keys()
+        is_odd = call.directory.startswith("small/") or bool({"close", "twins"} & call.step.keys())
         is_odd = is_odd or "--dry-run" in call.argv
         if call.verb != "batch" or call.code not in ORDINARY or UNSURE & {*call.argv} or is_odd:
             return

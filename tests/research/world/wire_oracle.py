@@ -82,8 +82,9 @@ class WireOracle:
     def slow_down_is_heeded(self) -> None:
         """§ 8, 10: after a 429, nothing of its kind is sent before its Retry-After."""
         near = self.near
-        if self.call.verb in ONE_BY_ONE and "twins" not in self.call.step:
-            near = 0  # nothing else is under way
+        is_alone = not self.call.sent and "twins" not in self.call.step
+        if self.call.verb in ONE_BY_ONE and is_alone:
+            near = 0  # nothing else is under way, as the stop at a signal is
         for place, each in enumerate(self.requests):
             wait = each.fault.get("retry", 0)
             if each.status != 429 or not wait:
