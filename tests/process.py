@@ -24,7 +24,7 @@ from tests.documents import check_stdout
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
 IN_SHELL = shlex.join(NOXCLI)  # the project may be in a directory with a blank
-HUNG = 100.0  # seconds after which a process hangs, however much else a machine has to do
+HUNG = 200.0  # seconds after which a process hangs, however much else a machine has to do
 HUNG_INSTALLING = 400.0  # the same where it downloads packages and installs them
 
 

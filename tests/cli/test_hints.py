@@ -99,19 +99,19 @@ CASES = {
     ),
     "a run pauses": Case("run pauses", "wait", made_by=("reports.result.verdict_of wait 2",)),
     "a limit is reached": Case(
-        "run W --timeout 15s",
+        "run W --timeout 25s",
         "wait",
         FOREVER,
         made_by=("runs.follow.Follower._check_limits wait",),
     ),
     "a run will not stop at its limit": Case(
-        "run W --timeout 15s --on-timeout stop", "stop", STUBBORN
+        "run W --timeout 25s --on-timeout stop", "stop", STUBBORN
     ),
     "a run cannot be stopped at its limit": Case(
-        "run W --timeout 15s --on-timeout stop", "stop", UNSTOPPABLE
+        "run W --timeout 25s --on-timeout stop", "stop", UNSTOPPABLE
     ),
     "a run cannot be read after its stop": Case(
-        "run W --timeout 15s --on-timeout stop",
+        "run W --timeout 25s --on-timeout stop",
         "stop",
         {**FOREVER, "faults": {"record": [UNREACHABLE]}},
         made_by=("runs.record.MaybeStopped.__init__ stop",),
@@ -407,7 +407,7 @@ PAGES = {
         "run W --report p.html", "fetch-output", LATE, page="p.html"
     ),
     "a summary on GitHub": Case(
-        "run W --timeout 15s",
+        "run W --timeout 25s",
         "wait",
         FOREVER,
         environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": "summary.md"},

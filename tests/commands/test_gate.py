@@ -389,8 +389,9 @@ def test_runs_stopped_after_kills_are_no_tries_of_a_call(
     # One run at a time, so that the kill leaves no start in doubt.
     argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--max-parallel", "1"]
     journal = Path(f"{rows}.gate/batch.jsonl")
-    for stop in stops:
+    for begun, stop in enumerate(stops, start=1):
         with running(*argv, env=env) as process:
+            until(lambda: len(waiting) == begun)  # noqa: B023 - within this turn
             until(lambda: [run.status for run in sandbox.runs(workflow)].count("running") == 1)
             [left] = [run for run in sandbox.runs(workflow) if run.status == "running"]
             until(lambda: left.id in journal.read_text())  # noqa: B023 - within this turn
