@@ -123,7 +123,7 @@ class ReportOracle:
         bad = [*suites.iter("failure"), *suites.iter("error")]
         if self.call.code != 0:
             assert bad, f"exit code {self.call.code}, and {name} has no failure"
-        may_pass = {"--min-pass", "--allow-missing"} & {*self.call.argv}
+        may_pass = {"--min-pass", "--pass-each", "--allow-missing"} & {*self.call.argv}
         is_of_rows = self.call.verb in {"batch", "results"}
         if self.call.code == 0 and is_of_rows and not may_pass:
             assert not bad, f"0, and {name} has {len(bad)} failures"
