@@ -392,7 +392,7 @@ class Oracle:
         places = [place for place, each in enumerate(self.calls) if each.key == run.key]
         begun = self.calls[places[0]]
         later = self.calls[places[0] : self.calls.index(self.call)]
-        is_over = any(each.code in {0, 1, 9, 11} for each in later)
+        is_over = any(each.code in {0, 1, 3, 9, 10, 11} for each in later)
         why = {run.truth}
         if begun.sent or not run.answered:
             why.add("doubtful")
