@@ -31,6 +31,13 @@ ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
 
 
+def requested_pause(error: NoxError | None) -> float:
+    """Return for how many seconds the server asks to wait."""
+    if isinstance(error, Unavailable) and error.retry_after is not None:
+        return error.retry_after
+    return 0.0
+
+
 class Pause(NamedTuple):
     """Requests that wait for the server; moments are by `time.monotonic`."""
 
@@ -270,7 +277,7 @@ class RetryPolicy:
             raise error
         if self.deadline.passed:
             raise self.too_late(error.message) from error
-        asked = error.retry_after or 0.0
+        asked = requested_pause(error)
         if asked > self.deadline.remaining():
             raise self.too_late(error.line()) from error
         if not is_lost and asked <= failures.remaining:

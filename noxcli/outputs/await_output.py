@@ -15,7 +15,7 @@ from noxcli.errors import (
 )
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
-from noxcli.retry import RetryPolicy
+from noxcli.retry import RetryPolicy, requested_pause
 from noxcli.runs.record import access_lost
 
 if TYPE_CHECKING:
@@ -71,14 +71,20 @@ def await_output(
     ):
         return run  # a branch that it did not take has no output
     limit = retries.limit()
+    trouble: NoxError | None = None
     for step in LAG_STEPS:
-        if step >= limit.remaining():
+        pause = max(step, requested_pause(trouble))
+        if pause >= limit.remaining():
             break
-        limit.clock.sleep(step)
-        with suppress(NoxError):
+        limit.clock.sleep(pause)
+        trouble = None
+        try:
             latest = api.within(limit.remaining()).get_run(run.workflow_id, run.id)
-            if latest.status == run.status and not is_empty(latest.output):
-                return latest
+        except NoxError as error:
+            trouble = error
+            continue
+        if latest.status == run.status and not is_empty(latest.output):
+            return latest
     raise OutputNotDelivered(
         f"run {run.id} completed, but its record has no output yet",
         Hint("try again: ", CommandLine("fetch-output", run.id)),

@@ -28,7 +28,7 @@ from noxcli.models import (
     RunEvent,
     Update,
 )
-from noxcli.retry import FailureTracker
+from noxcli.retry import FailureTracker, requested_pause
 from noxcli.timing import Clock, Deadline
 
 if TYPE_CHECKING:
@@ -240,12 +240,11 @@ class AskedToWait(TimedOut):
 
 def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
     """Return for how many seconds the server asks not to read a run. Raises AskedToWait."""
-    if not isinstance(error, Unavailable) or error.retry_after is None:
-        return 0.0
-    if error.retry_after > deadline.remaining():
+    pause = requested_pause(error)
+    if pause > deadline.remaining():
         hint = Hint("continue with: ", CommandLine("wait", run_id))
         raise AskedToWait(f"{error.line()}, beyond --timeout", hint)
-    return error.retry_after
+    return pause
 
 
 def still_running(run: Run, hint: Hint | None = None) -> TimedOut:
@@ -287,7 +286,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
         if not is_requested:
             trouble = _request_stop(api, run, deadline)
             is_requested = trouble is None
-            pause = max(pause, _requested_pause(trouble))
+            pause = max(pause, requested_pause(trouble))
         try:
             read = api.within(deadline.remaining(STOP_REQUEST)).get_run(run.workflow_id, run.id)
             failures.got_answer()
@@ -297,7 +296,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
                 run = read
         except Unavailable as error:  # that of the stop tells more
             unread = error
-            pause = max(pause, _requested_pause(error))
+            pause = max(pause, requested_pause(error))
         except NotAccessible as error:
             unread = error
             if failures.is_lost(error):
@@ -311,13 +310,6 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
                 raise MaybeStopped(run, unread)
             return run
         deadline.clock.sleep(pause)
-
-
-def _requested_pause(error: NoxError | None) -> float:
-    """Return for how many seconds the server asks to wait."""
-    if isinstance(error, Unavailable) and error.retry_after is not None:
-        return error.retry_after
-    return 0.0
 
 
 def _request_stop(api: "NoxusApi", run: Run, deadline: Deadline) -> NoxError | None:

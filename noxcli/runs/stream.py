@@ -14,7 +14,7 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Gap, Reconnecting, Update
-from noxcli.retry import FailureTracker
+from noxcli.retry import FailureTracker, requested_pause
 from noxcli.runs.event_dedup import EventDeduplicator
 from noxcli.runs.record import Record, events_of_a_run
 from noxcli.timing import Deadline
@@ -73,9 +73,7 @@ class RunStream:
     @property
     def requested_delay(self) -> float:
         """How long the server asks to wait until the next connection."""
-        if isinstance(self.ended, Unavailable) and self.ended.retry_after is not None:
-            return self.ended.retry_after
-        return 0.0
+        return requested_pause(self.ended)
 
     def why(self) -> str:
         """Return why the last connection ended."""

@@ -111,6 +111,14 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
     assert len(server.requests) == 6
 
 
+def test_a_late_output_is_asked_for_no_sooner_than_allowed(noxcli: Noxcli) -> None:
+    turns: list[Turn] = [record({}), ANSWERS, json_answer({}, 429, Retry_After="7"), WITH_ANSWER]
+    result, _ = noxcli.against(turns, "fetch-output", f"{WORKFLOW}/{RUN_ID}")
+    assert (result.code, result.text) == (0, "the answer\n")
+    assert isinstance(noxcli.clock, QuickClock)
+    assert max(noxcli.clock.slept) >= 7
+
+
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 @pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")])
 def test_an_output_that_never_comes_is_undelivered(
