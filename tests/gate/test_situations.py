@@ -213,12 +213,9 @@ def require_honest(situation: Situation, result: Result) -> None:
 
 
 def parameters() -> Iterator[Any]:
-    """Yield all situations; of each with and without a judge, one is for the night."""
+    """Yield all situations; the world plays gates as well, so all but a sample are for the night."""
     for place, situation in enumerate(all_situations()):
-        marks = []
-        if place % SAMPLE:
-            is_late = (place + situation.is_judged) % 2
-            marks = [pytest.mark.nightly if is_late else pytest.mark.wide]
+        marks = [pytest.mark.nightly] if place % SAMPLE else []
         yield pytest.param(situation, id=situation.name, marks=marks)
 
 

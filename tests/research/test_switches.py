@@ -453,7 +453,7 @@ CELLS: dict[str, Callable[[Play], None]] = {
 
 @pytest.mark.parametrize(("row", "settings"), list(enumerate(combinations())), ids=range(ROWS))
 @pytest.mark.parametrize(
-    "every", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["one", "every"]
+    "every", [False, pytest.param(True, marks=pytest.mark.nightly)], ids=["one", "every"]
 )
 def test_what_is_said_is_true_under_any_settings(
     row: int,
@@ -463,7 +463,7 @@ def test_what_is_said_is_true_under_any_settings(
     *,
     every: bool,
 ) -> None:
-    """Each combination is played with one of the cells, in the wide run with all."""
+    """Each combination is played with one of the cells, at night with all."""
     # What a silent stream on this machine may still send; no clock can shorten that.
     for name, seconds in {
         "stream.LAST_EVENTS_GRACE": 1.0,
