@@ -734,6 +734,9 @@ class Oracle:
         edited = call.step.get("edited")
         if edited is None or call.sent or call.met:
             return
+        steps = self.story.steps
+        if "begun" not in steps[steps.index(call.step) - 1]:
+            return  # its row had not begun, so that it was not edited
         before = []
         for run in self.started(*self.calls):
             is_of_it = edited in {"", run.question}
