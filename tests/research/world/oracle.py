@@ -13,6 +13,7 @@ from typing import Any
 from noxcli.runs.record import MAX_STOP
 from noxcli.sandbox import run as sandbox
 from tests.documents import check_stdout
+from tests.research.world.equal_oracle import EqualRows
 from tests.research.world.gate_oracle import JUDGED, PLACES, GateOracle, is_answered, place_of
 from tests.research.world.plan import SAYS, SECRET
 from tests.research.world.play import SLACK, SOON, Call, Story
@@ -32,6 +33,7 @@ ANSWER_AT_A_SIGNAL = 5.0  # seconds that a signal waits for the answer to a star
 SLACK_OF_AGE = 5.0  # seconds that an adopted run may be older than the batch
 LIMITS = {"--timeout", "--row-timeout"}
 REFUSED = {"mistake", "edited", "hidden", "other", "redefined"}  # steps that have to be
+LONG = 400  # characters, which one of the user's assertions asks for
 CHECKS = ("--assert", "--expect", "--score")
 
 
@@ -63,6 +65,7 @@ class Oracle:
         self.run = self.about()
         call.told = (call.code, [each["output"] or None for each in self.results])
         call.lacks_answers = self.has_missing_answers()
+        self.notes = self.notes_that_judge()
 
     def about(self) -> Run | None:
         """Return the run that the call is about: that it has started, or that it names."""
@@ -73,6 +76,18 @@ class Oracle:
         if self.call.argv[1] == "@last":
             return self.last()
         return self.runs.get(self.call.argv[1])
+
+    def notes_that_judge(self) -> dict[str, str]:
+        """Return the kept column that judges: as the last batch has read it, of NEW if there are two."""
+        call = self.call
+        directory = call.directory
+        if call.verb in {"results", "compare"}:
+            directory = call.argv[1 if call.verb == "results" else 2]
+        notes = call.notes
+        for each in self.everything:
+            if each.directory == directory and each.verb == "batch":
+                notes = each.notes
+        return notes
 
     def last(self) -> Run | None:
         """Return the user's last started run; None if kills, lost answers or two at once leave doubt."""
@@ -110,7 +125,10 @@ class Oracle:
                 yield f"{self.call.name} {name}: what noxcli left can't be read: {error!r}"
 
     def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        holders = (self, WireOracle(self.story, self.call), ReportOracle(self), RowOracle(self))
+        wire = WireOracle(self.story, self.call)
+        holders: tuple[Any, ...] = (self, wire, ReportOracle(self), RowOracle(self))
+        if "equal" in self.call.step:
+            holders = (wire, EqualRows(self))  # all others know a row by its question
         for holder in holders:
             for name, check in vars(type(holder)).items():
                 if (check.__doc__ or "").startswith("§"):
@@ -173,6 +191,11 @@ class Oracle:
 
     def holds(self, assertion: str, run: Run) -> bool:
         """True if the answer of a run is as asserted: the few assertions that the user knows."""
+        answer = str(run.output["Answer"])
+        if "length" in assertion:
+            return len(answer) > LONG
+        if "row.Note" in assertion:
+            return answer.startswith(self.notes[run.question])
         if "'wrong'" in assertion:
             return not run.right
         if "äß" in assertion:
@@ -605,6 +628,24 @@ class Oracle:
             f"{len(printed)} of {len(known)} events were printed, and the stream is {continuity}"
         )
 
+    def a_clean_close_loses_nothing(self) -> None:
+        """§ 6, 9: after a stream that ended too early, ndjson has all other events, or a gap."""
+        call = self.call
+        are_clean = all(
+            each.get("do") == "clean" and each.get("times", 1) < 3 for each in call.faults
+        )
+        is_watched = self.form == "ndjson" and call.verb in STARTING and bool(call.faults)
+        if not is_watched or not are_clean or call.sent or "--timeout" in call.argv:
+            return
+        if self.run is None or not self.run.ended or call.code not in {0, 1}:
+            return
+        if self.has_odd_positions() or self.lacks_its_beginning(self.run):
+            return
+        printed = events_in(self.lines)
+        known = self.run.events
+        if printed is not None:
+            assert printed == known, f"{len(printed)} of {len(known)} events, and no gap"
+
     def a_resumed_stream_shows_the_rest(self) -> None:
         """§ 9: --resume shows what comes after the last event that was read here, each once."""
         call = self.call
@@ -710,7 +751,8 @@ class Oracle:
         """§ 10: --min-pass replaces 1, 3, 9 and 11 by 0 if enough rows are good, else by 11."""
         call = self.call
         share = call.option("--min-pass")
-        if not share or not call.calm or self.is_unsure() or "--repeat" in call.argv:
+        is_other = bool({"--repeat", "--dry-run"} & {*call.argv})
+        if not share or not call.calm or self.is_unsure() or is_other:
             return
         own = {run.question: run for run in self.started(*self.calls)}
         codes = [self.code_of(own.get(question)) for question in self.table(call)]

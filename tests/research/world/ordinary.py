@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tests.research.world.user import User
 
 HANGING = 25.0  # seconds without an answer: longer than each limit in these stories
+NOTED = "id,Question,Count,Note"
 MANY_FAILURES = 24  # rows; a batch gives up after 20
 Story = Callable[["User"], None]
 
@@ -97,12 +98,12 @@ def flaky(user: "User") -> None:
 
 
 def odd_pair(user: "User") -> None:
-    """Two versions differ in one row, whose answers are any two."""
+    """Two versions differ in a row or two, whose answers are any two."""
     rows = user.table(3, 4)
     for _, question in rows:
         user.fate(question, "g", "g")
     for _, question in rows[: user.rng.choice([1, 1, 2])]:
-        user.fate(question, user.rng.choice("gbf-p"), user.rng.choice("gbf-p"))
+        user.fate(question, user.rng.choice("gbff-p"), user.rng.choice("gbbf-p"))
     lines = [user.line("compare 1"), user.line("compare 2")]
     for line in lines:
         user.call(line, calm=True)
@@ -238,14 +239,103 @@ def edited_while_open(user: "User") -> None:
     user.judge("results", line)
 
 
+def judged_whole(user: "User") -> None:
+    """An answer of which a preview would be judged otherwise, while another output is asked for."""
+    user.plan["climate"]["outputs"] = user.rng.choice([["Answer"], ["Answer", "Text"]])
+    if "Text" not in user.plan["climate"]["outputs"]:
+        user.words["Text"] = "Answer"
+    first = user.call(user.line("run judged"), calm=user.chance(0.6))
+    for _ in range(3):
+        user.words["RUN"] = f"{{{first}}}"
+        user.call(user.line("fetch judged"), calm=user.chance(0.6))
+    user.words.pop("Text", None)
+
+
+def noted(user: "User") -> None:
+    """A kept column says what is right, and changes between calls."""
+    rows = user.table(2, 4)
+    table = user.steps[-1]
+    table |= {"header": NOTED, "notes": notes_for(user, rows)}
+    base = user.line("base noted")
+    user.call(base, calm=user.chance(0.5), faults=user.kill())
+    user.call([*base, "--resume"], calm=True)
+    for _ in range(2):
+        if user.chance(0.8):
+            user.steps.append({**table, "notes": notes_for(user, rows), "edit": "a kept cell"})
+        if user.chance(0.4):
+            again = user.rng.choice(["failed", "stopped"])
+            user.call([*base, "--again", again], calm=True)
+        user.call([*base, "--resume"], calm=user.chance(0.7))
+        user.call([*base, "--resume"], calm=True)
+        user.call(["results", "base", *user.line("as noted")], calm=True)
+    user.steps.append({**table, "notes": notes_for(user, rows), "edit": "a kept cell"})
+    user.call(user.line("new noted"), calm=True)
+    user.call(["compare", "base", "new", *user.line("as noted")], calm=True)
+
+
+def notes_for(user: "User", rows: list[list[str]]) -> dict[str, str]:
+    """Return what the answers to some questions should begin with."""
+    return {question: user.rng.choice(["right", "right", "wrong"]) for _, question in rows}
+
+
+def equal_rows(user: "User") -> None:
+    """Rows that ask the same, whose starts are lost: at most one of them is what has run."""
+    count = user.rng.choice([2, 2, 3])
+    rows = [[f"r{number}", "the same question"] for number in range(count)]
+    rows.append([f"r{count}", "another question"])
+    user.steps.append({"file": "rows.csv", "rows": rows})
+    line = user.line("batch equal")
+    faults = []
+    for place in range(1, count + 1):
+        lost = {"do": "drop", "effect": user.chance(0.5)}
+        faults.append({"at": ["start", place], **lost})
+    user.call(line, calm=True, faults=faults, equal=count)
+    for _ in range(3):
+        user.call([*line, "--resume"], calm=True, equal=count)
+
+
+def some_rows(user: "User") -> None:
+    """A batch is continued for some of its rows, while others have failed."""
+    rows = user.table(2, 4)
+    for _, question in rows:
+        fate = user.rng.choice("gggfb-")
+        user.fate(question, fate, fate)
+    line = user.line("batch some")
+    user.call(line, calm=user.chance(0.7), faults=user.kill())
+    user.call([*line, "--resume"], calm=True)
+    for _ in range(2):
+        part = user.rng.choice([["--only", "ids"], ["--only", "ids"], ["--limit", "1"]])
+        user.call([*line, *part, "--resume"], calm=True)
+    user.call([*line, "--resume"], calm=True)
+
+
+def closed_early(user: "User") -> None:
+    """A stream ends as if it were complete, while its run goes on or has just ended."""
+    user.fate(f"solo {len(user.steps)}", "gf", "gf")
+    for name in user.plan["switches"].keys() & {"retained_events", "redis_ids", "stream_start"}:
+        user.plan["switches"].pop(name)
+    fault = {"do": "clean", "after": user.rng.randint(1, 12), "times": user.rng.choice([1, 1, 2])}
+    user.call(user.line("run closed"), calm=True, faults=[{"at": ["events", 1], **fault}])
+
+
+def stopped_late(user: "User") -> None:
+    """A stop is refused at first, and has to be sent again."""
+    user.fate(f"solo {len(user.steps)}", "l", "l")
+    first = user.call([*user.line("long"), "--detach"], calm=True)
+    fault = {"do": "status", "status": user.rng.choice([429, 500, 502, 503, 504]), "effect": False}
+    faults = [{"at": ["stop", 1], "times": user.rng.choice([1, 1, 2]), **fault}]
+    user.call(["stop", f"{{{first}}}"], calm=True, faults=faults)
+    user.call(["stop", f"{{{first}}}"], calm=True)
+
+
 STORIES: list[tuple[int, Story]] = [
     (2, imported),
     (3, hanging),
     (3, asked_again),
     (3, delivered),
     (2, flaky),
-    (3, odd_pair),
-    (2, listed),
+    (4, odd_pair),
+    (3, listed),
     (2, waited),
     (2, failing),
     (2, damaged),
@@ -254,4 +344,10 @@ STORIES: list[tuple[int, Story]] = [
     (2, another_batch),
     (2, cleaned_up),
     (2, repeated),
+    (3, judged_whole),
+    (3, noted),
+    (3, equal_rows),
+    (3, some_rows),
+    (3, closed_early),
+    (2, stopped_late),
 ]

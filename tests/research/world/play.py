@@ -60,6 +60,7 @@ class Call:
     kept: bytes | None = None  # what the file of -o had before
     texts: dict[str, str] = field(default_factory=dict)  # the files as they were
     tables: dict[str, list[list[str]]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)  # in a kept column, by question
     slowness: float = 1.0  # of the machine, meanwhile
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -156,6 +157,7 @@ class Story:
         self.place = place
         self.cwd = place / "cwd"
         self.tables: dict[str, list[list[str]]] = {}  # ids and questions, by file
+        self.notes: dict[str, str] = {}  # in a kept column of the table, by question
         self.adopted: set[str] = set()
         self.steps: list[Step] = []  # that have begun
         self.texts: dict[str, str] = dict(SAYS["files"])
@@ -190,10 +192,16 @@ class Story:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(step["text"])
             else:
-                self.tables[step["file"]] = step["rows"]
-                header = step.get("header", "id,Question,Count")
-                lines = [header, *(row_line(header, row) for row in step["rows"])]
-                (self.cwd / step["file"]).write_text("\n".join(lines))
+                self._write_table(step)
+
+    def _write_table(self, step: Step) -> None:
+        self.tables[step["file"]] = step["rows"]
+        self.notes = step.get("notes", {})
+        header = step.get("header", "id,Question,Count")
+        lines = [header]
+        for row in step["rows"]:
+            lines.append(row_line(header, row, self.notes))
+        (self.cwd / step["file"]).write_text("\n".join(lines))
 
     def has_results(self, argv: list[str]) -> bool:
         """True if a batch has stored a result."""
@@ -243,6 +251,7 @@ class Story:
         for call in calls:
             call.texts = {**self.texts}
             call.tables = {**self.tables}
+            call.notes = {**self.notes}
             known[call.key] = call
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._run, calls))
@@ -290,10 +299,11 @@ class Story:
                 return
 
 
-def row_line(header: str, row: list[str]) -> str:
-    """Return a line of a table: its id, if the table has ids, its question, and a count."""
+def row_line(header: str, row: list[str], notes: dict[str, str]) -> str:
+    """Return a line of a table: its id, if the table has ids, its question, a count, and a note."""
     words = row if header.startswith("id") else row[1:]
-    return ",".join([*words, "7"])
+    note = [notes[row[1]]] if row[1] in notes else []
+    return ",".join([*words, "7", *note])
 
 
 @contextmanager

@@ -290,6 +290,22 @@ class RowOracle:
                 answer = run.output["Answer"]
                 assert line["Answer"] == answer, f"{line['Answer']!r:.200}, not {answer!r:.200}"
 
+    def kept_columns_are_the_latest(self) -> None:
+        """§ 10: what a batch keeps is as its table has it now, also of rows that had finished before."""
+        call = self.call
+        if call.verb != "results" or call.code == 2 or not self.oracle.notes:
+            return
+        calls = self.calls_of(call.argv[1])
+        if not calls or not calls[-1].calm:
+            return
+        for line in self.oracle.lines:
+            question = (line.get("input") or {}).get("Question")
+            is_answered = "result" in line and line["result"]["exit_code"] in ANSWERED
+            if question in self.oracle.notes and is_answered:
+                told = (line.get("columns") or {}).get("Note")
+                known = self.oracle.notes[question]
+                assert told == known, f"{question} has the note {told}, not {known}"
+
     def results_of_a_status_are_all_of_it(self) -> None:
         """§ 10: results --status prints the rows of that status alone, and all of them."""
         call = self.call
